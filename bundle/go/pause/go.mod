@@ -1,0 +1,3 @@
+module slipway/bundle/pause
+
+go 1.26.0

@@ -1,0 +1,34 @@
+"""Have the bundle: see ``plugins/modules/bundle.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.bundle.provider import Provider, bundle_path, ensure
+from slipway.bundle.source import SourceProvider
+
+PROVIDERS: dict[str, type[SourceProvider]] = {"source": SourceProvider}
+
+
+class ActionModule(SlipwayAction):
+    """Checks the bundle in the cache against its manifest and makes it where need be."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": "source"},
+        "project": {"type": "path", "required": True},
+        "versions": {"type": "dict", "required": True},
+        "cache": {"type": "path", "required": True},
+        "locate": {"type": "bool", "default": False},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return where the bundle is and whether it was made just now."""
+        cache = Path(args["cache"])
+        versions = {name: str(version) for name, version in args["versions"].items()}
+        provider: Provider = PROVIDERS[args["provider"]](Path(args["project"]), versions, cache)
+        if args["locate"]:
+            return {"changed": False, "path": str(bundle_path(provider, cache))}
+        bundle = ensure(provider, cache, self.say, check=self.check_mode)
+        return {"changed": bundle.made, "path": str(bundle.path)}

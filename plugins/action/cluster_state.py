@@ -1,0 +1,39 @@
+"""What the API server says: see ``plugins/modules/cluster_state.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.cluster import nodes_of, wait_for_nodes
+from slipway.errors import SlipwayError
+from slipway.kube import Kube
+
+
+class ActionModule(SlipwayAction):
+    """Asks for the nodes once, or waits until all that are named are as wanted."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "kubeconfig": {"type": "path", "required": True},
+        "wait_for": {
+            "type": "str",
+            "choices": ["nothing", "pod_cidr", "ready"],
+            "default": "nothing",
+        },
+        "nodes": {"type": "list", "elements": "str", "default": []},
+        "timeout": {"type": "int", "default": 120},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return whether the API answers, and the nodes by name."""
+        kubeconfig = Path(args["kubeconfig"])
+        if args["wait_for"] != "nothing" and not self.check_mode:
+            with Kube(kubeconfig) as kube:
+                found = wait_for_nodes(kube, args["nodes"], args["wait_for"], args["timeout"])
+            return {"changed": False, "answers": True, "nodes": found}
+        try:
+            with Kube(kubeconfig) as kube:
+                return {"changed": False, "answers": True, "nodes": nodes_of(kube)}
+        except SlipwayError as error:
+            return {"changed": False, "answers": False, "nodes": {}, "reason": str(error)}

@@ -1,0 +1,54 @@
+"""Kubeconfig on the controller: see ``plugins/modules/kubeconfig.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway import kubeconfig
+from slipway.ansible_support import SlipwayAction
+
+ADMIN = "/etc/kubernetes/admin.conf"
+
+
+class ActionModule(SlipwayAction):
+    """Takes the kubeconfig that kubeadm left on the node, if it left one."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "path": {"type": "path", "required": True},
+        "name": {"type": "str", "required": True},
+        "merge_into": {"type": "path"},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return whether the node has one; what is in it never leaves this method."""
+        path = Path(args["path"])
+        shared = Path(args["merge_into"]) if args["merge_into"] else None
+        if args["state"] == "absent":
+            return {"changed": self._remove(path, shared, args["name"])}
+        found = self._low_level_execute_command(f"cat {ADMIN}")
+        if found["rc"] != 0:
+            return {"changed": False, "exists": False}
+        document = kubeconfig.named(found["stdout"], args["name"])
+        changed = kubeconfig.read(path) != document
+        if shared:
+            both = kubeconfig.merged(kubeconfig.read(shared), document)
+            changed = changed or kubeconfig.read(shared) != both
+        if not self.check_mode:
+            kubeconfig.write(path, document)
+            if shared:
+                kubeconfig.write(shared, both)
+        return {"changed": changed, "exists": True}
+
+    def _remove(self, path: Path, shared: Path | None, name: str) -> bool:
+        changed = path.exists()
+        if not self.check_mode:
+            path.unlink(missing_ok=True)
+        if shared and shared.exists():
+            before = kubeconfig.read(shared)
+            after = kubeconfig.without(before, name)
+            changed = changed or after != before
+            if not self.check_mode:
+                kubeconfig.write(shared, after)
+        return changed

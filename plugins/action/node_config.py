@@ -1,0 +1,72 @@
+"""Files and units of a node: see ``plugins/modules/node_config.py`` for the documentation."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.bundle.manifest import sha256_of
+from slipway.errors import Problem, SlipwayError
+
+FILE = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "source": {"type": "path"},
+    "mode": {"type": "str", "default": "0644"},
+}
+
+
+class ActionModule(SlipwayAction):
+    """Describes the files to the node, sends what it says it lacks, and has it put in place."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "files": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": FILE,
+            "mutually_exclusive": [("content", "source")],
+            "required_one_of": [("content", "source")],
+        },
+        "absent": {"type": "list", "elements": "path", "default": []},
+        "units": {"type": "list", "elements": "str", "default": []},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """One module run when nothing large differs, two when something has to be sent."""
+        files = [_described(entry) for entry in args["files"]]
+        wanted = {"files": files, "absent": args["absent"], "units": args["units"], "probe": True}
+        result = self._module(wanted, task_vars)
+        to_send = result.pop("to_send", [])
+        if result.get("failed") or self.check_mode or not to_send:
+            return result
+        temporary = self._make_tmp_path()
+        try:
+            for number, entry in enumerate(files):
+                if entry["path"] in to_send:
+                    entry["sent"] = self._connection._shell.join_path(temporary, str(number))
+                    self.say(f"{task_vars['inventory_hostname']}: sending {entry['path']}")
+                    self._connection.put_file(entry["source"], entry["sent"])
+            self._fixup_perms2([temporary, *(e["sent"] for e in files if "sent" in e)])
+            return self._module({**wanted, "probe": False}, task_vars)
+        finally:
+            self._remove_tmp_path(temporary)
+
+    def _module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name="node_config", module_args=args, task_vars=task_vars
+        )
+        return result
+
+
+def _described(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with the size and the sha256 of what it should be."""
+    if entry["content"] is not None:
+        content = entry["content"].encode()
+        return {**entry, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    source = Path(entry["source"])
+    if not source.is_file():
+        raise SlipwayError(Problem(entry["path"], f"{source} is not there", "make the bundle"))
+    return {**entry, "size": source.stat().st_size, "sha256": sha256_of(source)}

@@ -1,0 +1,40 @@
+"""Nodes as containers: see ``plugins/modules/node_containers.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway import containers
+from slipway.ansible_support import SlipwayAction
+
+
+class ActionModule(SlipwayAction):
+    """Has the network, the node image and the containers, or removes them."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "cluster": {"type": "str", "required": True},
+        "subnet": {"type": "str"},
+        "bundle": {"type": "path"},
+        "image": {"type": "str"},
+        "nodes": {"type": "dict", "default": {}},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the names of what was made, started or removed."""
+        client = containers.connect()
+        cluster = args["cluster"]
+        if args["state"] == "absent":
+            found = containers.of_cluster(client, cluster)
+            if not self.check_mode:
+                containers.remove(found)
+            return {"changed": bool(found), "removed": [each.name for each in found]}
+        nodes = [containers.Node(name, address) for name, address in args["nodes"].items()]
+        if self.check_mode:
+            missing = containers.missing_nodes(client, nodes)
+            return {"changed": bool(missing), "touched": missing, "missing": missing}
+        image = containers.node_image(client, Path(args["bundle"]), args["image"], self.say)
+        made = containers.ensure_network(client, cluster, args["subnet"])
+        touched = containers.ensure_nodes(client, cluster, nodes, image, say=self.say)
+        return {"changed": made or bool(touched), "touched": touched, "missing": []}

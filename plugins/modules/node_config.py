@@ -1,0 +1,222 @@
+#!/usr/bin/python
+"""Files of a node, and the systemd units that use them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: node_config
+short_description: Have files on a node and the units that use them running
+description:
+  - Compares all the files of one step with what is on the node, replaces those that differ, and
+    has the units enabled and active; a unit is restarted when a file was replaced.
+  - One run does what a row of M(ansible.builtin.copy) and M(ansible.builtin.systemd_service)
+    tasks would do, at the cost of one of them.
+  - It is an action plugin that sends large files only where their content differs.
+options:
+  files:
+    description:
+      - The files to have.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path on the node. Directories that lead there are made, mode 0755.
+        type: path
+        required: true
+      content:
+        description: The file's text. One of O(files[].content) and O(files[].source) is required.
+        type: str
+      source:
+        description: A file on the controller with the content.
+        type: path
+      mode:
+        description: Permission bits.
+        type: str
+        default: "0644"
+  absent:
+    description:
+      - Paths of files that must not be there.
+    type: list
+    elements: path
+    default: []
+  units:
+    description:
+      - Units to have enabled and active, in this order.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Reports what would change and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows text files before and after.
+    support: full
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Have containerd configured and running
+  node_config:
+    files:
+      - path: /etc/containerd/config.toml
+        content: "{{ lookup('ansible.builtin.template', 'config.toml.j2') }}"
+    units:
+      - containerd.service
+"""
+
+RETURN = r"""
+replaced:
+  description: Paths of the files that were (or would be) written or removed.
+  returned: always
+  type: list
+  elements: str
+units:
+  description: The units that were (or would be) enabled, started or restarted.
+  returned: always
+  type: list
+  elements: str
+"""
+
+JOURNAL_LINES = "15"
+"""Lines of a failed unit's journal that go into the message."""
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256, in hex, of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def differs(wanted: dict[str, Any]) -> bool:
+    """Whether the file is missing or has another content or mode than wanted."""
+    path = Path(wanted["path"])
+    try:
+        found = path.stat()
+    except OSError:
+        return True
+    return (
+        found.st_mode & 0o7777 != int(wanted["mode"], 8)
+        or found.st_size != wanted["size"]
+        or sha256_of(path) != wanted["sha256"]
+    )
+
+
+def text_of(path: Path) -> str:
+    """What a diff shows of the file as it is now."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def replace(wanted: dict[str, Any]) -> None:
+    """Put the wanted content in the file's place, whole or not at all."""
+    path = Path(wanted["path"])
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".slipway-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            if wanted.get("sent"):
+                with Path(wanted["sent"]).open("rb") as source:
+                    shutil.copyfileobj(source, target)
+            else:
+                target.write(wanted["content"].encode())
+        temporary.chmod(int(wanted["mode"], 8))
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink()
+        raise
+
+
+def tool(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a tool and return what came of it."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def is_up(unit: str) -> bool:
+    """Whether systemd has the unit enabled and active.
+
+    A unit that waits for its condition (the kubelet before the node is part of a cluster) is as
+    much up as it can be.
+    """
+    wanted = "UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic"
+    shown = tool("systemctl", "show", f"--property={wanted}", unit).stdout
+    state = dict(line.split("=", 1) for line in shown.splitlines())
+    waiting = state["ConditionResult"] == "no" and state["ConditionTimestampMonotonic"] != "0"
+    return state["UnitFileState"] in ("enabled", "static") and (
+        state["ActiveState"] == "active" or waiting
+    )
+
+
+def bring_up(unit: str) -> str:
+    """Enable the unit and start it anew; return why it did not work, or nothing."""
+    for verb in ("enable", "restart"):
+        done = tool("systemctl", verb, unit)
+        if done.returncode != 0:
+            journal = tool("journalctl", "--no-pager", "-o", "cat", "-n", JOURNAL_LINES, "-u", unit)
+            return f"systemctl {verb} {unit}: {done.stderr.strip()}\n{journal.stdout}"
+    return ""
+
+
+def main() -> None:
+    """Read the wanted state, compare, and make it so unless only asked to look."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "default": []},
+            "absent": {"type": "list", "elements": "path", "default": []},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "probe": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    wanted = [entry for entry in params["files"] if differs(entry)]
+    surplus = [path for path in params["absent"] if os.path.lexists(path)]
+    replaced = [entry["path"] for entry in wanted] + surplus
+    units = [unit for unit in params["units"] if replaced or not is_up(unit)]
+    diff = [
+        {
+            "before_header": entry["path"],
+            "after_header": entry["path"],
+            "before": text_of(Path(entry["path"])),
+            "after": entry["content"],
+        }
+        for entry in wanted
+        if entry.get("content") is not None
+    ]
+    result = {"changed": bool(replaced or units), "replaced": replaced, "units": units}
+    to_send = [entry["path"] for entry in wanted if entry.get("content") is None]
+    if module.check_mode or (params["probe"] and to_send):
+        module.exit_json(to_send=to_send, diff=diff, **result)
+    for entry in wanted:
+        replace(entry)
+    for path in surplus:
+        Path(path).unlink()
+    if replaced and units:
+        tool("systemctl", "daemon-reload")
+    for unit in units:
+        reason = bring_up(unit)
+        if reason:
+            module.fail_json(msg=reason, **result)
+    module.exit_json(diff=diff, **result)
+
+
+if __name__ == "__main__":
+    main()

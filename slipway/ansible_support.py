@@ -1,0 +1,55 @@
+"""What every action plugin of Slipway shares: arguments, errors, progress lines."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from slipway.errors import SlipwayError
+
+
+class SlipwayAction(ActionBase):  # type: ignore[misc]
+    """An action plugin whose work is one method, run on the controller.
+
+    A subclass sets ``ARGUMENTS`` (an ``argument_spec`` as modules have) and defines :meth:`act`.
+    A SlipwayError raised there becomes the task's failure with its text as the message.
+    """
+
+    TRANSFERS_FILES = False
+    ARGUMENTS: ClassVar[dict[str, Any]] = {}
+
+    @abstractmethod
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Do the work and return the task's result (``changed`` and what it found)."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Validate the arguments, act, and turn a SlipwayError into a failed result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        # Ansible's strings carry tags; YAML writers and the like want plain ones.
+        plain: dict[str, Any] = json.loads(json.dumps(args))
+        try:
+            result.update(self.act(plain, task_vars or {}))
+        except SlipwayError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def say(self, text: str) -> None:
+        """Show one line of progress at once, while the task still runs."""
+        Display().display(f"    {text}")
+
+    @property
+    def check_mode(self) -> bool:
+        """True when nothing may be changed."""
+        return bool(self._task.check_mode)
+
+    @property
+    def diff_mode(self) -> bool:
+        """True when the user asked to see differences."""
+        return bool(self._task.diff)

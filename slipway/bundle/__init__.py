@@ -1,0 +1,11 @@
+"""The bundle: everything a node gets, in one directory on the controller.
+
+Layout of a bundle directory, the same whichever provider filled it::
+
+    bin/        what runs on a node outside a container (kubelet, containerd, ...)
+    cni/        CNI plugins
+    images/     an OCI image layout with every image of the cluster and every base image
+    manifests/  Kubernetes manifests of the add-ons
+    rootfs/     root file systems (the machine that a container node is)
+    manifest.json   sha256 and size of every file above, and the versions that went in
+"""

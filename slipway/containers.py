@@ -1,0 +1,237 @@
+"""Machines as containers: the nodes of the embedded cluster, on this machine's Docker."""
+
+from __future__ import annotations
+
+import ipaddress
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.models.resource import Model
+from docker.types import IPAMConfig, IPAMPool, Mount
+
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import ImageStore
+from slipway.run import last_lines
+
+CLUSTER_LABEL = "dev.slipway.cluster"
+"""Label on every container, volume and network of a cluster; its value is the cluster's name."""
+
+IMAGE_REPOSITORY = "slipway-node"
+"""Name of the node images in the engine; the tag is the bundle's."""
+
+INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
+"""Directory of the bundle -> directory of a node."""
+
+CAP_SYS_RESOURCE = 24
+"""Bit of the capability in /proc/self/status (linux/capability.h)."""
+
+BOOT_SECONDS = 60.0
+"""How long systemd may take to have booted a node."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node to have: the container's name and its address in the cluster's network."""
+
+    name: str
+    address: str
+
+
+def connect() -> docker.DockerClient:
+    """A client of this machine's engine; SlipwayError says what is missing if there is none."""
+    try:
+        return docker.from_env(timeout=600)
+    except DockerException as error:
+        text = str(error)
+        if "Permission denied" in text or "PermissionError" in text:
+            fix = "add yourself to the group 'docker' and log in anew, or run as root"
+            raise SlipwayError(Problem("Docker", "no right to use its socket", fix)) from error
+        fix = "start it ('systemctl start docker'); as root, 'make up' installs and starts one"
+        raise SlipwayError(Problem("Docker", f"no engine answers: {text}", fix)) from error
+
+
+def node_image(
+    client: docker.DockerClient, bundle: Path, ref: str, say: Callable[[str], None]
+) -> str:
+    """The engine's image for nodes: the bundle's image ``ref`` with the bundle's files in place.
+
+    What the roles would copy to a machine is there already, so they find nothing to do.
+    """
+    name = f"{IMAGE_REPOSITORY}:{bundle.name}"
+    try:
+        client.images.get(name)
+        return name
+    except ImageNotFound:
+        say(f"making the node image {name}")
+    with tempfile.NamedTemporaryFile(dir=bundle.parent, suffix=".tar") as archive:
+        ImageStore(bundle / "images").write_docker_archive(ref, Path(archive.name))
+        with Path(archive.name).open("rb") as stream:
+            (base,) = client.images.load(stream)
+        with tarfile.open(archive.name, "w") as files:
+            for source, target in INSTALLED.items():
+                for path in sorted((bundle / source).iterdir()):
+                    files.add(path, f"{target}/{path.name}")
+        container = client.containers.create(base)
+        try:
+            with Path(archive.name).open("rb") as stream:
+                container.put_archive("/", stream)
+            container.commit(IMAGE_REPOSITORY, bundle.name)
+        finally:
+            container.remove(v=True)
+    client.images.remove(ref)
+    return name
+
+
+def ensure_network(client: docker.DockerClient, cluster: str, subnet: str) -> bool:
+    """Have the cluster's network; return whether it had to be made.
+
+    Raises SlipwayError when there is one with another subnet, or when the subnet is taken.
+    """
+    try:
+        network = client.networks.get(cluster)
+    except NotFound:
+        pools = [IPAMPool(subnet=subnet)]
+        try:
+            client.networks.create(
+                cluster,
+                driver="bridge",
+                ipam=IPAMConfig(pool_configs=pools),
+                labels={CLUSTER_LABEL: cluster},
+            )
+        except APIError as error:
+            fix = "set nodes_subnet in the inventory to a range that nothing else uses"
+            raise SlipwayError(Problem(f"network {subnet}", error.explanation, fix)) from error
+        return True
+    found = [config["Subnet"] for config in network.attrs["IPAM"]["Config"]]
+    if found != [subnet]:
+        fix = "run 'make down' first, or set nodes_subnet back"
+        raise SlipwayError(Problem(f"network {cluster}", f"has {found}, not {subnet}", fix))
+    return False
+
+
+def ensure_nodes(
+    client: docker.DockerClient,
+    cluster: str,
+    nodes: Sequence[Node],
+    image: str,
+    *,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Have every node running and booted; return the names of those made or started.
+
+    Raises SlipwayError with the last lines of a node's log when it does not boot.
+    """
+    touched = []
+    for node in nodes:
+        try:
+            container = client.containers.get(node.name)
+        except NotFound:
+            _create(client, cluster, node, image)
+            container = client.containers.get(node.name)
+        if container.status != "running":
+            say(f"starting {node.name}")
+            container.start()
+            touched.append(node.name)
+    for node in nodes:
+        _wait_until_booted(client.containers.get(node.name))
+    return touched
+
+
+def missing_nodes(client: docker.DockerClient, nodes: Sequence[Node]) -> list[str]:
+    """The names of the nodes that are not there or not running."""
+    running = {container.name for container in client.containers.list()}
+    return [node.name for node in nodes if node.name not in running]
+
+
+def of_cluster(client: docker.DockerClient, cluster: str) -> list[Model]:
+    """The cluster's containers, volumes and networks, known by label, in order of removal."""
+    mine = {"label": f"{CLUSTER_LABEL}={cluster}"}
+    return [
+        *client.containers.list(all=True, filters=mine),
+        *client.volumes.list(filters=mine),
+        *client.networks.list(filters=mine),
+    ]
+
+
+def remove(found: Sequence[Model]) -> None:
+    """Remove containers with all that is in them, volumes and networks."""
+    for each in found:
+        if isinstance(each, Container):
+            each.remove(v=True, force=True)
+        else:
+            each.remove()
+
+
+def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -> None:
+    """Create a node's container: as near to a machine as this machine can give."""
+    labels = {CLUSTER_LABEL: cluster}
+    mounts = [
+        # containerd's overlay cannot lie on the engine's own, but on a volume it can.
+        Mount("/var", f"{node.name}-var", type="volume", labels=labels),
+    ]
+    if Path("/lib/modules").exists():  # a kernel with everything built in has none
+        mounts.append(Mount("/lib/modules", "/lib/modules", type="bind", read_only=True))
+    host = client.api.create_host_config(
+        cap_add=["ALL"],
+        cap_drop=[] if _has_capability(CAP_SYS_RESOURCE) else ["SYS_RESOURCE"],
+        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+        devices=["/dev/kmsg:/dev/kmsg:rwm"],
+        device_cgroup_rules=["a *:* rwm"],
+        tmpfs={"/run": "", "/tmp": ""},
+        cgroupns="private",
+        restart_policy={"Name": "unless-stopped"},
+        mounts=mounts,
+    )
+    # All of /proc and /sys as a machine has them; the client has no name for these two.
+    host.update(MaskedPaths=[], ReadonlyPaths=[])
+    endpoint = client.api.create_endpoint_config(ipv4_address=node.address)
+    client.api.create_container(
+        image,
+        name=node.name,
+        hostname=node.name,
+        labels=labels,
+        environment={"SLIPWAY_NAMESERVERS": " ".join(_nameservers())},
+        host_config=host,
+        networking_config=client.api.create_networking_config({cluster: endpoint}),
+    )
+
+
+def _has_capability(bit: int) -> bool:
+    """Whether the processes of this machine may have the capability at all."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (bounding,) = (line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
+    return bool(int(bounding, 16) >> bit & 1)
+
+
+def _nameservers() -> list[str]:
+    """This machine's name servers that other machines can reach."""
+    for path in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"):
+        if Path(path).exists():
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            servers = [line.split()[1] for line in lines if line.startswith("nameserver ")]
+            return [each for each in servers if not ipaddress.ip_address(each).is_loopback]
+    return []
+
+
+def _wait_until_booted(container: Container) -> None:
+    """Wait until systemd has started everything; ``degraded`` would mean that it could not."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    state = ""
+    while time.monotonic() < deadline:
+        _code, said = container.exec_run(["systemctl", "is-system-running"])
+        state = said.decode(errors="replace").strip()
+        if state == "running":
+            return
+        if state == "degraded":
+            break
+        time.sleep(0.1)
+    _code, failed = container.exec_run(["systemctl", "--failed", "--no-legend"])
+    said = last_lines(failed.decode(errors="replace")) or last_lines(container.logs().decode())
+    raise SlipwayError(Problem(container.name, f"did not boot (systemd: {state})\n{said}"))

@@ -1,0 +1,329 @@
+"""The Kubernetes API as Slipway uses it: plain JSON objects, server-side apply, bounded watches.
+
+Configuration, TLS, tokens and transport are those of the ``kubernetes`` package. Its generated
+models are left alone: loading them costs more than all of Slipway's requests together.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import urllib3
+from kubernetes.client import ApiClient, ApiException, Configuration
+from kubernetes.config import ConfigException, load_kube_config
+
+from slipway.errors import Problem, SlipwayError
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON gives it."""
+
+FIELD_MANAGER = "slipway"
+"""Owner of the fields that Slipway applies, as ``kubectl get --show-managed-fields`` names it."""
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+
+
+def _root(api_version: str) -> str:
+    """The URL path below which the API has ``v1`` or ``group/version``."""
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object and where the API keeps it."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """The URL path of one object, or of all of them (in ``namespace``, if it is given)."""
+        root = _root(self.api_version)
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+
+NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+SERVICES = Resource("v1", "Service", "services")
+DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
+REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
+STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
+PODS = Resource("v1", "Pod", "pods")
+SECRETS = Resource("v1", "Secret", "secrets")
+VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+EVENTS = Resource("v1", "Event", "events")
+
+APPLIED = (NAMESPACES, CONFIG_MAPS, SERVICES, DEPLOYMENTS, INGRESSES)
+"""The kinds that Slipway writes, in the order in which they must come to be."""
+
+_BY_KIND = {resource.kind: resource for resource in APPLIED}
+
+
+def resource_of(obj: Object) -> Resource:
+    """The resource of an object that Slipway writes."""
+    return _BY_KIND[obj["kind"]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The objects of one list call and the version of the cluster's state they show."""
+
+    items: list[Object]
+    version: str
+
+
+class Unreachable(SlipwayError):
+    """The API did not answer at all."""
+
+
+class ApiError(SlipwayError):
+    """The API answered, and refused; ``status`` is the HTTP status."""
+
+    def __init__(self, where: str, status: int, what: str) -> None:
+        super().__init__(Problem(where, what))
+        self.status = status
+
+
+class Kube:
+    """A client for the cluster that a kubeconfig's current context names.
+
+    Use it as a context manager: the client certificate lies in a private temporary directory
+    for as long as it is open. It may be shared between threads.
+
+    Every method raises Unreachable when the API does not answer and ApiError when it refuses.
+    """
+
+    def __init__(self, kubeconfig: Path) -> None:
+        """Read ``kubeconfig``; raises SlipwayError when it is missing or cannot be used."""
+        if not kubeconfig.is_file():
+            raise SlipwayError(
+                Problem(str(kubeconfig), "there is no such kubeconfig", "make up makes one")
+            )
+        self._certificates = TemporaryDirectory(prefix="slipway-")
+        configuration = Configuration()
+        configuration.retries = False
+        try:
+            load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=str(kubeconfig),
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=self._certificates.name,
+            )
+        except (ConfigException, OSError, ValueError) as error:
+            self._certificates.cleanup()
+            what = f"this kubeconfig cannot be used: {error}"
+            raise SlipwayError(Problem(str(kubeconfig), what)) from error
+        self.server: str = configuration.host
+        self._api = ApiClient(configuration)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._api.close()  # type: ignore[no-untyped-call]
+        self._certificates.cleanup()
+
+    def list(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+    ) -> Listing:
+        """The objects that match the label and field selectors, in all namespaces or in one."""
+        query = _given(labelSelector=labels, fieldSelector=fields)
+        answer = json.loads(self._ask("GET", resource.path(namespace), query))
+        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+        items = [{**kind, **item} for item in answer["items"] or []]
+        return Listing(items, answer["metadata"]["resourceVersion"])
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        """One object, or None when there is none of that name."""
+        try:
+            found: Object = json.loads(self._ask("GET", resource.path(namespace, name)))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def resources(self, api_version: str) -> builtins.list[Resource]:
+        """The kinds that the API has in ``api_version``; none when it does not know that."""
+        try:
+            answer = json.loads(self._ask("GET", _root(api_version)))
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        return [
+            Resource(api_version, item["kind"], item["name"], item["namespaced"])
+            for item in answer["resources"]
+            if "/" not in item["name"]
+        ]
+
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Apply an object of a kind that apps are made of, see :meth:`apply_as`."""
+        return self.apply_as(resource_of(obj), obj, dry_run=dry_run)
+
+    def apply_as(self, resource: Resource, obj: Object, *, dry_run: bool = False) -> Object:
+        """Make an object what ``obj`` says (server-side apply); returns it as it is then.
+
+        Fields that an earlier apply set and this one leaves out are removed. With ``dry_run``
+        the API checks, defaults and answers, and stores nothing.
+        """
+        metadata = obj["metadata"]
+        query = _given(fieldManager=FIELD_MANAGER, force="true", dryRun="All" if dry_run else "")
+        path = resource.path(metadata.get("namespace"), metadata["name"])
+        applied: Object = json.loads(
+            self._ask("PATCH", path, query, body=obj, body_type="application/apply-patch+yaml")
+        )
+        return applied
+
+    def delete(self, resource: Resource, name: str, namespace: str | None = None) -> bool:
+        """Delete an object, what it owns in the background; False when it was not there."""
+        query = _given(propagationPolicy="Background")
+        try:
+            self._ask("DELETE", resource.path(namespace, name), query)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def watch(
+        self, resource: Resource, *, since: str, seconds: int, labels: str = "", fields: str = ""
+    ) -> Iterator[Object]:
+        """Yield objects as they are added or changed, for ``seconds`` at most.
+
+        ``since`` is the version of the list that this watch follows. A deleted object is not
+        yielded but ends the watch, as does a state too old to follow: list again then.
+        """
+        query = _given(
+            watch="true",
+            resourceVersion=since,
+            timeoutSeconds=str(seconds),
+            labelSelector=labels,
+            fieldSelector=fields,
+        )
+        response = self._open("GET", resource.path(), query, read_seconds=seconds + READ_SECONDS)
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] not in ("ADDED", "MODIFIED"):
+                    return
+                yield event["object"]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
+
+    def log(self, pod: Object, container: str, *, lines: int, previous: bool = False) -> str:
+        """The last ``lines`` lines of a container's log, or of the one that ran before it.
+
+        Empty when there is none or when the node that has it cannot give it.
+        """
+        metadata = pod["metadata"]
+        path = PODS.path(metadata["namespace"], metadata["name"]) + "/log"
+        query = _given(
+            container=container, tailLines=str(lines), previous="true" if previous else ""
+        )
+        try:
+            return self._ask("GET", path, query).decode(errors="replace")
+        except ApiError:
+            return ""
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        body: Object | None = None,
+        body_type: str = "",
+    ) -> bytes:
+        """Send one request and return the whole body of its answer."""
+        response = self._open(method, path, query or {}, body=body, body_type=body_type)
+        try:
+            return response.data
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        body: Object | None = None,
+        body_type: str = "",
+        read_seconds: float = READ_SECONDS,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request and return its answer, its body yet to be read."""
+        request = self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "*/*", **_given(**{"Content-Type": body_type})},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response: urllib3.BaseHTTPResponse = self._api.call_api(
+                *request, _request_timeout=(CONNECT_SECONDS, read_seconds)
+            ).response
+            if response.status >= 400:
+                raise ApiError(path, response.status, _refusal(response))
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        return response
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        what = f"the Kubernetes API does not answer: {system_reason(error)}"
+        return Unreachable(Problem(self.server, what, "is the cluster up? run make up"))
+
+
+def system_reason(error: BaseException) -> str:
+    """The innermost reason of a request that failed, without the libraries' wrapping."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    text = error.strerror if isinstance(error, OSError) else None
+    return (text or str(error)).lower()
+
+
+def _given(**values: str) -> dict[str, str]:
+    """The values that are not empty."""
+    return {name: value for name, value in values.items() if value}
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> str:
+    """Why the API refused: the message of its Status object, or whatever it said."""
+    text = response.data.decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status} {response.reason}: {text.strip()}"
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The lines of a streamed body, each as soon as it is complete."""
+    rest = b""
+    for chunk in response.stream(amt=None):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines

@@ -1,0 +1,173 @@
+"""A directory of blobs, each named by the sha256 of what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+CHUNK = 1 << 20
+"""Bytes read at a time: an image of any size passes through this much memory."""
+
+
+class DigestMismatch(Exception):
+    """What was read is not what its digest says."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"{digest}: the content does not match the digest")
+        self.digest = digest
+
+
+class HashingReader(io.RawIOBase):
+    """Reads through to another stream and keeps the digest and the count of what was read.
+
+    With ``expected`` (``sha256:<hex>``) the end of the stream raises DigestMismatch when the
+    content was something else.
+    """
+
+    def __init__(self, stream: IO[bytes], expected: str | None = None) -> None:
+        self._stream = stream
+        self._expected = expected
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything read so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def check(self) -> None:
+        """Raise DigestMismatch unless all that was read is what was expected."""
+        if self._expected is not None and self.digest != self._expected:
+            raise DigestMismatch(self._expected)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As of any stream."""
+        data = self._stream.read(size)
+        self._hash.update(data)
+        self.size += len(data)
+        return data
+
+
+class HashingWriter(io.RawIOBase):
+    """Writes through to another stream and keeps the digest of what was written."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        """As of any stream."""
+        self._hash.update(data)
+        return self._stream.write(data)
+
+
+def copy(source: IO[bytes] | HashingReader, target: IO[bytes]) -> None:
+    """Copy the rest of ``source`` to ``target``, CHUNK bytes at a time."""
+    while chunk := source.read(CHUNK):
+        target.write(chunk)
+
+
+class BlobDirectory:
+    """The ``blobs/sha256`` part of an OCI image layout, with ``temporary`` beside it.
+
+    A blob appears under its name only when it is whole, and is never changed afterwards.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs" / "sha256"
+        self.temporary = root / "tmp"
+
+    def create(self) -> None:
+        """Make the directories, where they are not there yet."""
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        self.temporary.mkdir(exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where the blob is, or would be."""
+        return self._blobs / digest.removeprefix("sha256:")
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether the blob is there with this size in bytes (its content is not read)."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def open(self, digest: str) -> io.BufferedReader:
+        """The blob's content; FileNotFoundError when it is not there."""
+        return self.path(digest).open("rb")
+
+    def read(self, digest: str) -> bytes:
+        """The whole content of a small blob (a manifest, a config), checked.
+
+        Raises FileNotFoundError when it is not there and DigestMismatch when it is damaged.
+        """
+        with self.open(digest) as stream:
+            reader = HashingReader(stream, digest)
+            data = reader.read()
+        reader.check()
+        return data
+
+    def is_sound(self, digest: str) -> bool:
+        """Whether the blob is there and its content is what the digest says; reads all of it."""
+        try:
+            with self.open(digest) as stream:
+                return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" == digest
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def new(self) -> Iterator[NewBlob]:
+        """A file to write a new blob into; gone again unless it was kept."""
+        with tempfile.NamedTemporaryFile(dir=self.temporary, delete=False) as file:
+            try:
+                yield NewBlob(self, file)
+            finally:
+                with suppress(FileNotFoundError):
+                    Path(file.name).unlink()
+
+    def put(self, stream: IO[bytes], expected: str | None = None) -> tuple[str, int]:
+        """Store what ``stream`` gives and return its digest and its size in bytes.
+
+        Raises DigestMismatch, and stores nothing, when ``expected`` is another digest.
+        """
+        with self.new() as blob:
+            reader = HashingReader(stream, expected)
+            copy(reader, blob.file)
+            reader.check()
+            blob.keep(reader.digest)
+        return reader.digest, reader.size
+
+    def remove(self, digest: str) -> None:
+        """Take the blob away, if it is there."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def digests(self) -> list[str]:
+        """Every blob that is there."""
+        return [f"sha256:{path.name}" for path in self._blobs.iterdir()]
+
+
+class NewBlob:
+    """A blob being written: write to ``file``, then :meth:`keep` it."""
+
+    def __init__(self, blobs: BlobDirectory, file: IO[bytes]) -> None:
+        self._blobs = blobs
+        self.file = file
+
+    def keep(self, digest: str) -> int:
+        """Give the written content its name in the directory, and return its size in bytes."""
+        self.file.flush()
+        os.fchmod(self.file.fileno(), 0o644)
+        Path(self.file.name).replace(self._blobs.path(digest))
+        return self.file.tell()

@@ -1,0 +1,269 @@
+"""The image store: an OCI image layout directory that several processes may use at once."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from slipway.errors import Problem, SlipwayError
+from slipway.oci.archives import (
+    LAYOUT,
+    LAYOUT_FILE,
+    read_archive,
+    write_docker_archive,
+    write_oci_archive,
+)
+from slipway.oci.blobs import BlobDirectory, DigestMismatch, HashingWriter
+from slipway.oci.layers import Layer
+from slipway.oci.model import (
+    CONFIG,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    REF_NAME,
+    Descriptor,
+    Image,
+    ImageConfig,
+    Manifest,
+    check_ref,
+    machine_platform,
+)
+
+
+class ImageStore:
+    """Images by full reference in the OCI image layout directory ``root``, made when missing.
+
+    An image counts as stored when all its blobs are there with their sizes, so one that lost a
+    blob is simply made again. Two locks keep processes apart: ``index`` is held to change the
+    list of images; ``blobs`` is shared by everyone who adds or sends and held alone to collect
+    garbage, so that no blob goes away between being written and being listed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = BlobDirectory(root)
+
+    def images(self) -> dict[str, Image]:
+        """Every stored image by its reference."""
+        found = (self._image(entry) for entry in self._entries())
+        return {image.ref: image for image in found if image is not None}
+
+    def get(self, ref: str) -> Image | None:
+        """The image with this reference, or None when it is not (or no longer wholly) stored."""
+        for entry in self._entries():
+            if entry["annotations"][REF_NAME] == ref:
+                return self._image(entry)
+        return None
+
+    def add_archive(self, path: Path, ref: str, platform: str | None = None) -> Image:
+        """Store an image out of an archive under ``ref`` and return it.
+
+        The archive is an OCI layout (tar or directory) or a ``docker save`` tar; ``platform``
+        (``linux/amd64``; None means this machine's) picks one of several. Raises SlipwayError when
+        the archive is damaged or has no such image.
+        """
+        check_ref(ref)
+        wanted = platform or machine_platform()
+        with self._adding():
+            manifest = read_archive(path, ref, wanted, self._blobs)
+            return self._enter(ref, manifest, wanted)
+
+    def add_image(self, ref: str, layers: Sequence[Layer], config: ImageConfig) -> Image:
+        """Make an image of ``layers``, bottom one first, store it under ``ref`` and return it.
+
+        Layers are stored as plain tars: nodes import them faster than compressed ones. The same
+        layers and config give the same digests.
+        """
+        check_ref(ref)
+        with self._adding():
+            stored = tuple(self._put_layer(layer) for layer in layers)
+            config_blob = self._put_bytes(CONFIG, config.as_blob([each.digest for each in stored]))
+            manifest = self._put_bytes(MANIFEST, Manifest(config_blob, stored).as_blob())
+            return self._enter(ref, manifest, f"linux/{config.architecture}")
+
+    def remove(self, ref: str) -> bool:
+        """Take ``ref`` off the list and say whether it was on it; its blobs stay for a while."""
+        with self._adding():
+            return self._change_index(
+                lambda entries: [
+                    entry for entry in entries if entry["annotations"][REF_NAME] != ref
+                ]
+            )
+
+    def collect_garbage(self) -> int:
+        """Remove the blobs of no image, and what broken-off writes left; return the bytes freed.
+
+        Waits until no one adds to the store or sends from it.
+        """
+        if not self.root.exists():
+            return 0
+        self._blobs.create()
+        freed = 0
+        with self._lock("blobs", fcntl.LOCK_EX):
+            used = {digest for image in self.images().values() for digest in image.blobs}
+            unused = (digest for digest in self._blobs.digests() if digest not in used)
+            for path in [*map(self._blobs.path, unused), *self._blobs.temporary.iterdir()]:
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
+
+    def verify(self, ref: str) -> list[str]:
+        """Digests of the image's blobs that are missing or damaged; reads every byte of it.
+
+        Raises SlipwayError when ``ref`` is not stored.
+        """
+        [image] = self._require([ref])
+        return [digest for digest in image.blobs if not self._blobs.is_sound(digest)]
+
+    def write_archive(
+        self, refs: Sequence[str], out: IO[bytes], without: Set[str] = frozenset()
+    ) -> None:
+        """Write the images as one OCI layout tar, leaving out blobs whose digest is in ``without``.
+
+        Each image has its full reference as ``org.opencontainers.image.ref.name``, which
+        containerd takes as it stands. Raises SlipwayError when an image is not stored, or when a
+        blob turns out to be damaged; that blob is removed, so that the image can be added anew.
+        """
+        with self._sending(refs) as images:
+            write_oci_archive(images, self._blobs, out, without)
+
+    def write_docker_archive(self, ref: str, path: Path) -> None:
+        """Write the image to ``path`` as ``docker save`` does; whole or not at all.
+
+        ``docker load`` and Jib's ``tar://`` base read it. Errors are those of
+        :meth:`write_archive`.
+        """
+        with self._sending([ref]) as [image], _replacing(path) as out:
+            write_docker_archive(image, self._blobs, out)
+
+    @contextmanager
+    def _sending(self, refs: Sequence[str]) -> Iterator[list[Image]]:
+        """The images, whose blobs stay as long as this lasts."""
+        try:
+            with self._adding():
+                yield self._require(refs)
+        except DigestMismatch as error:
+            self._blobs.remove(error.digest)
+            raise SlipwayError(
+                Problem(
+                    str(self.root),
+                    f"{error.digest} is damaged; it has been removed",
+                    "run again: the image it belongs to is then made or fetched anew",
+                )
+            ) from error
+
+    def _require(self, refs: Sequence[str]) -> list[Image]:
+        images = self.images()
+        missing = [Problem(ref, f"is not in the image store {self.root}") for ref in refs]
+        missing = [problem for problem in missing if problem.where not in images]
+        if missing:
+            raise SlipwayError(missing)
+        return [images[ref] for ref in refs]
+
+    def _image(self, entry: dict[str, Any]) -> Image | None:
+        """The image of an index entry, or None when it is not whole."""
+        try:
+            descriptor = Descriptor.of(entry)
+            manifest = Manifest.of(self._blobs.read(descriptor.digest))
+        except (FileNotFoundError, DigestMismatch):
+            return None
+        platform = entry["platform"]
+        image = Image(
+            ref=entry["annotations"][REF_NAME],
+            platform=f"{platform['os']}/{platform['architecture']}",
+            manifest=descriptor,
+            config=manifest.config,
+            layers=manifest.layers,
+        )
+        return image if all(self._blobs.has(*blob) for blob in image.blobs.items()) else None
+
+    def _put_layer(self, layer: Layer) -> Descriptor:
+        with self._blobs.new() as blob:
+            hashing = HashingWriter(blob.file)
+            layer.write(cast(IO[bytes], hashing))
+            return Descriptor(LAYER, hashing.digest, blob.keep(hashing.digest))
+
+    def _put_bytes(self, media_type: str, content: bytes) -> Descriptor:
+        return Descriptor(media_type, *self._blobs.put(io.BytesIO(content)))
+
+    def _enter(self, ref: str, manifest: Descriptor, platform: str) -> Image:
+        """List the image under ``ref``, in place of what had that name, and return it."""
+        system, _, architecture = platform.partition("/")
+        entry = manifest.as_json(
+            annotations={REF_NAME: ref},
+            platform={"os": system, "architecture": architecture},
+        )
+        self._change_index(
+            lambda entries: sorted(
+                [*(each for each in entries if each["annotations"][REF_NAME] != ref), entry],
+                key=lambda each: str(each["annotations"][REF_NAME]),
+            )
+        )
+        image = self._image(entry)
+        if image is None:
+            raise SlipwayError(Problem(ref, f"lost a blob while it was stored in {self.root}"))
+        return image
+
+    def _entries(self) -> list[dict[str, Any]]:
+        path = self.root / "index.json"
+        try:
+            entries: list[dict[str, Any]] = json.loads(path.read_bytes())["manifests"]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            raise SlipwayError(
+                Problem(str(path), f"is no image index: {error!r}", f"remove {self.root}")
+            ) from error
+        return entries
+
+    def _change_index(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> bool:
+        """Replace the list of images by what ``change`` makes of it; False when it is the same."""
+        with self._lock("index", fcntl.LOCK_EX):
+            before = self._entries()
+            after = change(before)
+            if after == before:
+                return False
+            index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": after}
+            with _replacing(self.root / "index.json") as out:
+                out.write(json.dumps(index, indent=1).encode())
+                out.flush()
+                os.fsync(out.fileno())
+            return True
+
+    @contextmanager
+    def _adding(self) -> Iterator[None]:
+        """Hold off the collector of garbage; make the store when it is not there yet."""
+        self._blobs.create()
+        layout = self.root / LAYOUT_FILE
+        if not layout.exists():
+            with _replacing(layout) as out:
+                out.write(LAYOUT)
+        with self._lock("blobs", fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def _lock(self, name: str, kind: int) -> Iterator[None]:
+        with (self.root / f"{name}.lock").open("a") as file:
+            fcntl.flock(file, kind)
+            yield
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``path`` when all has been written."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
+        try:
+            yield out
+            out.flush()
+            os.fchmod(out.fileno(), 0o644)
+            Path(out.name).replace(path)
+        except BaseException:
+            Path(out.name).unlink()
+            raise

@@ -1,0 +1,62 @@
+"""Run a tool and, when it fails, show its own last words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from slipway.errors import Problem, SlipwayError
+
+LAST_LINES = 20
+"""How many of a failed tool's last lines go into the error."""
+
+
+def last_lines(text: str, count: int = LAST_LINES) -> str:
+    """The last ``count`` non-blank lines of ``text``, each indented to sit under a message."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(f"    | {line}" for line in lines[-count:])
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    what: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    stdin: bytes | None = None,
+    fix: str = "",
+) -> str:
+    """Run ``argv`` and return its standard output as text.
+
+    ``what`` names the step in the error ("build of greeter (main)"), ``env`` is added to the
+    environment, ``timeout`` is in seconds. The tool never gets a terminal to ask questions on.
+
+    Raises SlipwayError with the last lines of its output when the tool is missing, fails or
+    takes longer than ``timeout``.
+    """
+    command = [str(part) for part in argv]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **env} if env else None,
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise SlipwayError(Problem(what, f"{command[0]}: no such command", fix)) from error
+    except subprocess.TimeoutExpired as error:
+        output = (error.stdout or b"") + (error.stderr or b"")
+        said = last_lines(output.decode(errors="replace"))
+        reason = f"{command[0]} took longer than {timeout:.0f} s; it last said\n{said}"
+        raise SlipwayError(Problem(what, reason, fix)) from error
+    if done.returncode != 0:
+        said = last_lines((done.stdout + done.stderr).decode(errors="replace"))
+        reason = f"{command[0]} ended with code {done.returncode}; it last said\n{said}"
+        raise SlipwayError(Problem(what, reason, fix))
+    return done.stdout.decode(errors="replace")
