@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.resource import Model
 from docker.types import IPAMConfig, IPAMPool, Mount
 
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import ImageStore
 from slipway.run import last_lines
 
 CLUSTER_LABEL = "dev.slipway.cluster"
 """Label on every container, volume and network of a cluster; its value is the cluster's name."""
-
-IMAGE_REPOSITORY = "slipway-node"
-"""Name of the node images in the engine; the tag is the bundle's."""
-
-INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
-"""Directory of the bundle -> directory of a node."""
 
 CAP_SYS_RESOURCE = 24
 """Bit of the capability in /proc/self/status (linux/capability.h)."""
@@ -55,38 +46,6 @@ def connect() -> docker.DockerClient:
             raise SlipwayError(Problem("Docker", "no right to use its socket", fix)) from error
         fix = "start it ('systemctl start docker'); as root, 'make up' installs and starts one"
         raise SlipwayError(Problem("Docker", f"no engine answers: {text}", fix)) from error
-
-
-def node_image(
-    client: docker.DockerClient, bundle: Path, ref: str, say: Callable[[str], None]
-) -> str:
-    """The engine's image for nodes: the bundle's image ``ref`` with the bundle's files in place.
-
-    What the roles would copy to a machine is there already, so they find nothing to do.
-    """
-    name = f"{IMAGE_REPOSITORY}:{bundle.name}"
-    try:
-        client.images.get(name)
-        return name
-    except ImageNotFound:
-        say(f"making the node image {name}")
-    with tempfile.NamedTemporaryFile(dir=bundle.parent, suffix=".tar") as archive:
-        ImageStore(bundle / "images").write_docker_archive(ref, Path(archive.name))
-        with Path(archive.name).open("rb") as stream:
-            (base,) = client.images.load(stream)
-        with tarfile.open(archive.name, "w") as files:
-            for source, target in INSTALLED.items():
-                for path in sorted((bundle / source).iterdir()):
-                    files.add(path, f"{target}/{path.name}")
-        container = client.containers.create(base)
-        try:
-            with Path(archive.name).open("rb") as stream:
-                container.put_archive("/", stream)
-            container.commit(IMAGE_REPOSITORY, bundle.name)
-        finally:
-            container.remove(v=True)
-    client.images.remove(ref)
-    return name
 
 
 def ensure_network(client: docker.DockerClient, cluster: str, subnet: str) -> bool:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import urllib3
+import yaml
 from kubernetes.client import ApiClient, ApiException, Configuration
 from kubernetes.config import ConfigException, load_kube_config
 
@@ -120,7 +121,7 @@ class Kube:
                 persist_config=False,
                 temp_file_path=self._certificates.name,
             )
-        except (ConfigException, OSError, ValueError) as error:
+        except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
             self._certificates.cleanup()
             what = f"this kubeconfig cannot be used: {error}"
             raise SlipwayError(Problem(str(kubeconfig), what)) from error
@@ -178,19 +179,19 @@ class Kube:
             if "/" not in item["name"]
         ]
 
-    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Apply an object of a kind that apps are made of, see :meth:`apply_as`."""
-        return self.apply_as(resource_of(obj), obj, dry_run=dry_run)
-
-    def apply_as(self, resource: Resource, obj: Object, *, dry_run: bool = False) -> Object:
+    def apply(
+        self, obj: Object, *, resource: Resource | None = None, dry_run: bool = False
+    ) -> Object:
         """Make an object what ``obj`` says (server-side apply); returns it as it is then.
 
         Fields that an earlier apply set and this one leaves out are removed. With ``dry_run``
-        the API checks, defaults and answers, and stores nothing.
+        the API checks, defaults and answers, and stores nothing. ``resource`` is needed for
+        kinds that are not among APPLIED.
         """
         metadata = obj["metadata"]
         query = _given(fieldManager=FIELD_MANAGER, force="true", dryRun="All" if dry_run else "")
-        path = resource.path(metadata.get("namespace"), metadata["name"])
+        where = resource or resource_of(obj)
+        path = where.path(metadata.get("namespace"), metadata["name"])
         applied: Object = json.loads(
             self._ask("PATCH", path, query, body=obj, body_type="application/apply-patch+yaml")
         )

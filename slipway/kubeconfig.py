@@ -10,7 +10,11 @@ from typing import Any
 
 import yaml
 
-_KINDS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+from slipway.errors import Problem, SlipwayError
+
+_FIX = "mend it, or move it away"
+
+_KINDS = ("clusters", "users", "contexts")
 
 
 def named(text: str, name: str) -> dict[str, Any]:
@@ -28,10 +32,9 @@ def merged(into: Mapping[str, Any], what: Mapping[str, Any]) -> dict[str, Any]:
     """``into`` with the entries of ``what``, in place of those that have the same names."""
     result = {"apiVersion": "v1", "kind": "Config", **into}
     for kind in _KINDS:
-        new = {entry["name"]: entry for entry in what[kind]}
-        kept = [entry for entry in into.get(kind) or [] if entry["name"] not in new]
-        result[kind] = [*kept, *new.values()]
-    result.setdefault("current-context", what["current-context"])
+        entries = [*(into.get(kind) or []), *what[kind]]
+        result[kind] = list({entry["name"]: entry for entry in entries}.values())
+    result["current-context"] = into.get("current-context") or what["current-context"]
     return result
 
 
@@ -39,24 +42,38 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """``document`` without the entries called ``name``."""
     result = dict(document)
     for kind in _KINDS:
-        result[kind] = [entry for entry in document.get(kind) or [] if entry["name"] != name]
+        if document.get(kind):
+            result[kind] = [entry for entry in document[kind] if entry["name"] != name]
     if result.get("current-context") == name:
         result["current-context"] = ""
     return result
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The kubeconfig at ``path``; empty where there is none."""
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    """The kubeconfig at ``path``; empty where there is none.
+
+    Raises SlipwayError when the file is something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # The error quotes the file, which holds keys.
+        raise SlipwayError(Problem(str(path), "is not YAML", _FIX)) from error
+    if not isinstance(document, dict):
+        raise SlipwayError(Problem(str(path), "is no kubeconfig", _FIX))
+    return document
 
 
 def write(path: Path, document: Mapping[str, Any]) -> bool:
     """Write the kubeconfig for its owner alone; return whether it was not so already."""
     if path.exists() and read(path) == document:
         return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    target = path.resolve()  # whoever links to their kubeconfig keeps the link
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent)  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         yaml.safe_dump(dict(document), file, sort_keys=False)
-    Path(temporary).rename(path)
+    Path(temporary).rename(target)
     return True

@@ -48,8 +48,10 @@ def run(
             timeout=timeout,
             check=False,
         )
-    except FileNotFoundError as error:
-        raise SlipwayError(Problem(what, f"{command[0]}: no such command", fix)) from error
+    except OSError as error:  # also for a directory to run it in that is not there
+        missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
+        reason = "no such command" if missing else error.strerror
+        raise SlipwayError(Problem(what, f"{error.filename}: {reason}", fix)) from error
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"") + (error.stderr or b"")
         said = last_lines(output.decode(errors="replace"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway import containers
+from slipway import containers, node_image
 from slipway.ansible_support import SlipwayAction
 
 
@@ -34,7 +34,7 @@ class ActionModule(SlipwayAction):
         if self.check_mode:
             missing = containers.missing_nodes(client, nodes)
             return {"changed": bool(missing), "touched": missing, "missing": missing}
-        image = containers.node_image(client, Path(args["bundle"]), args["image"], self.say)
+        image = node_image.ensure(client, Path(args["bundle"]), args["image"], self.say)
         made = containers.ensure_network(client, cluster, args["subnet"])
         touched = containers.ensure_nodes(client, cluster, nodes, image, say=self.say)
         return {"changed": made or bool(touched), "touched": touched, "missing": []}

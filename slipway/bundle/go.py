@@ -62,14 +62,19 @@ class Component:
 def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
     """The components of ``components.yml``, each at its version in the lock.
 
-    Raises SlipwayError with every component whose go.mod pins another version than the lock.
+    Raises SlipwayError with every component that the lock lacks or whose go.mod pins another
+    version.
     """
     document: dict[str, dict[str, Any]] = yaml.safe_load((folder / "components.yml").read_text())
+    problems = [
+        Problem(str(folder / "components.yml"), f"{name} is not in slipway_versions")
+        for name in document.keys() - versions.keys()
+    ]
     found = [
         Component(name=name, folder=folder / name, version=versions[name], **entry)
         for name, entry in document.items()
+        if name in versions
     ]
-    problems = []
     for component in found:
         if component.module is None:
             continue

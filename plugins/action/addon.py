@@ -1,0 +1,39 @@
+"""An add-on of the cluster: see ``plugins/modules/addon.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.addons import Applier, documents
+from slipway.ansible_support import SlipwayAction
+from slipway.errors import SlipwayError
+from slipway.kube import Kube, Unreachable
+
+
+class ActionModule(SlipwayAction):
+    """Applies manifests and, if asked, waits until their workloads run."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "kubeconfig": {"type": "path", "required": True},
+        "manifests": {"type": "list", "elements": "str", "required": True},
+        "wait": {"type": "bool", "default": False},
+        "timeout": {"type": "int", "default": 120},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return what was (or would be) applied because it was not so already."""
+        objects = [obj for text in args["manifests"] for obj in documents(text)]
+        try:
+            with Kube(Path(args["kubeconfig"])) as kube:
+                applier = Applier(kube, args["timeout"])
+                changed = applier.apply(objects, dry_run=self.check_mode)
+                if args["wait"] and not self.check_mode:
+                    applier.wait(objects)
+        except SlipwayError as error:
+            # Before there is a cluster, a check can only say that everything would be new.
+            missing = not Path(args["kubeconfig"]).exists() or isinstance(error, Unreachable)
+            if not (self.check_mode and missing):
+                raise
+            changed = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in objects]
+        return {"changed": bool(changed), "applied": changed}

@@ -1,0 +1,45 @@
+"""Tools of this machine: see ``plugins/modules/tools.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway import containers, tools
+from slipway.ansible_support import SlipwayAction
+
+
+class ActionModule(SlipwayAction):
+    """Installs what is missing and starts the engine, or stops the one that it started."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "names": {"type": "list", "elements": "str", "choices": sorted(tools.TOOLS), "default": []},
+        "engine": {"type": "str", "choices": ["started", "stopped", "any"], "default": "any"},
+        "cache": {"type": "path", "required": True},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return what was (or would be) installed, and whether the engine was touched."""
+        engine = tools.Engine(Path(args["cache"]) / "engine")
+        missing = tools.missing(args["names"])
+        if missing and not self.check_mode:
+            tools.install(missing, self.say)
+        touched = self._engine(engine, args["engine"], bool(missing))
+        return {"changed": bool(missing) or touched, "installed": missing, "engine": touched}
+
+    def _engine(self, engine: tools.Engine, wanted: str, may_lack: bool) -> bool:
+        """Bring the engine to the wanted state; return whether that needed (or needs) doing."""
+        if wanted == "started":
+            if not (self.check_mode and may_lack) and engine.answers():
+                return False
+            if not self.check_mode:
+                engine.start(self.say)
+            return True
+        if wanted == "stopped" and engine.is_ours():
+            if containers.connect().containers.list():
+                self.say("the container engine stays: containers of others run on it")
+                return False
+            if not self.check_mode:
+                engine.stop()
+            return True
+        return False

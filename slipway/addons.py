@@ -1,0 +1,183 @@
+"""Add-ons: objects of any kind from manifests, applied and waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import yaml
+
+from slipway.errors import Problem, SlipwayError
+from slipway.kube import EVENTS, PODS, ApiError, Kube, Object, Resource
+
+POLL_SECONDS = 0.3
+
+_FIRST = ("Namespace", "CustomResourceDefinition")
+_LAST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+
+
+def documents(text: str) -> list[Object]:
+    """The objects of a manifest."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def in_order(objects: Iterable[Object]) -> list[Object]:
+    """What others need comes first; webhooks come last.
+
+    An add-on's own webhook answers only when its pods run. Applied before it, the add-on's
+    objects do not have to wait for that.
+    """
+    ranks = {kind: rank for rank, kind in enumerate(_FIRST, start=-len(_FIRST))}
+    return sorted(objects, key=lambda obj: ranks.get(obj["kind"], int(obj["kind"] in _LAST)))
+
+
+class Applier:
+    """Applies objects to one cluster; ``timeout`` is in seconds, for each step."""
+
+    def __init__(self, kube: Kube, timeout: float) -> None:
+        self._kube = kube
+        self._timeout = timeout
+        self._known: dict[str, list[Resource]] = {}
+
+    def apply(self, objects: Sequence[Object], *, dry_run: bool = False) -> list[str]:
+        """Apply the objects; return ``Kind/name`` of those that were not so already.
+
+        A kind that has just been defined and a webhook that is still starting are waited for.
+        With ``dry_run``, objects of a kind or namespace that does not exist yet count as changed.
+        """
+        changed = []
+        for obj in in_order(objects):
+            before, after = self._applied(obj, dry_run)
+            versions = [each and each["metadata"]["resourceVersion"] for each in (before, after)]
+            if before is None or versions[0] != versions[1]:
+                changed.append(f"{obj['kind']}/{obj['metadata']['name']}")
+        return changed
+
+    def wait(self, objects: Sequence[Object]) -> None:
+        """Wait until the workloads among ``objects`` run.
+
+        Raises SlipwayError with every workload that does not, and what its pods and events say.
+        """
+        waiting = [obj for obj in objects if obj["kind"] in ("Deployment", "DaemonSet")]
+        deadline = time.monotonic() + self._timeout
+        while waiting:
+            waiting = [obj for obj in waiting if not _is_running(self._get(obj))]
+            if waiting and time.monotonic() > deadline:
+                raise SlipwayError(self._reason(obj) for obj in waiting)
+            time.sleep(POLL_SECONDS if waiting else 0)
+
+    def _applied(self, obj: Object, dry_run: bool) -> tuple[Object | None, Object | None]:
+        """The object before and after; after is None where a dry run cannot tell."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                resource = self._resource(obj)
+                if resource is not None:
+                    before = self._kube.get(resource, *_place(obj))
+                    return before, self._kube.apply(obj, resource=resource, dry_run=dry_run)
+                refusal: SlipwayError = SlipwayError(
+                    Problem(_title(obj), f"the API does not know {obj['apiVersion']}")
+                )
+            except ApiError as error:
+                if not _may_pass(error):
+                    raise
+                refusal = error
+            if dry_run:
+                return None, None
+            if time.monotonic() > deadline:
+                raise refusal
+            time.sleep(POLL_SECONDS)
+
+    def _get(self, obj: Object) -> Object | None:
+        resource = self._resource(obj)
+        return self._kube.get(resource, *_place(obj)) if resource else None
+
+    def _resource(self, obj: Object) -> Resource | None:
+        version = obj["apiVersion"]
+        for known in (True, False):
+            if not known or version not in self._known:
+                self._known[version] = self._kube.resources(version)
+            for resource in self._known[version]:
+                if resource.kind == obj["kind"]:
+                    return resource
+        return None
+
+    def _reason(self, obj: Object) -> Problem:
+        namespace = obj["metadata"]["namespace"]
+        labels = obj["spec"]["selector"]["matchLabels"]
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        said = [
+            f"{pod['metadata']['name']}: {state.get('reason', '')} {state.get('message', '')}"
+            for pod in self._kube.list(PODS, namespace=namespace, labels=selector).items
+            for container in pod["status"].get("containerStatuses", [])
+            for state in container["state"].values()
+            if not container["ready"]
+        ]
+        said += [
+            f"{event['involvedObject']['name']}: {event.get('message', '')}"
+            for event in self._kube.list(EVENTS, namespace=namespace, fields="type=Warning").items
+        ][-5:]
+        what = f"does not run after {self._timeout:.0f} s"
+        return Problem(_title(obj), "\n    ".join([what, *said]))
+
+
+def _title(obj: Object) -> str:
+    return f"{obj['kind']} {obj['metadata']['name']}"
+
+
+def _place(obj: Object) -> tuple[str, str | None]:
+    metadata = obj["metadata"]
+    return metadata["name"], metadata.get("namespace")
+
+
+def _may_pass(error: ApiError) -> bool:
+    """Whether the refusal ends by itself: something is still starting."""
+    return error.status == 404 or (error.status == 500 and "webhook" in str(error))
+
+
+def _is_running(obj: Object | None) -> bool:
+    """Whether a workload has all its pods, of the newest kind, available."""
+    if obj is None:
+        return False
+    status = obj.get("status", {})
+    if status.get("observedGeneration", 0) < obj["metadata"]["generation"]:
+        return False
+    if obj["kind"] == "DaemonSet":
+        wanted, updated, available = (
+            status.get("desiredNumberScheduled", 0),
+            status.get("updatedNumberScheduled", 0),
+            status.get("numberAvailable", 0),
+        )
+    else:
+        wanted, updated, available = (
+            obj["spec"].get("replicas", 1),
+            status.get("updatedReplicas", 0),
+            status.get("availableReplicas", 0),
+        )
+    return bool(wanted == updated == available)
+
+
+def address_of(kube: Kube, service: Resource, name: str, namespace: str, timeout: float) -> str:
+    """The address that a service of type LoadBalancer got.
+
+    Raises SlipwayError after ``timeout`` seconds, with what its events say.
+    """
+    deadline = time.monotonic() + timeout
+    while not (found := _address(kube.get(service, name, namespace))):
+        if time.monotonic() > deadline:
+            raise _no_address(kube, name, namespace)
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _address(service: Object | None) -> str:
+    status = (service or {}).get("status", {}).get("loadBalancer", {})
+    return next((each["ip"] for each in status.get("ingress") or [] if "ip" in each), "")
+
+
+def _no_address(kube: Kube, name: str, namespace: str) -> SlipwayError:
+    fields = f"involvedObject.name={name}"
+    events = kube.list(EVENTS, namespace=namespace, fields=fields).items
+    said = "; ".join(sorted({event.get("message", "") for event in events}))
+    fix = "give metallb_pool addresses that nothing else uses"
+    return SlipwayError(Problem(f"Service {name}", f"got no address from the pool: {said}", fix))
