@@ -37,7 +37,22 @@ START_SECONDS = 30.0
 """How long containerd may take to answer while images are loaded into it."""
 
 
-def ensure(
+def bare(
+    client: docker.DockerClient, bundle: Path, machine: str, say: Callable[[str], None]
+) -> str:
+    """The engine's name for the bundle's image of a machine with nothing of the bundle on it."""
+    try:
+        client.images.get(machine)
+    except ImageNotFound:
+        say(f"loading {machine}")
+        with tempfile.NamedTemporaryFile(dir=bundle.parent, suffix=".tar") as archive:
+            ImageStore(bundle / "images").write_docker_archive(machine, Path(archive.name))
+            with Path(archive.name).open("rb") as stream:
+                client.images.load(stream)
+    return machine
+
+
+def preloaded(
     client: docker.DockerClient, bundle: Path, machine: str, say: Callable[[str], None]
 ) -> str:
     """The name of the node image for ``bundle``, made if the engine has none.
@@ -52,27 +67,24 @@ def ensure(
         return name
     except ImageNotFound:
         say(f"making the node image {name} (once for each bundle)")
+    bare(client, bundle, machine, say)
     store = ImageStore(bundle / "images")
     with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
         archive = Path(scratch) / "archive.tar"
-        store.write_docker_archive(machine, archive)
-        with archive.open("rb") as stream:
-            (base,) = client.images.load(stream)
         with tarfile.open(archive, "w") as files:
             for source, target in INSTALLED.items():
                 for path in sorted((bundle / source).iterdir()):
                     files.add(path, f"{target}/{path.name}")
-        with _created(client, base.id) as node:
+        with _created(client, machine) as node:
             with archive.open("rb") as stream:
                 node.put_archive("/", stream)
-            bare = node.commit()
+            installed = node.commit()
         images = [ref for ref in store.images() if ref != machine]
         with archive.open("wb") as packed:
             store.write_archive(images, packed)
-        with _created(client, bare.id) as node:
-            node.put_archive("/var/lib", _containerd_with(client, bare.id, Path(scratch)))
+        with _created(client, installed.id) as node:
+            node.put_archive("/var/lib", _containerd_with(client, installed.id, Path(scratch)))
             node.commit(REPOSITORY, tag)
-    client.images.remove(machine)
     return name
 
 

@@ -19,6 +19,7 @@ class ActionModule(SlipwayAction):
         "bundle": {"type": "path"},
         "image": {"type": "str"},
         "nodes": {"type": "dict", "default": {}},
+        "preloaded": {"type": "bool", "default": True},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +35,8 @@ class ActionModule(SlipwayAction):
         if self.check_mode:
             missing = containers.missing_nodes(client, nodes)
             return {"changed": bool(missing), "touched": missing, "missing": missing}
-        image = node_image.ensure(client, Path(args["bundle"]), args["image"], self.say)
+        ensure_image = node_image.preloaded if args["preloaded"] else node_image.bare
+        image = ensure_image(client, Path(args["bundle"]), args["image"], self.say)
         made = containers.ensure_network(client, cluster, args["subnet"])
         touched = containers.ensure_nodes(client, cluster, nodes, image, say=self.say)
         return {"changed": made or bool(touched), "touched": touched, "missing": []}
