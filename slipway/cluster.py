@@ -11,13 +11,18 @@ from slipway.kube import Kube, Resource, Unreachable
 
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
 
-CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+_PASSING = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""Taints that go by themselves; an image may be needed as soon as they have gone."""
 
 POLL_SECONDS = 0.5
 
 
 def nodes_of(kube: Kube) -> dict[str, dict[str, Any]]:
-    """Every node by name: ``pod_cidr``, ``address``, ``ready`` and, if not, the ``reason``."""
+    """Every node by name.
+
+    Of each: ``pod_cidr``, ``address``, ``labels``, whether pods without tolerations may be put
+    there (``schedulable``), whether it is ``ready`` and, if not, the ``reason``.
+    """
     found = {}
     for node in kube.list(NODES).items:
         status = node["status"]
@@ -28,6 +33,11 @@ def nodes_of(kube: Kube) -> dict[str, dict[str, Any]]:
             "pod_cidr": node["spec"].get("podCIDR", ""),
             "address": next(
                 (a["address"] for a in status.get("addresses", []) if a["type"] == "InternalIP"), ""
+            ),
+            "labels": node["metadata"].get("labels", {}),
+            "schedulable": not any(
+                taint["effect"] in ("NoSchedule", "NoExecute") and taint["key"] not in _PASSING
+                for taint in node["spec"].get("taints", [])
             ),
             "ready": ready.get("status") == "True",
             "reason": ready.get("message", "the kubelet has not reported yet"),

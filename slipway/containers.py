@@ -65,12 +65,12 @@ def ensure_network(client: docker.DockerClient, cluster: str, subnet: str) -> bo
                 labels={CLUSTER_LABEL: cluster},
             )
         except APIError as error:
-            fix = "set nodes_subnet in the inventory to a range that nothing else uses"
+            fix = "set node_containers_subnet in the inventory to a range that nothing else uses"
             raise SlipwayError(Problem(f"network {subnet}", error.explanation, fix)) from error
         return True
     found = [config["Subnet"] for config in network.attrs["IPAM"]["Config"]]
     if found != [subnet]:
-        fix = "run 'make down' first, or set nodes_subnet back"
+        fix = "run 'make down' first, or set node_containers_subnet back"
         raise SlipwayError(Problem(f"network {cluster}", f"has {found}, not {subnet}", fix))
     return False
 
@@ -85,7 +85,8 @@ def ensure_nodes(
 ) -> list[str]:
     """Have every node running and booted; return the names of those made or started.
 
-    Raises SlipwayError with the last lines of a node's log when it does not boot.
+    Raises SlipwayError with the last lines of a node's log when it does not boot, and when a
+    container of a node's name is not of this cluster.
     """
     touched = []
     for node in nodes:
@@ -94,6 +95,9 @@ def ensure_nodes(
         except NotFound:
             _create(client, cluster, node, image)
             container = client.containers.get(node.name)
+        if container.labels.get(CLUSTER_LABEL) != cluster:
+            fix = "remove or rename it, or give the node another name in the inventory"
+            raise SlipwayError(Problem(f"container {node.name}", f"is not of {cluster}", fix))
         if container.status != "running":
             say(f"starting {node.name}")
             container.start()
@@ -137,9 +141,10 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
     ]
     if Path("/lib/modules").exists():  # a kernel with everything built in has none
         mounts.append(Mount("/lib/modules", "/lib/modules", type="bind", read_only=True))
+    status = Path("/proc/self/status").read_text(encoding="ascii")
     host = client.api.create_host_config(
         cap_add=["ALL"],
-        cap_drop=[] if _has_capability(CAP_SYS_RESOURCE) else ["SYS_RESOURCE"],
+        cap_drop=[] if has_capability(status, CAP_SYS_RESOURCE) else ["SYS_RESOURCE"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         devices=["/dev/kmsg:/dev/kmsg:rwm"],
         device_cgroup_rules=["a *:* rwm"],
@@ -156,27 +161,29 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
         name=node.name,
         hostname=node.name,
         labels=labels,
-        environment={"SLIPWAY_NAMESERVERS": " ".join(_nameservers())},
+        environment={"SLIPWAY_NAMESERVERS": " ".join(nameservers(_resolv_conf()))},
         host_config=host,
         networking_config=client.api.create_networking_config({cluster: endpoint}),
     )
 
 
-def _has_capability(bit: int) -> bool:
-    """Whether the processes of this machine may have the capability at all."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+def has_capability(status: str, bit: int) -> bool:
+    """Whether a process may have the capability at all, as its ``/proc/<pid>/status`` says."""
     (bounding,) = (line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
     return bool(int(bounding, 16) >> bit & 1)
 
 
-def _nameservers() -> list[str]:
-    """This machine's name servers that other machines can reach."""
-    for path in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"):
-        if Path(path).exists():
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-            servers = [line.split()[1] for line in lines if line.startswith("nameserver ")]
-            return [each for each in servers if not ipaddress.ip_address(each).is_loopback]
-    return []
+def nameservers(resolv_conf: str) -> list[str]:
+    """The name servers of a ``resolv.conf`` that other machines can reach."""
+    entries = [line.split() for line in resolv_conf.splitlines()]
+    servers = [entry[1] for entry in entries if len(entry) > 1 and entry[0] == "nameserver"]
+    return [each for each in servers if not ipaddress.ip_address(each).is_loopback]
+
+
+def _resolv_conf() -> str:
+    """This machine's; where systemd-resolved stands between, the one that it reads itself."""
+    paths = [Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")]
+    return next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
 
 
 def _wait_until_booted(container: Container) -> None:
@@ -184,13 +191,26 @@ def _wait_until_booted(container: Container) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     state = ""
     while time.monotonic() < deadline:
-        _code, said = container.exec_run(["systemctl", "is-system-running"])
-        state = said.decode(errors="replace").strip()
+        state = _said(container, "systemctl", "is-system-running")
         if state == "running":
             return
         if state == "degraded":
             break
         time.sleep(0.1)
-    _code, failed = container.exec_run(["systemctl", "--failed", "--no-legend"])
-    said = last_lines(failed.decode(errors="replace")) or last_lines(container.logs().decode())
-    raise SlipwayError(Problem(container.name, f"did not boot (systemd: {state})\n{said}"))
+    if state == "degraded":
+        why = _said(container, "systemctl", "--failed", "--no-legend")
+    else:
+        why = container.logs().decode(errors="replace")
+    raise SlipwayError(
+        Problem(container.name, f"did not boot (systemd: {state})\n{last_lines(why)}")
+    )
+
+
+def _said(container: Container, *argv: str) -> str:
+    """What a command in the container says, or why it cannot run there."""
+    try:
+        _code, output = container.exec_run(list(argv))
+    except APIError as error:  # a container that died is being started again
+        return str(error.explanation)
+    text: str = output.decode(errors="replace")
+    return text.strip()

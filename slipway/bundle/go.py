@@ -68,7 +68,7 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
     document: dict[str, dict[str, Any]] = yaml.safe_load((folder / "components.yml").read_text())
     problems = [
         Problem(str(folder / "components.yml"), f"{name} is not in slipway_versions")
-        for name in document.keys() - versions.keys()
+        for name in sorted(document.keys() - versions.keys())
     ]
     found = [
         Component(name=name, folder=folder / name, version=versions[name], **entry)

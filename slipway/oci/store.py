@@ -62,6 +62,15 @@ class ImageStore:
                 return self._image(entry)
         return None
 
+    def require(self, refs: Sequence[str]) -> list[Image]:
+        """The images with these references; SlipwayError names all that are not stored."""
+        images = self.images()
+        missing = [Problem(ref, f"is not in the image store {self.root}") for ref in refs]
+        missing = [problem for problem in missing if problem.where not in images]
+        if missing:
+            raise SlipwayError(missing)
+        return [images[ref] for ref in refs]
+
     def add_archive(self, path: Path, ref: str, platform: str | None = None) -> Image:
         """Store an image out of an archive under ``ref`` and return it.
 
@@ -78,8 +87,8 @@ class ImageStore:
     def add_image(self, ref: str, layers: Sequence[Layer], config: ImageConfig) -> Image:
         """Make an image of ``layers``, bottom one first, store it under ``ref`` and return it.
 
-        Layers are stored as plain tars: nodes import them faster than compressed ones. The same
-        layers and config give the same digests.
+        Layers are stored as plain tars: that costs no time, Jib takes them as they are, and nodes
+        import them no slower than gzip. The same layers and config give the same digests.
         """
         check_ref(ref)
         with self._adding():
@@ -119,7 +128,7 @@ class ImageStore:
 
         Raises SlipwayError when ``ref`` is not stored.
         """
-        [image] = self._require([ref])
+        [image] = self.require([ref])
         return [digest for digest in image.blobs if not self._blobs.is_sound(digest)]
 
     def write_archive(
@@ -148,7 +157,7 @@ class ImageStore:
         """The images, whose blobs stay as long as this lasts."""
         try:
             with self._adding():
-                yield self._require(refs)
+                yield self.require(refs)
         except DigestMismatch as error:
             self._blobs.remove(error.digest)
             raise SlipwayError(
@@ -158,14 +167,6 @@ class ImageStore:
                     "run again: the image it belongs to is then made or fetched anew",
                 )
             ) from error
-
-    def _require(self, refs: Sequence[str]) -> list[Image]:
-        images = self.images()
-        missing = [Problem(ref, f"is not in the image store {self.root}") for ref in refs]
-        missing = [problem for problem in missing if problem.where not in images]
-        if missing:
-            raise SlipwayError(missing)
-        return [images[ref] for ref in refs]
 
     def _image(self, entry: dict[str, Any]) -> Image | None:
         """The image of an index entry, or None when it is not whole."""

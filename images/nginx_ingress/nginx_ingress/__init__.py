@@ -1,0 +1,1 @@
+"""An ingress controller on NGINX, with mergeable Ingress: a master per host and its minions."""

@@ -1,0 +1,237 @@
+"""The annotations: which values are valid, which roles ignore them, what minions inherit.
+
+The names and their rules are those that NGINX Inc documents for its controller.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+
+MERGEABLE = "nginx.org/mergeable-ingress-type"
+REWRITES = "nginx.org/rewrites"
+WEBSOCKETS = "nginx.org/websocket-services"
+SSL_REDIRECT = "nginx.org/ssl-redirect"
+SSL_REDIRECT_DEPRECATED = "ingress.kubernetes.io/ssl-redirect"
+
+LOCATION_DIRECTIVES: Mapping[str, str] = {
+    "nginx.org/client-max-body-size": "client_max_body_size",
+    "nginx.org/proxy-connect-timeout": "proxy_connect_timeout",
+    "nginx.org/proxy-read-timeout": "proxy_read_timeout",
+    "nginx.org/proxy-send-timeout": "proxy_send_timeout",
+}
+"""Annotations that are one directive of a location; a minion inherits its master's."""
+
+MASTER_IGNORES = frozenset(
+    {
+        REWRITES,
+        WEBSOCKETS,
+        "nginx.org/ssl-services",
+        "nginx.org/grpc-services",
+        "nginx.org/use-cluster-ip",
+        "nginx.org/path-regex",
+    }
+)
+MINION_IGNORES = frozenset(
+    {
+        SSL_REDIRECT,
+        SSL_REDIRECT_DEPRECATED,
+        "nginx.org/proxy-hide-headers",
+        "nginx.org/proxy-pass-headers",
+        "nginx.org/redirect-to-https",
+        "nginx.org/http-redirect-code",
+        "nginx.org/hsts",
+        "nginx.org/hsts-max-age",
+        "nginx.org/hsts-include-subdomains",
+        "nginx.org/server-tokens",
+        "nginx.org/listen-ports",
+        "nginx.org/listen-ports-ssl",
+        "nginx.org/ssl-ciphers",
+        "nginx.org/ssl-prefer-server-ciphers",
+        "nginx.org/app-root",
+    }
+)
+
+Validator = Callable[[str, Collection[str]], str]
+"""Takes the value and the Ingress's services; returns what is wrong, or nothing."""
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+
+
+def is_true(value: str) -> bool:
+    """A boolean annotation's value; raises KeyError for one that is not valid."""
+    return _BOOLEANS[value]
+
+
+def service_list(value: str) -> tuple[str, ...]:
+    """The names in a comma-separated list of services."""
+    return tuple(name.strip() for name in value.split(","))
+
+
+def rewrite_list(value: str) -> dict[str, str]:
+    """Each service's rewrite in ``serviceName=tea rewrite=/;serviceName=coffee rewrite=/beans/``.
+
+    Raises ValueError with what is wrong.
+    """
+    rewrites = {}
+    for part in value.split(";"):
+        match = re.fullmatch(r"serviceName=([^\s=]+) rewrite=([^\s=]*)", part)
+        if not match:
+            raise ValueError(f"{part!r} is not of the form serviceName=<service> rewrite=<path>")
+        service, path = match.groups()
+        if not re.fullmatch(r"/[^\s{};$]*", path):
+            raise ValueError(
+                f"the rewrite {path!r} must start with / and must not include any whitespace "
+                "character, `{`, `}`, `;` or `$`"
+            )
+        rewrites[service] = path
+    return rewrites
+
+
+def _matching(pattern: str, what: str) -> Validator:
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda value, _: "" if compiled.fullmatch(value) else f"must be {what}"
+
+
+def _missing(names: Collection[str], services: Collection[str]) -> str:
+    unknown = sorted(set(names) - set(services))
+    return f"The following services were not found: {','.join(unknown)}" if unknown else ""
+
+
+def _services(value: str, services: Collection[str]) -> str:
+    missing = _missing(service_list(value), services)
+    return f"must be a comma-separated list of services. {missing}" if missing else ""
+
+
+def _rewrites(value: str, services: Collection[str]) -> str:
+    try:
+        return _missing(rewrite_list(value), services)
+    except ValueError as error:
+        return str(error)
+
+
+def _boolean(value: str, _: Collection[str]) -> str:
+    return "" if value in _BOOLEANS else "must be a boolean"
+
+
+_time = _matching(r"(\d+(ms|[smhdwMy])?)( ?\d+(ms|[smhdwMy]))*", "a time")
+_offset = _matching(r"\d+[kKmMgG]?", "an offset")
+_size = _matching(r"\d+[kKmM]?", "a size")
+_integer = _matching(r"-?\d+", "an integer")
+_natural = _matching(r"\d+", "a non-negative integer")
+_ports = _matching(r"\d{1,5}( *, *\d{1,5})*", "a comma-separated list of port numbers")
+_headers = _matching(r"[-A-Za-z0-9]+( *, *[-A-Za-z0-9]+)*", "a comma-separated list of headers")
+
+_VALIDATORS: Mapping[str, Validator] = {
+    MERGEABLE: _matching("master|minion", "one of: 'master' or 'minion'"),
+    REWRITES: _rewrites,
+    WEBSOCKETS: _services,
+    SSL_REDIRECT: _boolean,
+    SSL_REDIRECT_DEPRECATED: _boolean,
+    "nginx.org/client-body-buffer-size": _size,
+    "nginx.org/client-max-body-size": _offset,
+    "nginx.org/fail-timeout": _time,
+    "nginx.org/grpc-services": _services,
+    "nginx.org/hsts": _boolean,
+    "nginx.org/hsts-behind-proxy": _boolean,
+    "nginx.org/hsts-include-subdomains": _boolean,
+    "nginx.org/hsts-max-age": _integer,
+    "nginx.org/http-redirect-code": _matching("301|302|307|308", "one of: 301, 302, 307 or 308"),
+    "nginx.org/keepalive": _integer,
+    "nginx.org/listen-ports": _ports,
+    "nginx.org/listen-ports-ssl": _ports,
+    "nginx.org/max-conns": _natural,
+    "nginx.org/max-fails": _natural,
+    "nginx.org/path-regex": _matching(
+        "case_sensitive|case_insensitive|exact",
+        "one of: 'case_sensitive', 'case_insensitive' or 'exact'",
+    ),
+    "nginx.org/proxy-buffer-size": _size,
+    "nginx.org/proxy-buffering": _boolean,
+    "nginx.org/proxy-buffers": _matching(r"\d+ \d+[kKmM]?", "a proxy buffer spec"),
+    "nginx.org/proxy-busy-buffers-size": _size,
+    "nginx.org/proxy-connect-timeout": _time,
+    "nginx.org/proxy-hide-headers": _headers,
+    "nginx.org/proxy-max-temp-file-size": _size,
+    "nginx.org/proxy-next-upstream-timeout": _time,
+    "nginx.org/proxy-next-upstream-tries": _natural,
+    "nginx.org/proxy-pass-headers": _headers,
+    "nginx.org/proxy-read-timeout": _time,
+    "nginx.org/proxy-send-timeout": _time,
+    "nginx.org/redirect-to-https": _boolean,
+    "nginx.org/server-tokens": _boolean,
+    "nginx.org/ssl-services": _services,
+    "nginx.org/upstream-zone-size": _size,
+    "nginx.org/use-cluster-ip": _boolean,
+}
+
+_NO_SNIPPETS = "snippet specified but snippets feature is not enabled"
+_NO_PLUS = "annotation requires NGINX Plus"
+_FORBIDDEN: Mapping[str, str] = {
+    "nginx.org/location-snippets": _NO_SNIPPETS,
+    "nginx.org/server-snippets": _NO_SNIPPETS,
+    "nginx.com/health-checks": _NO_PLUS,
+    "nginx.com/health-checks-mandatory": _NO_PLUS,
+    "nginx.com/health-checks-mandatory-queue": _NO_PLUS,
+    "nginx.com/jwt-key": _NO_PLUS,
+    "nginx.com/jwt-login-url": _NO_PLUS,
+    "nginx.com/jwt-realm": _NO_PLUS,
+    "nginx.com/jwt-token": _NO_PLUS,
+    "nginx.com/slow-start": _NO_PLUS,
+    "nginx.com/sticky-cookie-services": _NO_PLUS,
+    "appprotect.f5.com/app-protect-enable": "annotation requires AppProtect",
+    "appprotect.f5.com/app-protect-policy": "annotation requires AppProtect",
+    "appprotect.f5.com/app-protect-security-log": "annotation requires AppProtect",
+    "appprotect.f5.com/app-protect-security-log-destination": "annotation requires AppProtect",
+    "appprotect.f5.com/app-protect-security-log-enable": "annotation requires AppProtect",
+    "appprotectdos.f5.com/app-protect-dos-resource": "annotation requires AppProtectDos",
+}
+
+_SUPPORTED = frozenset(
+    {MERGEABLE, REWRITES, WEBSOCKETS, SSL_REDIRECT, SSL_REDIRECT_DEPRECATED, *LOCATION_DIRECTIVES}
+)
+_OWN_PREFIXES = ("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/")
+
+
+def annotation_errors(annotations: Mapping[str, str], services: Collection[str]) -> list[str]:
+    """What is wrong with the values, also of annotations that would have no effect."""
+    errors = []
+    for name, value in sorted(annotations.items()):
+        where = f"annotations.{name}"
+        if name in _FORBIDDEN:
+            errors.append(f"{where}: Forbidden: {_FORBIDDEN[name]}")
+        elif name in _VALIDATORS and not value:
+            errors.append(f"{where}: Required value")
+        elif name in _VALIDATORS and (wrong := _VALIDATORS[name](value, services)):
+            errors.append(f"{where}: Invalid value: {json.dumps(value)}: {wrong}")
+    return errors
+
+
+def ignored(annotations: Mapping[str, str], denied: Collection[str]) -> list[str]:
+    """The annotations that an Ingress's role makes ineffective, sorted."""
+    return sorted(set(annotations) & set(denied))
+
+
+def unsupported(annotations: Mapping[str, str], denied: Collection[str]) -> list[str]:
+    """The annotations that NGINX Inc's controller would heed and this one does not, sorted."""
+    return sorted(
+        name
+        for name in annotations
+        if name.startswith(_OWN_PREFIXES) and name not in _SUPPORTED and name not in denied
+    )
+
+
+def location_directives(
+    own: Mapping[str, str], inherited: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """The directives of a location: the Ingress's own, then what its master gives it."""
+    merged = {**inherited, **own}
+    return tuple(
+        (directive, merged[name])
+        for name, directive in LOCATION_DIRECTIVES.items()
+        if name in merged
+    )

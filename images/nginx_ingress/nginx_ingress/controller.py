@@ -1,0 +1,211 @@
+"""The loop: what changes in the cluster becomes what nginx runs and what the objects say."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+from nginx_ingress.applied import Applied, Outcome
+from nginx_ingress.decisions import CONTROLLER, Decisions, Message, decide
+from nginx_ingress.kube import Api
+from nginx_ingress.mirror import Mirror
+from nginx_ingress.model import (
+    Key,
+    Snapshot,
+    parse_endpoint_slice,
+    parse_ingress,
+    parse_ingress_class,
+    parse_service,
+    parse_tls_secret,
+)
+from nginx_ingress.nginx import Nginx
+from nginx_ingress.reporter import Event, Item, Reporter, StatusChange
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_SECONDS = 0.1
+"""How long others are waited for after a change: a rollout is a few reloads, not many."""
+RETRY_SECONDS = 5.0
+STUCK_SECONDS = 60.0
+"""After how long without a turn the loop counts as stuck."""
+_TURN_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 2.0
+
+Wakeup = Literal["changed", "stop", "broken"]
+
+
+class Controller:
+    """Everything at work. ``external_service`` is the Service whose addresses Ingresses get."""
+
+    def __init__(
+        self,
+        api: Api,
+        nginx: Nginx,
+        applied: Applied,
+        class_name: str,
+        external_service: Key | None,
+    ) -> None:
+        self._nginx = nginx
+        self._applied = applied
+        self._class_name = class_name
+        self._external_service = external_service
+        # The one queue whose put() may be called from a signal handler.
+        self._wakeups: SimpleQueue[Wakeup] = SimpleQueue()
+        self._ready = False
+        self._last_turn = time.monotonic()
+        self._said: dict[Key, tuple[object, Message]] = {}
+        self._served: set[Key] = set()
+        self._class_known = True
+        networking = "/apis/networking.k8s.io/v1"
+        self._ingresses = Mirror(api, f"{networking}/ingresses", parse_ingress, self.wake)
+        self._classes = Mirror(api, f"{networking}/ingressclasses", parse_ingress_class, self.wake)
+        self._services = Mirror(api, "/api/v1/services", parse_service, self.wake)
+        self._slices = Mirror(
+            api, "/apis/discovery.k8s.io/v1/endpointslices", parse_endpoint_slice, self.wake
+        )
+        self._secrets = Mirror(
+            api,
+            "/api/v1/secrets",
+            parse_tls_secret,
+            self.wake,
+            query={"fieldSelector": "type=kubernetes.io/tls"},
+        )
+        self._mirrors = (
+            self._ingresses,
+            self._classes,
+            self._services,
+            self._slices,
+            self._secrets,
+        )
+        self._reporter = Reporter(api, failed=self.wake)
+
+    def wake(self) -> None:
+        """Have the loop look at the cluster again."""
+        self._wakeups.put("changed")
+
+    def stop(self) -> None:
+        """Have :meth:`run` end; may be called from a signal handler."""
+        self._wakeups.put("stop")
+
+    def livez(self) -> tuple[bool, str]:
+        """Whether a restart is not needed, and why."""
+        if self._nginx.exit_code is not None:
+            return False, "nginx has ended"
+        idle = time.monotonic() - self._last_turn
+        return idle < STUCK_SECONDS, f"last turn {idle:.0f} s ago"
+
+    def readyz(self) -> tuple[bool, str]:
+        """Whether requests are served by what the cluster says, and why."""
+        if self._ready and self._nginx.running:
+            return True, "serving"
+        return False, "not serving"
+
+    def run(self, grace_seconds: float) -> int:
+        """Work until :meth:`stop`; return the exit code.
+
+        At the end, requests under way get ``grace_seconds`` to finish.
+        """
+        for mirror in self._mirrors:
+            self._thread(mirror.run)
+        writer = self._thread(self._reporter.run)
+        code = self._loop()
+        self._ready = False
+        self._nginx.quit(grace_seconds)
+        self._reporter.finish()
+        writer.join(_LAST_WORDS_SECONDS)
+        return code
+
+    def _thread(self, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("the controller has a mistake")
+                self._wakeups.put("broken")
+
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        return thread
+
+    def _loop(self) -> int:
+        while True:
+            asked = self._asked()
+            self._last_turn = time.monotonic()
+            if self._nginx.exit_code is not None:
+                log.error("nginx has ended with code %d", self._nginx.exit_code)
+                return 1
+            if "broken" in asked:
+                return 1
+            if "stop" in asked:
+                return 0
+            if "changed" in asked and all(mirror.synced for mirror in self._mirrors):
+                self._turn()
+
+    def _asked(self) -> set[Wakeup]:
+        """Wait for a turn's time; once something is asked for, until others have joined it."""
+        asked: set[Wakeup] = set()
+        deadline = time.monotonic() + _TURN_SECONDS
+        while asked <= {"changed"}:
+            try:
+                wakeup = self._wakeups.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break
+            if not asked:
+                deadline = time.monotonic() + (DEBOUNCE_SECONDS if self._ready else 0.0)
+            asked.add(wakeup)
+        return asked
+
+    def _turn(self) -> None:
+        snapshot = Snapshot(
+            ingresses=self._ingresses.objects(),
+            classes=self._classes.objects(),
+            services=self._services.objects(),
+            slices=self._slices.objects(),
+            secrets=self._secrets.objects(),
+        )
+        self._look_for_class(snapshot)
+        decisions = decide(snapshot, self._class_name)
+        outcome = self._applied.apply(decisions.servers, snapshot)
+        if not outcome.settled:
+            threading.Timer(RETRY_SECONDS, self.wake).start()
+        elif not self._ready:
+            log.info("ready")
+            self._ready = True
+        self._reporter.submit(self._news(decisions, outcome, snapshot))
+
+    def _news(self, decisions: Decisions, outcome: Outcome, snapshot: Snapshot) -> list[Item]:
+        """What has to be written: statuses that differ, messages not given before."""
+        news: list[Item] = []
+        said: dict[Key, tuple[object, Message]] = {}
+        for key, report in decisions.reports.items():
+            message = report.message(outcome.failures)
+            said[key] = (report.revision, message)
+            if self._said.get(key) != said[key]:
+                if report.displaced and key in self._served:
+                    message = replace(message, text=report.displaced)
+                log.info("%s: %s: %s", key, message.reason, message.text)
+                for note in report.notes:
+                    log.error("%s", note)
+                news.append(Event(report.ingress, message))
+            if self._external_service:
+                service = snapshot.services.get(self._external_service)
+                addresses = service.addresses if service and not report.refusal else ()
+                if report.ingress.addresses != addresses:
+                    news.append(StatusChange(report.ingress, addresses))
+        self._said = said
+        self._served = {key for key, report in decisions.reports.items() if not report.refusal}
+        return news
+
+    def _look_for_class(self, snapshot: Snapshot) -> None:
+        """Say so in the log when the class comes or goes: without it, little is served."""
+        found = snapshot.classes.get(Key("", self._class_name))
+        known = found is not None and found.controller == CONTROLLER
+        if known != self._class_known:
+            state = "is there" if known else f"is missing or its controller is not {CONTROLLER}"
+            log.warning("IngressClass %s %s", self._class_name, state)
+        self._class_known = known

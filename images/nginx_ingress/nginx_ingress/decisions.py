@@ -1,0 +1,325 @@
+"""Objects in, decisions out: who owns each host and path, what is served, what is said to whom.
+
+Nothing here talks to a cluster or to nginx, so the same objects always give the same decisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nginx_ingress import annotations as known
+from nginx_ingress.model import Backend, Ingress, Key, Path, Snapshot
+from nginx_ingress.validation import Role, as_message, errors_in, role_of
+
+CONTROLLER = "nginx.org/ingress-controller"
+"""What an IngressClass has to name as its controller."""
+
+NORMAL, WARNING = "Normal", "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A Service's endpoints behind one port (number or name), under a name of nginx's own."""
+
+    name: str
+    service: Key
+    port: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One path of a server. ``rewrite`` replaces the matched part; empty leaves paths alone."""
+
+    path: str
+    exact: bool
+    source: Key
+    upstream: Upstream
+    rewrite: str = ""
+    websocket: bool = False
+    directives: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server does TLS: with the file in the certificates' folder, or, without one, not."""
+
+    file_name: str = ""
+    redirect: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """All that is served for one host, on behalf of the Ingress ``source``."""
+
+    host: str
+    source: Key
+    locations: tuple[Location, ...]
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What an event says: its type, reason and text."""
+
+    type: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be said about one Ingress.
+
+    ``refusal`` is why it is not served, None if it is; ``warnings`` go with success, ``notes`` go
+    to the log alone. ``hosts`` are those whose configuration it is part of. ``displaced`` is the
+    text instead of the refusal's for an Ingress that has been served until now. It is time to say
+    it again when ``revision`` changes.
+    """
+
+    ingress: Ingress
+    revision: object
+    refusal: Message | None = None
+    warnings: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    displaced: str = ""
+    notes: tuple[str, ...] = ()
+
+    def message(self, failures: Mapping[str, str]) -> Message:
+        """The event's words, given why hosts' configurations could not be applied."""
+        if self.refusal:
+            return self.refusal
+        text = f"Configuration for {self.ingress.key} was added or updated"
+        if self.warnings:
+            text += f" with warning(s): {'; '.join(self.warnings)}"
+        failed = [failures[host] for host in self.hosts if host in failures]
+        if failed:
+            text += f"; but was not applied: {'; '.join(failed)}"
+            return Message(WARNING, "AddedOrUpdatedWithError", text)
+        if self.warnings:
+            return Message(WARNING, "AddedOrUpdatedWithWarning", text)
+        return Message(NORMAL, "AddedOrUpdated", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """``servers`` by host; ``reports`` on every Ingress of the class."""
+
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    reports: Mapping[Key, Report] = field(default_factory=dict)
+
+
+def decide(snapshot: Snapshot, class_name: str) -> Decisions:
+    """Who is served and who is not, among the Ingresses of ``class_name``."""
+    return _Round(snapshot, class_name).decisions()
+
+
+class _Round:
+    """One pass over a snapshot."""
+
+    def __init__(self, snapshot: Snapshot, class_name: str) -> None:
+        self._snapshot = snapshot
+        self._names = _UpstreamNames()
+        self._servers: dict[str, Server] = {}
+        self._reports: dict[Key, Report] = {}
+        self._ours = [
+            ingress
+            for ingress in sorted(snapshot.ingresses.values(), key=lambda each: str(each.key))
+            if _is_ours(ingress, snapshot, class_name)
+        ]
+
+    def decisions(self) -> Decisions:
+        claimants: list[Ingress] = []
+        minions: dict[str, list[Ingress]] = {}
+        for ingress in self._ours:
+            if errors := errors_in(ingress):
+                self._refuse(ingress, "Rejected", as_message(errors))
+            elif role_of(ingress) is Role.MINION:
+                minions.setdefault(ingress.rules[0].host, []).append(ingress)
+            else:
+                claimants.append(ingress)
+        owners = _host_owners(claimants)
+        for claimant in claimants:
+            won = [rule.host for rule in claimant.rules if owners[rule.host] is claimant]
+            lost = [
+                f"host {rule.host} is taken by another resource"
+                for rule in claimant.rules
+                if owners[rule.host] is not claimant
+            ]
+            if not won:
+                displaced = f"{claimant.key} was rejected: with warning(s): {'; '.join(lost)}"
+                text = "All hosts are taken by other resources"
+                self._refuse(claimant, "Rejected", text, displaced)
+            elif role_of(claimant) is Role.MASTER:
+                self._serve_master(claimant, minions.pop(won[0], []))
+            else:
+                self._serve_regular(claimant, won, lost)
+        for minion in (each for orphans in minions.values() for each in orphans):
+            text = "Ingress master is invalid or doesn't exist"
+            self._refuse(minion, "NoIngressMasterFound", text)
+        return Decisions(self._servers, self._reports)
+
+    def _refuse(self, ingress: Ingress, reason: str, text: str, displaced: str = "") -> None:
+        self._reports[ingress.key] = Report(
+            ingress, _identity(ingress), Message(WARNING, reason, text), displaced=displaced
+        )
+
+    def _serve_master(self, master: Ingress, minions: Sequence[Ingress]) -> None:
+        host = master.rules[0].host
+        tls, tls_warnings = self._tls(master, host)
+        owners = _path_owners(minions)
+        locations: list[Location] = []
+        warnings: dict[Key, list[str]] = {master.key: tls_warnings}
+        for minion in minions:
+            paths = minion.rules[0].paths or ()
+            mine = [path for path in paths if owners[path.path] is minion]
+            locations += self._locations(minion, host, mine, master.annotations)
+            warnings[minion.key] = [
+                f"path {path} is taken by another resource"
+                for path in dict.fromkeys(each.path for each in paths)
+                if owners[path] is not minion
+            ]
+        server = Server(host, master.key, tuple(locations), tls)
+        self._servers[host] = server
+        members = [master, *minions]
+        revision = (tuple(_identity(member) for member in members), server)
+        for member in members:
+            role = role_of(member)
+            denied = known.MASTER_IGNORES if role is Role.MASTER else known.MINION_IGNORES
+            self._accept(member, revision, (host,), warnings[member.key], denied)
+
+    def _serve_regular(self, ingress: Ingress, hosts: Sequence[str], lost: Sequence[str]) -> None:
+        warnings = list(lost)
+        for rule in ingress.rules:
+            if rule.host not in hosts:
+                continue
+            paths = list(rule.paths or ())
+            if ingress.default_backend and not any(path.path in ("", "/") for path in paths):
+                paths.append(Path("/", "Prefix", ingress.default_backend))
+            tls, tls_warnings = self._tls(ingress, rule.host)
+            warnings += tls_warnings
+            locations = tuple(self._locations(ingress, rule.host, paths, {}))
+            self._servers[rule.host] = Server(rule.host, ingress.key, locations, tls)
+        revision = (_identity(ingress), tuple(self._servers[host] for host in hosts))
+        self._accept(ingress, revision, tuple(hosts), warnings, ())
+
+    def _accept(
+        self,
+        ingress: Ingress,
+        revision: object,
+        hosts: tuple[str, ...],
+        warnings: Sequence[str],
+        denied: Collection[str],
+    ) -> None:
+        ignored = known.ignored(ingress.annotations, denied)
+        note = (
+            f"{role_of(ingress).value} {ingress.key} cannot contain the '{','.join(ignored)}' "
+            "annotation(s). They will be ignored"
+        )
+        self._reports[ingress.key] = Report(
+            ingress,
+            revision,
+            warnings=(
+                *warnings,
+                *(
+                    f"annotation {name} is not supported by this controller and has no effect"
+                    for name in known.unsupported(ingress.annotations, denied)
+                ),
+            ),
+            hosts=hosts,
+            notes=(note,) if ignored else (),
+        )
+
+    def _locations(
+        self, ingress: Ingress, host: str, paths: Sequence[Path], inherited: Mapping[str, str]
+    ) -> Iterator[Location]:
+        text = ingress.annotations.get(known.REWRITES)
+        rewrites = known.rewrite_list(text) if text else {}
+        websockets = known.service_list(ingress.annotations.get(known.WEBSOCKETS, ""))
+        directives = known.location_directives(ingress.annotations, inherited)
+        for path in paths:
+            upstream = self._names.upstream(ingress.key, host, path.backend)
+            yield Location(
+                path=path.path or "/",
+                exact=path.path_type == "Exact",
+                source=ingress.key,
+                upstream=upstream,
+                rewrite=rewrites.get(upstream.service.name, ""),
+                websocket=upstream.service.name in websockets,
+                directives=directives,
+            )
+
+    def _tls(self, ingress: Ingress, host: str) -> tuple[Tls | None, list[str]]:
+        """TLS for a host that ``spec.tls`` names literally, and what is wrong with its secret."""
+        entry = next((each for each in ingress.tls if host in each.hosts), None)
+        if entry is None:
+            return None, []
+        text = ingress.annotations.get(known.SSL_REDIRECT) or ingress.annotations.get(
+            known.SSL_REDIRECT_DEPRECATED, "true"
+        )
+        redirect = known.is_true(text)
+        if not entry.secret:
+            return Tls("", redirect), [f"TLS secret for host {host} is not named"]
+        secret = self._snapshot.secrets.get(Key(ingress.key.namespace, entry.secret))
+        problem = secret.problem if secret else "there is no such secret of type kubernetes.io/tls"
+        if secret is None or problem:
+            return Tls("", redirect), [f"TLS secret {entry.secret} is invalid: {problem}"]
+        return Tls(secret.file_name, redirect), []
+
+
+class _UpstreamNames:
+    """Gives each Service behind each Ingress and host a name of its own."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, tuple[object, ...]] = {}
+
+    def upstream(self, ingress: Key, host: str, backend: Backend) -> Upstream:
+        service = Key(ingress.namespace, backend.service or "")
+        identity = (ingress, host, service, backend.port)
+        name = f"{ingress.namespace}-{ingress.name}-{host}-{service.name}-{backend.port}"
+        # Names may contain hyphens themselves: "a-b" + "c" must not become "a" + "b-c".
+        if self._taken.setdefault(name, identity) != identity:
+            name += f"-{hashlib.sha256(repr(identity).encode()).hexdigest()[:8]}"
+        return Upstream(name, service, backend.port)
+
+
+def _is_ours(ingress: Ingress, snapshot: Snapshot, class_name: str) -> bool:
+    if ingress.class_name != class_name:
+        return False
+    ingress_class = snapshot.classes.get(Key("", class_name))
+    by_class = ingress_class is not None and ingress_class.controller == CONTROLLER
+    return ingress.class_by_annotation or by_class
+
+
+def _identity(ingress: Ingress) -> object:
+    """What changes when a user changes the Ingress, and not when its status does."""
+    annotations = tuple(sorted(ingress.annotations.items()))
+    return (ingress.key, ingress.uid, ingress.generation, annotations)
+
+
+def _senior(candidates: Sequence[Ingress]) -> Ingress:
+    """The oldest; of those made in the same second, the one with the largest UID."""
+    oldest = min(each.created for each in candidates)
+    return max((each for each in candidates if each.created == oldest), key=lambda each: each.uid)
+
+
+def _host_owners(claimants: Sequence[Ingress]) -> dict[str, Ingress]:
+    claims: dict[str, list[Ingress]] = {}
+    for ingress in claimants:
+        for rule in ingress.rules:
+            claims.setdefault(rule.host, []).append(ingress)
+    return {host: _senior(candidates) for host, candidates in claims.items()}
+
+
+def _path_owners(minions: Sequence[Ingress]) -> dict[str, Ingress | None]:
+    """Who serves each path, compared as text; nobody does if its owner has it twice."""
+    claims: dict[str, list[Ingress]] = {}
+    for minion in minions:
+        for path in minion.rules[0].paths or ():
+            claims.setdefault(path.path, []).append(minion)
+    owners = {text: _senior(candidates) for text, candidates in claims.items()}
+    return {
+        text: owner if sum(each is owner for each in claims[text]) == 1 else None
+        for text, owner in owners.items()
+    }

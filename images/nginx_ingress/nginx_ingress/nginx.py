@@ -1,0 +1,176 @@
+"""The nginx that the controller runs as its child: test, start, reload, quit."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from nginx_ingress.render import Settings, render_config
+
+log = logging.getLogger(__name__)
+
+CONFIRM_SECONDS = 10.0
+"""How long new workers may take to answer."""
+_POLL_SECONDS = 0.01
+_STDOUT = 1
+
+
+class NginxError(Exception):
+    """nginx does not run a configuration."""
+
+
+class ConfigRefused(NginxError):
+    """nginx found a mistake in a configuration; the text is its own reason."""
+
+
+class Nginx:
+    """One nginx master process and its configuration file.
+
+    ``program`` is nginx's path. Nothing is started before the first :meth:`apply`.
+    """
+
+    def __init__(self, program: str, settings: Settings) -> None:
+        self._command = [program, "-e", "stderr", "-p", str(settings.run_dir)]
+        self._settings = settings
+        self._config = settings.run_dir / "nginx.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._version = 0
+        settings.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A container that restarts finds what its predecessor left in the volume.
+        settings.status_socket.unlink(missing_ok=True)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The code that nginx ended with; None while it runs or has not been started."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether the master process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def add_certificates(self, certificates: Mapping[str, bytes]) -> None:
+        """Write these files, with the key in them, where the configuration looks for them."""
+        for name, pem in certificates.items():
+            path = self._settings.certificates / name
+            if not path.exists():
+                path.touch(mode=0o600)
+                path.write_bytes(pem)
+
+    def keep_certificates(self, names: Collection[str]) -> None:
+        """Remove all other files; workers have read them when they started."""
+        for path in self._settings.certificates.iterdir():
+            if path.name not in names:
+                path.unlink()
+
+    def test(self, servers: str) -> str:
+        """Why nginx would not take this configuration, or nothing."""
+        candidate = self._write(servers, "nginx.conf.test")
+        problem = self._problem(candidate)
+        candidate.unlink()
+        return problem
+
+    def apply(self, servers: str) -> None:
+        """Run with this configuration from now on, without dropping a connection.
+
+        Returns when workers answer with it. Raises ConfigRefused when nginx finds a mistake in it
+        and NginxError when no worker comes to run it; the one before it then goes on.
+        """
+        self._version += 1
+        candidate = self._write(servers, "nginx.conf.new")
+        if problem := self._problem(candidate):
+            candidate.unlink()
+            raise ConfigRefused(problem)
+        previous = self._config.read_bytes() if self.running else None
+        candidate.replace(self._config)
+        before = self._workers()
+        if self._process is None:
+            command = [*self._command, "-c", str(self._config)]
+            self._process = subprocess.Popen(command, stderr=_STDOUT)
+        else:
+            self._process.send_signal(signal.SIGHUP)
+        try:
+            self._confirm(before)
+        except NginxError:
+            if previous is not None:
+                self._config.write_bytes(previous)
+            raise
+
+    def quit(self, seconds: float) -> None:
+        """Stop listening, let requests finish for at most ``seconds``, then end."""
+        if self._process is None:
+            return
+        for number, patience in ((signal.SIGQUIT, seconds), (signal.SIGTERM, 2.0)):
+            self._process.send_signal(number)
+            try:
+                self._process.wait(patience)
+                return
+            except subprocess.TimeoutExpired:
+                log.warning("nginx has not ended %.0f s after %s", patience, number.name)
+        self._process.kill()
+        self._process.wait()
+
+    def _write(self, servers: str, name: str) -> Path:
+        path = self._settings.run_dir / name
+        path.write_text(render_config(servers, self._version, self._settings))
+        return path
+
+    def _problem(self, config: Path) -> str:
+        done = subprocess.run(
+            [*self._command, "-t", "-q", "-c", str(config)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return ""
+        # Times and line numbers change from one trial to the next; the reason stays the same.
+        reason = re.search(r"\[emerg\] (?:\d+#\d+: )?(.+?)(?: in \S+:\d+)?$", done.stderr, re.M)
+        return reason[1] if reason else done.stderr.strip() or f"exit code {done.returncode}"
+
+    def _confirm(self, before: Collection[int]) -> None:
+        """Wait until new workers answer and the workers from ``before`` take no new connection."""
+        deadline = time.monotonic() + CONFIRM_SECONDS
+        while time.monotonic() < deadline:
+            if self.exit_code is not None:
+                raise NginxError(f"nginx ended with code {self.exit_code}")
+            answered = self._answered_version() == self._version
+            if answered and not any(_accepts(worker) for worker in before):
+                return
+            time.sleep(_POLL_SECONDS)
+        raise NginxError(f"no worker ran the configuration within {CONFIRM_SECONDS:.0f} s")
+
+    def _workers(self) -> list[int]:
+        """The process ids of nginx's workers, also of those that are about to end."""
+        if not self.running or self._process is None:
+            return []
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
+    def _answered_version(self) -> int | None:
+        """The version that a worker answers with; None if none answers."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(1.0)
+            try:
+                connection.connect(str(self._settings.status_socket))
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
+            except OSError:
+                return None
+        body = answer.partition(b"\r\n\r\n")[2]
+        return int(body) if body.isdigit() else None
+
+
+def _accepts(worker: int) -> bool:
+    """Whether a worker still listens; one that does not has that in its title, or is gone."""
+    try:
+        return b"shutting down" not in Path(f"/proc/{worker}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,41 @@
+"""Build the apps' images: see ``plugins/modules/apps_build.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.apps.build import Settings, build_images
+
+
+class ActionModule(SlipwayAction):
+    """Has each app's image in the app store."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "apps": {"type": "list", "elements": "dict", "required": True},
+        "cache": {"type": "path", "required": True},
+        "bundle_store": {"type": "path", "required": True},
+        "default_base_images": {
+            "type": "dict",
+            "default": {},
+            "options": {"jib": {"type": "str"}, "buildx": {"type": "str"}},
+        },
+        "buildx": {"type": "str", "default": ""},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the records with their images."""
+        settings = Settings(
+            cache=Path(args["cache"]),
+            bundle=Path(args["bundle_store"]),
+            bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
+            buildx=args["buildx"],
+        )
+        images = build_images(args["apps"], settings, check=self.check_mode, say=self.say)
+        return {
+            "changed": bool(images.built or images.pending),
+            "built": images.built,
+            "pending": images.pending,
+            "apps": images.records,
+        }

@@ -1,0 +1,29 @@
+"""Get the apps' sources: see ``plugins/modules/apps_source.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.apps.source import get_sources
+
+
+class ActionModule(SlipwayAction):
+    """Finds each app's commit and lays out its work tree."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "apps": {"type": "list", "elements": "dict", "required": True},
+        "cache": {"type": "path", "required": True},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the records with their commits and work trees."""
+        sources = get_sources(
+            args["apps"], Path(args["cache"]), check=self.check_mode, say=self.say
+        )
+        return {
+            "changed": bool(sources.fetched),
+            "fetched": sources.fetched,
+            "apps": sources.records,
+        }

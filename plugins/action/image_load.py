@@ -1,0 +1,152 @@
+"""Images onto a node: see ``plugins/modules/image_load.py`` for the documentation."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, ClassVar, cast
+
+from ansible import constants
+
+from slipway.ansible_support import SlipwayAction
+from slipway.delivery import Answer, Containerd, Loader
+from slipway.oci import ImageStore
+
+Argv = list[Any]
+"""A program and its arguments; Ansible's connections mix text and bytes."""
+
+
+class ActionModule(SlipwayAction):
+    """Sends the blobs that the host's containerd lacks; itself the node that is loaded."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "store": {"type": "path", "required": True},
+        "images": {"type": "list", "elements": "str", "required": True},
+        "pinned": {"type": "bool", "default": True},
+        "ctr": {"type": "str", "default": Containerd.ctr},
+        "containerd_root": {"type": "str", "default": Containerd.root},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Load what is missing, or say what would be loaded."""
+        start = time.monotonic()
+        loader = Loader(
+            store=ImageStore(Path(args["store"])),
+            node=ConnectedNode(self, task_vars["inventory_hostname"]),
+            say=self.say,
+            pinned=args["pinned"],
+            containerd=Containerd(args["ctr"], args["containerd_root"]),
+        )
+        refs = list(dict.fromkeys(args["images"]))
+        outcome = loader.preview(refs) if self.check_mode else loader.load(refs)
+        result: dict[str, Any] = {
+            "changed": bool(outcome.loaded),
+            "loaded": outcome.loaded,
+            "bytes_sent": outcome.bytes_sent,
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        if self.diff_mode:
+            result["diff"] = {
+                "before": _listing(outcome.before),
+                "after": _listing(outcome.after),
+                "before_header": "images on the node",
+                "after_header": "images on the node",
+            }
+        return result
+
+    def run_on_host(self, command: str) -> Answer:
+        """Run a shell command on the host, as the task's user."""
+        # With input there is no terminal, which would mix the errors into the output.
+        done = self._low_level_execute_command(command, in_data=b"\n")
+        return Answer(done["rc"], done["stdout"], done["stderr"])
+
+    def feed_to_host(self, command: str, write: Callable[[IO[bytes]], None]) -> Answer:
+        """Run a shell command on the host with what ``write`` gives as its standard input.
+
+        The input goes straight through the connection's own client program where that needs no
+        password, and otherwise as a file that is removed again.
+        """
+        client = self._client(command)
+        return _pipe(client, write) if client else self._feed_by_file(command, write)
+
+    def _client(self, command: str) -> Argv | None:
+        """The client program that runs the command on the host, if input can be piped into it.
+
+        Ansible's connections take input as bytes in memory, which an image is too large for.
+        """
+        connection = self._connection
+        if self._becomes() and connection.become.get_option("become_pass"):
+            return None
+        shell: Argv = ["/bin/sh", "-c", self._as_become_user(command)]
+        client: Argv | None = None
+        match connection.transport:
+            case "local":
+                client = shell
+            case "community.docker.docker":
+                client = connection._build_exec_cmd(shell)
+            case "ssh" if not connection.get_option("password"):
+                ssh, host = connection.get_option("ssh_executable"), connection.host
+                client = connection._build_command(ssh, "ssh", host, shlex.join(shell))
+        return client
+
+    def _becomes(self) -> bool:
+        """Whether commands run as another user than the connection's (Ansible's own rule)."""
+        user, wanted = self._get_remote_user(), self.get_become_option("become_user")
+        return bool(self._connection.become) and (
+            constants.BECOME_ALLOW_SAME_USER or user != wanted or not (user or wanted)
+        )
+
+    def _as_become_user(self, command: str) -> str:
+        if not self._becomes():
+            return command
+        connection = self._connection
+        wrapped: str = connection.become.build_become_command(command, connection._shell)
+        return wrapped
+
+    def _feed_by_file(self, command: str, write: Callable[[IO[bytes]], None]) -> Answer:
+        remote = self._make_tmp_path()
+        try:
+            with tempfile.NamedTemporaryFile() as local:
+                write(local)
+                local.flush()
+                path = self._transfer_file(
+                    local.name, self._connection._shell.join_path(remote, "in")
+                )
+            return self.run_on_host(f"{{ {command}; }} < {shlex.quote(path)}")
+        finally:
+            self._remove_tmp_path(remote)
+
+
+class ConnectedNode:
+    """The task's host as the node that images are loaded onto."""
+
+    def __init__(self, action: ActionModule, name: str) -> None:
+        self.name = name
+        self.run = action.run_on_host
+        self.feed = action.feed_to_host
+
+
+def _pipe(argv: Argv, write: Callable[[IO[bytes]], None]) -> Answer:
+    """Run a program with what ``write`` gives as its input; its output does not hold it up."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=err) as program:
+            try:
+                with cast(IO[bytes], program.stdin) as stdin:
+                    write(stdin)
+            except BrokenPipeError:
+                pass  # it ended early, and says why in its answer
+            except BaseException:
+                program.kill()
+                raise
+        out.seek(0)
+        err.seek(0)
+        texts = (file.read().decode(errors="replace") for file in (out, err))
+        return Answer(program.returncode, *texts)
+
+
+def _listing(images: dict[str, str]) -> str:
+    return "".join(f"{ref} {text}\n" for ref, text in sorted(images.items()))

@@ -1,0 +1,60 @@
+#!/usr/bin/python
+"""Documentation of the action plugin addon; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: addon
+short_description: Have the objects of manifests in the cluster
+description:
+  - Writes objects of any kind by server-side apply, in an order in which each finds what it needs.
+  - Kinds that an object before has only just defined, and webhooks that are still starting, are
+    waited for.
+  - An object that is as the manifest says is not changed.
+  - It runs on the controller.
+options:
+  kubeconfig:
+    description: The kubeconfig of the cluster.
+    type: path
+    required: true
+  manifests:
+    description: The text of each manifest, which may hold several objects.
+    type: list
+    elements: str
+    required: true
+  wait:
+    description: Whether to wait until the Deployments and DaemonSets among the objects run.
+    type: bool
+    default: false
+  timeout:
+    description: How many seconds an object, and the wait for all, may take.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    support: full
+    details: The API checks every object whose kind and namespace exist.
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Have MetalLB running
+  addon:
+    kubeconfig: ~/.kube/slipway.yaml
+    manifests:
+      - "{{ lookup('ansible.builtin.file', 'metallb.yaml') }}"
+    wait: true
+"""
+
+RETURN = r"""
+applied:
+  description: The objects that were (or would be) made or changed, as C(Kind/name).
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - Deployment/controller
+"""

@@ -1,0 +1,85 @@
+#!/usr/bin/python
+"""Documentation of the action plugin apps_deploy; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apps_deploy
+short_description: Make the apps in the cluster equal to their records
+description:
+  - Writes the objects of all apps by server-side apply, waits until every changed app is rolled
+    out, and removes what an earlier run made and no app needs any more.
+  - An object is written only if it is missing, is rendered differently than the last time, or was
+    changed by hand. A run with nothing to do asks five questions and writes nothing.
+  - Each app has a Deployment, a Service, a ConfigMap if it has config files, and one minion
+    Ingress for each different rewrite. Each host has one master Ingress in the namespace
+    C(slipway-routes), which is made once and stays while any app has a route on that host.
+  - An app that cannot be deployed gets RV(apps[].failed) in its record and the others go on; what
+    served before still serves. The task itself fails only if the cluster does not answer.
+  - A config file is mounted alone, so other files of the image in its directory stay. Its content
+    is part of the ConfigMap's name, so a change rolls the pods of that app and of no other, and
+    the version before keeps its own.
+  - A namespace is created when it is not there, and is deleted with its last app if it was created
+    here and nobody put anything else into it.
+  - It runs on the controller.
+options:
+  kubeconfig:
+    description: The kubeconfig of the cluster.
+    type: path
+    required: true
+  apps:
+    description:
+      - The app records, as the earlier steps left them. All apps of the cluster must be given, as
+        what belongs to none of them is removed.
+      - A record with C(failed) is left as it is in the cluster.
+    type: list
+    elements: dict
+    required: true
+  ingress_class:
+    description: The class of the Ingress objects.
+    type: str
+    default: nginx
+  timeout:
+    description: How many seconds the roll-outs may take altogether.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    support: full
+    details: The API checks every object that can be checked before its namespace exists.
+  diff_mode:
+    support: full
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Deploy the apps
+  apps_deploy:
+    kubeconfig: ~/.kube/slipway.yaml
+    apps: "{{ apps_build_records }}"
+    timeout: 120
+  register: deployed
+"""
+
+RETURN = r"""
+apps:
+  description: The records; those of apps that could not be deployed have RV(apps[].failed).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    failed:
+      description: Why the app could not go on; absent if it could.
+      returned: on failure
+      type: dict
+      contains:
+        step:
+          description: The step that failed.
+          type: str
+          sample: deploy
+        reason:
+          description: The reason, with the last lines of the container and of its events.
+          type: str
+          sample: "pod greeter-75d4458686-x2x8z: CrashLoopBackOff: exit code 1, 3 times"
+"""

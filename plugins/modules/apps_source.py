@@ -1,0 +1,75 @@
+#!/usr/bin/python
+"""Documentation of the action plugin apps_source; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apps_source
+short_description: Get each app's source at the newest commit of its branch
+description:
+  - Asks each repository once, all at the same time, and fetches only commits that are not in
+    the cache.
+  - Keeps a bare mirror for each URL and a work tree for each commit; apps of one repository
+    share them.
+  - Git never prompts. An app whose repository does not answer in time or lacks the branch gets
+    RV(apps[].failed) and the others go on.
+  - It runs on the controller.
+options:
+  apps:
+    description: The records of M(apps_plan).
+    type: list
+    elements: dict
+    required: true
+  cache:
+    description: Folder of mirrors (C(git)) and work trees (C(source)).
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Branches are looked up, nothing is fetched. A local repository that does not exist yet
+        is no failure.
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Get the sources
+  apps_source:
+    apps: "{{ plan.apps }}"
+    cache: ~/.cache/slipway
+  register: source
+"""
+
+RETURN = r"""
+fetched:
+  description: The URLs from which something was fetched or laid out.
+  returned: always
+  type: list
+  elements: str
+apps:
+  description: The records.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    commit:
+      description: The newest commit of the branch.
+      returned: when the branch was found
+      type: str
+    tree:
+      description: Git's hash of the files at that commit.
+      returned: when the commit is in the cache
+      type: str
+    checkout:
+      description: Absolute path of a work tree at that commit; it must not be changed.
+      returned: when the commit is in the cache
+      type: str
+    failed:
+      description: Why the app cannot go on, as C(step) and C(reason).
+      returned: on failure
+      type: dict
+"""

@@ -1,0 +1,69 @@
+#!/usr/bin/python
+"""Documentation of the action plugin apps_verify; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apps_verify
+short_description: Prove that every route answers, and show all apps
+description:
+  - Asks every route of every app over HTTP, at the load balancer's address and with the route's
+    host name, until the answer is right or the time is over. Without an expected text, each
+    status below 400 is right.
+  - Shows a table of all apps with what their routes answered.
+  - Fails if any app failed, at this step or at an earlier one, and gives every reason.
+  - It runs on the controller.
+options:
+  kubeconfig:
+    description: The kubeconfig of the cluster.
+    type: path
+    required: true
+  apps:
+    description:
+      - The app records. One without a commit gets that of its Deployment.
+      - The routes of an app that failed before are asked once, to show what serves in its stead.
+    type: list
+    elements: dict
+    required: true
+  address:
+    description:
+      - Where the ingress controller listens. Without it, the address is used that the ingress
+        controller reports on the master Ingress of each host.
+    type: str
+  timeout:
+    description: How many seconds a route has until it must answer right.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is asked, as what is not deployed yet cannot answer.
+  diff_mode:
+    support: N/A
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Prove that every route answers
+  apps_verify:
+    kubeconfig: ~/.kube/slipway.yaml
+    apps: "{{ apps_deploy_records }}"
+    address: 172.20.255.200
+"""
+
+RETURN = r"""
+apps:
+  description: The records.
+  returned: success
+  type: list
+  elements: dict
+table:
+  description: The lines of the table that was shown; none in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "APP      BRANCH  COMMIT   NAMESPACE     URL                                ANSWER"
+    - "greeter  main    0e1f3a5  greeter-main  http://demo.test/greeter/main/     Hello from main"
+"""

@@ -1,0 +1,63 @@
+#!/usr/bin/python
+"""Documentation of the action plugin bundle; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bundle
+short_description: Have everything that a node gets in a directory on the controller
+description:
+  - Checks every file of the bundle against the sha256 sums of its manifest, and makes the bundle if
+    it is not there or a file is missing or damaged.
+  - The bundle lies below O(cache), under a key of everything that decides its content. A changed
+    version makes another bundle and leaves the one before alone.
+  - What is slow to make is kept part by part, so an interrupted run goes on where it was.
+  - It runs on the controller.
+options:
+  provider:
+    description: Where a bundle comes from. V(source) builds it from Go modules and Debian packages.
+    type: str
+    choices: [source]
+    default: source
+  project:
+    description: The checkout, whose folders C(bundle) and C(images) say what goes in.
+    type: path
+    required: true
+  versions:
+    description: The version of every component, by name.
+    type: dict
+    required: true
+  cache:
+    description: A directory that outlives the checkout, for bundles, their parts and compilers.
+    type: path
+    required: true
+  locate:
+    description: Only say where the bundle lies, without a look at what is there.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    details: The bundle is checked, and not made.
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Have the bundle in the cache
+  bundle:
+    project: "{{ slipway_project_dir }}"
+    versions: "{{ slipway_versions }}"
+    cache: ~/.cache/slipway
+  register: found
+"""
+
+RETURN = r"""
+path:
+  description: The bundle's directory; in check mode also that of one that has to be made.
+  returned: success
+  type: str
+  sample: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584
+"""

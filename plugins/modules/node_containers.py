@@ -1,0 +1,87 @@
+#!/usr/bin/python
+"""Documentation of the action plugin node_containers; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_containers
+short_description: Have systemd containers as nodes in the controller's Docker
+description:
+  - Makes the network of the cluster, the image of its nodes and a container for every node, and
+    waits until systemd has booted in each of them. A container that was stopped is started.
+  - Containers that are there are left as they are, whatever image they were made of.
+  - Everything carries the label C(dev.slipway.cluster), by which O(state=absent) finds it.
+  - It runs on the controller.
+options:
+  state:
+    description:
+      - V(absent) removes every container, volume and network with the cluster's label.
+    type: str
+    choices: [present, absent]
+    default: present
+  cluster:
+    description: The name of the cluster and of its network.
+    type: str
+    required: true
+  subnet:
+    description: The network's range of addresses. Required if O(state=present).
+    type: str
+  bundle:
+    description: The directory of the bundle. Required if O(state=present).
+    type: path
+  image:
+    description: The bundle's image that nodes are made of. Required if O(state=present).
+    type: str
+  nodes:
+    description: The address of every node by its name.
+    type: dict
+    default: {}
+  preloaded:
+    description:
+      - Whether the nodes have the bundle's programs and images from the start. If not, they are as
+        bare as a machine that was just installed.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Have two nodes
+  node_containers:
+    cluster: slipway
+    subnet: 172.29.0.0/16
+    bundle: "{{ slipway_bundle_dir }}"
+    image: bundle.slipway.internal/node:trixie
+    nodes:
+      slipway-control-plane: 172.29.0.2
+      slipway-worker: 172.29.0.3
+
+- name: Remove the nodes and all that is in them
+  node_containers:
+    cluster: slipway
+    state: absent
+"""
+
+RETURN = r"""
+touched:
+  description: The nodes that were (or would be) made or started.
+  returned: if O(state=present)
+  type: list
+  elements: str
+missing:
+  description: The nodes that do not run when the task ends; some only in check mode.
+  returned: if O(state=present)
+  type: list
+  elements: str
+removed:
+  description: The names of the containers, volumes and networks that were (or would be) removed.
+  returned: if O(state=absent)
+  type: list
+  elements: str
+"""

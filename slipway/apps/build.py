@@ -1,0 +1,315 @@
+"""From the sources to images: each app's image in the store, built only when nothing like it is.
+
+What an image is made of (the source's git tree, the builder and its options, the base) has a key;
+a small file for each key tells which image came of it. An app whose key is known costs no more
+than reading that file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from slipway.apps import buildx, jib
+from slipway.apps.bases import Base, Bases
+from slipway.apps.git import Mirror
+from slipway.apps.names import image_repository
+from slipway.apps.registry import serve
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import Image, ImageStore
+from slipway.oci.model import INDEX
+
+Record = dict[str, Any]
+
+PROGRESS_SECONDS = 10.0
+"""How often a running build says that it still runs."""
+
+DETECTED = {"pom.xml": "jib", "Dockerfile": "buildx"}
+"""The builder that a file at the top of a repository stands for; the first one there counts."""
+
+
+_RECIPES = {"jib": jib.RECIPE, "buildx": buildx.RECIPE}
+
+
+class Builder(Protocol):
+    """Makes an image archive of a source folder; ``doing`` is what progress lines call it."""
+
+    doing: str
+
+    def build(
+        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
+    ) -> Path:
+        """Build and return the archive; raises SlipwayError."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and how to build: the arguments of a run.
+
+    ``bundle`` is the bundle's image store, ``bases`` the default base image of each builder,
+    ``buildx`` the path of a buildx binary (empty: docker's plugin).
+    """
+
+    cache: Path
+    bundle: Path
+    bases: Mapping[str, str]
+    buildx: str = ""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The records, each with its ``image`` or with why not.
+
+    ``built`` are the images that were made, ``pending`` the ids of the apps that a check would
+    have built.
+    """
+
+    records: list[Record]
+    built: list[str]
+    pending: list[str]
+
+
+@dataclass
+class _Work:
+    """One build, wanted by one app or by several; ``started`` is a time of the monotonic clock."""
+
+    key: str
+    tool: str
+    base: Base | None
+    records: list[Record] = field(default_factory=list)
+    started: float | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return _label(self.records[0])
+
+
+def build_images(
+    records: Iterable[Record], settings: Settings, *, check: bool, say: Callable[[str], None]
+) -> Images:
+    """Add ``image`` to copies of the records, building what is not in the app store yet.
+
+    An app that cannot be built gets ``failed``; the others go on. With ``check`` nothing is built:
+    an app whose image is not there gets no ``image``.
+    """
+    return _Run(settings, check, say).images([dict(record) for record in records])
+
+
+class _Run:
+    """One run over all apps."""
+
+    def __init__(self, settings: Settings, check: bool, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._check = check
+        self._say = say
+        self._store = ImageStore(settings.cache / "images")
+        self._bases = Bases(self._store, ImageStore(settings.bundle), settings.bases)
+
+    def images(self, records: list[Record]) -> Images:
+        """Complete the records."""
+        stored = self._store.images()
+        works: dict[str, _Work] = {}
+        pending: list[Record] = []
+        for record in records:
+            if "failed" in record:
+                continue
+            if self._check and not (self._settings.bundle.exists() and "checkout" in record):
+                pending.append(record)
+                continue
+            try:
+                work = self._work(record)
+                ref = self._known(work.key, record, stored)
+            except SlipwayError as error:
+                record["failed"] = _failure(error)
+                continue
+            if ref:
+                record["image"] = ref
+            else:
+                works.setdefault(work.key, work).records.append(record)
+        unbuilt = [record for work in works.values() for record in work.records]
+        if self._check:
+            pending += unbuilt
+            for record in pending:
+                self._say(f"{_label(record)}: would be built")
+            return Images(records, [], [record["id"] for record in pending])
+        if works:
+            self._build_all(list(works.values()))
+        built = {record["image"] for record in unbuilt if "image" in record}
+        return Images(records, sorted(built), [])
+
+    def _work(self, record: Record) -> _Work:
+        """What would have to be done for an app."""
+        tool = record["build"]["tool"] or self._detect(record)
+        record["build"] = options = {**record["build"], "tool": tool}
+        base = self._bases.find(tool, record["base_image"].get(tool))
+        made_of = {
+            "tree": self._tree(record),
+            "build": options,
+            "base": base.identity if base else None,
+            "recipe": _RECIPES[tool],
+        }
+        key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return _Work(key, tool, base)
+
+    def _detect(self, record: Record) -> str:
+        """The builder that an app's files call for."""
+        for name, tool in DETECTED.items():
+            if Path(record["checkout"], name).is_file():
+                self._say(f"{_label(record)}: {name} found, so {tool}")
+                return tool
+        raise SlipwayError(
+            Problem(
+                _label(record),
+                f"has neither {' nor '.join(DETECTED)} at the top of its repository",
+                "say in apps.yml how it is built, for example build: {buildx: {context: folder}}",
+            )
+        )
+
+    def _tree(self, record: Record) -> str:
+        """The git hash of all that goes into the image."""
+        folder = record["build"].get("context", ".")
+        if posixpath.normpath(folder) == ".":
+            return str(record["tree"])
+        mirror = Mirror(record["git_url"], self._settings.cache)
+        [tree] = mirror.trees([f"{record['commit']}:{posixpath.normpath(folder)}"])
+        if tree is None:
+            raise SlipwayError(Problem(_label(record), f"has no folder {folder}"))
+        return tree
+
+    def _note(self, key: str) -> Path:
+        return self._settings.cache / "builds" / f"{key}.json"
+
+    def _known(self, key: str, record: Record, stored: Mapping[str, Image]) -> str | None:
+        """The image that came of a key, under the app's own name; None if it is not stored."""
+        try:
+            note = json.loads(self._note(key).read_bytes())
+        except (OSError, ValueError):
+            return None
+        digest = note["digest"]
+        ref = _ref(record, note["config"])
+        if ref in stored and stored[ref].manifest_digest == digest:
+            return ref
+        if self._check or all(image.manifest_digest != digest for image in stored.values()):
+            return None
+        self._name(ref, note)
+        return ref
+
+    def _name(self, ref: str, note: Mapping[str, Any]) -> Image:
+        """Enter a stored image under one more name."""
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [note]}
+        with self._scratch() as scratch:
+            (scratch / "index.json").write_text(json.dumps(index))
+            return self._store.add_archive(scratch, ref)
+
+    def _build_all(self, works: list[_Work]) -> None:
+        """Build side by side, as many as there are cores, and tell how it goes."""
+        with (
+            serve(self._work_folder(), [self._store.root]) as registry,
+            ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ):
+            builders: dict[str, Builder] = {
+                "jib": jib.Jib(self._settings.cache, registry),
+                "buildx": buildx.Buildx(self._settings.cache, self._settings.buildx),
+            }
+            running = {
+                pool.submit(self._build, work, builders[work.tool]): work
+                for work in _taking_turns(works)
+            }
+            left: set[Future[None]] = set(running)
+            while left:
+                done, left = wait(left, PROGRESS_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                for future in () if done else left:
+                    work = running[future]
+                    if work.started is not None:
+                        seconds = time.monotonic() - work.started
+                        self._say(f"{work.label}: {builders[work.tool].doing}: {seconds:.0f} s")
+
+    def _build(self, work: _Work, builder: Builder) -> None:
+        """Build one image and enter it under the name of each app that wants it."""
+        work.started = time.monotonic()
+        checkout = Path(work.records[0]["checkout"])
+        try:
+            with self._scratch() as scratch:
+                source = scratch / "source"
+                shutil.copytree(checkout, source, symlinks=True)
+                archive = builder.build(
+                    source, work.records[0]["build"], work.base, work.label, scratch
+                )
+                self._enter(work, archive)
+        except (SlipwayError, OSError) as error:
+            for record in work.records:
+                record["failed"] = _failure(error)
+            self._say(f"{work.label}: {builder.doing}: failed")
+            return
+        seconds = time.monotonic() - work.started
+        self._say(f"{work.label}: {builder.doing}: built in {seconds:.1f} s")
+
+    def _enter(self, work: _Work, archive: Path) -> None:
+        """Store a built image under names made of its content, and note what it was made of."""
+        passing = f"{image_repository('new')}:{work.key[:12]}"
+        image = self._store.add_archive(archive, passing)
+        note = {
+            "mediaType": image.manifest.media_type,
+            "digest": image.manifest_digest,
+            "size": image.manifest.size,
+            "config": image.config_digest,
+        }
+        for record in work.records:
+            record["image"] = self._name(_ref(record, image.config_digest), note).ref
+        self._store.remove(passing)
+        path = self._note(work.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(note))
+        new.replace(path)
+
+    def _work_folder(self) -> Path:
+        folder = self._settings.cache / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder for as long as it is needed."""
+        with tempfile.TemporaryDirectory(dir=self._work_folder()) as folder:
+            yield Path(folder)
+
+
+def _taking_turns(works: Iterable[_Work]) -> list[_Work]:
+    """The builds with their tools by turns: each tool has waits that the other can fill."""
+    nth: dict[str, int] = defaultdict(int)
+    turns = []
+    for work in works:
+        nth[work.tool] += 1
+        turns.append((nth[work.tool], work))
+    return [work for _, work in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _label(record: Record) -> str:
+    """How messages name an app."""
+    return f"{record['name']} ({record['git_branch']})"
+
+
+def _ref(record: Record, config_digest: str) -> str:
+    """An app's image reference: another content, another tag."""
+    content = config_digest.removeprefix("sha256:")[:12]
+    return f"{image_repository(record['name'])}:{record['branch_slug']}-{content}"
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    return {"step": "build", "reason": str(error)}

@@ -1,0 +1,139 @@
+"""Git as a source of apps: asked about branches, mirrored, laid out at a commit. It never prompts.
+
+One bare mirror is kept for each URL and one folder with a detached work tree for each commit, both
+shared by all apps of that URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipway.run import run
+
+ANSWER_SECONDS = 30.0
+"""How long a git server may take to list its branches."""
+
+FETCH_SECONDS = 600.0
+"""How long one repository may take to come over."""
+
+
+def _environment() -> dict[str, str]:
+    """Settings under which git fails rather than asks, and gives up on a server that stalls."""
+    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh")
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",
+        "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=10",
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
+        "GIT_HTTP_LOW_SPEED_TIME": "20",
+        "LC_ALL": "C",
+    }
+
+
+def git(
+    *arguments: str | Path,
+    what: str,
+    timeout: float = FETCH_SECONDS,
+    stdin: str = "",
+    env: dict[str, str] | None = None,
+) -> str:
+    """Run git and return what it printed; raises SlipwayError, which names ``what``."""
+    return run(
+        ["git", *arguments],
+        what=what,
+        timeout=timeout,
+        stdin=stdin.encode(),
+        env={**_environment(), **(env or {})},
+    )
+
+
+def branches(url: str) -> dict[str, str]:
+    """The newest commit of every branch of a repository; raises SlipwayError."""
+    listed = git("ls-remote", "--heads", "--", url, what=url, timeout=ANSWER_SECONDS)
+    pairs = (line.split("\t") for line in listed.splitlines())
+    return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
+
+
+class Mirror:
+    """The bare mirror of one repository below ``cache``, and the work trees made from it."""
+
+    def __init__(self, url: str, cache: Path) -> None:
+        self.url = url
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rstrip("/").rsplit("/", 1)[-1])
+        key = f"{name.removesuffix('.git')}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        self.path = cache / "git" / f"{key}.git"
+        self._work_trees = cache / "source" / key
+
+    def trees(self, objects: Sequence[str]) -> list[str | None]:
+        """The tree hash of each object (``<commit>`` or ``<commit>:folder``), None if unknown."""
+        if not self.path.exists():
+            return [None] * len(objects)
+        asked = "".join(
+            f"{name}^{{tree}}\n" if ":" not in name else f"{name}\n" for name in objects
+        )
+        answers = git(
+            "--git-dir", self.path, "cat-file", "--batch-check", what=self.url, stdin=asked
+        ).splitlines()
+        found = (answer.split() for answer in answers)
+        return [words[0] if words[1:2] == ["tree"] else None for words in found]
+
+    def fetch(self, wanted: Sequence[str]) -> None:
+        """Bring the branches over that are ``wanted``; raises SlipwayError."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.path.parent) as scratch:
+                new = Path(scratch) / "new.git"
+                git("init", "--quiet", "--bare", new, what=self.url)
+                new.rename(self.path)
+        refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
+        git(
+            "--git-dir",
+            self.path,
+            "fetch",
+            "--quiet",
+            "--force",
+            "--",
+            self.url,
+            *refspecs,
+            what=self.url,
+        )
+
+    def work_tree(self, commit: str) -> Path:
+        """Where the work tree of a commit is, or would be."""
+        return self._work_trees / commit
+
+    def lay_out(self, commit: str) -> Path:
+        """The work tree of a commit that the mirror has, made when it is not there.
+
+        It is a repository of its own, for builds that ask git about themselves; it shares the
+        mirror's objects. It appears whole or not at all.
+        """
+        place = self.work_tree(commit)
+        if place.exists():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
+        try:
+            tree = scratch / "tree"
+            git(
+                "clone",
+                "--quiet",
+                "--shared",
+                "--no-checkout",
+                "--",
+                self.path,
+                tree,
+                what=self.url,
+            )
+            git("-C", tree, "remote", "set-url", "origin", self.url, what=self.url)
+            git("-C", tree, "checkout", "--quiet", "--detach", commit, what=self.url)
+            tree.rename(place)
+        finally:
+            shutil.rmtree(scratch)
+        return place

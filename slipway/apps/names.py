@@ -1,0 +1,33 @@
+"""Names made of other names, as Kubernetes and image tags allow them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+SLUG_LENGTH = 50
+LABEL_LENGTH = 63
+"""RFC 1123: the most characters of a DNS label."""
+
+
+def slug(text: str, length: int = SLUG_LENGTH) -> str:
+    """``text`` as a DNS label of at most ``length`` characters: ``Fix/42`` gives ``fix-42``.
+
+    What had to be cut, or has no letter or digit to keep, gets six digits of its hash, so that
+    two long names stay two.
+    """
+    kept = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if kept and len(kept) <= length:
+        return kept
+    mark = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{kept[: length - 7].rstrip('-')}-{mark}".lstrip("-")
+
+
+def namespace_of(name: str, branch: str) -> str:
+    """The namespace of an app that names none: its name and its branch."""
+    return slug(f"{name}-{slug(branch)}", LABEL_LENGTH)
+
+
+def image_repository(name: str) -> str:
+    """Under which name an app's images are kept; the tag is made of their content."""
+    return f"apps.slipway.internal/{name}"

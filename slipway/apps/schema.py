@@ -1,0 +1,150 @@
+"""apps.schema.json applied to apps.yml, with each mistake said in words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from slipway.apps.yaml_lines import Document, Place
+from slipway.errors import Problem
+
+SCHEMA_FILE = Path(__file__).resolve().parents[2] / "apps.schema.json"
+
+_TYPES = {
+    dict: "a mapping",
+    list: "a list",
+    str: "text",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number with a fraction",
+}
+_TYPE_NAMES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema, as editors use it too."""
+    loaded: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+def default(setting: str) -> Any:
+    """The schema's default for a setting of an app (``port``), or None when it has none."""
+    return schema()["definitions"][setting].get("default")
+
+
+def mistakes(document: Document) -> list[tuple[Place, Problem]]:
+    """What the schema has against a document, each with its place.
+
+    A value of the wrong type is reported for that alone.
+    """
+    errors = list(Draft7Validator(schema()).iter_errors(document.value))
+    mistyped = {_place(error) for error in errors if error.validator == "type"}
+    return [
+        found
+        for error in errors
+        if error.validator == "type" or _place(error) not in mistyped
+        for found in _problems(error, document)
+    ]
+
+
+def _place(error: ValidationError) -> Place:
+    return tuple(error.absolute_path)
+
+
+def _problems(error: ValidationError, document: Document) -> Iterator[tuple[Place, Problem]]:
+    """A schema error in words; one for each key when it is about keys."""
+    place = _place(error)
+    if error.validator == "additionalProperties":
+        for key in _unknown_keys(error):
+            keys = error.schema["properties"]
+            yield (
+                (*place, key),
+                Problem(document.where((*place, key)), "unknown key", _nearest(key, keys)),
+            )
+    elif error.validator == "required":
+        for key in error.validator_value:
+            if key not in error.instance:
+                fix = f"add {key}: {_example(error.schema['properties'][key])}"
+                yield place, Problem(document.where(place), f"lacks the key {key}", fix)
+    else:
+        if "propertyNames" in error.absolute_schema_path:
+            place = (*place, error.instance)
+        what, fix = _words(error)
+        yield place, Problem(document.where(place), what, fix)
+
+
+def _unknown_keys(error: ValidationError) -> list[str]:
+    known = error.schema["properties"]
+    return [key for key in error.instance if key not in known and not key.startswith("x-")]
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    """The key that was probably meant, or all that there are."""
+    names = list(known)
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), names, n=1)
+    return f"write {close[0]}" if close else f"the keys here are {', '.join(names)}"
+
+
+def _words(error: ValidationError) -> tuple[str, str]:
+    """What is wrong and what to do about it."""
+    value, wanted, rule = error.instance, error.validator_value, error.schema
+    what = f"is {_shown(value)}"
+    match error.validator:
+        case "type":
+            if value is None:
+                return "is empty", f"give it a value or remove it{_for_example(rule)}"
+            given = _TYPES.get(type(value), "a date or another special value of YAML")
+            types = [wanted] if isinstance(wanted, str) else wanted
+            names = " or ".join(_TYPE_NAMES[name] for name in types)
+            what = f"is {_shown(value)}, which YAML reads as {given}"
+            return what, rule.get("errorMessage") or f"must be {names}{_for_example(rule)}"
+        case "enum":
+            close = difflib.get_close_matches(str(value), wanted, n=1)
+            return what, f"write {close[0]}" if close else f"choose {' or '.join(wanted)}"
+        case "const":
+            return what, f"write {wanted}"
+        case "pattern":
+            return what, f"{rule['patternErrorMessage']}{_for_example(rule)}"
+        case "oneOf":
+            both = sum(all(key in value for key in each["required"]) for each in wanted) > 1
+            return "has both keys" if both else "lacks a key", rule["errorMessage"]
+        case "minimum" | "maximum":
+            return (
+                what,
+                f"must be at {'least' if error.validator == 'minimum' else 'most'} {wanted}",
+            )
+        case "maxLength":
+            return f"{what}, {len(value)} characters", f"must have at most {wanted} characters"
+        case _:  # minLength, minItems, minProperties
+            return "is empty", f"give it a value or remove it{_for_example(rule)}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it would be written on one line, cut when it is long."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return repr(text) if isinstance(value, str) and len(text) <= 60 else f"{text:.60}"
+
+
+def _for_example(rule: Mapping[str, Any]) -> str:
+    return f", for example {_example(rule)}" if rule.get("examples") else ""
+
+
+def _example(rule: Mapping[str, Any]) -> str:
+    """The first example of a rule, or of what it refers to."""
+    while "$ref" in rule:
+        rule = schema()["definitions"][rule["$ref"].rsplit("/", 1)[-1]]
+    examples = rule.get("examples") or ["..."]
+    return examples[0] if isinstance(examples[0], str) else json.dumps(examples[0])

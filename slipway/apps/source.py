@@ -1,0 +1,138 @@
+"""From the plan to the sources: which commit each app is at, and its work tree.
+
+Each repository is asked once, all at the same time, and only what is missing is fetched.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.apps.git import Mirror, branches
+from slipway.errors import SlipwayError
+
+Record = dict[str, Any]
+
+CONNECTIONS = 16
+"""How many repositories are asked at the same time."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The records, each with its ``commit`` and ``checkout`` or with why not, and what was done."""
+
+    records: list[Record]
+    fetched: list[str]
+
+
+def get_sources(
+    records: Iterable[Record], cache: Path, *, check: bool, say: Callable[[str], None]
+) -> Sources:
+    """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
+
+    An app whose repository does not answer or lacks its branch gets ``failed`` instead. With
+    ``check`` nothing is fetched or written: an app whose commit is not here yet gets no
+    ``checkout``, and one whose local repository does not exist yet gets no ``commit`` either.
+    """
+    copies = [dict(record) for record in records]
+    by_url: dict[str, list[Record]] = defaultdict(list)
+    for record in copies:
+        if "failed" not in record:
+            by_url[record["git_url"]].append(record)
+
+    def get(url: str) -> bool:
+        return _Repository(url, by_url[url], cache, check, say).get()
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        fetched = list(pool.map(get, by_url))
+    return Sources(copies, [url for url, was in zip(by_url, fetched, strict=True) if was])
+
+
+class _Repository:
+    """One repository and the apps that come from it."""
+
+    def __init__(
+        self,
+        url: str,
+        records: Sequence[Record],
+        cache: Path,
+        check: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._url = url
+        self._records = records
+        self._mirror = Mirror(url, cache)
+        self._check = check
+        self._say = say
+
+    def get(self) -> bool:
+        """Complete the records; True when something was fetched or laid out."""
+        if self._check and Path(self._url).is_absolute() and not Path(self._url).exists():
+            return False
+        try:
+            return self._get()
+        except SlipwayError as error:
+            for record in self._records:
+                if "failed" not in record:
+                    record["failed"] = _failure(str(error))
+            return False
+
+    def _get(self) -> bool:
+        heads = branches(self._url)
+        found = []
+        for record in self._records:
+            branch = record["git_branch"]
+            if branch in heads:
+                record["commit"] = heads[branch]
+                found.append(record)
+            else:
+                record["failed"] = _failure(_missing_branch(self._url, branch, heads))
+        changed = self._fetch(found)
+        for record, tree in zip(found, self._trees(found), strict=True):
+            place = self._mirror.work_tree(record["commit"])
+            if tree is None:
+                if not self._check:
+                    record["failed"] = _failure(f"{self._url} changed meanwhile; run again")
+                continue
+            record["tree"] = tree
+            if not place.exists() and not self._check:
+                self._mirror.lay_out(record["commit"])
+                changed = True
+            if place.exists():
+                record["checkout"] = str(place)
+        return changed
+
+    def _fetch(self, records: Sequence[Record]) -> bool:
+        missing = {
+            record["git_branch"]
+            for record, tree in zip(records, self._trees(records), strict=True)
+            if tree is None
+        }
+        if not missing or self._check:
+            return False
+        self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
+        self._mirror.fetch(sorted(missing))
+        return True
+
+    def _trees(self, records: Sequence[Record]) -> list[str | None]:
+        return self._mirror.trees([record["commit"] for record in records])
+
+
+def _failure(reason: str) -> dict[str, str]:
+    return {"step": "source", "reason": reason}
+
+
+def _missing_branch(url: str, branch: str, heads: Iterable[str]) -> str:
+    """Why there is nothing to deploy, with the branches that may have been meant."""
+    names = sorted(heads)
+    near = difflib.get_close_matches(branch, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"it has {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else ""
+    return f"{url} has no branch {branch}; {hint or 'it has no branches at all'}"

@@ -1,0 +1,147 @@
+"""YAML that remembers on which line each value stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from slipway.errors import Problem, SlipwayError
+
+Place = tuple[str | int, ...]
+"""The way to a value: keys and list positions, as ``("apps", 1, "port")``."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass
+class Document:
+    """A YAML file: its value, the line of each place in it, and what is wrong with its keys."""
+
+    path: Path
+    value: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    problems: list[tuple[Place, Problem]] = field(default_factory=list)
+
+    def line(self, place: Place) -> int:
+        """The line of a place; of the nearest one around it when the file does not have it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def where(self, place: Place, line: int | None = None) -> str:
+        """The place as a user finds it, ``apps.yml:12 apps[1].port``; ``line`` if not its own."""
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+        return f"{self.path.name}:{line or self.line(place)} {text.removeprefix('.')}".rstrip()
+
+
+def read(path: Path) -> Document:
+    """The file at ``path``; doubled keys and keys that are no text are among its problems.
+
+    Raises SlipwayError when the file cannot be read or is not YAML.
+    """
+    try:
+        loader = _LOADER(path.read_text(encoding="utf-8"))
+        try:
+            return _Reader(loader, Document(path)).read()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        reason = " ".join(part for part in (error.context, error.problem) if part)
+        raise SlipwayError(
+            Problem(
+                f"{path.name}:{line}", f"is not YAML: {reason}", "correct the line or the one above"
+            )
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SlipwayError(
+            Problem(str(path), f"is not YAML: {error}", "save it as UTF-8 text")
+        ) from error
+    except OSError as error:
+        raise SlipwayError(
+            Problem(
+                str(path), f"cannot be read: {error.strerror}", "create it or correct its rights"
+            )
+        ) from error
+
+
+class _Reader:
+    """Makes values of YAML nodes, and notes their lines."""
+
+    def __init__(self, loader: Any, document: Document) -> None:
+        self._loader = loader
+        self._document = document
+        self._open: list[int] = []
+
+    def read(self) -> Document:
+        root = self._loader.get_single_node()
+        if root is not None:
+            self._document.value = self._value(root, ())
+        return self._document
+
+    def _value(self, node: yaml.Node, place: Place) -> Any:
+        self._document.lines.setdefault(place, _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self._loader.construct_object(node)
+        if id(node) in self._open:
+            raise yaml.MarkedYAMLError(
+                problem="an alias inside what it stands for", problem_mark=node.start_mark
+            )
+        self._open.append(id(node))
+        value: Any
+        if isinstance(node, yaml.SequenceNode):
+            value = [self._value(item, (*place, at)) for at, item in enumerate(node.value)]
+        else:
+            value = self._mapping(cast(yaml.MappingNode, node), place)
+        self._open.pop()
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for source in _merged_nodes(node):
+            value = self._value(source, place)
+            if isinstance(value, dict):
+                merged = {**value, **merged}
+            else:
+                self._problem(place, source, "merges (<<) what is no mapping", "merge a mapping")
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem(place, key_node, "has a key that is not text", "write a plain key")
+                continue
+            key = str(key_node.value)
+            if key in own:
+                first = self._document.lines[(*place, key)]
+                self._problem(
+                    (*place, key),
+                    key_node,
+                    f"stands here again, after line {first}",
+                    "keep one of the two",
+                )
+                continue
+            self._document.lines[(*place, key)] = _line(key_node)
+            own[key] = self._value(value_node, (*place, key))
+        return {**merged, **own}
+
+    def _problem(self, place: Place, node: yaml.Node, what: str, fix: str) -> None:
+        where = self._document.where(place, _line(node))
+        self._document.problems.append((place, Problem(where, what, fix)))
+
+
+def _merged_nodes(node: yaml.MappingNode) -> Iterator[yaml.Node]:
+    """What the ``<<`` keys of a mapping name, the one that wins first."""
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            yield from value.value if isinstance(value, yaml.SequenceNode) else [value]
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,251 @@
+"""What is built and what is not: the builders are doubles, sources and stores are real."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from git_samples import commit
+
+from slipway.apps.bases import Base
+from slipway.apps.build import Images, Settings, build_images
+from slipway.apps.plan import plan
+from slipway.apps.source import get_sources
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+
+BASE = "bundle.slipway.internal/base:1"
+
+
+class Shop:
+    """One repository, a bundle with a base image, and builders that note what they are asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repository = root / "web"
+        self.said: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+        self.wait: threading.Barrier | None = None
+        self.settings = Settings(root / "cache", root / "bundle", {"jib": BASE, "buildx": BASE})
+        self.base("one")
+
+    def base(self, text: str) -> None:
+        """Put a base image of this content into the bundle."""
+        layer = layer_from_tree({"base": text.encode()})
+        ImageStore(self.root / "bundle").add_image(BASE, [layer], ImageConfig())
+
+    def apps(self, *apps: str, check: bool = False) -> Images:
+        """Plan, fetch and build apps, each the inside of a YAML mapping without its git_url."""
+        lines = "".join(f"  - {{git_url: web, {app}}}\n" for app in apps)
+        (self.root / "apps.yml").write_text(f"version: 1\napps:\n{lines}")
+        records = plan(self.root / "apps.yml")
+        cache = self.settings.cache
+        sources = get_sources(records, cache, check=check, say=self.said.append)
+        return build_images(sources.records, self.settings, check=check, say=self.said.append)
+
+    def build(
+        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
+    ) -> Path:
+        """A builder: the image holds the file ``content``; ``broken`` there breaks the build."""
+        content = (source / options.get("context", ".") / "content").read_bytes()
+        self.calls.append({"label": label, "base": base.identity if base else None, **options})
+        (source / "rubbish").touch()
+        if self.wait:
+            self.wait.wait(10)
+        if content == b"broken":
+            raise SlipwayError(Problem(label, "the tool's last words"))
+        store = ImageStore(scratch / "store")
+        layer = layer_from_tree({"content": content})
+        store.add_image("build.slipway.internal/image:1", [layer], ImageConfig())
+        return scratch / "store"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = Shop(tmp_path)
+    for builder in ("jib.Jib", "buildx.Buildx"):
+        monkeypatch.setattr(f"slipway.apps.{builder}.build", lambda self, *args: made.build(*args))
+    commit(made.repository, {"Dockerfile": "", "content": "1", "sub/content": "s"})
+    return made
+
+
+def image_of(images: Images) -> str:
+    [record] = images.records
+    assert "failed" not in record, record["failed"]
+    return str(record["image"])
+
+
+def test_image_is_stored_under_its_content(shop: Shop) -> None:
+    ref = image_of(shop.apps("name: web"))
+    image = ImageStore(shop.root / "cache" / "images").get(ref)
+    assert image is not None
+    assert ref == f"apps.slipway.internal/web:main-{image.config_digest[7:19]}"
+    assert list(ImageStore(shop.root / "cache" / "images").images()) == [ref]
+    assert list((shop.root / "cache" / "work").iterdir()) == []
+
+
+def test_known_image_is_not_built_again(shop: Shop) -> None:
+    first = shop.apps("name: web")
+    again = shop.apps("name: web")
+    assert again.records == first.records
+    assert (len(shop.calls), first.built, again.built) == (1, [image_of(first)], [])
+
+
+def test_lost_image_is_built_again(shop: Shop) -> None:
+    first = image_of(shop.apps("name: web"))
+    ImageStore(shop.root / "cache" / "images").remove(first)
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+def test_damaged_note_is_made_again(shop: Shop) -> None:
+    first = image_of(shop.apps("name: web"))
+    [note] = (shop.root / "cache" / "builds").iterdir()
+    note.write_text("{")
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+def test_changed_source_is_built(shop: Shop) -> None:
+    first = image_of(shop.apps("name: web"))
+    commit(shop.repository, {"content": "2"})
+    assert image_of(shop.apps("name: web")) != first
+    commit(shop.repository, {"content": "1"})
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "build: jib",
+        "build: {buildx: {target: x}}",
+        "build: {buildx: {args: {A: '1'}}}",
+        "base_image: other.test/base:1",
+    ],
+)
+def test_whatever_makes_another_image_is_built(shop: Shop, other: str) -> None:
+    shop.apps("name: web")
+    shop.apps(f"name: web, {other}")
+    assert len(shop.calls) == 2
+
+
+@pytest.mark.parametrize("other", ["port: 99", "env: {A: b}", "replicas: 3"])
+def test_what_is_no_part_of_an_image_does_not_build_it(shop: Shop, other: str) -> None:
+    shop.apps("name: web")
+    shop.apps(f"name: web, {other}")
+    assert len(shop.calls) == 1
+
+
+def test_changed_base_is_built_on(shop: Shop) -> None:
+    shop.apps("name: web")
+    shop.base("two")
+    shop.apps("name: web")
+    assert len({call["base"] for call in shop.calls}) == 2
+
+
+def test_changed_base_archive_is_built_on(shop: Shop) -> None:
+    archive = shop.root / "base.tar"
+    for text in ("one", "another"):
+        archive.write_text(text)
+        shop.apps(f"name: web, base_image: 'tar://{archive}'")
+    assert len({call["base"] for call in shop.calls}) == 2
+
+
+def test_same_content_is_built_once_for_all_its_names(shop: Shop) -> None:
+    commit(shop.repository, {}, "feature/x")
+    images = shop.apps("name: web", "name: web, git_branch: feature/x", "name: api")
+    later = shop.apps("name: late")
+    refs = [record["image"] for record in images.records]
+    tag = refs[0].rsplit("-", 1)[-1]
+    assert refs == [
+        f"apps.slipway.internal/web:main-{tag}",
+        f"apps.slipway.internal/web:feature-x-{tag}",
+        f"apps.slipway.internal/api:main-{tag}",
+    ]
+    assert image_of(later) == f"apps.slipway.internal/late:main-{tag}"
+    assert len(shop.calls) == 1
+
+
+def test_only_the_context_counts(shop: Shop) -> None:
+    app = "name: web, build: {buildx: {context: sub}}"
+    shop.apps(app)
+    commit(shop.repository, {"content": "2"})
+    shop.apps(app)
+    assert len(shop.calls) == 1
+    commit(shop.repository, {"sub/content": "t"})
+    shop.apps(app)
+    assert len(shop.calls) == 2
+
+
+def test_builds_run_side_by_side(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
+    shop.wait = threading.Barrier(3)
+    images = shop.apps("name: a", "name: b, build: jib", "name: c, build: {buildx: {context: sub}}")
+    assert all("image" in record for record in images.records)
+
+
+def test_progress_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.apps.build.PROGRESS_SECONDS", 0.02)
+    shop.wait = threading.Barrier(2)
+    threading.Timer(0.3, shop.wait.wait, [10]).start()
+    shop.apps("name: web")
+    assert "web (main): buildx: 0 s" in shop.said
+    assert any(line.startswith("web (main): buildx: built in 0.") for line in shop.said)
+
+
+def test_builder_is_detected_and_said(shop: Shop) -> None:
+    shop.apps("name: web")
+    assert "web (main): Dockerfile found, so buildx" in shop.said
+    commit(shop.repository, {"pom.xml": ""})
+    [record] = shop.apps("name: web").records
+    assert record["build"]["tool"] == "jib"
+
+
+def test_failures_leave_the_others_alone(shop: Shop) -> None:
+    commit(shop.repository, {"content": "broken"}, "broken")
+    commit(shop.repository, {"Dockerfile": "x"}, "main")
+    images = shop.apps(
+        "name: web",
+        "name: web, git_branch: broken",
+        "name: web, git_branch: nowhere",
+        "name: far, build: {buildx: {context: nowhere}}",
+        "name: old, base_image: 'bundle.slipway.internal/gone:1'",
+        "name: tar, base_image: 'tar:///nowhere.tar'",
+    )
+    failed = [record.get("failed", {"step": "", "reason": ""}) for record in images.records]
+    assert [each["step"] for each in failed] == ["", "build", "source", "build", "build", "build"]
+    reasons = [each["reason"] for each in failed]
+    assert reasons[1] == "web (broken): the tool's last words"
+    assert reasons[3] == "far (main): has no folder nowhere"
+    assert "is not in the bundle" in reasons[4]
+    assert "/nowhere.tar: cannot be read: No such file" in reasons[5]
+
+
+def test_nothing_detected(shop: Shop) -> None:
+    (shop.repository / "Dockerfile").unlink()
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web").records
+    assert "has neither pom.xml nor Dockerfile" in record["failed"]["reason"]
+
+
+def test_check_tells_what_would_be_built(shop: Shop) -> None:
+    everything_new = shop.apps("name: web", check=True)
+    assert (everything_new.pending, shop.calls) == (["web-main/web"], [])
+    assert not shop.settings.cache.exists()
+
+    image = image_of(shop.apps("name: web"))
+    known = shop.apps("name: web", check=True)
+    assert (image_of(known), known.pending) == (image, [])
+
+    shop.apps("name: web, build: {buildx: {context: sub}}")
+    changed = shop.apps("name: web, build: {buildx: {target: x}}", check=True)
+    assert changed.pending == ["web-main/web"]
+    assert len(shop.calls) == 2
+
+    shop.settings = replace(shop.settings, bundle=shop.root / "no-bundle-yet")
+    assert shop.apps("name: web", check=True).pending == ["web-main/web"]

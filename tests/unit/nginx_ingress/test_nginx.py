@@ -1,0 +1,118 @@
+"""The child process: what it takes, when it has taken it, and what is left when it has not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
+from nginx_ingress.render import Settings
+
+from tests.unit.nginx_ingress.live import Answer, ask_plainly, free_ports
+
+BROKEN = "server { listen nowhere:x; }"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    http_port, https_port = free_ports(2)
+    return Settings(tmp_path / "run", http_port, https_port, "2", access_log="off")
+
+
+@pytest.fixture
+def nginx(settings: Settings) -> Iterator[Nginx]:
+    made = Nginx("/usr/sbin/nginx", settings)
+    yield made
+    made.quit(5.0)
+
+
+def saying(text: str, settings: Settings) -> str:
+    """A server that answers with a text."""
+    return f'server {{ listen {settings.http_port}; server_name x; return 200 "{text}"; }}'
+
+
+def answer(settings: Settings) -> Answer:
+    return ask_plainly(settings.http_port, "x")
+
+
+def pid(settings: Settings) -> int:
+    return int((settings.run_dir / "nginx.pid").read_text())
+
+
+def test_what_has_been_applied_is_what_every_connection_meets(
+    nginx: Nginx, settings: Settings
+) -> None:
+    assert not nginx.running
+    for text in ("one", "two", "three"):
+        nginx.apply(saying(text, settings))
+        assert {answer(settings).body for _ in range(50)} == {text}
+    assert nginx.running
+
+
+def test_what_is_refused_changes_nothing(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("good", settings))
+    before = (settings.run_dir / "nginx.conf").read_text()
+    with pytest.raises(ConfigRefused, match="invalid port"):
+        nginx.apply(BROKEN)
+    assert (settings.run_dir / "nginx.conf").read_text() == before
+    assert answer(settings).body == "good"
+    assert sorted(path.name for path in settings.run_dir.glob("nginx.conf*")) == ["nginx.conf"]
+
+
+def test_a_reload_that_does_not_come_about_is_an_error(
+    nginx: Nginx, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nginx.apply(saying("before", settings))
+    before = (settings.run_dir / "nginx.conf").read_text()
+    os.kill(pid(settings), signal.SIGSTOP)
+    with monkeypatch.context() as patched:
+        patched.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.3)
+        with pytest.raises(NginxError, match="no worker ran the configuration"):
+            nginx.apply(saying("never", settings))
+    assert (settings.run_dir / "nginx.conf").read_text() == before
+    assert answer(settings).body == "before"
+    os.kill(pid(settings), signal.SIGCONT)
+    nginx.apply(saying("after", settings))
+    assert answer(settings).body == "after"
+
+
+def test_a_start_that_fails_is_an_error(nginx: Nginx, settings: Settings) -> None:
+    with (
+        socket.create_server(("", settings.http_port)),
+        pytest.raises(NginxError, match="nginx ended with code 1"),
+    ):
+        nginx.apply(saying("never", settings))
+    assert nginx.exit_code == 1
+
+
+def test_nginx_that_ended_has_an_exit_code(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("x", settings))
+    assert nginx.running
+    assert nginx.exit_code is None
+    nginx.quit(5.0)
+    assert [nginx.running, nginx.exit_code] == [False, 0]
+
+
+def test_requests_that_do_not_finish_in_time_are_cut(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("x", settings))
+    with socket.create_connection(("127.0.0.1", settings.http_port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        assert {answer(settings).body for _ in range(10)} == {"x"}
+        nginx.quit(0.3)
+        assert nginx.exit_code == 0
+
+
+def test_certificates_are_for_their_owner_alone(nginx: Nginx, settings: Settings) -> None:
+    nginx.add_certificates({"a.pem": b"a", "b.pem": b"b"})
+    files = {path.name: path.read_bytes() for path in settings.certificates.iterdir()}
+    assert files == {"a.pem": b"a", "b.pem": b"b"}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in settings.certificates.iterdir()}
+    assert modes == {0o600}
+    assert stat.S_IMODE(settings.certificates.stat().st_mode) == 0o700
+    nginx.keep_certificates({"b.pem"})
+    assert [path.name for path in settings.certificates.iterdir()] == ["b.pem"]

@@ -1,0 +1,203 @@
+"""What makes an Ingress invalid, and in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from nginx_ingress.annotations import rewrite_list
+from nginx_ingress.model import parse_ingress
+from nginx_ingress.validation import as_message, errors_in
+
+from tests.unit.nginx_ingress.objects import Document, ingress, master, minion, path
+
+RESOURCE = {"resource": {"kind": "StorageBucket", "name": "static", "apiGroup": "k8s.example.com"}}
+
+
+def errors(document: Document) -> list[str]:
+    return errors_in(parse_ingress(document))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        master(),
+        minion("tea", "default", path("/tea"), path("/beans", path_type="Exact")),
+        minion("tea", "default", path("", path_type="ImplementationSpecific")),
+        ingress("shop", paths=[path("/"), path("/a.b/~c/%20+$x")]),
+        ingress("shop", rules=[{"host": "a.example.com"}, {"host": "b.example.com"}]),
+        minion("tea", "default", path("/a{2,3}"), path("/rooted"), path("/vars"), path("/a..b")),
+    ],
+)
+def test_a_sound_ingress_has_no_errors(document: Document) -> None:
+    assert errors(document) == []
+
+
+@pytest.mark.parametrize("value", ["Master", "slave", "master "])
+def test_the_role_is_one_of_two_words(value: str) -> None:
+    assert errors(ingress("x", role=value, paths=[path("/")])) == [
+        f'annotations.nginx.org/mergeable-ingress-type: Invalid value: "{value}": '
+        "must be one of: 'master' or 'minion'"
+    ]
+
+
+TWO_RULES: dict[str, Any] = {"rules": [{"host": "a.example.com"}, {"host": "b.example.com"}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (master(**TWO_RULES), "spec.rules: Too many: 2: must have at most 1 item"),
+        (
+            ingress("m", role="master", paths=[path("/a"), path("/b")]),
+            "spec.rules[0].http.paths: Too many: 2: must have at most 0 items",
+        ),
+        (minion("m", **TWO_RULES), "spec.rules: Too many: 2: must have at most 1 item"),
+        (minion("m"), "spec.rules[0].http.paths: Required value: must include at least one path"),
+        (
+            ingress("m", role="minion"),
+            "spec.rules[0].http.paths: Required value: must include at least one path",
+        ),
+        (
+            minion("m", "default", path("/"), tls=[{"hosts": ["a.example.com"]}]),
+            "spec.tls: Too many: 1: must have at most 0 items",
+        ),
+        (ingress("x", host=None, paths=[path("/")]), "spec.rules[0].host: Required value"),
+        (
+            ingress("x", rules=[{"host": "a.example.com"}] * 2),
+            'spec.rules[1].host: Duplicate value: "a.example.com"',
+        ),
+        (ingress("x", rules=[]), "spec.rules: Required value"),
+        (
+            ingress("x", paths=[{"path": "/", "pathType": "Prefix", "backend": RESOURCE}]),
+            "spec.rules[0].http.paths[0].backend.resource: Forbidden: "
+            "resource backends are not supported",
+        ),
+        (
+            ingress("x", defaultBackend=RESOURCE),
+            "spec.defaultBackend.resource: Forbidden: resource backends are not supported",
+        ),
+    ],
+)
+def test_shapes_that_are_refused(document: Document, error: str) -> None:
+    assert errors(document) == [error]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("tea", "must start with / and"),
+        ("/a b", "must start with / and must not include any whitespace"),
+        ("/a;b", "must start with / and must not include any whitespace"),
+        ("//tea", "must not start with //"),
+        ("/a/../b", "must not include a segment `..`"),
+        ("/..", "must not include a segment `..`"),
+        ("/(", "must be a valid regular expression"),
+        ("/{abc}", "must not include curly braces containing alphabetical characters"),
+        ('/"', "must have all '\"' escaped"),
+        ("/etc/passwd", "must not contain invalid paths"),
+        ("/root", "must not contain invalid paths"),
+        ("/root/x", "must not contain invalid paths"),
+        ("/var/log", "must not contain invalid paths"),
+        ("/a\\nb", "must not contain invalid paths"),
+        ("/a\\rb", "must not contain invalid paths"),
+    ],
+)
+def test_paths_that_are_refused(text: str, reason: str) -> None:
+    (error,) = errors(minion("m", "default", path(text)))
+    assert error.startswith("spec.rules[0].http.paths[0].path: Invalid value: ")
+    assert reason in error
+
+
+def test_only_an_implementation_may_do_without_a_path() -> None:
+    assert errors(minion("m", "default", path("", path_type="Prefix"))) == [
+        "spec.rules[0].http.paths[0].path: Required value: "
+        "path is required for Exact and Prefix PathTypes"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nginx.org/client-max-body-size", "8m"),
+        ("nginx.org/client-max-body-size", "0"),
+        ("nginx.org/proxy-read-timeout", "1h 30m"),
+        ("nginx.org/proxy-read-timeout", "500ms"),
+        ("nginx.org/proxy-read-timeout", "60"),
+        ("nginx.org/ssl-redirect", "False"),
+        ("nginx.org/websocket-services", "tea"),
+        ("nginx.org/hsts-max-age", "-1"),
+        ("nginx.org/listen-ports", "80,8080"),
+        ("example.com/nginx", "whatever"),
+    ],
+)
+def test_values_that_are_valid(name: str, value: str) -> None:
+    assert errors(minion("m", "default", path("/"), annotations={name: value})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("nginx.org/client-max-body-size", "8mb", 'Invalid value: "8mb": must be an offset'),
+        ("nginx.org/client-max-body-size", "", "Required value"),
+        ("nginx.org/proxy-read-timeout", "soon", 'Invalid value: "soon": must be a time'),
+        ("nginx.org/proxy-read-timeout", "1s;", 'Invalid value: "1s;": must be a time'),
+        ("nginx.org/ssl-redirect", "yes", 'Invalid value: "yes": must be a boolean'),
+        (
+            "nginx.org/websocket-services",
+            "tea,milk",
+            'Invalid value: "tea,milk": must be a comma-separated list of services. '
+            "The following services were not found: milk",
+        ),
+        # Ignored on a minion, or without effect here, and refused nevertheless.
+        ("nginx.org/hsts", "perhaps", 'Invalid value: "perhaps": must be a boolean'),
+        ("nginx.org/max-fails", "-1", 'Invalid value: "-1": must be a non-negative integer'),
+        (
+            "nginx.org/location-snippets",
+            "return 200;",
+            "Forbidden: snippet specified but snippets feature is not enabled",
+        ),
+        ("nginx.com/slow-start", "10s", "Forbidden: annotation requires NGINX Plus"),
+    ],
+)
+def test_values_that_are_refused(name: str, value: str, error: str) -> None:
+    document = minion("m", "default", path("/"), annotations={name: value})
+    assert errors(document) == [f"annotations.{name}: {error}"]
+
+
+def test_rewrites_are_by_service() -> None:
+    assert rewrite_list("serviceName=tea rewrite=/;serviceName=c rewrite=/beans/") == {
+        "tea": "/",
+        "c": "/beans/",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "serviceName=tea rewrite=/;",
+        "serviceName=tea  rewrite=/",
+        "serviceName=tea;rewrite=/",
+        "tea=/",
+        "serviceName=tea rewrite=/a=b",
+        "serviceName=tea rewrite=/ extra",
+        "serviceName= rewrite=/",
+        "serviceName=tea rewrite=beans",
+        "serviceName=tea rewrite=",
+        "serviceName=tea rewrite=/$uri",
+        "serviceName=tea rewrite=/{a}",
+    ],
+)
+def test_rewrites_that_are_refused(text: str) -> None:
+    document = minion("m", "default", path("/"), annotations={"nginx.org/rewrites": text})
+    (error,) = errors(document)
+    assert error.startswith("annotations.nginx.org/rewrites: Invalid value: ")
+
+
+def test_all_errors_are_given_at_once() -> None:
+    document = minion(
+        "m", "default", path("x"), annotations={"nginx.org/hsts": "x"}, tls=[{"hosts": ["a"]}]
+    )
+    found = errors(document)
+    assert len(found) == 3
+    assert as_message(found) == f"[{found[0]}, {found[1]}, {found[2]}]"

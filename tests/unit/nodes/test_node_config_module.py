@@ -1,0 +1,284 @@
+"""node_config on a node: real files, and a systemctl that only writes down what it was told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from plugins.modules import node_config
+
+SYSTEMCTL = """#!/bin/sh
+home="$(dirname "$0")"
+for unit; do :; done
+case "$1" in
+show) cat "$home/state/$unit" ;;
+daemon-reload) echo daemon-reload >>"$home/log" ;;
+*)
+    echo "$1 $unit" >>"$home/log"
+    if [ -e "$home/fails/$unit" ]; then echo "Job for $unit failed." >&2; exit 1; fi
+    ;;
+esac
+"""
+
+JOURNALCTL = """#!/bin/sh
+for unit; do :; done
+echo "what $unit said last"
+"""
+
+
+def state(
+    *, enabled: str = "enabled", active: str = "active", condition: str = "yes", checked: int = 12
+) -> str:
+    """What ``systemctl show`` prints."""
+    return (
+        f"UnitFileState={enabled}\nActiveState={active}\n"
+        f"ConditionResult={condition}\nConditionTimestampMonotonic={checked}\n"
+    )
+
+
+class Node:
+    """A directory as a node, with a fake systemd."""
+
+    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.tools = root / "tools"
+        self._capture = capture
+        for name in ("state", "fails"):
+            (self.tools / name).mkdir(parents=True)
+        for name, script in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+            (self.tools / name).write_text(script)
+            (self.tools / name).chmod(0o755)
+
+    def has_unit(self, name: str, shown: str) -> None:
+        """Let systemd know a unit."""
+        (self.tools / "state" / name).write_text(shown)
+
+    def told(self) -> list[str]:
+        """What systemd was told to do."""
+        log = self.tools / "log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def file(self, name: str, content: str, mode: str = "0644") -> dict[str, Any]:
+        """A wanted text file, as the action plugin describes it."""
+        data = content.encode()
+        return {
+            "path": str(self.root / name),
+            "content": content,
+            "mode": mode,
+            "size": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+
+    def binary(self, name: str, content: bytes) -> dict[str, Any]:
+        """A wanted file whose content is on the controller."""
+        sum_ = hashlib.sha256(content).hexdigest()
+        path = str(self.root / name)
+        return {"path": path, "mode": "0755", "size": len(content), "sha256": sum_}
+
+    def run(self, *, check: bool = False, **args: Any) -> dict[str, Any]:
+        """Run the module."""
+        with patch_module_args({**args, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+            node_config.main()
+        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
+        return result
+
+
+@pytest.fixture
+def node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Node:
+    node = Node(tmp_path, capsys)
+    monkeypatch.setenv("PATH", str(node.tools), prepend=":")
+    return node
+
+
+def mode(path: Path) -> int:
+    """The permission bits."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_are_made_with_their_directories_and_modes(node: Node) -> None:
+    wanted = [node.file("etc/a/one", "ein\n"), node.file("etc/two", "zwei\n", "0600")]
+    result = node.run(files=wanted)
+    assert result["changed"]
+    assert result["replaced"] == [entry["path"] for entry in wanted]
+    assert (node.root / "etc/a/one").read_text() == "ein\n"
+    assert mode(node.root / "etc/a/one") == 0o644
+    assert mode(node.root / "etc/two") == 0o600
+    assert sorted(path.name for path in (node.root / "etc").iterdir()) == ["a", "two"]
+
+
+def test_a_second_run_changes_nothing(node: Node) -> None:
+    node.has_unit("a.service", state())
+    wanted = [node.file("one", "ein\n")]
+    node.run(files=wanted)
+    result = node.run(files=wanted, units=["a.service"])
+    assert (result["changed"], result["replaced"], result["units"]) == (False, [], [])
+    assert node.told() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "bits"), [("ein", 0o644), ("neu\n", 0o644), ("ein\n", 0o600), ("ein\n", 0o4644)]
+)
+def test_a_file_of_another_size_content_or_mode_is_replaced(
+    node: Node, content: str, bits: int
+) -> None:
+    (node.root / "one").write_text(content)
+    (node.root / "one").chmod(bits)
+    assert node.run(files=[node.file("one", "ein\n")])["changed"]
+    assert (node.root / "one").read_text() == "ein\n"
+    assert mode(node.root / "one") == 0o644
+
+
+def test_what_must_not_be_there_is_removed(node: Node) -> None:
+    (node.root / "old").touch()
+    (node.root / "dangling").symlink_to("nowhere")
+    absent = [str(node.root / name) for name in ("old", "dangling", "never")]
+    result = node.run(absent=absent)
+    assert result["replaced"] == absent[:2]
+    assert sorted(path.name for path in node.root.iterdir()) == ["tools"]
+
+
+def test_a_check_tells_and_changes_nothing(node: Node) -> None:
+    node.has_unit("a.service", state())
+    (node.root / "old").touch()
+    (node.root / "one").write_text("eins\n")
+    result = node.run(
+        check=True,
+        files=[node.file("one", "ein\n"), node.binary("tool", b"tool")],
+        absent=[str(node.root / "old")],
+        units=["a.service"],
+    )
+    assert result["changed"]
+    assert result["replaced"] == [str(node.root / name) for name in ("one", "tool", "old")]
+    assert result["units"] == ["a.service"]
+    assert result["to_send"] == [str(node.root / "tool")]
+    assert (node.root / "one").read_text() == "eins\n"
+    assert (node.root / "old").exists()
+    assert node.told() == []
+
+
+def test_a_diff_shows_text_before_and_after(node: Node) -> None:
+    (node.root / "one").write_text("eins\n")
+    result = node.run(files=[node.file("one", "ein\n"), node.file("two", "zwei\n")])
+    assert [(each["before"], each["after"]) for each in result["diff"]] == [
+        ("eins\n", "ein\n"),
+        ("", "zwei\n"),
+    ]
+    assert result["diff"][0]["before_header"] == str(node.root / "one")
+
+
+def test_a_probe_asks_for_large_files_that_differ_before_it_touches_any(node: Node) -> None:
+    (node.root / "same").write_bytes(b"same")
+    (node.root / "same").chmod(0o755)
+    wanted = [node.file("one", "ein\n"), node.binary("same", b"same"), node.binary("new", b"new")]
+    result = node.run(files=wanted, probe=True)
+    assert result["to_send"] == [str(node.root / "new")]
+    assert not (node.root / "one").exists()
+
+
+def test_a_probe_that_needs_nothing_sent_does_the_work(node: Node) -> None:
+    node.run(files=[node.file("one", "ein\n")], probe=True)
+    assert (node.root / "one").read_text() == "ein\n"
+
+
+def test_what_was_sent_is_put_in_place(node: Node) -> None:
+    (node.root / "sent").write_bytes(b"tool")
+    (node.root / "tool").write_bytes(b"an older tool")
+    node.run(files=[{**node.binary("tool", b"tool"), "sent": str(node.root / "sent")}])
+    assert (node.root / "tool").read_bytes() == b"tool"
+    assert mode(node.root / "tool") == 0o755
+
+
+def test_a_file_in_use_is_replaced_and_not_written_into(node: Node) -> None:
+    (node.root / "one").write_text("eins\n")
+    with (node.root / "one").open() as running:
+        node.run(files=[node.file("one", "ein\n")])
+        assert running.read() == "eins\n"
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(node: Node) -> None:
+    (node.root / "one").write_text("eins\n")
+    wanted = {**node.binary("one", b"new"), "sent": str(node.root / "never-sent")}
+    with pytest.raises(FileNotFoundError):
+        node_config.replace(wanted)
+    assert (node.root / "one").read_text() == "eins\n"
+    assert sorted(path.name for path in node.root.iterdir()) == ["one", "tools"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        state(),
+        state(enabled="static"),
+        # The kubelet of a node that is not part of a cluster yet.
+        state(active="inactive", condition="no"),
+        state(active="activating", condition="no"),
+    ],
+)
+def test_a_unit_that_is_up_or_waits_for_its_condition_is_left_alone(node: Node, shown: str) -> None:
+    node.has_unit("a.service", shown)
+    assert not node.run(units=["a.service"])["changed"]
+    assert node.told() == []
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        state(enabled="disabled"),
+        state(active="failed"),
+        state(active="inactive"),
+        # Never started, so its condition was never looked at.
+        state(active="inactive", condition="no", checked=0),
+        state(enabled="disabled", active="inactive", condition="no"),
+    ],
+)
+def test_a_unit_that_is_not_up_is_enabled_and_started(node: Node, shown: str) -> None:
+    node.has_unit("a.service", shown)
+    result = node.run(units=["a.service"])
+    assert (result["changed"], result["units"]) == (True, ["a.service"])
+    assert node.told() == ["enable a.service", "restart a.service"]
+
+
+def test_only_the_unit_that_is_down_is_started(node: Node) -> None:
+    node.has_unit("a.service", state())
+    node.has_unit("b.service", state(active="failed"))
+    assert node.run(units=["a.service", "b.service"])["units"] == ["b.service"]
+    assert node.told() == ["enable b.service", "restart b.service"]
+
+
+def test_after_a_changed_file_all_units_start_anew_in_their_order(node: Node) -> None:
+    for unit in ("b.service", "a.service"):
+        node.has_unit(unit, state())
+    node.run(files=[node.file("one", "ein\n")], units=["b.service", "a.service"])
+    assert node.told() == [
+        "daemon-reload",
+        "enable b.service",
+        "restart b.service",
+        "enable a.service",
+        "restart a.service",
+    ]
+
+
+def test_files_without_units_do_not_concern_systemd(node: Node) -> None:
+    node.run(files=[node.file("one", "ein\n")])
+    assert node.told() == []
+
+
+def test_a_unit_that_does_not_start_is_told_with_its_journal(node: Node) -> None:
+    for unit in ("a.service", "b.service"):
+        node.has_unit(unit, state(active="inactive"))
+    (node.tools / "fails" / "a.service").touch()
+    result = node.run(units=["a.service", "b.service"])
+    assert result["failed"]
+    assert result["msg"].splitlines() == [
+        "systemctl enable a.service: Job for a.service failed.",
+        "what a.service said last",
+    ]
+    assert node.told() == ["enable a.service"]

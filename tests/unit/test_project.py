@@ -1,0 +1,212 @@
+"""The project's parts agree with each other: variables, documentation, versions, packages."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from docs import generate
+from slipway.bundle import go
+from slipway.bundle.recipes import recipes
+
+PROJECT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
+ACTIONS = sorted(path.stem for path in (PROJECT / "plugins" / "action").glob("*.py"))
+
+MOST_VARIABLES = 100
+"""How many variables a user may have to read about."""
+
+NOT_PREFIXED = {"node_address"}
+"""Said of one machine by the inventory, as Ansible's own ``ansible_host`` is."""
+
+
+def loaded(*parts: str) -> dict[str, Any]:
+    """A YAML file of the project; empty where there is none."""
+    path = PROJECT.joinpath(*parts)
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def options(role: str) -> dict[str, Any]:
+    """The variables of a role as its argument specification has them."""
+    spec = loaded("roles", role, "meta", "argument_specs.yml")
+    found: dict[str, Any] = spec["argument_specs"]["main"]["options"]
+    return found
+
+
+def shared() -> dict[str, Any]:
+    """The variables of all roles."""
+    files = sorted((PROJECT / "group_vars" / "all").glob("*.yml"))
+    return {name: value for path in files for name, value in yaml.safe_load(path.read_text()).items()}
+
+
+def is_literal(value: object) -> bool:
+    """Whether a value stands for itself."""
+    return "{{" not in json.dumps(value)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_s_specification_has_the_variables_of_its_defaults(role: str) -> None:
+    spec, defaults = options(role), loaded("roles", role, "defaults", "main.yml")
+    optional = {name for name, option in spec.items() if not option.get("required")}
+    assert optional == set(defaults)
+    for name, value in defaults.items():
+        if "default" in spec[name] or is_literal(value):
+            assert spec[name].get("default") == value, name
+        assert "type" in spec[name], name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_s_variables_are_described_alike_in_both_places(role: str) -> None:
+    spec = options(role)
+    path = PROJECT / "roles" / role / "defaults" / "main.yml"
+    required = {name for name, option in spec.items() if option.get("required")}
+    comments = generate.comments(path.read_text(), required) if path.exists() else {}
+    described = {n: generate.described(option["description"]) for n, option in spec.items()}
+    assert comments == described
+
+
+def test_shared_variables_have_a_comment() -> None:
+    for path in (PROJECT / "group_vars" / "all").glob("*.yml"):
+        comments = generate.comments(path.read_text())
+        for name in yaml.safe_load(path.read_text()):
+            assert comments[name], name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_s_variables_have_its_name_in_front(role: str) -> None:
+    for name in options(role):
+        assert name.startswith(f"{role}_"), name
+    for name in loaded("roles", role, "vars", "main.yml"):
+        assert name.startswith(f"__{role}_"), name
+
+
+def test_shared_variables_have_the_product_s_name_in_front() -> None:
+    others = {name for name in shared() if not name.startswith("slipway_")}
+    assert others <= NOT_PREFIXED
+
+
+def test_there_are_not_too_many_variables() -> None:
+    names = [*shared(), *(name for role in ROLES for name in options(role))]
+    assert len(names) < MOST_VARIABLES
+
+
+def test_the_table_of_variables_is_up_to_date() -> None:
+    assert generate.TARGET.read_text() == generate.document(), "run docs/generate.py"
+
+
+def test_comments_are_read_as_they_are_meant() -> None:
+    text = (
+        "# About the file.\n\n# One\n# two.\na: 1\nb:\n  # Inside.\n  c: 2\n# Three.\nd: 3\n"
+        "e: 4\n\nf: 5\n# Has to be set: by the user.\n# g: 6\n"
+    )
+    assert generate.comments(text, {"g"}) == {
+        "a": "One two.",
+        "b": "One two.",
+        "d": "Three.",
+        "e": "Three.",
+        "f": "",
+        "g": "Has to be set: by the user.",
+    }
+
+
+def summary(options: dict[str, Any], nested: str) -> dict[str, Any]:
+    """What documentation and code have to agree on."""
+    return {
+        name: {
+            "type": option.get("type", "str"),
+            "elements": option.get("elements"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": option.get("choices"),
+            "options": summary(option.get(nested, {}), nested),
+        }
+        for name, option in options.items()
+    }
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_an_action_is_documented_with_its_arguments(name: str) -> None:
+    action = importlib.import_module(f"plugins.action.{name}").ActionModule
+    module = importlib.import_module(f"plugins.modules.{name}")
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert summary(documented, "suboptions") == summary(action.ARGUMENTS, "options")
+
+
+def test_ansible_can_show_the_documentation_of_every_plugin() -> None:
+    modules = {path.stem for path in (PROJECT / "plugins" / "modules").glob("*.py")}
+    assert modules >= set(ACTIONS)
+    ansible_doc = Path(sys.executable).with_name("ansible-doc")
+    done = subprocess.run(
+        [ansible_doc, "--type=module", "--json", *modules],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = json.loads(done.stdout)
+    assert set(shown) == modules
+    for name, entry in shown.items():
+        assert entry["doc"]["module"] == name
+        assert {"check_mode", "diff_mode"} <= entry["doc"]["attributes"].keys(), name
+        (example, *_others) = yaml.safe_load(entry["examples"])
+        assert example.keys() >= {"name", name}
+        assert entry["return"] is not None
+
+
+def test_go_modules_are_pinned_to_the_versions_of_the_lock() -> None:
+    versions = shared()["slipway_versions"]
+    found = go.components(PROJECT / "bundle" / "go", versions)
+    folders = {path.parent.name for path in (PROJECT / "bundle" / "go").glob("*/go.mod")}
+    assert {component.name for component in found} == folders
+
+
+def test_images_are_made_of_what_is_in_the_lock() -> None:
+    found = recipes(PROJECT / "images", shared()["slipway_versions"])
+    components = go.components(PROJECT / "bundle" / "go", shared()["slipway_versions"])
+    compiled = {
+        Path(place).name
+        for component in components
+        for place in component.binaries
+        if place.startswith("image/")
+    }
+    assert {name for recipe in found for name in recipe.binaries} == compiled
+    for recipe in found:
+        for name in recipe.files:  # some are links to what only the image has
+            assert os.path.lexists(recipe.folder / name), f"{recipe.name}: {name}"
+
+
+def pins() -> dict[str, str]:
+    """The packages of ``requirements.txt`` and their versions."""
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    for line in pinned:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+    found = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in pinned}
+    assert len(found) == len(pinned)
+    return found
+
+
+def test_packages_are_installed_as_they_are_pinned() -> None:
+    pinned = pins()
+    assert {name: distribution(name).version for name in pinned} == pinned
+
+
+def test_what_packages_need_is_pinned_too() -> None:
+    pinned = pins()
+    for name in pinned:
+        for line in distribution(name).requires or []:
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(need.name) in pinned, f"{name} needs {need}"
