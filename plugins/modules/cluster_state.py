@@ -66,6 +66,8 @@ nodes:
     slipway-worker:
       pod_cidr: 10.244.1.0/24
       address: 172.29.0.3
+      labels: {kubernetes.io/hostname: slipway-worker}
+      schedulable: true
       ready: true
       reason: kubelet is posting ready status
 """

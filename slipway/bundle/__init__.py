@@ -6,6 +6,6 @@ Layout of a bundle directory, the same whichever provider filled it::
     cni/        CNI plugins
     images/     an OCI image layout with every image of the cluster and every base image
     manifests/  Kubernetes manifests of the add-ons
-    rootfs/     root file systems (the machine that a container node is)
+    tools/      what this machine runs (docker buildx)
     manifest.json   sha256 and size of every file above, and the versions that went in
 """

@@ -17,8 +17,9 @@ from slipway.oci import ImageConfig, Layer, layer_from_tar, layer_from_tree
 class Recipe:
     """What an image is made of.
 
-    ``ref`` is the image's name; a recipe with ``rootfs`` instead makes a root file system, which
-    the bundle keeps as ``rootfs/<rootfs>.tar``. ``packages`` are Debian's, installed in
+    ``ref`` is the image's name; a recipe without it makes none. ``tools`` are files of its packages
+    that this machine is to have, each with its name in the bundle. ``packages`` are Debian's,
+    installed in
     mmdebstrap's ``variant``; ``binaries`` go from the compiled components, and ``files`` from the
     recipe's own folder, to their places in the image. The rest is the image's configuration.
     """
@@ -26,11 +27,11 @@ class Recipe:
     name: str
     folder: Path
     ref: str = ""
-    rootfs: str = ""
     variant: str = "extract"
     packages: Sequence[str] = ()
     binaries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
     entrypoint: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
 from slipway.bundle.recipes import Recipe, recipes
+from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore, machine_platform
 
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
@@ -123,16 +125,27 @@ class SourceProvider:
             packages = (
                 made[_packages_part(recipe)] / f"{recipe.name}.tar" if recipe.packages else None
             )
-            if recipe.rootfs and packages is not None:
-                target = into / "rootfs" / f"{recipe.rootfs}.tar"
-                target.parent.mkdir(exist_ok=True)
-                _link(packages, target)
-            else:
+            if packages is not None and recipe.tools:
+                _extract(packages, recipe.tools, into / "tools")
+            if recipe.ref:
                 store.add_image(recipe.ref, recipe.layers(packages, binaries), recipe.config())
 
 
 def _packages_part(recipe: Recipe) -> str:
     return f"packages-{recipe.name}"
+
+
+def _extract(archive: Path, members: Mapping[str, str], into: Path) -> None:
+    """Take executables out of a root file system, each under its new name."""
+    into.mkdir(exist_ok=True)
+    with tarfile.open(archive) as tar:
+        for member, name in members.items():
+            content = tar.extractfile(f"./{member}")
+            if content is None:
+                raise SlipwayError(Problem(str(archive), f"{member} is no file"))
+            with (into / name).open("wb") as target:
+                shutil.copyfileobj(content, target)
+            (into / name).chmod(0o755)
 
 
 def _link(source: Path, target: Path) -> None:

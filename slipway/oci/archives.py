@@ -195,21 +195,22 @@ class _Reader:
         return Descriptor(LAYER_GZIP, digest, size)
 
     def _manifests(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, str]]:
-        """The image manifests below index entries, each with its platform."""
+        """The manifests below index entries, each with its platform.
+
+        What is said about an image (an attestation) is there as a manifest for ``unknown/unknown``.
+        """
         for entry in entries:
-            if (entry.get("annotations") or {}).get("vnd.docker.reference.type"):
-                continue  # an attestation about an image, not an image
-            content = json.loads(self._read_blob(Descriptor.of(entry)))
-            if entry["mediaType"] in (INDEX, DOCKER_INDEX):
-                children = [
-                    child for child in content["manifests"] if self._has(Descriptor.of(child))
-                ]
-                yield from self._manifests(children)
+            blob = Descriptor.of(entry)
+            if blob.media_type in (INDEX, DOCKER_INDEX):
+                children = json.loads(self._read_blob(blob))["manifests"]
+                yield from self._manifests(
+                    [child for child in children if self._has(Descriptor.of(child))]
+                )
             elif platform := entry.get("platform"):
                 yield entry, _platform_of(platform)
             else:
-                config = json.loads(self._read_blob(Descriptor.of(content["config"])))
-                yield entry, _platform_of(config)
+                config = self._read_blob(Manifest.of(self._read_blob(blob)).config)
+                yield entry, _platform_of(json.loads(config))
 
     def _has(self, blob: Descriptor) -> bool:
         """Whether the blob can be read; an index may name platforms that were left out."""

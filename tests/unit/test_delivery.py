@@ -198,6 +198,14 @@ def test_a_blob_that_is_listed_but_gone_is_sent_and_stored_again(
     assert machine.imports() == 2
 
 
+def test_a_blob_that_containerd_dropped_is_sent_again(store: ImageStore, machine: Machine) -> None:
+    loader(store, machine).load([ONE])
+    one = stored(store, ONE)
+    machine.edit("listed", lambda listed: listed.pop(one.layers[1].digest))
+    assert loader(store, machine).load([ONE]).bytes_sent == one.size - one.layers[0].size
+    assert machine.state().has(one, pinned=True)
+
+
 class Forgetful(Machine):
     """A node that loses a blob after it said that it has it."""
 

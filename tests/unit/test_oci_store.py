@@ -104,6 +104,7 @@ def test_damage_is_found_by_a_check_and_on_the_way_out(store: ImageStore) -> Non
     assert store.verify(REF) == [damaged]
     with pytest.raises(SlipwayError, match=f"{damaged} is damaged; it has been removed"):
         store.write_archive([REF], io.BytesIO())
+    assert store.get(REF) is None
     assert add(store, a=b"1", b=b"2") == image
     assert store.verify(REF) == []
 

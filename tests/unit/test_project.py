@@ -48,7 +48,8 @@ def options(role: str) -> dict[str, Any]:
 def shared() -> dict[str, Any]:
     """The variables of all roles."""
     files = sorted((PROJECT / "group_vars" / "all").glob("*.yml"))
-    return {name: value for path in files for name, value in yaml.safe_load(path.read_text()).items()}
+    documents = [yaml.safe_load(path.read_text()) for path in files]
+    return {name: value for document in documents for name, value in document.items()}
 
 
 def is_literal(value: object) -> bool:
@@ -193,7 +194,8 @@ def pins() -> dict[str, str]:
     pinned = [line for line in lines if line and not line.startswith("#")]
     for line in pinned:
         assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
-    found = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in pinned}
+    pairs = [line.split("==") for line in pinned]
+    found: dict[str, str] = {canonicalize_name(name): version for name, version in pairs}
     assert len(found) == len(pinned)
     return found
 

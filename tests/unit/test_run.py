@@ -91,9 +91,9 @@ def test_last_lines_are_indented_and_blank_ones_left_out() -> None:
 
 
 def test_an_error_tells_every_problem_and_its_fix() -> None:
-    error = SlipwayError(Problem(f"app {name}", "is wrong", fix) for name, fix in ("ab", "c "))
-    assert [problem.where for problem in error.problems] == ["app a", "app c"]
-    assert str(error) == "app a: is wrong\n    fix: b\napp c: is wrong\n    fix:  "
+    error = SlipwayError(Problem(f"app {name}", "is wrong", f"mend {name}") for name in "ab")
+    assert [problem.where for problem in error.problems] == ["app a", "app b"]
+    assert str(error) == ("app a: is wrong\n    fix: mend a\napp b: is wrong\n    fix: mend b")
 
 
 def test_a_problem_without_a_fix_is_one_line() -> None:

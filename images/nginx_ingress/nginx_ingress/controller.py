@@ -172,7 +172,9 @@ class Controller:
         decisions = decide(snapshot, self._class_name)
         outcome = self._applied.apply(decisions.servers, snapshot)
         if not outcome.settled:
-            threading.Timer(RETRY_SECONDS, self.wake).start()
+            retry = threading.Timer(RETRY_SECONDS, self.wake)
+            retry.daemon = True
+            retry.start()
         elif not self._ready:
             log.info("ready")
             self._ready = True

@@ -94,6 +94,7 @@ CASES = {
     ),
     "namespace with a dash at its end": Case(app("namespace: web-"), [("namespace:", "DNS label")]),
     "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
+    "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),
     "two builders": Case(app("build: {jib: {}, buildx: {}}"), [("build:", "both", "one of")]),
     "no builder": Case(app("build: {}"), [("build:", "lacks a key", "jib and buildx")]),
     "option of another builder": Case(

@@ -47,9 +47,10 @@ def test_same_files_same_commits(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = make_repository(example, tmp_path / "here", check=False)
+    (tmp_path / "excluded").write_text("a\n")
     config = tmp_path / "gitconfig"
     config.write_text(
-        "[user]\nname = Other\nemail = o@x\n[core]\nexcludesFile = /x\nautocrlf = true\n"
+        f"[user]\nname = Other\nemail = o@x\n[core]\nexcludesFile = {tmp_path}/excluded\n"
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     there = make_repository(example, tmp_path / "there", check=False)

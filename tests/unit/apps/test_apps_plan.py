@@ -173,10 +173,11 @@ def test_only_relative_paths_are_seen_from_the_file(
 
 
 def test_several_rewrites_in_one_app(tmp_path: Path) -> None:
-    rules = "[{path: /a/, rewrite: /}, {path: /b/, rewrite: /c/}, {path: /d}]"
+    rules = "[{path: /a/, rewrite: /}, {path: /b/, rewrite: /c/}, {path: /d}, "
+    rules += "{path: /e, path_type: Exact, rewrite: /f}]"
     text = f"version: 1\napps: [{{name: w, git_url: x, ingress: {{host: a.test, rules: {rules}}}}}]"
     [record] = planned(tmp_path, text)
-    assert [rule["rewrite"] for rule in record["ingress"]["rules"]] == ["/", "/c/", None]
+    assert [rule["rewrite"] for rule in record["ingress"]["rules"]] == ["/", "/c/", None, "/f"]
 
 
 @pytest.mark.parametrize(

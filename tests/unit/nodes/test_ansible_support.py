@@ -9,10 +9,10 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
-from fake_ansible import action
 
 from slipway.ansible_support import SlipwayAction
 from slipway.errors import Problem, SlipwayError
+from tests.unit.nodes.fake_ansible import action
 
 
 class Echo(SlipwayAction):
@@ -55,7 +55,7 @@ def test_arguments_are_plain_data_without_ansible_s_tags() -> None:
 
 @pytest.mark.parametrize("args", [{}, {"name": "a", "count": "x"}, {"name": "a", "nmae": "b"}])
 def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
-    with pytest.raises(AnsibleError, match="name|count|nmae"):
+    with pytest.raises(AnsibleError, match=r"name|count|nmae"):
         action(Echo, args).run()
 
 

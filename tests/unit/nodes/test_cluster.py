@@ -69,16 +69,40 @@ def test_nodes_are_told_by_name() -> None:
         "a": {
             "pod_cidr": "10.244.0.0/24",
             "address": "172.29.0.3",
+            "labels": {},
+            "schedulable": True,
             "ready": True,
             "reason": "fine",
         },
         "b": {
             "pod_cidr": "",
             "address": "",
+            "labels": {},
+            "schedulable": True,
             "ready": False,
             "reason": "the kubelet has not reported yet",
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "effect", "schedulable"),
+    [
+        ("node-role.kubernetes.io/control-plane", "NoSchedule", False),
+        ("example.com/maintenance", "NoExecute", False),
+        ("example.com/slow", "PreferNoSchedule", True),
+        # These go by themselves.
+        ("node.kubernetes.io/not-ready", "NoSchedule", True),
+        ("node.kubernetes.io/unreachable", "NoExecute", True),
+    ],
+)
+def test_a_taint_that_stays_keeps_pods_away(key: str, effect: str, schedulable: bool) -> None:
+    tainted = node("a")
+    tainted["spec"]["taints"] = [{"key": key, "effect": effect}]
+    tainted["metadata"]["labels"] = {"zone": "1"}
+    found = nodes_of(cast(Kube, Answers([tainted])))["a"]
+    assert found["schedulable"] is schedulable
+    assert found["labels"] == {"zone": "1"}
 
 
 def test_the_wait_ends_when_all_named_nodes_are_ready() -> None:

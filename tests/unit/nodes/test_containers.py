@@ -108,9 +108,7 @@ def ensure(engine: FakeEngine, *names: str) -> tuple[list[str], list[str]]:
     ("bounding", "expected"),
     [("000001ffffffffff", True), ("000001fffeffffff", False), ("0000000001000000", True)],
 )
-def test_capabilities_are_those_that_a_process_may_ever_have(
-    bounding: str, expected: bool
-) -> None:
+def test_capabilities_are_those_that_a_process_may_ever_have(bounding: str, expected: bool) -> None:
     other = "000001ffffffffff" if not expected else "0000000000000000"
     status = f"Name:\tpython\nCapEff:\t{other}\nCapBnd:\t{bounding}\nCapAmb:\t{other}\n"
     assert containers.has_capability(status, CAP_SYS_RESOURCE) is expected

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_ansible import action
 
 from plugins.action import kubeconfig, node_config
 from slipway.kubeconfig import read, write
+from tests.unit.nodes.fake_ansible import action
 
 
 class FakeNode:
@@ -27,21 +27,20 @@ class FakeNode:
     def run(self, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
         """Run node_config for a task with ``args``."""
         plugin = action(node_config.ActionModule, args, check=check)
-        plugin._execute_module = self._execute  # type: ignore[method-assign]
+        plugin._execute_module = self._execute
         plugin._connection.put_file = self._put
-        plugin._make_tmp_path = lambda: "/tmp/ansible"  # type: ignore[method-assign]
-        plugin._remove_tmp_path = self.removed.append  # type: ignore[method-assign]
-        plugin._fixup_perms2 = lambda _paths: None  # type: ignore[method-assign]
-        plugin.say = self.said.append  # type: ignore[method-assign]
-        return plugin.run(task_vars={"inventory_hostname": "worker"})
+        plugin._make_tmp_path = lambda: "/tmp/ansible"
+        plugin._remove_tmp_path = self.removed.append
+        plugin._fixup_perms2 = lambda _paths: None
+        plugin.say = self.said.append  # type: ignore[method-assign, assignment]
+        result: dict[str, Any] = plugin.run(task_vars={"inventory_hostname": "worker"})
+        return result
 
     def _execute(
         self, *, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
         assert module_name == "node_config"
-        self.asked.append(
-            {**module_args, "files": [dict(entry) for entry in module_args["files"]]}
-        )
+        self.asked.append({**module_args, "files": [dict(entry) for entry in module_args["files"]]})
         return self.answers.pop(0)
 
     def _put(self, source: str, target: str) -> None:
@@ -143,8 +142,9 @@ def kubeconfig_of(
     """Run kubeconfig for a node that has ``admin`` in its file, or no file if that is None."""
     plugin = action(kubeconfig.ActionModule, {"name": "lab", **args}, check=check)
     found = {"rc": 1, "stdout": ""} if admin is None else {"rc": 0, "stdout": admin}
-    plugin._low_level_execute_command = lambda _command: found  # type: ignore[method-assign]
-    return plugin.run()
+    plugin._low_level_execute_command = lambda _command: found
+    result: dict[str, Any] = plugin.run()
+    return result
 
 
 def test_the_kubeconfig_of_the_node_is_taken_once(tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_a_check_of_the_kubeconfig_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_it_comes_and_goes_in_a_shared_file(tmp_path: Path) -> None:
-    shared = {"clusters": [], "users": [], "contexts": [{"name": "work"}], "current-context": "work"}
-    write(tmp_path / "config", shared)
+    work = {"contexts": [{"name": "work"}], "current-context": "work"}
+    write(tmp_path / "config", {"clusters": [], "users": [], **work})
     args = {"path": str(tmp_path / "lab.yaml"), "merge_into": str(tmp_path / "config")}
     kubeconfig_of(args, admin=yaml.safe_dump(ADMIN))
     both = read(tmp_path / "config")
