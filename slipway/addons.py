@@ -48,8 +48,7 @@ class Applier:
         changed = []
         for obj in in_order(objects):
             before, after = self._applied(obj, dry_run)
-            versions = [each and each["metadata"]["resourceVersion"] for each in (before, after)]
-            if before is None or versions[0] != versions[1]:
+            if before is None or after is None or _content(before) != _content(after):
                 changed.append(f"{obj['kind']}/{obj['metadata']['name']}")
         return changed
 
@@ -119,6 +118,16 @@ class Applier:
         ][-5:]
         what = f"does not run after {self._timeout:.0f} s"
         return Problem(_title(obj), "\n    ".join([what, *said]))
+
+
+def _content(obj: Object) -> Object:
+    """What somebody wrote: without the API's bookkeeping and what controllers report."""
+    metadata = {
+        name: value
+        for name, value in obj["metadata"].items()
+        if name not in ("generation", "managedFields", "resourceVersion")
+    }
+    return {**obj, "metadata": metadata, "status": None}
 
 
 def _title(obj: Object) -> str:

@@ -41,7 +41,7 @@ def connect() -> docker.DockerClient:
         return docker.from_env(timeout=600)
     except DockerException as error:
         text = str(error)
-        if "Permission denied" in text or "PermissionError" in text:
+        if "PermissionError" in text:
             fix = "add yourself to the group 'docker' and log in anew, or run as root"
             raise SlipwayError(Problem("Docker", "no right to use its socket", fix)) from error
         fix = "start it ('systemctl start docker'); as root, 'make up' installs and starts one"

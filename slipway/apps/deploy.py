@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 
 from slipway.apps.manifests import (
-    HASH,
     OWN,
     OWN_SELECTOR,
     ROUTES_NAMESPACE,
@@ -393,19 +392,12 @@ def _fail(record: Record, reason: str) -> None:
 
 
 def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
-    """The objects that are not in the cluster as they should be."""
-    return [obj for obj in wanted if not _is_current(live.get(_key(obj)), obj)]
+    """The objects that are not in the cluster as they should be.
 
-
-def _is_current(live: Object | None, wanted: Object) -> bool:
-    """Whether an object was last applied just as it is rendered now, and still is so.
-
-    The hash tells what the rendered object no longer says, the comparison what was edited since.
+    The hash among their annotations tells what the rendered object no longer says, the other
+    fields what was edited since.
     """
-    if not live:
-        return False
-    same = live["metadata"].get("annotations", {}).get(HASH)
-    return same == wanted["metadata"]["annotations"][HASH] and contains(live, wanted)
+    return [obj for obj in wanted if not contains(live.get(_key(obj)), obj)]
 
 
 def _is_own(obj: Object) -> bool:

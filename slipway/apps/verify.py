@@ -93,6 +93,7 @@ def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: floa
         for rule in record["ingress"]["rules"]
     ]
     failed_before = {record["id"] for record in records if "failed" in record}
+    # Without retries there are no redirects either: what the route itself says counts.
     with urllib3.PoolManager(retries=False, timeout=ASK_TIMEOUT, maxsize=WORKERS) as http:
 
         def answer_of(route: Route) -> Answer:
@@ -153,7 +154,6 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
             "GET",
             f"http://{address}{route.path}",
             headers={"Host": route.host},
-            redirect=False,
             preload_content=False,
         )
         body = response.read(BODY_BYTES).decode(errors="replace")

@@ -17,11 +17,11 @@ from slipway.oci import ImageConfig, Layer, layer_from_tar, layer_from_tree
 class Recipe:
     """What an image is made of.
 
-    ``ref`` is the image's name; a recipe without it makes none. ``tools`` are files of its packages
-    that this machine is to have, each with its name in the bundle. ``packages`` are Debian's,
-    installed in
-    mmdebstrap's ``variant``; ``binaries`` go from the compiled components, and ``files`` from the
-    recipe's own folder, to their places in the image. The rest is the image's configuration.
+    ``ref`` is the image's name; a recipe without it makes none. ``packages`` are Debian's,
+    installed in mmdebstrap's ``variant``; ``tools`` are files of them that this machine is to have,
+    each with its name in the bundle. ``binaries`` go from the compiled components, and ``files``
+    from the recipe's own folder, to their places in the image. The rest is the image's
+    configuration.
     """
 
     name: str

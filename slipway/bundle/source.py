@@ -140,9 +140,12 @@ def _extract(archive: Path, members: Mapping[str, str], into: Path) -> None:
     into.mkdir(exist_ok=True)
     with tarfile.open(archive) as tar:
         for member, name in members.items():
-            content = tar.extractfile(f"./{member}")
+            try:
+                content = tar.extractfile(f"./{member}")
+            except KeyError:
+                content = None
             if content is None:
-                raise SlipwayError(Problem(str(archive), f"{member} is no file"))
+                raise SlipwayError(Problem(archive.stem, f"{member} is no file of its packages"))
             with (into / name).open("wb") as target:
                 shutil.copyfileobj(content, target)
             (into / name).chmod(0o755)

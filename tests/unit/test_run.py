@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,20 @@ def test_the_environment_is_added_to(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sh('echo "$THEIRS $OURS"', env={"OURS": "added"}) == "kept added\n"
 
 
+@pytest.fixture
+def typed() -> Iterator[None]:
+    """A terminal at which somebody has typed."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"typed\n")
+    before = os.dup(0)
+    os.dup2(ours, 0)
+    yield
+    os.dup2(before, 0)
+    for end in (ours, theirs, before):
+        os.close(end)
+
+
+@pytest.mark.usefixtures("typed")
 def test_a_tool_that_asks_gets_no_answer() -> None:
     assert sh("read -r line || echo nothing to read") == "nothing to read\n"
 

@@ -96,8 +96,12 @@ def test_a_refused_object_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
 def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -> None:
     api.refusals["ingresses/demo.slipway.test"] = "host is not allowed"
     elsewhere = record("inner", ingress=None)
-    assert list(failures(run(kube, [APPS[0], elsewhere]))) == [APPS[0]["id"]]
-    assert ("deployments", "inner-main", "inner") in api.objects
+    broken = {**APPS[1], "failed": {"step": "build", "reason": "no compiler"}}
+    outcome = run(kube, [APPS[0], broken, elsewhere])
+    assert [app.get("failed", {}).get("step") for app in outcome.apps] == ["deploy", "build", None]
+    assert [key for key in api.objects if key[0] == "deployments"] == [
+        ("deployments", "inner-main", "inner")
+    ]
 
 
 def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
@@ -168,6 +172,30 @@ def test_what_left_is_removed_and_its_empty_namespace_with_it(kube: Kube, api: F
     assert spaces == {"greeter-main", "greeter-feature", ROUTES_NAMESPACE}
     assert {key[0] for key in api.objects if key[1] == "greeter-feature"} == {"secrets"}
     assert not run(kube, APPS[:1]).changed
+
+
+def test_routes_are_removed_before_what_they_lead_to(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    api.requests.clear()
+    run(kube, APPS[:2])
+    kinds = [path.split("/")[-2] for _method, path in api.writes]
+    assert kinds == ["ingresses", "deployments", "services", "namespaces"]
+
+
+def test_what_is_being_deleted_counts_as_gone(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    for kind in ("services", "ingresses", "deployments"):
+        leaving = api.named(kind, "quote-main", "quote")
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.requests.clear()
+    outcome = run(kube, APPS[:2], dry_run=True)
+    assert [change.before["kind"] for change in outcome.changes if change.before] == ["Namespace"]
+    run(kube, APPS)
+    assert [path.split("/")[-2] for _method, path in api.writes] == [
+        "services",
+        "deployments",
+        "ingresses",
+    ]
 
 
 def test_configurations_stay_as_long_as_a_version_has_them(kube: Kube, api: FakeApi) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
+import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,11 @@ metallb:
     "packages: [conntrack]\n"
     "binaries: {metallb: /metallb}\n"
     "entrypoint: [/metallb]\n",
-    "images/machine/image.yml": "rootfs: node\nvariant: minbase\npackages: [systemd]\n",
+    "images/machine/image.yml": "ref: registry.example/machine:{debian}\n"
+    "variant: minbase\n"
+    "packages: [systemd]\n",
+    "images/builder/image.yml": "packages: [docker-buildx]\n"
+    "tools: {usr/libexec/buildx: docker-buildx}\n",
     "modules/example.com/metallb/config/manifests/metallb-native.yaml": "kind: Namespace\n",
 }
 
@@ -52,7 +56,7 @@ esac
 
 MMDEBSTRAP = """#!/bin/sh
 root="$(mktemp -d)"
-mkdir -p "$root/var/cache/apt/archives"
+mkdir -p "$root/var/cache/apt/archives" "$root/usr/libexec"
 for argument; do
     case "$argument" in
     --include=*) included="${{argument#--include=}}" ;;
@@ -62,7 +66,7 @@ for argument; do
     esac
 done
 echo "unpack $included" >>"{log}"
-echo "$included" >"$root/installed"
+echo "$included" >"$root/usr/libexec/${{included#docker-}}"
 touch "$root/var/cache/apt/archives/${{included}}_1%3a2.0-1_amd64.deb"
 sh -c "$hook" hook "$root"
 tar --create --file="$target" --directory="$root" .
@@ -115,7 +119,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-ALL = ["compile metallb", "compile tool", "unpack conntrack", "unpack systemd"]
+ALL = [
+    "compile metallb",
+    "compile tool",
+    "unpack conntrack",
+    "unpack docker-buildx",
+    "unpack systemd",
+]
 
 
 def test_it_lays_out_a_bundle(project: Project) -> None:
@@ -124,11 +134,18 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
     assert (bundle / "bin" / "tool").read_text() == "example.com/tool\n"
     assert (bundle / "cni" / "toolctl").read_text() == "example.com/toolctl\n"
     assert (bundle / "manifests" / "metallb.yaml").read_text() == "kind: Namespace\n"
-    with tarfile.open(bundle / "rootfs" / "node.tar") as archive:
-        assert "./installed" in archive.getnames()
-    image = ImageStore(bundle / "images").get("registry.example/metallb:v0.15.2")
-    assert image is not None
+    assert (bundle / "tools" / "docker-buildx").read_text() == "docker-buildx\n"
+    assert os.access(bundle / "tools" / "docker-buildx", os.X_OK)
+    images = ImageStore(bundle / "images").images()
+    assert sorted(images) == ["registry.example/machine:trixie", "registry.example/metallb:v0.15.2"]
     assert manifest.damaged(bundle) == []
+
+
+def test_a_tool_that_its_packages_lack_is_told(project: Project) -> None:
+    recipe = project.root / "images" / "builder" / "image.yml"
+    recipe.write_text(recipe.read_text().replace("libexec/buildx", "libexec/buildy"))
+    with pytest.raises(SlipwayError, match="builder: usr/libexec/buildy is no file"):
+        project.bundle()
 
 
 def test_it_records_the_versions_of_everything(project: Project) -> None:
@@ -136,6 +153,7 @@ def test_it_records_the_versions_of_everything(project: Project) -> None:
     assert about["provider"] == "source"
     assert about["versions"] == VERSIONS
     assert about["packages"] == {
+        "builder": {"docker-buildx": "1:2.0-1"},
         "machine": {"systemd": "257.9-1~deb13u1"},
         "metallb": {"conntrack": "1:2.0-1"},
     }

@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,11 @@ def test_what_has_been_applied_is_what_every_connection_meets(
     nginx: Nginx, settings: Settings
 ) -> None:
     assert not nginx.running
-    for text in ("one", "two", "three"):
-        nginx.apply(saying(text, settings))
-        assert {answer(settings).body for _ in range(50)} == {text}
+    with ThreadPoolExecutor(8) as clients:
+        for text in ("one", "two", "three", "four", "five"):
+            nginx.apply(saying(text, settings))
+            answers = clients.map(lambda _: answer(settings).body, range(100))
+            assert set(answers) == {text}
     assert nginx.running
 
 

@@ -232,7 +232,7 @@ def test_missing_are_those_that_do_not_run() -> None:
 @pytest.mark.parametrize(
     ("error", "what", "fix"),
     [
-        ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "no right", "group"),
+        ("('Connection aborted.', PermissionError(13, 'Keine Berechtigung'))", "no right", "group"),
         ("('Connection aborted.', FileNotFoundError(2, 'No such file'))", "no engine", "start it"),
     ],
 )
