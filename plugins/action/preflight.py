@@ -1,0 +1,32 @@
+"""Checks before any change: see ``plugins/modules/preflight.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway import preflight
+from slipway.ansible_support import SlipwayAction
+from slipway.errors import SlipwayError
+
+
+class ActionModule(SlipwayAction):
+    """Looks at everything that was written before anything is made of it."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "apps_file": {"type": "path", "required": True},
+        "nodes": {"type": "dict", "required": True},
+        "control_plane": {"type": "list", "elements": "str", "required": True},
+        "pool": {"type": "list", "elements": "str", "required": True},
+        "pod_subnet": {"type": "str", "required": True},
+        "service_subnet": {"type": "str", "required": True},
+        "segment": {"type": "str", "default": ""},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Fail with every problem of the inventory and of apps.yml, or change nothing."""
+        path = Path(args.pop("apps_file"))
+        found = preflight.addresses(preflight.Inventory(**args)) + preflight.apps_file(path)
+        if found:
+            raise SlipwayError(found)
+        return {"changed": False}

@@ -1,0 +1,137 @@
+"""What can be known to be wrong before anything is changed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from slipway.apps.plan import plan
+from slipway.errors import Problem, SlipwayError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the inventory says of the cluster's addresses.
+
+    ``nodes`` are node names with their addresses. ``segment`` is the network of container nodes,
+    empty for machines, whose network is not Slipway's to know. The subnets are those of pods and
+    services; ``pool`` has the ranges for services of type LoadBalancer.
+    """
+
+    nodes: Mapping[str, str]
+    control_plane: Sequence[str]
+    pool: Sequence[str]
+    pod_subnet: str
+    service_subnet: str
+    segment: str = ""
+
+
+def addresses(inventory: Inventory) -> list[Problem]:
+    """Everything that is wrong with the inventory's addresses."""
+    return [*_nodes(inventory), *_pool(inventory), *_overlaps(inventory)]
+
+
+def apps_file(path: Path) -> list[Problem]:
+    """Everything that is wrong with apps.yml by itself."""
+    try:
+        plan(path)
+    except SlipwayError as error:
+        return list(error.problems)
+    return []
+
+
+def pool_range(text: str) -> tuple[Address, Address]:
+    """The first and the last address of ``first-last`` or of a network.
+
+    Raises ValueError with the reason when ``text`` is neither.
+    """
+    first, dash, last = text.partition("-")
+    if not dash:
+        network = ipaddress.ip_network(text)
+        return network[0], network[-1]
+    ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+    if ends[0].version != ends[1].version or int(ends[0]) > int(ends[1]):
+        raise ValueError(f"'{text}' does not go from a lower to a higher address")
+    return ends
+
+
+def _nodes(inventory: Inventory) -> Iterator[Problem]:
+    if not inventory.control_plane:
+        fix = "put one host into the group control_plane"
+        yield Problem("inventory", "there is no node for the control plane", fix)
+    owners: dict[str, str] = {}
+    segment = _network(inventory.segment)
+    for name, text in inventory.nodes.items():
+        where = f"inventory {name}.node_address"
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            fix = "give node_address the machine's address if ansible_host is a name"
+            yield Problem(where, f"'{text}' is not an address", fix)
+            continue
+        if text in owners:
+            yield Problem(where, f"{text} is {owners[text]}'s address", "give each node its own")
+        if segment and address not in segment:
+            fix = "choose an address in it, or another node_containers_subnet"
+            yield Problem(where, f"{text} is not in the nodes' network {segment}", fix)
+        owners[text] = name
+
+
+def _pool(inventory: Inventory) -> Iterator[Problem]:
+    where = "inventory metallb_pool"
+    if not inventory.pool:
+        fix = "name a range of the nodes' network segment, such as [192.0.2.200-192.0.2.220]"
+        yield Problem(where, "has no address", fix)
+    segment = _network(inventory.segment)
+    for text in inventory.pool:
+        try:
+            first, last = pool_range(text)
+        except ValueError as error:
+            yield Problem(where, str(error), "write first-last or a network, as 192.0.2.192/27")
+            continue
+        if segment and not (first in segment and last in segment):
+            fix = "choose a range of it that no node uses"
+            yield Problem(where, f"{text} is not in the nodes' network {segment}", fix)
+        for name, address in inventory.nodes.items():
+            if _between(first, address, last):
+                fix = "choose a range that no node uses"
+                yield Problem(where, f"{text} has the address {address} of {name} in it", fix)
+
+
+def _overlaps(inventory: Inventory) -> Iterator[Problem]:
+    named = {
+        "slipway_pod_subnet": inventory.pod_subnet,
+        "slipway_service_subnet": inventory.service_subnet,
+        "node_containers_subnet": inventory.segment,
+    }
+    networks: dict[str, Network] = {}
+    for name, text in named.items():
+        try:
+            if text:
+                networks[name] = ipaddress.ip_network(text)
+        except ValueError as error:
+            yield Problem(f"inventory {name}", str(error), "write a network, as 10.244.0.0/16")
+    for (one, first), (other, second) in combinations(networks.items(), 2):
+        if first.overlaps(second):
+            what = f"{first} overlaps with {other} {second}"
+            yield Problem(f"inventory {one}", what, "give each a range of its own")
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(text) if text else None
+    except ValueError:
+        return None  # said once, where subnets are compared
+
+
+def _between(first: Address, text: str, last: Address) -> bool:
+    try:
+        return int(first) <= int(ipaddress.ip_address(text)) <= int(last)
+    except ValueError:
+        return False  # said once, where nodes are looked at
