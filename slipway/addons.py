@@ -53,11 +53,12 @@ class Applier:
         return changed
 
     def wait(self, objects: Sequence[Object]) -> None:
-        """Wait until the workloads among ``objects`` run.
+        """Wait until the workloads among ``objects`` run and LoadBalancer services have an address.
 
-        Raises SlipwayError with every workload that does not, and what its pods and events say.
+        Raises SlipwayError with every object of which that does not become true, and what its
+        pods and events say.
         """
-        waiting = [obj for obj in objects if obj["kind"] in ("Deployment", "DaemonSet")]
+        waiting = [obj for obj in objects if _is_waited_for(obj)]
         deadline = time.monotonic() + self._timeout
         while waiting:
             waiting = [obj for obj in waiting if not _is_running(self._get(obj))]
@@ -102,7 +103,15 @@ class Applier:
         return None
 
     def _reason(self, obj: Object) -> Problem:
-        namespace = obj["metadata"]["namespace"]
+        name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+        if obj["kind"] == "Service":
+            events = self._kube.list(
+                EVENTS, namespace=namespace, fields=f"involvedObject.name={name}"
+            )
+            said = sorted({event.get("message", "") for event in events.items})
+            what = f"has no address after {self._timeout:.0f} s: {'; '.join(said)}"
+            fix = "give metallb_pool addresses that nothing else uses"
+            return Problem(_title(obj), what, fix)
         labels = obj["spec"]["selector"]["matchLabels"]
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         said = [
@@ -112,10 +121,8 @@ class Applier:
             for state in container["state"].values()
             if not container["ready"]
         ]
-        said += [
-            f"{event['involvedObject']['name']}: {event.get('message', '')}"
-            for event in self._kube.list(EVENTS, namespace=namespace, fields="type=Warning").items
-        ][-5:]
+        warnings = self._kube.list(EVENTS, namespace=namespace, fields="type=Warning").items
+        said += [f"{each['involvedObject']['name']}: {each['message']}" for each in warnings][-5:]
         what = f"does not run after {self._timeout:.0f} s"
         return Problem(_title(obj), "\n    ".join([what, *said]))
 
@@ -144,11 +151,19 @@ def _may_pass(error: ApiError) -> bool:
     return error.status == 404 or (error.status == 500 and "webhook" in str(error))
 
 
+def _is_waited_for(obj: Object) -> bool:
+    return obj["kind"] in ("Deployment", "DaemonSet") or (
+        obj["kind"] == "Service" and obj["spec"].get("type") == "LoadBalancer"
+    )
+
+
 def _is_running(obj: Object | None) -> bool:
-    """Whether a workload has all its pods, of the newest kind, available."""
+    """Whether a workload has all its pods, the newest ones, or a service its address."""
     if obj is None:
         return False
     status = obj.get("status", {})
+    if obj["kind"] == "Service":
+        return bool(status.get("loadBalancer", {}).get("ingress"))
     if status.get("observedGeneration", 0) < obj["metadata"]["generation"]:
         return False
     if obj["kind"] == "DaemonSet":
@@ -164,29 +179,3 @@ def _is_running(obj: Object | None) -> bool:
             status.get("availableReplicas", 0),
         )
     return bool(wanted == updated == available)
-
-
-def address_of(kube: Kube, service: Resource, name: str, namespace: str, timeout: float) -> str:
-    """The address that a service of type LoadBalancer got.
-
-    Raises SlipwayError after ``timeout`` seconds, with what its events say.
-    """
-    deadline = time.monotonic() + timeout
-    while not (found := _address(kube.get(service, name, namespace))):
-        if time.monotonic() > deadline:
-            raise _no_address(kube, name, namespace)
-        time.sleep(POLL_SECONDS)
-    return found
-
-
-def _address(service: Object | None) -> str:
-    status = (service or {}).get("status", {}).get("loadBalancer", {})
-    return next((each["ip"] for each in status.get("ingress") or [] if "ip" in each), "")
-
-
-def _no_address(kube: Kube, name: str, namespace: str) -> SlipwayError:
-    fields = f"involvedObject.name={name}"
-    events = kube.list(EVENTS, namespace=namespace, fields=fields).items
-    said = "; ".join(sorted({event.get("message", "") for event in events}))
-    fix = "give metallb_pool addresses that nothing else uses"
-    return SlipwayError(Problem(f"Service {name}", f"got no address from the pool: {said}", fix))

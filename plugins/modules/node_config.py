@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ options:
     default: []
   units:
     description:
-      - Units to have enabled and active, in this order.
+      - Units to have enabled, and active since the files were written, in this order.
     type: list
     elements: str
     default: []
@@ -150,19 +151,30 @@ def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def is_up(unit: str) -> bool:
-    """Whether systemd has the unit enabled and active.
+def newest(files: list[dict[str, Any]]) -> float:
+    """When the last of the files that are there was written, in seconds since the epoch."""
+    now = time.time()
+    times = [Path(entry["path"]).stat().st_mtime for entry in files]
+    return max((each for each in times if each <= now), default=0.0)
+
+
+def is_up(unit: str, written: float) -> bool:
+    """Whether systemd has the unit enabled, and active since its files were ``written``.
 
     A unit that waits for its condition (the kubelet before the node is part of a cluster) is as
-    much up as it can be.
+    much up as it can be. One that is older than its files was not restarted by a run that ended
+    half way.
     """
-    wanted = "UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic"
+    wanted = "UnitFileState,ActiveState,ActiveEnterTimestampMonotonic,ConditionResult"
+    wanted += ",ConditionTimestampMonotonic"
     shown = tool("systemctl", "show", f"--property={wanted}", unit).stdout
     state = dict(line.split("=", 1) for line in shown.splitlines())
-    waiting = state["ConditionResult"] == "no" and state["ConditionTimestampMonotonic"] != "0"
-    return state["UnitFileState"] in ("enabled", "static") and (
-        state["ActiveState"] == "active" or waiting
-    )
+    if state["UnitFileState"] not in ("enabled", "static"):
+        return False
+    if state["ActiveState"] == "active":
+        age = time.monotonic() - int(state["ActiveEnterTimestampMonotonic"]) / 1e6
+        return time.time() - age >= written
+    return state["ConditionResult"] == "no" and state["ConditionTimestampMonotonic"] != "0"
 
 
 def bring_up(unit: str) -> str:
@@ -190,7 +202,10 @@ def main() -> None:
     wanted = [entry for entry in params["files"] if differs(entry)]
     surplus = [path for path in params["absent"] if os.path.lexists(path)]
     replaced = [entry["path"] for entry in wanted] + surplus
-    units = [unit for unit in params["units"] if replaced or not is_up(unit)]
+    units = params["units"]
+    if not replaced:
+        written = newest(params["files"])
+        units = [unit for unit in units if not is_up(unit, written)]
     diff = [
         {
             "before_header": entry["path"],

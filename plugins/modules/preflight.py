@@ -62,4 +62,9 @@ EXAMPLES = r"""
     service_subnet: 10.96.0.0/16
 """
 
-RETURN = ""
+RETURN = r"""
+changed:
+  description: Always false; this only looks.
+  returned: always
+  type: bool
+"""

@@ -31,6 +31,7 @@ class Component:
     name: str
     folder: Path
     version: str
+    toolchain: str
     binaries: Mapping[str, str]
     module: str | None = None
     workspace: bool = False
@@ -40,12 +41,13 @@ class Component:
 
     @cached_property
     def key(self) -> str:
-        """Covers the sources, the pins and the flags."""
+        """Covers the sources, the pins, the flags and the least version of Go."""
         pins = sorted(self.folder.iterdir())
         if self.workspace:
             work = self.folder.parent
             pins += [work / "go.work", *sorted(work.glob("*/go.mod"))]
-        return key_of(RECIPE, self.ldflags, self.tags, self.cgo, dict(self.binaries), *pins)
+        flags = [self.ldflags, list(self.tags), self.cgo]
+        return key_of(RECIPE, self.toolchain, flags, dict(self.binaries), *pins)
 
     @property
     def ldflags(self) -> str:
@@ -71,7 +73,7 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
         for name in sorted(document.keys() - versions.keys())
     ]
     found = [
-        Component(name=name, folder=folder / name, version=versions[name], **entry)
+        Component(name, folder / name, versions[name], versions["go"], **entry)
         for name, entry in document.items()
         if name in versions
     ]

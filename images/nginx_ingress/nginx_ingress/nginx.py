@@ -80,7 +80,7 @@ class Nginx:
         """Run with this configuration from now on, without dropping a connection.
 
         Returns when workers answer with it. Raises ConfigRefused when nginx finds a mistake in it
-        and NginxError when no worker comes to run it; the one before it then goes on.
+        and NginxError when workers do not come to run it; the one before it then counts.
         """
         self._version += 1
         candidate = self._write(servers, "nginx.conf.new")
@@ -145,7 +145,7 @@ class Nginx:
             if answered and not any(_accepts(worker) for worker in before):
                 return
             time.sleep(_POLL_SECONDS)
-        raise NginxError(f"no worker ran the configuration within {CONFIRM_SECONDS:.0f} s")
+        raise NginxError(f"after {CONFIRM_SECONDS:.0f} s not all connections met it")
 
     def _workers(self) -> list[int]:
         """The process ids of nginx's workers, also of those that are about to end."""

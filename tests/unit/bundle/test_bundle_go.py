@@ -13,7 +13,7 @@ import pytest
 from slipway.bundle.go import Component, Toolchain, components, toolchain
 from slipway.errors import SlipwayError
 
-VERSIONS = {"tool": "1.2.3", "own": "0.1"}
+VERSIONS = {"tool": "1.2.3", "own": "0.1", "go": "1.26.6"}
 
 COMPONENTS = """
 tool:
@@ -94,7 +94,7 @@ def named(folder: Path, name: str) -> Component:
 
 def test_components_have_the_versions_of_the_lock(folder: Path) -> None:
     found = {each.name: each.version for each in components(folder, VERSIONS)}
-    assert found == VERSIONS
+    assert found == {"tool": "1.2.3", "own": "0.1"}
 
 
 @pytest.mark.parametrize("version", ["1.2.4", "1.2.33"])
@@ -121,7 +121,7 @@ def test_a_component_that_the_lock_lacks_is_refused_with_every_other_problem(
 ) -> None:
     pin(folder, "1.2.4")
     with pytest.raises(SlipwayError) as caught:
-        components(folder, {"tool": "1.2.3"})
+        components(folder, {"tool": "1.2.3", "go": "1.26.6"})
     assert [problem.what for problem in caught.value.problems] == [
         "own is not in slipway_versions",
         "pins example.com/tool/v2 1.2.4",
@@ -136,7 +136,7 @@ def test_the_version_is_stamped_where_upstream_has_it(folder: Path) -> None:
 
 
 def test_what_needs_c_is_linked_statically(folder: Path) -> None:
-    component = Component("c", folder / "own", "1.0", {"bin/c": "c"}, cgo=True)
+    component = Component("c", folder / "own", "1.0", "1.26.6", {"bin/c": "c"}, cgo=True)
     assert component.ldflags == "-s -w -linkmode external -extldflags -static"
 
 
@@ -174,6 +174,12 @@ def test_the_key_changes_with_the_flags(folder: Path, old: str, new: str) -> Non
     before = named(folder, "tool").key
     (folder / "components.yml").write_text(COMPONENTS.replace(old, new))
     assert named(folder, "tool").key != before
+
+
+def test_the_key_changes_with_the_least_version_of_go(folder: Path) -> None:
+    before = named(folder, "tool").key
+    (newer, *_others) = components(folder, {**VERSIONS, "go": "1.26.7"})
+    assert newer.key != before
 
 
 def test_binaries_go_to_their_places(folder: Path, fake_go: Path, tmp_path: Path) -> None:

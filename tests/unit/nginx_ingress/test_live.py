@@ -402,6 +402,8 @@ def test_it_ends_when_told_after_the_requests_under_way(tmp_path: Path) -> None:
             slow.release.set()
             assert answer.result().body == "end /slow"
         assert live.process.wait(PATIENCE_SECONDS) == 0
+        with pytest.raises(ConnectionRefusedError):
+            live.get("/", host)
 
 
 def test_it_ends_when_its_nginx_ends(tmp_path: Path) -> None:

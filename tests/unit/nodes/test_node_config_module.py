@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,20 @@ echo "what $unit said last"
 
 
 def state(
-    *, enabled: str = "enabled", active: str = "active", condition: str = "yes", checked: int = 12
+    *,
+    enabled: str = "enabled",
+    active: str = "active",
+    condition: str = "yes",
+    checked: int = 12,
+    age: float = -60.0,
 ) -> str:
-    """What ``systemctl show`` prints."""
+    """What ``systemctl show`` prints of a unit that became active ``age`` seconds ago.
+
+    The default is a unit that is newer than any file which a test writes.
+    """
+    entered = int((time.monotonic() - age) * 1e6)
     return (
-        f"UnitFileState={enabled}\nActiveState={active}\n"
+        f"UnitFileState={enabled}\nActiveState={active}\nActiveEnterTimestampMonotonic={entered}\n"
         f"ConditionResult={condition}\nConditionTimestampMonotonic={checked}\n"
     )
 
@@ -121,6 +131,15 @@ def test_a_second_run_changes_nothing(node: Node) -> None:
     result = node.run(files=wanted, units=["a.service"])
     assert (result["changed"], result["replaced"], result["units"]) == (False, [], [])
     assert node.told() == []
+
+
+def test_a_unit_that_is_older_than_its_files_is_restarted(node: Node) -> None:
+    wanted = [node.file("one", "ein\n")]
+    node.run(files=wanted)
+    node.has_unit("a.service", state(age=60.0))
+    result = node.run(files=wanted, units=["a.service"])
+    assert (result["replaced"], result["units"]) == ([], ["a.service"])
+    assert node.told() == ["enable a.service", "restart a.service"]
 
 
 @pytest.mark.parametrize(
