@@ -37,4 +37,4 @@ lint: environment ## Run the quick checks alone
 	python tests/run.py --quick
 
 bench: environment ## Measure against what one would do instead
-	python bench/run.py
+	PYTHONPATH=$(CURDIR) python bench/run.py

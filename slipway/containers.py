@@ -17,7 +17,7 @@ from docker.types import IPAMConfig, IPAMPool, Mount
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines
 
-CLUSTER_LABEL = "dev.slipway.cluster"
+CLUSTER_LABEL = "internal.slipway.cluster"
 """Label on every container, volume and network of a cluster; its value is the cluster's name."""
 
 CAP_SYS_RESOURCE = 24

@@ -10,7 +10,7 @@ description:
   - Makes the network of the cluster, the image of its nodes and a container for every node, and
     waits until systemd has booted in each of them. A container that was stopped is started.
   - Containers that are there are left as they are, whatever image they were made of.
-  - Everything carries the label C(dev.slipway.cluster), by which O(state=absent) finds it.
+  - Everything carries the label C(internal.slipway.cluster), by which O(state=absent) finds it.
   - It runs on the controller.
 options:
   state:

@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def pid(settings: Settings) -> int:
     return int((settings.run_dir / "nginx.pid").read_text())
 
 
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """A process that does nothing for a while."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
 def test_what_has_been_applied_is_what_every_connection_meets(
     nginx: Nginx, settings: Settings
 ) -> None:
@@ -60,12 +71,9 @@ def test_a_reload_is_not_over_while_an_old_worker_takes_connections(
     nginx.apply(saying("old", settings))
     children = Path(f"/proc/{pid(settings)}/task/{pid(settings)}/children")
     worker = int(children.read_text().split()[0])
-    os.kill(worker, signal.SIGSTOP)
-    with monkeypatch.context() as patched:
-        patched.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.5)
-        with pytest.raises(NginxError, match="not all connections met it"):
-            nginx.apply(saying("new", settings))
-    os.kill(worker, signal.SIGCONT)
+    monkeypatch.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.5)
+    with stopped(worker), pytest.raises(NginxError, match="not all connections met it"):
+        nginx.apply(saying("new", settings))
 
 
 def test_what_is_refused_changes_nothing(nginx: Nginx, settings: Settings) -> None:
@@ -83,14 +91,13 @@ def test_a_reload_that_does_not_come_about_is_an_error(
 ) -> None:
     nginx.apply(saying("before", settings))
     before = (settings.run_dir / "nginx.conf").read_text()
-    os.kill(pid(settings), signal.SIGSTOP)
-    with monkeypatch.context() as patched:
-        patched.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.3)
+    monkeypatch.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.5)
+    with stopped(pid(settings)):
         with pytest.raises(NginxError, match="not all connections met it"):
             nginx.apply(saying("never", settings))
-    assert (settings.run_dir / "nginx.conf").read_text() == before
-    assert answer(settings).body == "before"
-    os.kill(pid(settings), signal.SIGCONT)
+        assert (settings.run_dir / "nginx.conf").read_text() == before
+        assert answer(settings).body == "before"
+    monkeypatch.undo()
     nginx.apply(saying("after", settings))
     assert answer(settings).body == "after"
 
