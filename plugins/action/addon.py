@@ -16,14 +16,19 @@ class ActionModule(SlipwayAction):
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
-        "manifests": {"type": "list", "elements": "str", "required": True},
+        "files": {"type": "list", "elements": "path", "default": []},
+        "manifests": {"type": "list", "elements": "str", "default": []},
         "wait": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 120},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what was (or would be) applied because it was not so already."""
-        objects = [obj for text in args["manifests"] for obj in documents(text)]
+        files = [Path(name) for name in args["files"]]
+        if self.check_mode and not all(file.exists() for file in files):
+            return {"changed": True, "applied": [], "msg": "manifests are still to be made"}
+        texts = [*(file.read_text(encoding="utf-8") for file in files), *args["manifests"]]
+        objects = [obj for text in texts for obj in documents(text)]
         try:
             with Kube(Path(args["kubeconfig"])) as kube:
                 applier = Applier(kube, args["timeout"])

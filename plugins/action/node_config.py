@@ -36,7 +36,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One module run when nothing large differs, two when something has to be sent."""
-        files = [_described(entry) for entry in args["files"]]
+        files = [_described(entry, foresee=self.check_mode) for entry in args["files"]]
         wanted = {"files": files, "absent": args["absent"], "units": args["units"], "probe": True}
         result = self._module(wanted, task_vars)
         to_send = result.pop("to_send", [])
@@ -61,12 +61,17 @@ class ActionModule(SlipwayAction):
         return result
 
 
-def _described(entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry with the size and the sha256 of what it should be."""
+def _described(entry: dict[str, Any], *, foresee: bool) -> dict[str, Any]:
+    """The entry with the size and the sha256 of what it should be.
+
+    With ``foresee``, a source that is still to be made is one that differs from every file.
+    """
     if entry["content"] is not None:
         content = entry["content"].encode()
         return {**entry, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     source = Path(entry["source"])
-    if not source.is_file():
-        raise SlipwayError(Problem(entry["path"], f"{source} is not there", "make the bundle"))
-    return {**entry, "size": source.stat().st_size, "sha256": sha256_of(source)}
+    if source.is_file():
+        return {**entry, "size": source.stat().st_size, "sha256": sha256_of(source)}
+    if foresee:
+        return {**entry, "size": -1, "sha256": ""}
+    raise SlipwayError(Problem(entry["path"], f"{source} is not there", "make the bundle"))

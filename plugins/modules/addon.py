@@ -17,13 +17,20 @@ options:
     description: The kubeconfig of the cluster.
     type: path
     required: true
+  files:
+    description: Manifests on the controller, applied before O(manifests).
+    type: list
+    elements: path
+    default: []
   manifests:
     description: The text of each manifest, which may hold several objects.
     type: list
     elements: str
-    required: true
+    default: []
   wait:
-    description: Whether to wait until the Deployments and DaemonSets among the objects run.
+    description:
+      - Whether to wait until the Deployments and DaemonSets among the objects run and services of
+        type LoadBalancer have an address.
     type: bool
     default: false
   timeout:
