@@ -8,7 +8,18 @@ from collections.abc import Iterable, Sequence
 import yaml
 
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import EVENTS, PODS, ApiError, Kube, Object, Resource
+from slipway.kube import PODS, ApiError, Kube, Object, Resource
+from slipway.workloads import (
+    EVENT_COUNT,
+    Trouble,
+    explain,
+    joined,
+    pod_trouble,
+    rolled_out,
+    state_of,
+    unready,
+    warnings,
+)
 
 POLL_SECONDS = 0.3
 
@@ -103,28 +114,28 @@ class Applier:
         return None
 
     def _reason(self, obj: Object) -> Problem:
-        name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+        """Why an object that was waited for is not as it should be."""
+        after = f"after {self._timeout:.0f} s"
         if obj["kind"] == "Service":
-            events = self._kube.list(
-                EVENTS, namespace=namespace, fields=f"involvedObject.name={name}"
-            )
-            said = sorted({event.get("message", "") for event in events.items})
-            what = f"has no address after {self._timeout:.0f} s: {'; '.join(said)}"
+            said = "; ".join(dict.fromkeys(warnings(self._kube, obj)))
             fix = "give metallb_pool addresses that nothing else uses"
-            return Problem(_title(obj), what, fix)
-        labels = obj["spec"]["selector"]["matchLabels"]
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        said = [
-            f"{pod['metadata']['name']}: {state.get('reason', '')} {state.get('message', '')}"
-            for pod in self._kube.list(PODS, namespace=namespace, labels=selector).items
-            for container in pod["status"].get("containerStatuses", [])
-            for state in container["state"].values()
-            if not container["ready"]
-        ]
-        warnings = self._kube.list(EVENTS, namespace=namespace, fields="type=Warning").items
-        said += [f"{each['involvedObject']['name']}: {each['message']}" for each in warnings][-5:]
-        what = f"does not run after {self._timeout:.0f} s"
-        return Problem(_title(obj), "\n    ".join([what, *said]))
+            return Problem(_title(obj), joined(f"has no address {after}", said), fix)
+        return Problem(_title(obj), joined(f"does not run {after}", self._pods_reason(obj)))
+
+    def _pods_reason(self, workload: Object) -> str:
+        """What keeps a workload's pods from running, or from being made."""
+        labels = workload["spec"]["selector"]["matchLabels"]
+        found = self._kube.list(
+            PODS,
+            namespace=workload["metadata"]["namespace"],
+            labels=",".join(f"{key}={value}" for key, value in labels.items()),
+        )
+        pods = unready(found.items)
+        if not pods:
+            return "; ".join(warnings(self._kube, workload)[-EVENT_COUNT:])
+        troubled = [(pod, trouble) for pod in pods if (trouble := pod_trouble(pod))]
+        pod, trouble = (troubled or [(pods[0], Trouble(state_of(pods), final=True))])[0]
+        return explain(self._kube, pod, trouble)
 
 
 def _content(obj: Object) -> Object:
@@ -161,21 +172,6 @@ def _is_running(obj: Object | None) -> bool:
     """Whether a workload has all its pods, the newest ones, or a service its address."""
     if obj is None:
         return False
-    status = obj.get("status", {})
     if obj["kind"] == "Service":
-        return bool(status.get("loadBalancer", {}).get("ingress"))
-    if status.get("observedGeneration", 0) < obj["metadata"]["generation"]:
-        return False
-    if obj["kind"] == "DaemonSet":
-        wanted, updated, available = (
-            status.get("desiredNumberScheduled", 0),
-            status.get("updatedNumberScheduled", 0),
-            status.get("numberAvailable", 0),
-        )
-    else:
-        wanted, updated, available = (
-            obj["spec"].get("replicas", 1),
-            status.get("updatedReplicas", 0),
-            status.get("availableReplicas", 0),
-        )
-    return bool(wanted == updated == available)
+        return bool(obj.get("status", {}).get("loadBalancer", {}).get("ingress"))
+    return rolled_out(obj)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,31 +80,38 @@ def ensure_nodes(
     client: docker.DockerClient,
     cluster: str,
     nodes: Sequence[Node],
-    image: str,
+    image: Callable[[], str],
     *,
     say: Callable[[str], None],
 ) -> list[str]:
     """Have every node running and booted; return the names of those made or started.
 
-    Raises SlipwayError with the last lines of a node's log when it does not boot, and when a
-    container of a node's name is not of this cluster.
+    ``image`` is asked for the image's name when a node has to be made. Raises SlipwayError with
+    the last lines of a node's log when it does not boot, and when a container of a node's name
+    is not of this cluster.
     """
-    touched = []
-    for node in nodes:
-        try:
-            container = client.containers.get(node.name)
-        except NotFound:
-            _create(client, cluster, node, image)
-            container = client.containers.get(node.name)
-        if container.labels.get(CLUSTER_LABEL) != cluster:
-            fix = "remove or rename it, or give the node another name in the inventory"
-            raise SlipwayError(Problem(f"container {node.name}", f"is not of {cluster}", fix))
-        if container.status != "running":
-            say(f"starting {node.name}")
-            container.start()
-            touched.append(node.name)
-    for node in nodes:
-        _wait_until_booted(client.containers.get(node.name))
+    there = {each.name: each for each in client.containers.list(all=True)}
+    strangers = [
+        Problem(
+            f"container {node.name}",
+            f"is not of {cluster}",
+            "remove or rename it, or give the node another name in the inventory",
+        )
+        for node in nodes
+        if node.name in there and there[node.name].labels.get(CLUSTER_LABEL) != cluster
+    ]
+    if strangers:
+        raise SlipwayError(strangers)
+    new = [node for node in nodes if node.name not in there]
+    down = [node.name for node in nodes if node not in new and there[node.name].status != "running"]
+    name = image() if new else ""
+    touched = [*(node.name for node in new), *down]
+    if touched:
+        say(f"starting {', '.join(touched)}")
+    with ThreadPoolExecutor() as pool:  # an image's files are copied to each node's volume
+        list(pool.map(lambda node: _create(client, cluster, node, name), new))
+        list(pool.map(lambda node: client.containers.get(node).start(), touched))
+        list(pool.map(lambda node: _wait_until_booted(client.containers.get(node.name)), nodes))
     return touched
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,8 +36,8 @@ class ActionModule(SlipwayAction):
         if self.check_mode:
             missing = containers.missing_nodes(client, nodes)
             return {"changed": bool(missing), "touched": missing, "missing": missing}
-        ensure_image = node_image.preloaded if args["preloaded"] else node_image.bare
-        image = ensure_image(client, Path(args["bundle"]), args["image"], self.say)
+        make = node_image.preloaded if args["preloaded"] else node_image.bare
+        image = partial(make, client, Path(args["bundle"]), args["image"], self.say)
         made = containers.ensure_network(client, cluster, args["subnet"])
         touched = containers.ensure_nodes(client, cluster, nodes, image, say=self.say)
         return {"changed": made or bool(touched), "touched": touched, "missing": []}

@@ -28,7 +28,7 @@ from slipway.apps.manifests import (
     owner_of,
     render,
 )
-from slipway.apps.rollout import Rollouts, rolled_out
+from slipway.apps.rollout import Rollouts
 from slipway.kube import (
     APPLIED,
     CONFIG_MAPS,
@@ -45,6 +45,7 @@ from slipway.kube import (
     Object,
     resource_of,
 )
+from slipway.workloads import rolled_out
 
 WORKERS = 8
 """Apps that are applied at the same time."""

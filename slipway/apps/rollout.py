@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from slipway.apps.manifests import OWN_SELECTOR, POD_HASH, App, app_label, owner_of
-from slipway.kube import DEPLOYMENTS, EVENTS, PODS, Kube, Object
-from slipway.run import last_lines
-
-CRASHES = 2
-"""Restarts after which a crashing container counts as failed: one crash may be an unlucky start."""
+from slipway.kube import DEPLOYMENTS, PODS, Kube, Object
+from slipway.workloads import (
+    Trouble,
+    deployment_trouble,
+    explain,
+    joined,
+    pod_trouble,
+    rolled_out,
+    state_of,
+)
 
 GRACE_SECONDS = 15.0
 """How long a trouble that may pass by itself (no node has room yet, …) may last."""
@@ -21,71 +25,6 @@ REPORT_SECONDS = 15.0
 
 LOOK_SECONDS = 1
 """How often pods are looked at; Deployments are watched meanwhile."""
-
-HOPELESS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
-"""Waiting reasons that no further wait mends: images are on the nodes before their pods are."""
-
-PASSING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-"""Waiting reasons that may pass, as a volume or a name turns up."""
-
-LOG_LINES = 15
-EVENT_COUNT = 3
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What keeps a pod, or a Deployment that gets no pod, from being ready."""
-
-    reason: str
-    final: bool
-    container: str = ""
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-def rolled_out(deployment: Object) -> bool:
-    """Whether all pods of a Deployment are of its newest version and available."""
-    wanted = deployment["spec"]["replicas"]
-    status = deployment.get("status", {})
-    return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-        and status.get("updatedReplicas", 0) == wanted
-        and status.get("replicas", 0) == wanted
-        and status.get("availableReplicas", 0) == wanted
-    )
-
-
-def pod_trouble(pod: Object) -> Trouble | None:
-    """What is wrong with a pod, by its status; None when it is well or only on its way."""
-    status = pod.get("status", {})
-    if status.get("phase") == "Failed":
-        return Trouble(_joined(status.get("reason", "Failed"), status.get("message")), final=True)
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble(
-                _joined(condition.get("reason", ""), condition.get("message")), final=False
-            )
-    for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
-        waiting = container.get("state", {}).get("waiting", {})
-        reason, message = waiting.get("reason", ""), waiting.get("message")
-        if reason == "CrashLoopBackOff" and container["restartCount"] >= CRASHES:
-            return Trouble(_joined(reason, _end(container)), True, container["name"])
-        if reason in HOPELESS:
-            return Trouble(_joined(reason, message), True, container["name"])
-        if reason in PASSING:
-            return Trouble(_joined(reason, message), False, container["name"])
-    return None
-
-
-def deployment_trouble(deployment: Object) -> Trouble | None:
-    """What keeps a Deployment from making pods at all (a quota, a policy, …)."""
-    for condition in deployment.get("status", {}).get("conditions", []):
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return Trouble(
-                _joined(condition.get("reason", ""), condition.get("message")), final=False
-            )
-    return None
 
 
 def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
@@ -191,7 +130,7 @@ class Rollouts:
                 self._fail(app_id, self._explain(deployment, pod, trouble))
                 continue
             if self._elapsed >= seconds:
-                slow = Trouble(_joined(f"not ready after {seconds:.0f} s", _state(own)), True)
+                slow = Trouble(joined(f"not ready after {seconds:.0f} s", state_of(own)), True)
                 self._fail(app_id, self._explain(deployment, own[0] if own else None, slow))
 
     def _lasts(self, app_id: str) -> bool:
@@ -211,7 +150,7 @@ class Rollouts:
             return
         self._reported = time.monotonic()
         for app_id, app in self._waiting.items():
-            state = _state(newest_pods(deployments[app_id], pods))
+            state = state_of(newest_pods(deployments[app_id], pods))
             self._say(f"{app_label(app)}: {state} after {self._elapsed:.0f} s")
 
     def _explain(self, deployment: Object, pod: Object | None, trouble: Trouble) -> str:
@@ -219,64 +158,10 @@ class Rollouts:
         serving = deployment.get("status", {}).get("availableReplicas", 0)
         kept = "what was deployed before still serves" if serving else ""
         if not pod:
-            return _joined(str(trouble), kept, separator="; ")
-        head = _joined(f"pod {pod['metadata']['name']}: {trouble}", kept, separator="; ")
-        container = trouble.container or pod["spec"]["containers"][0]["name"]
-        log = last_lines(self._last_log(pod, container), LOG_LINES)
-        events = last_lines("\n".join(self._warnings(pod)), EVENT_COUNT)
-        return "\n".join(
-            (
-                head,
-                *(("its last lines:", log) if log else ()),
-                *(("its last events:", events) if events else ()),
-            )
-        )
-
-    def _last_log(self, pod: Object, container: str) -> str:
-        """What a container last said: this run of it, or the run before if this one is silent."""
-        return self._kube.log(pod, container, lines=LOG_LINES) or self._kube.log(
-            pod, container, lines=LOG_LINES, previous=True
-        )
-
-    def _warnings(self, pod: Object) -> list[str]:
-        """The pod's Warning events, oldest first."""
-        metadata = pod["metadata"]
-        events = self._kube.list(
-            EVENTS,
-            namespace=metadata["namespace"],
-            fields=f"involvedObject.name={metadata['name']},type=Warning",
-        ).items
-        events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
-        return [f"{event.get('reason', '')}: {event.get('message', '')}" for event in events]
+            return joined(str(trouble), kept, separator="; ")
+        return explain(self._kube, pod, trouble, kept)
 
 
 def _pod_hash(obj: Object) -> str:
     """The hash of the template that a pod came from, or that a template is."""
     return str(obj["metadata"].get("annotations", {}).get(POD_HASH, ""))
-
-
-def _end(container: Object) -> str:
-    """How a container's run ended last: ``exit code 1, 3 times``."""
-    ended = container.get("lastState", {}).get("terminated", {})
-    why = ended.get("reason", "Error")
-    how = f"exit code {ended.get('exitCode')}" if why == "Error" else why
-    return f"{how}, {container['restartCount'] + 1} times"
-
-
-def _state(pods: Iterable[Object]) -> str:
-    """What pods that are not ready are doing, in a few words."""
-    words = [
-        next(iter(status.get("state", {})), "waiting")
-        + "".join(
-            f" ({state['reason']})" for state in status["state"].values() if state.get("reason")
-        )
-        for pod in pods
-        for status in pod.get("status", {}).get("containerStatuses", [])
-        if not status.get("ready")
-    ]
-    return ", ".join(dict.fromkeys(words)) or "waiting for its pods"
-
-
-def _joined(*parts: str | None, separator: str = ": ") -> str:
-    """The parts that are there, joined."""
-    return separator.join(part for part in parts if part)

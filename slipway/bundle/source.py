@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
 from slipway.bundle.recipes import Recipe, recipes
 from slipway.errors import Problem, SlipwayError
+from slipway.files import link_or_copy
 from slipway.oci import ImageStore, machine_platform
 
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
@@ -46,22 +46,22 @@ class SourceProvider:
 
     @cached_property
     def key(self) -> str:
-        """Covers all parts and all recipes."""
-        inputs = [component.key for component in self.components]
-        folders = [recipe.folder for recipe in self.recipes]
-        return key_of(debian.RECIPE, dict(self.versions), machine_platform(), inputs, *folders)
+        """Covers all parts."""
+        return key_of(machine_platform(), dict(self.versions), [part.key for part in self._parts])
 
     def fill(self, into: Path, say: Callable[[str], None]) -> Mapping[str, object]:
         """Make what is missing of the parts, then lay the bundle out from them."""
-        toolchain = go.toolchain(self.versions["go"], self.cache, say)
-        made = parts.make(self._parts(toolchain), self.cache / "bundle" / "parts", say)
-        say("packing images")
+        made = parts.make(self._parts, self._store, say)
         for component in self.components:
             for place in ("bin", "cni", "manifests"):
                 _link_tree(made[component.name] / place, into / place)
-        self._pack_images(made, into)
+        store = ImageStore(into / "images")
+        for recipe in self.recipes:
+            packed = made[f"image-{recipe.name}"]
+            _link_tree(packed / "tools", into / "tools")
+            store.adopt(ImageStore(packed / "images"))
         packages = {
-            recipe.name: (manifest.read(made[_packages_part(recipe)]) or {}).get("about")
+            recipe.name: (manifest.read(made[f"packages-{recipe.name}"]) or {}).get("about")
             for recipe in self.recipes
             if recipe.packages
         }
@@ -72,67 +72,92 @@ class SourceProvider:
             "packages": packages,
         }
 
-    def _parts(self, toolchain: Toolchain) -> list[Part]:
-        """Packages are fetched and unpacked beside the compiler; the longest part goes first."""
+    @property
+    def _store(self) -> Path:
+        return self.cache / "bundle" / "parts"
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        """Beside the compiler, modules and packages are fetched and images packed."""
+        suite = self.versions["debian"]
+        modules = [
+            Part(f"modules-{each.name}", each.key, "modules", partial(self._fetch, each))
+            for each in self.components
+        ]
         compiled = [
-            Part(
-                name=component.name,
-                key=component.key,
-                lane="compile",
-                make=partial(self._compile, toolchain, component),
-            )
-            for component in self.components
+            Part(each.name, each.key, "compile", partial(self._compile, each), (modules_of.name,))
+            for each, modules_of in zip(self.components, modules, strict=True)
         ]
         unpacked = [
             Part(
-                name=_packages_part(recipe),
-                key=key_of(debian.RECIPE, self._suite, recipe.variant, list(recipe.packages)),
+                name=f"packages-{recipe.name}",
+                key=key_of(debian.RECIPE, suite, recipe.variant, list(recipe.packages)),
                 lane="packages",
                 make=partial(self._unpack, recipe),
             )
             for recipe in self.recipes
             if recipe.packages
         ]
-        return [*compiled, *unpacked]
+        made = {part.name: part for part in (*compiled, *unpacked)}
+        # What needs no compiler can be packed while it runs.
+        images = sorted(self.recipes, key=lambda recipe: bool(recipe.binaries))
+        return [*modules, *made.values(), *(self._image_part(recipe, made) for recipe in images)]
 
-    @property
-    def _suite(self) -> str:
-        return self.versions["debian"]
+    def _image_part(self, recipe: Recipe, made: Mapping[str, Part]) -> Part:
+        makers = {
+            place.removeprefix("image/"): component.name
+            for component in self.components
+            for place in component.binaries
+        }
+        needs = {makers[name] for name in recipe.binaries}
+        if recipe.packages:
+            needs.add(f"packages-{recipe.name}")
+        ordered = sorted(needs)
+        folders = {name: self._store / made[name].folder for name in ordered}
+        return Part(
+            name=f"image-{recipe.name}",
+            key=key_of(recipe.ref, recipe.folder, [made[name].key for name in ordered]),
+            lane="pack",
+            make=partial(_pack, recipe, folders),
+            needs=tuple(ordered),
+        )
 
-    def _compile(
-        self, toolchain: Toolchain, component: Component, into: Path
-    ) -> Mapping[str, object]:
-        toolchain.compile(component, into)
+    def _fetch(self, component: Component, into: Path) -> Mapping[str, object]:
+        """Fill Go's own cache of modules; there is nothing to keep here but that it was done."""
+        self._toolchain.fetch(component)
+        return {"version": component.version}
+
+    def _compile(self, component: Component, into: Path) -> Mapping[str, object]:
+        self._toolchain.compile(component, into)
         if component.name in MANIFESTS:
             target = into / "manifests" / f"{component.name}.yaml"
             target.parent.mkdir()
-            source = toolchain.module_folder(component) / MANIFESTS[component.name]
+            source = self._toolchain.module_folder(component) / MANIFESTS[component.name]
             target.write_bytes(source.read_bytes())
         return {"version": component.version}
 
+    @cached_property
+    def _toolchain(self) -> Toolchain:
+        return go.toolchain(self.versions["go"], self.cache)
+
     def _unpack(self, recipe: Recipe, into: Path) -> Mapping[str, object]:
         target = into / f"{recipe.name}.tar"
-        return debian.make_rootfs(self._suite, recipe.variant, recipe.packages, target)
-
-    def _pack_images(self, made: Mapping[str, Path], into: Path) -> None:
-        binaries = {
-            path.name: path
-            for component in self.components
-            for path in (made[component.name] / "image").glob("*")
-        }
-        store = ImageStore(into / "images")
-        for recipe in self.recipes:
-            packages = (
-                made[_packages_part(recipe)] / f"{recipe.name}.tar" if recipe.packages else None
-            )
-            if packages is not None and recipe.tools:
-                _extract(packages, recipe.tools, into / "tools")
-            if recipe.ref:
-                store.add_image(recipe.ref, recipe.layers(packages, binaries), recipe.config())
+        suite = self.versions["debian"]
+        return debian.make_rootfs(suite, recipe.variant, recipe.packages, target)
 
 
-def _packages_part(recipe: Recipe) -> str:
-    return f"packages-{recipe.name}"
+def _pack(recipe: Recipe, made: Mapping[str, Path], into: Path) -> Mapping[str, object]:
+    """Make the recipe's image and take out its tools; ``made`` are the parts that it needs."""
+    packages = None
+    if recipe.packages:
+        packages = made[f"packages-{recipe.name}"] / f"{recipe.name}.tar"
+        if recipe.tools:
+            _extract(packages, recipe.tools, into / "tools")
+    binaries = {path.name: path for part in made.values() for path in (part / "image").glob("*")}
+    if recipe.ref:
+        layers = recipe.layers(packages, binaries)
+        ImageStore(into / "images").add_image(recipe.ref, layers, recipe.config())
+    return {"image": recipe.ref}
 
 
 def _extract(archive: Path, members: Mapping[str, str], into: Path) -> None:
@@ -151,16 +176,8 @@ def _extract(archive: Path, members: Mapping[str, str], into: Path) -> None:
             (into / name).chmod(0o755)
 
 
-def _link(source: Path, target: Path) -> None:
-    """``source`` under another name; a copy where a hard link cannot be had."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
 def _link_tree(source: Path, target: Path) -> None:
     if source.is_dir():
         target.mkdir(exist_ok=True)
         for path in sorted(source.iterdir()):
-            _link(path, target / path.name)
+            link_or_copy(path, target / path.name)

@@ -109,6 +109,8 @@ def _expand(place: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEntry]]:
     source = entry.source
     if isinstance(source, Path) and source.is_dir() and not source.is_symlink():
         for child in source.iterdir():
+            if child.name == "__pycache__":  # what Python left there is of this machine alone
+                continue
             below = posixpath.join(place, child.name)
             yield from _expand(below, replace(entry, source=child, mode=None))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import link_or_copy
 from slipway.oci.archives import (
     LAYOUT,
     LAYOUT_FILE,
@@ -96,6 +97,15 @@ class ImageStore:
             config_blob = self._put_bytes(CONFIG, config.as_blob([each.digest for each in stored]))
             manifest = self._put_bytes(MANIFEST, Manifest(config_blob, stored).as_blob())
             return self._enter(ref, manifest, f"linux/{config.architecture}")
+
+    def adopt(self, other: ImageStore) -> None:
+        """Store every image of ``other`` here too, with the same blobs."""
+        with self._adding():
+            for image in other.images().values():
+                for digest in image.blobs:
+                    if not self._blobs.path(digest).exists():
+                        link_or_copy(other._blobs.path(digest), self._blobs.path(digest))
+                self._enter(image.ref, image.manifest, image.platform)
 
     def remove(self, ref: str) -> bool:
         """Take ``ref`` off the list and say whether it was on it; its blobs stay for a while."""

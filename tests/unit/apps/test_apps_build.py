@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_samples import commit
 
 from slipway.apps.bases import Base
 from slipway.apps.build import Images, Settings, build_images
@@ -17,6 +16,7 @@ from slipway.apps.plan import plan
 from slipway.apps.source import get_sources
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from tests.unit.apps.git_samples import commit
 
 BASE = "bundle.slipway.internal/base:1"
 

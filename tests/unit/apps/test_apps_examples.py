@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from git_samples import git
 
 from slipway.apps.examples import make_repositories, make_repository
+from tests.unit.apps.git_samples import git
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_samples import commit, git
 
 from slipway.apps import source
 from slipway.apps.git import branches
 from slipway.apps.source import Sources, get_sources
+from tests.unit.apps.git_samples import commit, git
 
 
 def record(url: Path | str, branch: str = "main", name: str = "web") -> dict[str, Any]:

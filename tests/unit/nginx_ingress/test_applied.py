@@ -20,6 +20,7 @@ class Recorder(Nginx):
 
     def __init__(self) -> None:
         self.given: list[str] = []
+        self.trials = 0
         self.stuck = False
 
     def add_certificates(self, certificates: Mapping[str, bytes]) -> None:
@@ -29,11 +30,12 @@ class Recorder(Nginx):
         assert names == set()
 
     def test(self, servers: str) -> str:
+        self.trials += 1
         return "it is bad" if "/bad" in servers else ""
 
     def apply(self, servers: str) -> None:
-        if problem := self.test(servers):
-            raise ConfigRefused(problem)
+        if "/bad" in servers:
+            raise ConfigRefused("it is bad")
         if self.stuck:
             raise NginxError("stuck")
         self.given.append(servers)
@@ -108,6 +110,7 @@ def test_what_stays_refused_is_not_given_again(nginx: Recorder, applied: Applied
     for _ in range(3):
         assert applied.apply(servers(a="bad", b="x"), snapshot()).failures == {"a": "it is bad"}
     assert len(nginx.given) == 1
+    assert nginx.trials == len("ab") + len("a") + len("a")
 
 
 def test_a_reload_that_fails_is_the_failure_of_what_changed_and_not_settled(

@@ -69,9 +69,9 @@ class FakeEngine:
             raise NotFound(name)
         return self.found[name]
 
-    def list(self) -> list[FakeContainer]:
-        """The running containers."""
-        return [each for each in self.found.values() if each.status == "running"]
+    def list(self, *, all: bool = False) -> list[FakeContainer]:
+        """The running containers, or all."""
+        return [each for each in self.found.values() if all or each.status == "running"]
 
     def create(self, name: str, **asked: Any) -> None:
         """Make a network."""
@@ -99,7 +99,7 @@ def ensure(engine: FakeEngine, *names: str) -> tuple[list[str], list[str]]:
     said: list[str] = []
     nodes = [Node(name, f"172.29.0.{number}") for number, name in enumerate(names, start=2)]
     touched = containers.ensure_nodes(
-        engine.as_client(), "lab", nodes, "slipway-node:1", say=said.append
+        engine.as_client(), "lab", nodes, lambda: "slipway-node:1", say=said.append
     )
     return touched, said
 
@@ -155,8 +155,8 @@ def test_a_subnet_that_is_taken_is_told_with_the_variable_to_set() -> None:
 def test_nodes_are_made_and_started_where_they_are_missing() -> None:
     engine = FakeEngine(FakeContainer("running"), FakeContainer("stopped", "exited"))
     touched, said = ensure(engine, "running", "stopped", "new")
-    assert touched == ["stopped", "new"]
-    assert said == ["starting stopped", "starting new"]
+    assert touched == ["new", "stopped"]
+    assert said == ["starting new, stopped"]
     assert list(engine.made) == ["new"]
     assert {each.status for each in engine.found.values()} == {"running"}
 
