@@ -9,6 +9,7 @@ import yaml
 
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import PODS, ApiError, Kube, Object, Resource
+from slipway.waiting import wait_until
 from slipway.workloads import (
     EVENT_COUNT,
     Trouble,
@@ -48,7 +49,7 @@ class Applier:
     def __init__(self, kube: Kube, timeout: float) -> None:
         self._kube = kube
         self._timeout = timeout
-        self._known: dict[str, list[Resource]] = {}
+        self._known: dict[tuple[str, str], Resource] = {}
 
     def apply(self, objects: Sequence[Object], *, dry_run: bool = False) -> list[str]:
         """Apply the objects; return ``Kind/name`` of those that were not so already.
@@ -70,12 +71,13 @@ class Applier:
         pods and events say.
         """
         waiting = [obj for obj in objects if _is_waited_for(obj)]
-        deadline = time.monotonic() + self._timeout
-        while waiting:
-            waiting = [obj for obj in waiting if not _is_running(self._get(obj))]
-            if waiting and time.monotonic() > deadline:
-                raise SlipwayError(self._reason(obj) for obj in waiting)
-            time.sleep(POLL_SECONDS if waiting else 0)
+
+        def all_run() -> bool:
+            waiting[:] = [obj for obj in waiting if not _is_running(self._get(obj))]
+            return not waiting
+
+        if not wait_until(all_run, self._timeout, POLL_SECONDS):
+            raise SlipwayError(self._reason(obj) for obj in waiting)
 
     def _applied(self, obj: Object, dry_run: bool) -> tuple[Object | None, Object | None]:
         """The object before and after; after is None where a dry run cannot tell."""
@@ -104,14 +106,12 @@ class Applier:
         return self._kube.get(resource, *_place(obj)) if resource else None
 
     def _resource(self, obj: Object) -> Resource | None:
-        version = obj["apiVersion"]
-        for known in (True, False):
-            if not known or version not in self._known:
-                self._known[version] = self._kube.resources(version)
-            for resource in self._known[version]:
-                if resource.kind == obj["kind"]:
-                    return resource
-        return None
+        """Where the API keeps objects of this kind; None as long as it does not know the kind."""
+        wanted = obj["apiVersion"], obj["kind"]
+        if wanted not in self._known:
+            for found in self._kube.resources(obj["apiVersion"]):
+                self._known[found.api_version, found.kind] = found
+        return self._known.get(wanted)
 
     def _reason(self, obj: Object) -> Problem:
         """Why an object that was waited for is not as it should be."""

@@ -1,4 +1,4 @@
-"""The cluster as a whole: its nodes, and the add-ons that manifests describe."""
+"""The cluster's nodes, as the API server knows them."""
 
 from __future__ import annotations
 

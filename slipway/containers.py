@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from docker.types import IPAMConfig, IPAMPool, Mount
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines
+from slipway.waiting import wait_until
 
 CLUSTER_LABEL = "internal.slipway.cluster"
 """Label on every container, volume and network of a cluster; its value is the cluster's name."""
@@ -196,15 +196,16 @@ def _resolv_conf() -> str:
 
 def _wait_until_booted(container: Container) -> None:
     """Wait until systemd has started everything; ``degraded`` would mean that it could not."""
-    deadline = time.monotonic() + BOOT_SECONDS
     state = ""
-    while time.monotonic() < deadline:
+
+    def has_settled() -> bool:
+        nonlocal state
         state = _said(container, "systemctl", "is-system-running")
-        if state == "running":
-            return
-        if state == "degraded":
-            break
-        time.sleep(0.1)
+        return state in ("running", "degraded")
+
+    wait_until(has_settled, BOOT_SECONDS)
+    if state == "running":
+        return
     if state == "degraded":
         why = _said(container, "systemctl", "--failed", "--no-legend")
     else:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +20,12 @@ from slipway.bundle.keys import key_of
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore
 from slipway.run import last_lines
+from slipway.waiting import wait_until
 
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the way of making them changes."""
 
 INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
@@ -69,62 +69,85 @@ def preloaded(
         say(f"making the node image {name} (once for each bundle)")
     bare(client, bundle, machine, say)
     store = ImageStore(bundle / "images")
-    with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
-        archive = Path(scratch) / "archive.tar"
-        with tarfile.open(archive, "w") as files:
+    with (
+        tempfile.TemporaryDirectory(dir=bundle.parent) as folder,
+        _volume(client) as seed,
+    ):
+        scratch = Path(folder)
+        with tarfile.open(scratch / "files.tar", "w") as files:
             for source, target in INSTALLED.items():
                 for path in sorted((bundle / source).iterdir()):
                     files.add(path, f"{target}/{path.name}")
-        with _created(client, machine) as node:
-            with archive.open("rb") as stream:
-                node.put_archive("/", stream)
-            installed = node.commit()
-        images = [ref for ref in store.images() if ref != machine]
-        with archive.open("wb") as packed:
-            store.write_archive(images, packed)
-        with _created(client, installed.id) as node:
-            node.put_archive("/var/lib", _containerd_with(client, installed.id, Path(scratch)))
-            node.commit(REPOSITORY, tag)
+        with (scratch / "images.tar").open("wb") as images:
+            store.write_archive([ref for ref in store.images() if ref != machine], images)
+        say("loading the bundle's images into it")
+        _fill(client, machine, scratch, seed)
+        say("putting it together")
+        copy = ["cp", "--archive", "/seed/.", CONTAINERD]
+        with _installed(client, machine, scratch, copy, {seed: "/seed"}) as node:
+            node.start()
+            if node.wait()["StatusCode"] != 0:
+                raise SlipwayError(Problem("node image", last_lines(node.logs().decode())))
+            node.commit(REPOSITORY, tag, conf={"Entrypoint": ["/sbin/init"]})
+    _remove_others(client, name)
     return name
 
 
+def _remove_others(client: docker.DockerClient, name: str) -> None:
+    """Remove the node images of earlier bundles that no node is made of."""
+    used = {container.image.id for container in client.containers.list(all=True)}
+    for image in client.images.list(REPOSITORY):
+        if image.id not in used and name not in image.tags:
+            client.images.remove(image.id)
+
+
 @contextmanager
-def _created(client: docker.DockerClient, image: str) -> Iterator[Container]:
-    """A container that never runs, to change files in."""
-    container = client.containers.create(image)
+def _volume(client: docker.DockerClient) -> Iterator[str]:
+    """A volume for as long as it is needed; containerd's overlay can lie on nothing else here."""
+    volume = client.volumes.create()
     try:
-        yield container
+        yield volume.name
     finally:
-        container.remove(v=True)
+        volume.remove()
 
 
-def _containerd_with(client: docker.DockerClient, image: str, scratch: Path) -> Iterator[bytes]:
-    """A tar stream of containerd's directory, the images of ``archive.tar`` loaded into it."""
-    # containerd's overlay cannot lie on the engine's own, but on a volume it can.
-    container = client.containers.run(
-        image,
-        entrypoint=["/usr/local/bin/containerd"],
-        detach=True,
+@contextmanager
+def _installed(
+    client: docker.DockerClient,
+    machine: str,
+    scratch: Path,
+    command: Sequence[str],
+    volumes: Mapping[str, str],
+) -> Iterator[Container]:
+    """A machine with the bundle's files that runs ``command`` once it is started."""
+    container = client.containers.create(
+        machine,
+        entrypoint=list(command),
         cap_add=["SYS_ADMIN"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         tmpfs={"/run": ""},
-        volumes=[CONTAINERD, f"{scratch}:/scratch:ro"],
+        volumes=[f"{name}:{place}" for name, place in volumes.items()],
     )
     try:
-        ctr = ["ctr", "--namespace=k8s.io"]
-        deadline = time.monotonic() + START_SECONDS
-        while container.exec_run([*ctr, "version"]).exit_code != 0:
-            if time.monotonic() > deadline:
-                said = last_lines(container.logs().decode(errors="replace"))
-                raise SlipwayError(Problem("containerd", f"does not answer; it last said\n{said}"))
-            time.sleep(0.1)
-        label = "--label=io.cri-containerd.pinned=pinned"
-        done = container.exec_run([*ctr, "images", "import", label, "/scratch/archive.tar"])
+        with (scratch / "files.tar").open("rb") as files:
+            container.put_archive("/", files)
+        yield container
+    finally:
+        container.remove(v=True, force=True)
+
+
+def _fill(client: docker.DockerClient, machine: str, scratch: Path, seed: str) -> None:
+    """Have containerd load the archive of images into the volume ``seed``."""
+    ctr = ["ctr", "--namespace=k8s.io"]
+    places = {seed: CONTAINERD, str(scratch): "/scratch"}
+    with _installed(client, machine, scratch, ["/usr/local/bin/containerd"], places) as node:
+        node.start()
+        if not wait_until(lambda: node.exec_run([*ctr, "version"]).exit_code == 0, START_SECONDS):
+            said = last_lines(node.logs().decode(errors="replace"))
+            raise SlipwayError(Problem("containerd", f"does not answer; it last said\n{said}"))
+        pinned = "--label=io.cri-containerd.pinned=pinned"
+        done = node.exec_run([*ctr, "images", "import", "--local", pinned, "/scratch/images.tar"])
         if done.exit_code != 0:
             said = last_lines(done.output.decode(errors="replace"))
             raise SlipwayError(Problem("node image", f"images cannot be loaded\n{said}"))
-        container.stop()
-        stream, _about = container.get_archive(CONTAINERD)
-        yield from stream
-    finally:
-        container.remove(v=True, force=True)
+        node.stop()

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines, run
+from slipway.waiting import wait_until
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Debian's place for the rule on which services packages may start."""
+
+SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd runs (sd_booted(3)), and starts what has to run."""
 
 ENGINE_SECONDS = 60.0
 """How long a container engine may take to answer after its start."""
@@ -41,7 +49,10 @@ TOOLS = {
     "libseccomp": Tool(("libseccomp-dev",), (), "usr/include/seccomp.h"),
     "maven": Tool(("maven",), ("mvn",)),
     "mmdebstrap": Tool(("mmdebstrap",), ("mmdebstrap",)),
+    "nginx": Tool(("nginx-light",), ("nginx",)),
+    "openssl": Tool(("openssl",), ("openssl",)),
     "pkg_config": Tool(("pkg-config",), ("pkg-config",)),
+    "ssh": Tool(("openssh-client",), ("ssh", "ssh-keygen")),
 }
 """Needs by name."""
 
@@ -63,9 +74,27 @@ def install(names: Sequence[str], say: Callable[[str], None]) -> None:
         raise SlipwayError(Problem("this machine", what, f"as root: {' '.join(command)}"))
     say(f"installing {' '.join(packages)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    # A package's script must not start a service: whether one runs is decided below.
     run(["apt-get", "update"], what="list of Debian's packages", env=quiet)
-    run(command, what="installation of packages", env=quiet)
+    with _services_stay_down(POLICY):
+        run(command, what="installation of packages", env=quiet)
+
+
+@contextmanager
+def _services_stay_down(policy: Path) -> Iterator[None]:
+    """Keep packages from starting what they bring: a tool is wanted, not its service.
+
+    Debian asks ``policy-rc.d`` (invoke-rc.d(8)); 101 forbids. One that is there already is the
+    machine owner's, and decides.
+    """
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
 
 
 @dataclass(frozen=True)
@@ -89,7 +118,7 @@ class Engine:
         Raises SlipwayError with its last words when it does not.
         """
         say("starting the container engine")
-        if Path("/run/systemd/system").is_dir():
+        if SYSTEMD.is_dir():
             run(["systemctl", "enable", "--now", "docker"], what="start of Docker")
             return
         self.state.mkdir(parents=True, exist_ok=True)
@@ -104,29 +133,27 @@ class Engine:
                 cwd="/",
             )
         self._pid_file.write_text(f"{process.pid}\n", encoding="ascii")
-        deadline = time.monotonic() + ENGINE_SECONDS
-        while not self.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = last_lines(log.read_text(encoding="utf-8", errors="replace"))
-                raise SlipwayError(Problem("dockerd", f"does not answer; it last said\n{said}"))
-            time.sleep(0.2)
+        wait_until(lambda: self.answers() or process.poll() is not None, ENGINE_SECONDS)
+        if not self.answers():
+            said = last_lines(log.read_text(encoding="utf-8", errors="replace"))
+            raise SlipwayError(Problem("dockerd", f"does not answer; it last said\n{said}"))
 
     def is_ours(self) -> bool:
-        """Whether the engine that runs is the one that :meth:`start` started."""
+        """Whether the engine that :meth:`start` started still runs.
+
+        One that has ended, but that nobody has taken note of yet, is a zombie (state Z, proc(5)).
+        """
         try:
             pid = int(self._pid_file.read_text(encoding="ascii"))
-            name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii")
+            process = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
         except (OSError, ValueError):
             return False
-        return name.strip() == "dockerd"
+        return re.match(r"\d+ \(dockerd\) [^Z]", process) is not None
 
     def stop(self) -> None:
         """Stop the engine that :meth:`start` started, and wait until it has ended."""
         pid = int(self._pid_file.read_text(encoding="ascii"))
         os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + ENGINE_SECONDS
-        while self.is_ours() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if self.is_ours():
+        if not wait_until(lambda: not self.is_ours(), ENGINE_SECONDS):
             raise SlipwayError(Problem("dockerd", f"process {pid} does not end"))
         self._pid_file.unlink()

@@ -43,10 +43,10 @@ def rolled_out(workload: Object) -> bool:
         return False
     if workload["kind"] == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
-        counts = ("updatedNumberScheduled", "numberAvailable")
+        counts = ["updatedNumberScheduled", "numberAvailable"]
     else:
         wanted = workload["spec"].get("replicas", 1)
-        counts = ("updatedReplicas", "replicas", "availableReplicas")
+        counts = ["updatedReplicas", "replicas", "availableReplicas"]
     return all(status.get(count, 0) == wanted for count in counts)
 
 

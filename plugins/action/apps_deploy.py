@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,13 +23,12 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their failures, and the differences if they are asked for."""
         kubeconfig = Path(args["kubeconfig"])
-        apps = json.loads(json.dumps(args["apps"]))  # plain data, without Ansible's tags
         if self.check_mode and not kubeconfig.exists():
-            return {"changed": bool(apps), "apps": apps}
+            return {"changed": bool(args["apps"]), "apps": args["apps"]}
         with Kube(kubeconfig) as kube:
             outcome = deploy(
                 kube,
-                apps,
+                args["apps"],
                 args["ingress_class"],
                 seconds=args["timeout"],
                 say=self.say,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,11 +22,10 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the table; fails with the reason of every app that failed at any step."""
-        apps = json.loads(json.dumps(args["apps"]))  # plain data, without Ansible's tags
         if self.check_mode:  # what is not deployed yet cannot answer
-            return {"changed": False, "apps": apps, "table": []}
+            return {"changed": False, "apps": args["apps"], "table": []}
         with Kube(Path(args["kubeconfig"])) as kube:
-            proof = prove(kube, apps, address=args["address"], seconds=args["timeout"])
+            proof = prove(kube, args["apps"], address=args["address"], seconds=args["timeout"])
         for line in proof.table:
             self.say(line)
         proof.require()

@@ -15,7 +15,18 @@ options:
     description: What is needed.
     type: list
     elements: str
-    choices: [c_compiler, docker, git, jdk, libseccomp, maven, mmdebstrap, pkg_config]
+    choices:
+      - c_compiler
+      - docker
+      - git
+      - jdk
+      - libseccomp
+      - maven
+      - mmdebstrap
+      - nginx
+      - openssl
+      - pkg_config
+      - ssh
     default: []
   engine:
     description:

@@ -26,19 +26,20 @@ from slipway.apps import buildx, jib
 from slipway.apps.bases import Base, Bases
 from slipway.apps.git import Mirror
 from slipway.apps.names import image_repository
+from slipway.apps.records import Record, app_label, fail
 from slipway.apps.registry import serve
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
 
-Record = dict[str, Any]
+STEP = "build"
+"""What a failure of this step is noted under."""
 
 PROGRESS_SECONDS = 10.0
 """How often a running build says that it still runs."""
 
 DETECTED = {"pom.xml": "jib", "Dockerfile": "buildx"}
 """The builder that a file at the top of a repository stands for; the first one there counts."""
-
 
 _RECIPES = {"jib": jib.RECIPE, "buildx": buildx.RECIPE}
 
@@ -94,7 +95,7 @@ class _Work:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return _label(self.records[0])
+        return app_label(self.records[0])
 
 
 def build_images(
@@ -133,7 +134,7 @@ class _Run:
                 work = self._work(record)
                 ref = self._known(work.key, record, stored)
             except SlipwayError as error:
-                record["failed"] = _failure(error)
+                fail(record, STEP, str(error))
                 continue
             if ref:
                 record["image"] = ref
@@ -143,7 +144,7 @@ class _Run:
         if self._check:
             pending += unbuilt
             for record in pending:
-                self._say(f"{_label(record)}: would be built")
+                self._say(f"{app_label(record)}: would be built")
             return Images(records, [], [record["id"] for record in pending])
         if works:
             self._build_all(list(works.values()))
@@ -168,11 +169,11 @@ class _Run:
         """The builder that an app's files call for."""
         for name, tool in DETECTED.items():
             if Path(record["checkout"], name).is_file():
-                self._say(f"{_label(record)}: {name} found, so {tool}")
+                self._say(f"{app_label(record)}: {name} found, so {tool}")
                 return tool
         raise SlipwayError(
             Problem(
-                _label(record),
+                app_label(record),
                 f"has neither {' nor '.join(DETECTED)} at the top of its repository",
                 "say in apps.yml how it is built, for example build: {buildx: {context: folder}}",
             )
@@ -186,7 +187,7 @@ class _Run:
         mirror = Mirror(record["git_url"], self._settings.cache)
         [tree] = mirror.trees([f"{record['commit']}:{posixpath.normpath(folder)}"])
         if tree is None:
-            raise SlipwayError(Problem(_label(record), f"has no folder {folder}"))
+            raise SlipwayError(Problem(app_label(record), f"has no folder {folder}"))
         return tree
 
     def _note(self, key: str) -> Path:
@@ -253,7 +254,7 @@ class _Run:
                 self._enter(work, archive)
         except (SlipwayError, OSError) as error:
             for record in work.records:
-                record["failed"] = _failure(error)
+                fail(record, STEP, str(error))
             self._say(f"{work.label}: {builder.doing}: failed")
             return
         seconds = time.monotonic() - work.started
@@ -300,16 +301,7 @@ def _taking_turns(works: Iterable[_Work]) -> list[_Work]:
     return [work for _, work in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _label(record: Record) -> str:
-    """How messages name an app."""
-    return f"{record['name']} ({record['git_branch']})"
-
-
 def _ref(record: Record, config_digest: str) -> str:
     """An app's image reference: another content, another tag."""
     content = config_digest.removeprefix("sha256:")[:12]
     return f"{image_repository(record['name'])}:{record['branch_slug']}-{content}"
-
-
-def _failure(error: Exception) -> dict[str, str]:
-    return {"step": "build", "reason": str(error)}

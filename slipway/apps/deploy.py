@@ -7,13 +7,11 @@ so a run with nothing to do writes nothing, and one app's change touches no othe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -21,13 +19,13 @@ from slipway.apps.manifests import (
     OWN,
     OWN_SELECTOR,
     ROUTES_NAMESPACE,
-    App,
     contains,
     master,
     namespace,
     owner_of,
     render,
 )
+from slipway.apps.records import App, Record, fail
 from slipway.apps.rollout import Rollouts
 from slipway.kube import (
     APPLIED,
@@ -45,7 +43,11 @@ from slipway.kube import (
     Object,
     resource_of,
 )
+from slipway.waiting import wait_until
 from slipway.workloads import rolled_out
+
+STEP = "deploy"
+"""What a failure of this step is noted under."""
 
 WORKERS = 8
 """Apps that are applied at the same time."""
@@ -58,8 +60,6 @@ KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOL
 
 Key = tuple[str, str, str]
 """Kind, namespace and name."""
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ class _Run:
             self._delete(obj)
         if not self.dry_run:
             for app_id in decision.undecided:
-                _fail(self.records[app_id], "it has no image: the build did not run")
+                fail(self.records[app_id], STEP, "it has no image: the build did not run")
             for app_id, configs in decision.old_configs.items():
                 if configs and "failed" not in self.records[app_id]:
                     self._forget(configs, self.records[app_id])
@@ -243,7 +243,7 @@ class _Run:
             action()
         except ApiError as error:
             for record in users:
-                _fail(record, str(error))
+                fail(record, STEP, str(error))
 
     def _apply_app(self, app_id: str, objects: Sequence[Object]) -> None:
         record = self.records[app_id]
@@ -280,12 +280,9 @@ class _Run:
 
     def _wait_until_gone(self, name: str) -> None:
         """Wait for the end of a namespace; raises ApiError when it takes too long."""
-        until = time.monotonic() + TERMINATION_SECONDS
-        while self.kube.get(NAMESPACES, name):
-            if time.monotonic() > until:
-                what = f"its deletion takes longer than {TERMINATION_SECONDS:.0f} s"
-                raise ApiError(f"namespace {name}", 409, what)
-            time.sleep(1)
+        if not wait_until(lambda: not self.kube.get(NAMESPACES, name), TERMINATION_SECONDS, 1.0):
+            what = f"its deletion takes longer than {TERMINATION_SECONDS:.0f} s"
+            raise ApiError(f"namespace {name}", 409, what)
 
     def _wait(self, decision: Decision, seconds: float) -> bool:
         """Wait for what was applied, and for what an earlier run left unfinished.
@@ -316,7 +313,7 @@ class _Run:
             ]
         )
         for app_id, reason in rollouts.wait(seconds).items():
-            _fail(self.records[app_id], reason)
+            fail(self.records[app_id], STEP, reason)
         return retried
 
     def _delete(self, obj: Object) -> None:
@@ -361,7 +358,7 @@ def _with_config(app: App) -> Record:
     try:
         record["config_files"] = [_with_content(root, file) for file in app["config_files"]]
     except (OSError, ValueError) as error:
-        _fail(record, f"a config file from its repository cannot be read: {error}")
+        fail(record, STEP, f"a config file from its repository cannot be read: {error}")
     return record
 
 
@@ -385,11 +382,6 @@ def _with_content(root: Path, file: Mapping[str, str]) -> dict[str, str]:
     if not source.is_relative_to(root):
         raise ValueError(f"{file['source']} leads out of the repository")
     return {"path": file["path"], "content": source.read_text(encoding="utf-8")}
-
-
-def _fail(record: Record, reason: str) -> None:
-    """Note why an app cannot be deployed, unless it failed before."""
-    record.setdefault("failed", {"step": "deploy", "reason": reason})
 
 
 def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:

@@ -12,10 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.apps.records import App
 from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, NAMESPACES, SERVICES, Object
-
-App = Mapping[str, Any]
-"""An app record; the keys used here are those of the plan plus ``image``."""
 
 ROUTES_NAMESPACE = "slipway-routes"
 """Where the master Ingress of every host lives, so that no app's removal takes a host along."""
@@ -48,11 +46,6 @@ DRAIN_SECONDS = 5
 
 STOP_SECONDS = 30
 """How long a pod has, draining included, until it is killed."""
-
-
-def app_label(app: App) -> str:
-    """How messages name an app: ``greeter (main)``."""
-    return f"{app['name']} ({app['git_branch']})"
 
 
 def owner_of(obj: Object) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from slipway.apps import schema
 from slipway.apps.names import namespace_of, slug
+from slipway.apps.records import Record
 from slipway.apps.yaml_lines import Document, Place, read
 from slipway.errors import Problem, SlipwayError
 
-Record = dict[str, Any]
 Finding = tuple[Place, Problem]
 
 _MERGED = ("env", "node_selector", "ingress")

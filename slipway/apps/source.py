@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.apps.git import Mirror, branches
+from slipway.apps.records import Record, fail
 from slipway.errors import SlipwayError
 
-Record = dict[str, Any]
+STEP = "source"
+"""What a failure of this step is noted under."""
 
 CONNECTIONS = 16
 """How many repositories are asked at the same time."""
@@ -78,8 +79,7 @@ class _Repository:
             return self._get()
         except SlipwayError as error:
             for record in self._records:
-                if "failed" not in record:
-                    record["failed"] = _failure(str(error))
+                fail(record, STEP, str(error))
             return False
 
     def _get(self) -> bool:
@@ -91,13 +91,13 @@ class _Repository:
                 record["commit"] = heads[branch]
                 found.append(record)
             else:
-                record["failed"] = _failure(_missing_branch(self._url, branch, heads))
+                fail(record, STEP, _missing_branch(self._url, branch, heads))
         changed = self._fetch(found)
         for record, tree in zip(found, self._trees(found), strict=True):
             place = self._mirror.work_tree(record["commit"])
             if tree is None:
                 if not self._check:
-                    record["failed"] = _failure(f"{self._url} changed meanwhile; run again")
+                    fail(record, STEP, f"{self._url} changed meanwhile; run again")
                 continue
             record["tree"] = tree
             if not place.exists() and not self._check:
@@ -121,10 +121,6 @@ class _Repository:
 
     def _trees(self, records: Sequence[Record]) -> list[str | None]:
         return self._mirror.trees([record["commit"] for record in records])
-
-
-def _failure(reason: str) -> dict[str, str]:
-    return {"step": "source", "reason": reason}
 
 
 def _missing_branch(url: str, branch: str, heads: Iterable[str]) -> str:

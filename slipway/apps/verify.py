@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import urllib3
 
-from slipway.apps.manifests import COMMIT, MERGEABLE, OWN_SELECTOR, App, app_label, owner_of
+from slipway.apps.manifests import COMMIT, MERGEABLE, OWN_SELECTOR, owner_of
+from slipway.apps.records import App, Record, app_label, fail
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
+
+STEP = "verify"
+"""What a failure of this step is noted under."""
 
 WORKERS = 16
 """Routes that are asked at the same time."""
@@ -59,7 +62,7 @@ class Answer:
 class Proof:
     """The records with their failures, and the table of all routes."""
 
-    apps: list[dict[str, Any]]
+    apps: list[Record]
     table: list[str]
 
     def require(self) -> None:
@@ -104,11 +107,11 @@ def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: floa
     for record in records:
         problems = [a.problem for route, a in answers if route.app_id == record["id"] and a.problem]
         if problems:
-            record.setdefault("failed", {"step": "verify", "reason": "\n".join(problems)})
+            fail(record, STEP, "\n".join(problems))
     return Proof(records, _table(records, answers))
 
 
-def _fill_commits(kube: Kube, records: Iterable[dict[str, Any]]) -> None:
+def _fill_commits(kube: Kube, records: Iterable[Record]) -> None:
     """Take what commit is deployed from the cluster, for records that were not fetched."""
     unknown = [record for record in records if "commit" not in record]
     if unknown:
@@ -171,9 +174,7 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
     return Answer(line, "")
 
 
-def _table(
-    records: Iterable[Mapping[str, Any]], answers: Sequence[tuple[Route, Answer]]
-) -> list[str]:
+def _table(records: Iterable[App], answers: Sequence[tuple[Route, Answer]]) -> list[str]:
     """One aligned line for each route, under a heading; apps without a route have one too."""
     rows = [COLUMNS]
     for record in records:

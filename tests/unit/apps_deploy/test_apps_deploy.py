@@ -241,7 +241,7 @@ def test_a_namespace_that_is_being_deleted_is_waited_for(
         for key in [key for key in api.objects if "greeter-main" in key]:
             del api.objects[key]
 
-    monkeypatch.setattr("slipway.apps.deploy.time.sleep", gone)
+    monkeypatch.setattr("slipway.waiting.time.sleep", gone)
     assert failures(run(kube, APPS[:1])) == {}
     assert api.named("namespaces", "", "greeter-main")["status"] == {"phase": "Active"}
     assert ("deployments", "greeter-main", "greeter") in api.objects

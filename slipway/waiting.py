@@ -1,0 +1,22 @@
+"""The one way to wait for something that nobody announces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PAUSE = 0.1
+"""Seconds between two looks, unless a caller knows better."""
+
+
+def wait_until(holds: Callable[[], object], seconds: float, pause: float = PAUSE) -> bool:
+    """Look until ``holds`` gives something true; False when ``seconds`` have passed before.
+
+    It looks at least once, and waits ``pause`` seconds between two looks.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+    return True

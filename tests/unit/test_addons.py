@@ -1,0 +1,395 @@
+"""Add-ons: in which order they are applied, what counts as a change, and what a wait says."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from slipway import addons
+from slipway.addons import Applier, documents, in_order
+from slipway.errors import SlipwayError
+from slipway.kube import EVENTS, PODS, ApiError, Kube, Listing, Object, Resource
+
+KINDS = {
+    "v1": ["Namespace", "ConfigMap", "Service"],
+    "apps/v1": ["Deployment", "DaemonSet"],
+    "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
+}
+
+POOL = "metallb.io/v1beta1"
+
+
+class FakeKube:
+    """An API that stores what is applied, and does the bookkeeping that a real one does."""
+
+    def __init__(self) -> None:
+        self.kinds = copy.deepcopy(KINDS)
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.refusals: list[ApiError] = []
+        self.others: dict[Resource, list[Object]] = {PODS: [], EVENTS: []}
+        self.version = 0
+        self.asked = 0
+        self.on_ask: Callable[[int], None] = lambda _count: None
+
+    def resources(self, api_version: str) -> list[Resource]:
+        """The kinds of one version; ``on_ask`` is told how often it was asked for any."""
+        self.asked += 1
+        self.on_ask(self.asked)
+        return [
+            Resource(api_version, kind, f"{kind.lower()}s")
+            for kind in self.kinds.get(api_version, [])
+        ]
+
+    def get(self, resource: Resource, name: str, _namespace: str | None = None) -> Object | None:
+        """What is stored."""
+        return copy.deepcopy(self.objects.get((resource.kind, name)))
+
+    def apply(self, obj: Object, *, resource: Resource, dry_run: bool) -> Object:
+        """Refuse as often as was prepared, then store."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        key = resource.kind, obj["metadata"]["name"]
+        before = self.objects.get(key, {"metadata": {"generation": 0}})
+        self.version += 1
+        changed = before.get("spec") != obj.get("spec")
+        bookkeeping = {
+            "resourceVersion": str(self.version),
+            "managedFields": [{"time": f"T{self.version}"}],
+            "generation": before["metadata"]["generation"] + changed,
+            "uid": "1",
+        }
+        after = {
+            **copy.deepcopy(obj),
+            "metadata": {**obj["metadata"], **bookkeeping},
+            "status": before.get("status", {}),
+        }
+        if not dry_run:
+            self.objects[key] = after
+        return copy.deepcopy(after)
+
+    def report(self, kind: str, name: str, **status: Any) -> None:
+        """Set an object's status, as controllers do."""
+        found = self.objects[kind, name]
+        found["status"] = {"observedGeneration": found["metadata"]["generation"], **status}
+
+    def list(
+        self, resource: Resource, *, namespace: str, labels: str = "", fields: str = ""
+    ) -> Listing:
+        """Pods by their labels, events by the name of what they are about."""
+        wanted = dict(part.split("=") for part in labels.split(",") if part)
+        about = dict(part.split("=") for part in fields.split(",") if part)
+        return Listing(
+            [
+                item
+                for item in self.others[resource]
+                if item["metadata"]["namespace"] == namespace
+                and wanted.items() <= item["metadata"].get("labels", {}).items()
+                and about.get("involvedObject.name") == item.get("involvedObject", {}).get("name")
+            ],
+            "1",
+        )
+
+    def log(self, pod: Object, container: str, *, lines: int, previous: bool = False) -> str:
+        """Every container says its name."""
+        return "" if previous else f"{pod['metadata']['name']}/{container} says hello\n"
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    return FakeKube()
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No pause between two looks; gives those that there would have been."""
+    made: list[float] = []
+    monkeypatch.setattr(time, "sleep", made.append)
+    return made
+
+
+def applier(kube: FakeKube, timeout: float = 30.0) -> Applier:
+    return Applier(cast(Kube, kube), timeout)
+
+
+def thing(kind: str, name: str = "a", **content: Any) -> Object:
+    """An object; its version is the one that has its kind."""
+    version = next((each for each, kinds in KINDS.items() if kind in kinds), POOL)
+    metadata = {"name": name, "namespace": "metallb"}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def workload(kind: str, name: str = "a") -> Object:
+    """A Deployment of two pods, or a DaemonSet."""
+    spec = {"selector": {"matchLabels": {"app": name}}}
+    return thing(kind, name, spec=spec | ({"replicas": 2} if kind == "Deployment" else {}))
+
+
+def pod(name: str, state: dict[str, Any], *, ready: bool = False) -> Object:
+    """A pod of the workload ``a`` with one container in a state."""
+    status = {"name": "main", "ready": ready, "restartCount": 4, "state": state}
+    return {
+        "metadata": {"name": name, "namespace": "metallb", "labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "main"}]},
+        "status": {"containerStatuses": [status]},
+    }
+
+
+def event(about: str, message: str) -> Object:
+    """A warning about an object."""
+    return {
+        "metadata": {"namespace": "metallb"},
+        "involvedObject": {"name": about},
+        "reason": "Failed",
+        "message": message,
+    }
+
+
+@contextmanager
+def refused(*lines: str) -> Iterator[None]:
+    """A SlipwayError is to be raised that says exactly this."""
+    with pytest.raises(SlipwayError) as caught:
+        yield
+    assert str(caught.value).splitlines() == list(lines)
+
+
+def test_documents_that_are_empty_are_none() -> None:
+    assert documents("---\n# nothing\n---\nkind: A\n---\n---\nkind: B\n") == [
+        {"kind": "A"},
+        {"kind": "B"},
+    ]
+
+
+def test_what_others_need_comes_first_and_webhooks_last() -> None:
+    kinds = [
+        "ValidatingWebhookConfiguration",
+        "Deployment",
+        "CustomResourceDefinition",
+        "IPAddressPool",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Service",
+    ]
+    assert [obj["kind"] for obj in in_order({"kind": kind} for kind in kinds)] == [
+        "Namespace",
+        "CustomResourceDefinition",
+        "Deployment",
+        "IPAddressPool",
+        "Service",
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+    ]
+
+
+def test_only_what_was_not_so_already_is_a_change(kube: FakeKube) -> None:
+    objects = [thing("ConfigMap", "a", data={"x": "1"}), thing("ConfigMap", "b", data={})]
+    assert applier(kube).apply(objects) == ["ConfigMap/a", "ConfigMap/b"]
+    assert applier(kube).apply(objects) == []
+    objects[0]["data"] = {"x": "2"}
+    assert applier(kube).apply(objects) == ["ConfigMap/a"]
+    assert kube.objects["ConfigMap", "a"]["data"] == {"x": "2"}
+
+
+def test_what_the_api_and_controllers_note_is_no_change(kube: FakeKube) -> None:
+    objects = [workload("Deployment")]
+    applier(kube).apply(objects)
+    version = kube.objects["Deployment", "a"]["metadata"]["resourceVersion"]
+    kube.report("Deployment", "a", replicas=2)
+    assert applier(kube).apply(objects) == []
+    assert kube.objects["Deployment", "a"]["metadata"]["resourceVersion"] != version
+
+
+def test_what_somebody_labelled_otherwise_is_a_change(kube: FakeKube) -> None:
+    obj = thing("ConfigMap")
+    obj["metadata"]["labels"] = {"a": "1"}
+    applier(kube).apply([obj])
+    kube.objects["ConfigMap", "a"]["metadata"]["labels"] = {"a": "2"}
+    assert applier(kube).apply([obj]) == ["ConfigMap/a"]
+
+
+def test_a_dry_run_stores_nothing(kube: FakeKube) -> None:
+    objects = [thing("ConfigMap", data={"x": "1"})]
+    assert applier(kube).apply(objects, dry_run=True) == ["ConfigMap/a"]
+    assert kube.objects == {}
+    applier(kube).apply(objects)
+    assert applier(kube).apply(objects, dry_run=True) == []
+
+
+def test_a_dry_run_does_not_wait_for_what_does_not_exist(
+    kube: FakeKube, sleeps: list[float]
+) -> None:
+    kube.refusals = [ApiError("/api", 404, 'namespaces "metallb" not found')]
+    objects = [thing("ConfigMap"), thing("IPAddressPool")]
+    assert applier(kube).apply(objects, dry_run=True) == ["ConfigMap/a", "IPAddressPool/a"]
+    assert sleeps == []
+
+
+def test_a_kind_that_has_just_been_defined_is_waited_for(
+    kube: FakeKube, sleeps: list[float]
+) -> None:
+    kube.on_ask = lambda count: kube.kinds.update({POOL: ["IPAddressPool"]} if count == 2 else {})
+    assert applier(kube).apply([thing("IPAddressPool")]) == ["IPAddressPool/a"]
+    assert sleeps == [addons.POLL_SECONDS]
+
+
+def test_a_kind_that_never_appears_is_told(kube: FakeKube) -> None:
+    with refused(f"IPAddressPool a: the API does not know {POOL}"):
+        applier(kube, timeout=-1).apply([thing("IPAddressPool")])
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [
+        (500, 'failed calling webhook "pools.metallb.io": connection refused'),
+        (404, 'namespaces "metallb" not found'),
+    ],
+)
+def test_a_refusal_that_passes_is_waited_for(
+    kube: FakeKube, sleeps: list[float], status: int, what: str
+) -> None:
+    kube.refusals = [ApiError("/api", status, what)] * 3
+    assert applier(kube).apply([thing("ConfigMap")]) == ["ConfigMap/a"]
+    assert len(sleeps) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [(500, "etcd has no space left"), (422, "spec.addresses: invalid"), (403, "not allowed")],
+)
+def test_other_refusals_are_told_at_once(
+    kube: FakeKube, sleeps: list[float], status: int, what: str
+) -> None:
+    kube.refusals = [ApiError("/api/x", status, what)]
+    with refused(f"/api/x: {what}"):
+        applier(kube).apply([thing("ConfigMap")])
+    assert sleeps == []
+
+
+def test_a_webhook_that_never_answers_is_told(kube: FakeKube) -> None:
+    kube.refusals = [ApiError("/api/x", 500, "failed calling webhook")]
+    with refused("/api/x: failed calling webhook"):
+        applier(kube, timeout=-1).apply([thing("ConfigMap")])
+
+
+READY: dict[str, dict[str, Any]] = {
+    "Deployment": {"updatedReplicas": 2, "replicas": 2, "availableReplicas": 2},
+    "DaemonSet": {
+        "desiredNumberScheduled": 3,
+        "updatedNumberScheduled": 3,
+        "numberAvailable": 3,
+    },
+    "Service": {"loadBalancer": {"ingress": [{"ip": "192.0.2.200"}]}},
+}
+
+
+def waited_for(kind: str) -> Object:
+    """An object of a kind that is waited for."""
+    if kind == "Service":
+        return thing("Service", spec={"type": "LoadBalancer"})
+    return workload(kind)
+
+
+@pytest.mark.parametrize("kind", READY)
+def test_the_wait_ends_when_it_is_as_wanted(kube: FakeKube, kind: str) -> None:
+    objects = [waited_for(kind), thing("ConfigMap"), thing("Service", "b", spec={})]
+    applier(kube).apply(objects)
+    kube.report(kind, "a", **READY[kind])
+    applier(kube, timeout=-1).wait(objects)
+
+
+def test_the_wait_goes_on_until_all_are_as_wanted(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = [waited_for("Deployment"), waited_for("DaemonSet")]
+    applier(kube).apply(objects)
+    left = ["DaemonSet", "Deployment"]
+
+    def one_more_is_ready(_seconds: float) -> None:
+        kind = left.pop()
+        kube.report(kind, "a", **READY[kind])
+
+    monkeypatch.setattr(time, "sleep", one_more_is_ready)
+    applier(kube).wait(objects)
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking"),
+    [
+        ("Deployment", {"updatedReplicas": 1}),
+        ("Deployment", {"replicas": 3}),
+        ("Deployment", {"availableReplicas": 1}),
+        ("Deployment", {"observedGeneration": 0}),
+        ("DaemonSet", {"updatedNumberScheduled": 2}),
+        ("DaemonSet", {"numberAvailable": 2}),
+        ("DaemonSet", {"observedGeneration": 0}),
+        ("Service", {"loadBalancer": {}}),
+    ],
+)
+def test_what_is_not_wholly_there_is_waited_for(
+    kube: FakeKube, kind: str, lacking: dict[str, Any]
+) -> None:
+    obj = waited_for(kind)
+    applier(kube).apply([obj])
+    kube.report(kind, "a", **{**READY[kind], **lacking})
+    with pytest.raises(SlipwayError, match=rf"{kind} a: (does not run|has no address) after"):
+        applier(kube, timeout=-1).wait([obj])
+
+
+def test_pods_that_crash_are_the_reason_with_their_last_words(kube: FakeKube) -> None:
+    obj = workload("Deployment")
+    applier(kube).apply([obj])
+    kube.others[PODS] = [
+        pod("a-1", {"running": {}}, ready=True),
+        pod("a-2", {"running": {}}),
+        pod("a-3", {"waiting": {"reason": "CrashLoopBackOff"}}),
+    ]
+    kube.others[EVENTS] = [event("a-3", "Back-off restarting"), event("a-1", "was slow")]
+    with refused(
+        "Deployment a: does not run after 0 s: pod a-3: CrashLoopBackOff: exit code None, 5 times",
+        "its last lines:",
+        "    | a-3/main says hello",
+        "its last events:",
+        "    | Failed: Back-off restarting",
+    ):
+        applier(kube, timeout=0).wait([obj])
+
+
+def test_pods_that_are_not_ready_say_what_they_do(kube: FakeKube) -> None:
+    obj = workload("DaemonSet")
+    applier(kube).apply([obj])
+    kube.others[PODS] = [
+        pod("a-1", {"running": {}}, ready=True),
+        pod("a-2", {"waiting": {"reason": "ContainerCreating"}}),
+    ]
+    with refused(
+        "DaemonSet a: does not run after 0 s: pod a-2: waiting (ContainerCreating)",
+        "its last lines:",
+        "    | a-2/main says hello",
+    ):
+        applier(kube, timeout=0).wait([obj])
+
+
+def test_a_workload_without_pods_says_why_it_gets_none(kube: FakeKube) -> None:
+    obj = workload("DaemonSet")
+    applier(kube).apply([obj])
+    kube.others[EVENTS] = [event("a", "exceeded quota"), event("b", "something else")]
+    with refused("DaemonSet a: does not run after 0 s: Failed: exceeded quota"):
+        applier(kube, timeout=0).wait([obj])
+
+
+def test_everything_that_is_not_as_wanted_is_told(kube: FakeKube) -> None:
+    objects = [waited_for("Service"), workload("Deployment"), workload("DaemonSet", "b")]
+    applier(kube).apply(objects)
+    kube.report("DaemonSet", "b", **READY["DaemonSet"])
+    kube.others[EVENTS] = [event("a", "no addresses left")]
+    with refused(
+        "Service a: has no address after 0 s: Failed: no addresses left",
+        "    fix: give metallb_pool addresses that nothing else uses",
+        "Deployment a: does not run after 0 s: Failed: no addresses left",
+    ):
+        applier(kube, timeout=0).wait(objects)
