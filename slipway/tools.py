@@ -34,6 +34,8 @@ class Tool:
     commands: tuple[str, ...] = ()
     file: str = ""
     """A glob below ``/`` of which there must be a match."""
+    split_off: tuple[str, ...] = ()
+    """Packages that are needed as well where the release has them."""
 
     def is_there(self) -> bool:
         """Whether nothing has to be installed."""
@@ -43,7 +45,11 @@ class Tool:
 
 TOOLS = {
     "c_compiler": Tool(("gcc", "libc6-dev"), ("gcc",), "usr/include/stdio.h"),
-    "docker": Tool(("docker.io", "iptables"), ("docker", "dockerd", "iptables")),
+    "docker": Tool(
+        ("docker.io", "iptables"),
+        ("docker", "dockerd", "iptables"),
+        split_off=("docker-cli",),  # since Debian 13
+    ),
     "git": Tool(("git",), ("git",)),
     "jdk": Tool(("default-jdk-headless",), ("javac",)),
     "libseccomp": Tool(("libseccomp-dev",), (), "usr/include/seccomp.h"),
@@ -65,18 +71,31 @@ def missing(names: Iterable[str]) -> list[str]:
 def install(names: Sequence[str], say: Callable[[str], None]) -> None:
     """Install Debian's packages for the needs.
 
-    Raises SlipwayError with the command to run when this user must not install packages.
+    Raises SlipwayError with the command to run when this user must not install packages, and
+    when a need is not met by them.
     """
     packages = sorted({package for name in names for package in TOOLS[name].packages})
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         what = f"needs {', '.join(names)}"
-        raise SlipwayError(Problem("this machine", what, f"as root: {' '.join(command)}"))
-    say(f"installing {' '.join(packages)}")
+        fix = f"as root: {' '.join([*install, *packages])}"
+        raise SlipwayError(Problem("this machine", what, fix))
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update"], what="list of Debian's packages", env=quiet)
+    packages += [each for name in names for each in TOOLS[name].split_off if _is_known(each)]
+    say(f"installing {' '.join(packages)}")
     with _services_stay_down(POLICY):
-        run(command, what="installation of packages", env=quiet)
+        run([*install, *packages], what="installation of packages", env=quiet)
+    lacking = missing(names)
+    if lacking:
+        what = f"still needs {', '.join(lacking)} after the installation of {' '.join(packages)}"
+        raise SlipwayError(Problem("this machine", what))
+
+
+def _is_known(package: str) -> bool:
+    """Whether this release of Debian has the package."""
+    shown = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return shown.returncode == 0
 
 
 @contextmanager

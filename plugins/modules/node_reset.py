@@ -40,6 +40,9 @@ removed:
   elements: str
 """
 
+ROOT = Path("/")
+"""Of the file system that the paths are in."""
+
 UNITS = ("kubelet.service", "pod-routes.service", "containerd.service")
 """In the order in which they are stopped."""
 
@@ -79,6 +82,11 @@ ROUTE_PROTOCOL = "217"
 """Marks the routes to other nodes' pods (role pod_network)."""
 
 
+def place(path: str) -> Path:
+    """Where a path of the node is."""
+    return ROOT / path.removeprefix("/")
+
+
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
     return subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -86,7 +94,7 @@ def tool(*argv: str) -> subprocess.CompletedProcess[str]:
 
 def present() -> list[str]:
     """Everything that there is to remove."""
-    paths = [path for path in PATHS if Path(path).exists()]
+    paths = [path for path in PATHS if place(path).exists()]
     tables = tool("nft", "list", "tables").stdout.splitlines() if shutil.which("nft") else []
     found = [f"table {name}" for name in TABLES if f"table {name}" in tables]
     bridge = ["link cni0"] if tool("ip", "link", "show", "cni0").returncode == 0 else []
@@ -96,7 +104,7 @@ def present() -> list[str]:
 def remove(found: list[str]) -> str:
     """Remove what :func:`present` found; return why that did not work, or nothing."""
     if "/usr/local/bin/kubeadm" in found and "/etc/kubernetes" in found:
-        left = tool("/usr/local/bin/kubeadm", "reset", "--force")
+        left = tool(str(place("/usr/local/bin/kubeadm")), "reset", "--force")
         if left.returncode != 0:
             return left.stderr
     for unit in UNITS:
@@ -109,10 +117,10 @@ def remove(found: list[str]) -> str:
             tool("nft", "delete", "table", *name.split())
         elif kind == "link":
             tool("ip", "link", "delete", name)
-        elif Path(item).is_dir():
-            shutil.rmtree(item)
+        elif place(item).is_dir():
+            shutil.rmtree(place(item))
         else:
-            Path(item).unlink(missing_ok=True)
+            place(item).unlink(missing_ok=True)
     tool("systemctl", "daemon-reload")
     return ""
 
