@@ -87,7 +87,8 @@ def preloaded(
         with _installed(client, machine, scratch, copy, {seed: "/seed"}) as node:
             node.start()
             if node.wait()["StatusCode"] != 0:
-                raise SlipwayError(Problem("node image", last_lines(node.logs().decode())))
+                said = last_lines(node.logs().decode(errors="replace"))
+                raise SlipwayError(Problem("node image", f"cannot be put together\n{said}"))
             node.commit(REPOSITORY, tag, conf={"Entrypoint": ["/sbin/init"]})
     _remove_others(client, name)
     return name

@@ -32,12 +32,13 @@ class ActionModule(SlipwayAction):
         },
         "absent": {"type": "list", "elements": "path", "default": []},
         "units": {"type": "list", "elements": "str", "default": []},
+        "commands": {"type": "list", "elements": "str", "default": []},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One module run when nothing large differs, two when something has to be sent."""
         files = [_described(entry, foresee=self.check_mode) for entry in args["files"]]
-        wanted = {"files": files, "absent": args["absent"], "units": args["units"], "probe": True}
+        wanted = {**args, "files": files, "probe": True}
         result = self._module(wanted, task_vars)
         to_send = result.pop("to_send", [])
         if result.get("failed") or self.check_mode or not to_send:

@@ -57,6 +57,12 @@ options:
     type: list
     elements: str
     default: []
+  commands:
+    description:
+      - Programs that the machine must have; without them nothing is changed.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Reports what would change and changes nothing.
@@ -194,11 +200,15 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
+            "commands": {"type": "list", "elements": "str", "default": []},
             "probe": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
+    lacking = [command for command in params["commands"] if shutil.which(command) is None]
+    if lacking:
+        module.fail_json(msg=f"the machine lacks {', '.join(lacking)}: install what brings them")
     wanted = [entry for entry in params["files"] if differs(entry)]
     surplus = [path for path in params["absent"] if os.path.lexists(path)]
     replaced = [entry["path"] for entry in wanted] + surplus

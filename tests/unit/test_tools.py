@@ -14,7 +14,8 @@ from slipway.errors import SlipwayError
 from slipway.tools import Engine, Tool
 
 DOCKERD = """#!{python} -IS
-import os, signal, sys
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("listening", flush=True)
 open("{ready}", "w").write(str(os.getpid()))
 signal.sigwait([signal.SIGTERM])
@@ -45,6 +46,17 @@ class Machine:
         path = self.bin / name
         path.write_text(script.format(ready=self.ready, told=self.told, python=sys.executable))
         path.chmod(0o755)
+
+    def has_packages(self, *commands: str, before: str = ":") -> None:
+        """Let packages be installed, which bring commands, after ``before`` was run."""
+        lines = [
+            "#!/bin/sh",
+            before,
+            "echo $DEBIAN_FRONTEND $? $* >>{told}",
+            "[ $1 = update ] && exit",
+            *(f"/bin/cp /bin/true {self.bin / each}" for each in commands),
+        ]
+        self.command("apt-get", "\n".join([*lines, ""]))
 
 
 @pytest.fixture
@@ -121,8 +133,7 @@ def test_packages_are_installed_while_services_stay_down(
     policy = tmp_path / "policy-rc.d"
     monkeypatch.setattr(tools, "POLICY", policy)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    seen = f"[ -x {policy} ] && {policy}; echo $DEBIAN_FRONTEND $? $* >>{{told}}"
-    machine.command("apt-get", f"#!/bin/sh\n{seen}\n")
+    machine.has_packages("mvn", "git", before=f"[ -x {policy} ] && {policy}")
     tools.install(["maven", "git"], machine.said.append)
     assert machine.told.read_text().splitlines() == [
         "noninteractive 1 update",
@@ -132,6 +143,33 @@ def test_packages_are_installed_while_services_stay_down(
     assert machine.said == ["installing git maven"]
 
 
+def test_packages_that_only_newer_releases_have_are_asked_for(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    need = Tool(("base",), ("base",), split_off=("base-cli", "unknown"))
+    monkeypatch.setitem(tools.TOOLS, "base", need)
+    machine.has_packages("base")
+    machine.command("apt-cache", "#!/bin/sh\n[ $2 = base-cli ]\n")
+    tools.install(["base"], machine.said.append)
+    assert machine.said == ["installing base base-cli"]
+    assert machine.told.read_text().endswith(" base base-cli\n")
+
+
+def test_a_need_that_packages_do_not_meet_is_told(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    machine.has_packages("git")
+    with pytest.raises(SlipwayError) as caught:
+        tools.install(["git", "maven"], machine.said.append)
+    assert str(caught.value) == (
+        "this machine: still needs maven after the installation of git maven"
+    )
+
+
 def test_the_owner_s_own_policy_decides(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +177,7 @@ def test_the_owner_s_own_policy_decides(
     policy.write_text("own")
     monkeypatch.setattr(tools, "POLICY", policy)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    machine.command("apt-get", "#!/bin/sh\nexit 0\n")
+    machine.has_packages("git")
     tools.install(["git"], machine.said.append)
     assert policy.read_text() == "own"
 
@@ -174,10 +212,9 @@ def test_an_engine_that_never_answers_is_told(
     machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.command("docker", "#!/bin/sh\nexit 1\n")
-    monkeypatch.setattr(tools, "ENGINE_SECONDS", 0.0)
-    with pytest.raises(SlipwayError, match="dockerd: does not answer"):
+    with monkeypatch.context() as patch, pytest.raises(SlipwayError, match="does not answer"):
+        patch.setattr(tools, "ENGINE_SECONDS", 0.0)
         engine.start(machine.said.append)
-    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("pid", ["", "x", "0", str(os.getpid())])
