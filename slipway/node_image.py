@@ -25,13 +25,34 @@ from slipway.waiting import wait_until
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
 
-RECIPE = 2
+RECIPE = 3
 """Raised when the way of making them changes."""
 
 INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
 """Directory of the bundle -> directory of a node."""
 
 CONTAINERD = "/var/lib/containerd"
+
+LOADED = "/usr/share/slipway/containerd"
+"""Where the image keeps what containerd never changes: blobs and unpacked layers."""
+
+ARRANGE = f"""
+set -eu
+mkdir --parents {LOADED}
+cp --archive /seed/. {LOADED}
+cd {LOADED}
+blobs=io.containerd.content.v1.content/blobs/sha256
+snapshots=io.containerd.snapshotter.v1.overlayfs/snapshots
+mkdir --parents "{CONTAINERD}/$blobs" "{CONTAINERD}/$snapshots"
+for place in "$blobs"/* "$snapshots"/*; do
+    ln --symbolic "{LOADED}/$place" "{CONTAINERD}/$place"
+done
+for changes in io.containerd.metadata.v1.bolt io.containerd.snapshotter.v1.overlayfs/*.db; do
+    cp --archive "$changes" "{CONTAINERD}/$changes"
+done
+"""
+"""Lays containerd's directory out. All of it is copied to each node's volume when the node is made,
+so it has only what containerd changes, and links to the rest."""
 
 START_SECONDS = 30.0
 """How long containerd may take to answer while images are loaded into it."""
@@ -83,8 +104,8 @@ def preloaded(
         say("loading the bundle's images into it")
         _fill(client, machine, scratch, seed)
         say("putting it together")
-        copy = ["cp", "--archive", "/seed/.", CONTAINERD]
-        with _installed(client, machine, scratch, copy, {seed: "/seed"}) as node:
+        arrange = ["sh", "-c", ARRANGE]
+        with _installed(client, machine, scratch, arrange, {seed: "/seed"}) as node:
             node.start()
             if node.wait()["StatusCode"] != 0:
                 said = last_lines(node.logs().decode(errors="replace"))

@@ -86,8 +86,9 @@ class Rollouts:
                 break
             pods = self._kube.list(PODS, labels=OWN_SELECTOR).items
             self._look_for_trouble(deployments, pods, seconds)
-            self._report(deployments, pods)
-            self._follow(listing.version)
+            if self._waiting:
+                self._report(deployments, pods)
+                self._follow(listing.version)
         return self._failed
 
     @property

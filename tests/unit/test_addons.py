@@ -66,7 +66,8 @@ class FakeKube:
         after = {
             **copy.deepcopy(obj),
             "metadata": {**obj["metadata"], **bookkeeping},
-            "status": before.get("status", {}),
+            # Controllers report at any time.
+            "status": {**before.get("status", {}), "conditions": [f"T{self.version}"]},
         }
         if not dry_run:
             self.objects[key] = after

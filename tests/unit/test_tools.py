@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,8 +204,10 @@ def test_an_engine_that_ends_at_once_is_told_with_its_last_words(
     machine: Machine, engine: Engine
 ) -> None:
     machine.command("dockerd", "#!/bin/sh\necho 'no space left on device' >&2\nexit 1\n")
+    began = time.monotonic()
     with pytest.raises(SlipwayError, match=r"dockerd: does not answer.*\n.*\| no space left"):
         engine.start(machine.said.append)
+    assert time.monotonic() - began < tools.ENGINE_SECONDS / 2
     assert not engine.is_ours()
 
 

@@ -182,6 +182,8 @@ def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi
         "greeter (main): failed after 0 s: pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
         "what was deployed before still serves"
     ]
+    asked = [path for _method, path in api.requests]
+    assert asked.count("/apis/apps/v1/deployments") == 1  # nothing is left to be watched
 
 
 def test_a_roll_out_is_seen_as_soon_as_it_is_done(kube: Kube, api: FakeApi) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +162,18 @@ class FakeEngine:
         self._ours = ours
         self.containers = self
         self._count = containers
+        self.installed = True
         self.did: list[str] = []
 
     def answers(self) -> bool:
-        """As prepared."""
+        """As prepared; nothing can be asked without its command."""
+        assert self.installed
         return self._answers
+
+    def install(self, names: Iterable[str], _say: object) -> None:
+        """Note."""
+        self.did.append(f"install {' '.join(names)}")
+        self.installed = True
 
     def is_ours(self) -> bool:
         """As prepared."""
@@ -193,11 +201,10 @@ def tools_run(
     missing: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Run tools on a machine that lacks ``missing``."""
+    engine.installed = not missing
     monkeypatch.setattr(library, "Engine", lambda _state: engine)
     monkeypatch.setattr(library, "missing", lambda _names: list(missing))
-    monkeypatch.setattr(
-        library, "install", lambda names, _say: engine.did.append(f"install {' '.join(names)}")
-    )
+    monkeypatch.setattr(library, "install", engine.install)
     monkeypatch.setattr(containers, "connect", lambda: engine)
     args = {"names": ["docker"], "engine": wanted, "cache": "/cache"}
     result: dict[str, Any] = action(tools.ActionModule, args, check=check).run()
