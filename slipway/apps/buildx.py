@@ -67,7 +67,7 @@ class Buildx:
             raise SlipwayError(Problem(label, f"has no folder {options['context']}"))
         if base and base.fetch:
             self._load(base.fetch(), scratch)
-        tag = f"build.slipway.internal/{scratch.name.lower()}:new"
+        tag = f"build.slipway.internal/new:{scratch.name}"
         run(
             command(self._buildx, tag, context, options, base.ref if base else None),
             what=label,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -16,14 +15,12 @@ from slipway.apps.build import Settings, build_images
 from slipway.apps.plan import plan
 from slipway.apps.source import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
+from tests.e2e.scenario import PROJECT, Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
 PYTHON = "bundle.slipway.internal/python:test"
 
-BUILDX = os.environ.get("SLIPWAY_BUILDX", "")
-"""A buildx binary, where docker has no plugin of its own."""
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = PROJECT / "examples"
 
 APPLICATION = """\
 package org.example;
@@ -129,8 +126,9 @@ SERVICE_MORE = """\
 class Workshop:
     """A folder with repositories, a bundle with two base images, a cache and an apps.yml."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, buildx: Path) -> None:
         self.root = root
+        self.buildx = buildx
         self.cache = root / "cache"
         self.said: list[str] = []
         bundle = ImageStore(root / "bundle")
@@ -155,7 +153,7 @@ class Workshop:
             plan(self.root / "apps.yml"), self.cache, check=False, say=self.said.append
         )
         settings = Settings(
-            self.cache, self.root / "bundle", {"jib": JRE, "buildx": PYTHON}, BUILDX
+            self.cache, self.root / "bundle", {"jib": JRE, "buildx": PYTHON}, str(self.buildx)
         )
         return build_images(sources.records, settings, check=False, say=self.said.append).records
 
@@ -191,8 +189,8 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path)
+def workshop(scenario: Scenario, tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path, scenario.bundle / "tools" / "docker-buildx")
 
 
 @pytest.fixture

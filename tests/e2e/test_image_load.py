@@ -1,8 +1,7 @@
 """Images onto a node with real containerd: what is sent, and what faults leave behind.
 
-``SLIPWAY_TEST_INVENTORY`` and ``SLIPWAY_TEST_NODE`` name the node (default: the first worker of
-``inventory/local``). What the tests load there they remove again. They restart its containerd,
-which running pods outlive.
+What the tests load onto the first worker they remove again. They restart its containerd, which
+running pods outlive.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,37 +18,23 @@ from typing import Any
 import pytest
 
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
+from tests.e2e.scenario import PROJECT, Scenario, environment
 
-PROJECT = Path(__file__).parents[2]
-INVENTORY = os.environ.get("SLIPWAY_TEST_INVENTORY", "inventory/local")
-NODE = os.environ.get("SLIPWAY_TEST_NODE", "workers[0]")
 REPOSITORY = "test.slipway.internal/image-load"
 BLOBS = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
 BASE_SIZE = 60_000_000
 
 
-def ansible(module: str, arguments: dict[str, Any], *options: str) -> list[str | Path]:
-    """The command that runs one module on the node as root."""
-    return [
-        Path(sys.executable).with_name("ansible"),
-        *(NODE, "--inventory", INVENTORY, "--become"),
-        *("--module-name", module, "--args", json.dumps(arguments), *options),
-    ]
-
-
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(PROJECT),
-    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
-    "ANSIBLE_NOCOLOR": "true",
-}
-
-
 class Node:
     """The node under test and the store that it is loaded from."""
 
-    def __init__(self, store: ImageStore) -> None:
+    def __init__(self, scenario: Scenario, store: ImageStore) -> None:
+        self._inventory = scenario.inventory
+        self._name, self._host = next(
+            (name, host)
+            for name, host in scenario.nodes.items()
+            if name not in scenario.facts["control_plane"]
+        )
         self.store = store
         self.base = os.urandom(BASE_SIZE)
 
@@ -64,9 +48,16 @@ class Node:
         """Begin to load images."""
         arguments = {"store": str(self.store.root), "images": [*refs]}
         return subprocess.Popen(
-            ansible("image_load", arguments),
+            [
+                *("ansible", self._name, "--inventory", self._inventory, "--become"),
+                *("--module-name", "image_load", "--args", json.dumps(arguments)),
+            ],
             cwd=PROJECT,
-            env=ENVIRONMENT,
+            env={
+                **environment(),
+                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+                "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
+            },
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -77,17 +68,8 @@ class Node:
         return _result(self.start(*refs).communicate()[0])
 
     def shell(self, command: str) -> str:
-        """Run a command on the node; its output."""
-        done = subprocess.run(
-            ansible("ansible.builtin.shell", {"_raw_params": command}),
-            cwd=PROJECT,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout.partition(">>\n")[2].strip()
+        """What a shell command on the node prints."""
+        return str(self._host.check_output(command)).strip()
 
     def listing(self, ref: str) -> str:
         """The node's line for an image: digest, labels."""
@@ -115,8 +97,8 @@ def _result(output: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(ImageStore(tmp_path))
+def node(scenario: Scenario, tmp_path: Path) -> Iterator[Node]:
+    node = Node(scenario, ImageStore(tmp_path))
     node.remove()
     yield node
     node.remove()

@@ -1,0 +1,57 @@
+"""Nodes are Kubernetes nodes, and pods on them reach each other and know names."""
+
+from __future__ import annotations
+
+from slipway.cluster import NODES
+from slipway.kube import SERVICES
+from tests.e2e.scenario import Scenario
+
+UNITS = ("containerd", "kubelet", "pod-routes")
+
+
+def test_every_node_runs_its_units_and_has_them_started_at_boot(scenario: Scenario) -> None:
+    states = {
+        (name, unit): (host.service(unit).is_running, host.service(unit).is_enabled)
+        for name, host in scenario.nodes.items()
+        for unit in UNITS
+    }
+    assert states == dict.fromkeys(states, (True, True))
+
+
+def test_every_node_is_ready_and_of_the_locked_versions(scenario: Scenario) -> None:
+    versions = scenario.facts["versions"]
+    found = {
+        node["metadata"]["name"]: (
+            {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"],
+            node["status"]["nodeInfo"]["kubeletVersion"],
+            node["status"]["nodeInfo"]["containerRuntimeVersion"].removeprefix("containerd://"),
+        )
+        for node in scenario.kube.list(NODES).items
+    }
+    wanted = ("True", f"v{versions['kubernetes']}", versions["containerd"])
+    assert found == dict.fromkeys(scenario.nodes, wanted)
+
+
+def test_pods_reach_pods_of_every_node_and_resolve_services(scenario: Scenario) -> None:
+    api = scenario.kube.get(SERVICES, "kubernetes", "default")
+    assert api
+    with scenario.pod_on_each_node() as addresses:
+        heard = {
+            (client, server): scenario.python_in_pod("default", client, _fetch(address))
+            for client in addresses
+            for server, address in addresses.items()
+        }
+        resolved = {
+            client: scenario.python_in_pod("default", client, RESOLVE) for client in addresses
+        }
+    assert heard == {(client, server): server for client, server in heard}
+    assert resolved == dict.fromkeys(addresses, api["spec"]["clusterIP"])
+
+
+RESOLVE = "import socket; print(socket.gethostbyname('kubernetes.default.svc.cluster.local'))"
+
+
+def _fetch(address: str) -> str:
+    """A program that prints what a pod says its name is."""
+    url = f"http://{address}:8080/hostname"
+    return f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"

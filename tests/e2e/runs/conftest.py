@@ -1,0 +1,53 @@
+"""Files of apps as a developer changes them, and git repositories that they name."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.scenario import PROJECT, Scenario
+
+Apps = list[dict[str, Any]]
+
+
+class AppsFile:
+    """Copies of the cluster's apps.yml in a folder of their own."""
+
+    def __init__(self, original: Path, folder: Path) -> None:
+        self._original = original
+        self._folder = folder
+
+    def changed(self, change: Callable[[Apps], object]) -> Path:
+        """A copy with its list of apps changed by ``change``."""
+        content = yaml.safe_load(self._original.read_text())
+        for app in content["apps"]:
+            app["git_url"] = str(self._original.parent / app["git_url"])
+        change(content["apps"])
+        path = self._folder / "apps.yml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    def repository(self, name: str, files: dict[str, str], *, like: str = "") -> str:
+        """A repository with one commit on ``main``: files, over those of the example ``like``."""
+        folder = self._folder / name
+        if like:
+            shutil.copytree(PROJECT / "examples" / like / "main", folder)
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        author = ["-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
+        for call in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "files"]):
+            subprocess.run(["git", *author, *call], cwd=folder, check=True)
+        return str(folder)
+
+
+@pytest.fixture(scope="module")
+def apps_file(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> AppsFile:
+    """Copies of the cluster's apps.yml."""
+    return AppsFile(scenario.apps_file, tmp_path_factory.mktemp("apps"))

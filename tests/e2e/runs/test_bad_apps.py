@@ -1,0 +1,102 @@
+"""Apps that cannot be had: each gives its reason, and the others do not suffer from it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runs.conftest import Apps, AppsFile
+from tests.e2e.scenario import PROJECT, Run, Scenario
+
+DOCKERFILE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n"
+CRASHING = f"""{DOCKERFILE}
+ENTRYPOINT ["python3", "-c", "raise SystemExit('the licence has expired')"]
+"""
+GREETING = "src/main/java/org/example/greeter/Greeting.java"
+
+REASONS = {
+    "unanswered (main), source": ["127.0.0.1", "Failed to connect"],
+    "greeter (feature/lout), source": ["no branch feature/lout", "did you mean feature/loud?"],
+    "torn (main), build": ['"/nothing" not found'],
+    "broken (main), build": ["Greeting.java:[", "cannot find symbol"],
+    "quotes (main), deploy": [
+        "CrashLoopBackOff",
+        "what was deployed before still serves",
+        "| the licence has expired",
+    ],
+}
+"""What the message says of each app that cannot be had."""
+
+
+@dataclass(frozen=True)
+class BadRun:
+    """A run over an apps.yml with sound and with bad apps, and the pods before it."""
+
+    run: Run
+    apps_file: Path
+    pods: dict[str, tuple[str, int]]
+
+
+@pytest.fixture(scope="module")
+def bad(scenario: Scenario, apps_file: AppsFile) -> Iterator[BadRun]:
+    """The run; afterwards the apps are made what they were."""
+    with socket.socket() as deaf:  # it has a port, and nobody listens there
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        path = apps_file.changed(lambda apps: _make_bad(apps, apps_file, port))
+        pods = scenario.pods()
+        yield BadRun(scenario.deploy(path), path, pods)
+    run = scenario.deploy(scenario.apps_file)
+    assert run.code == 0, run
+
+
+def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:
+    """Add a sound app and one of each kind of bad ones; break the next version of a third."""
+    greeter, quotes = (
+        next(app for app in apps if app["name"] == name and app["git_branch"] == "main")
+        for name in ("greeter", "quotes")
+    )
+    words = (PROJECT / "examples/greeter/main" / GREETING).read_text()
+    quotes["git_url"] = apps_file.repository("crashing", {"Dockerfile": CRASHING})
+    torn = {"Dockerfile": f"{DOCKERFILE}COPY nothing /\n"}
+    broken = {GREETING: words.replace("String ", "Sting ")}
+    newcomer = {"quotes.txt": "Well begun\n"}
+    apps += [
+        _app("unanswered", f"http://127.0.0.1:{port}/team/unanswered.git"),
+        _app("greeter", greeter["git_url"], git_branch="feature/lout"),
+        _app("torn", apps_file.repository("torn", torn)),
+        _app("broken", apps_file.repository("broken", broken, like="greeter")),
+        _app("newcomer", apps_file.repository("newcomer", newcomer, like="quotes"), port=8000),
+    ]
+
+
+def _app(name: str, git_url: str, **settings: object) -> dict[str, object]:
+    """An app with a route of its own."""
+    rule = {"path": f"/{name}/", "rewrite": "/", "expect": "Quotation of the day: Well begun"}
+    return {"name": name, "git_url": git_url, "ingress": {"rules": [rule]}, **settings}
+
+
+def test_each_reason_stands_in_the_one_message(bad: BadRun) -> None:
+    assert bad.run.code != 0
+    [message] = bad.run.failures
+    places = {message.index(heading): heading for heading in REASONS}
+    ends = [*sorted(places), len(message)]
+    for start, end in pairwise(ends):
+        for words in REASONS[places[start]]:
+            assert words in message[start:end], message
+
+
+def test_other_apps_are_deployed_and_what_served_still_serves(
+    scenario: Scenario, bad: BadRun
+) -> None:
+    wrong = scenario.wrong_routes(bad.apps_file)
+    assert {path: answer.status for path, answer in wrong.items()} == dict.fromkeys(
+        ["/unanswered/", "/greeter/", "/torn/", "/broken/"], 404
+    )
+    after = scenario.pods()
+    assert {pod: after.get(pod) for pod in bad.pods} == bad.pods
