@@ -10,9 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PORT = 8000
-TITLE = "Quotation of the day"
 
-QUOTES = Path(__file__).with_name("quotes.txt").read_text(encoding="utf-8").splitlines()
+TITLE, *QUOTES = Path(__file__).with_name("quotes.txt").read_text(encoding="utf-8").splitlines()
 turns = itertools.count()
 
 
