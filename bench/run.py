@@ -83,14 +83,19 @@ def wait_for_text(address: str, path: str, text: str, deadline: float) -> float:
     raise SystemExit(f"{path} did not answer '{text}' within {SECONDS:.0f} s")
 
 
-def edit_to_served(workspace: Path) -> tuple[float, str]:
-    """Change one line of the Java greeter; return the seconds until its text is served."""
-    source = workspace / "examples/greeter/main/src/main/java/org/example/greeter/Greeting.java"
-    extra = [
+def of_workspace(workspace: Path) -> list[str]:
+    """The arguments that make a run take apps.yml and the samples of ``workspace``."""
+    return [
         f"-eslipway_apps_file={workspace}/apps.yml",
         f"-eexample_repositories_source={workspace}/examples",
         f"-eexample_repositories_path={workspace}/.slipway/examples",
     ]
+
+
+def edit_to_served(workspace: Path) -> tuple[float, str]:
+    """Change one line of the Java greeter; return the seconds until its text is served."""
+    source = workspace / "examples/greeter/main/src/main/java/org/example/greeter/Greeting.java"
+    extra = of_workspace(workspace)
     play("playbooks/apps.yml", extra=extra)
     address = ingress_address()
     text = f"from main, {time.time_ns()}"
@@ -144,12 +149,12 @@ def main() -> None:
     keep = parser.parse_args().keep
     play("playbooks/bundle.yml", "playbooks/reset.yml")
     up, output = play("site.yml")
-    again, _same = play("site.yml")
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
         shutil.copytree(PROJECT / "examples", workspace / "examples")
         shutil.copy(PROJECT / "apps.yml", workspace)
         edit, edited = edit_to_served(workspace)
+        again, _same = play("site.yml", extra=of_workspace(workspace))
     delivery, whole = delivered(edited), whole_image()
     if not keep:
         play("playbooks/reset.yml")
