@@ -65,7 +65,7 @@ def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:
     quotes["git_url"] = apps_file.repository("crashing", {"Dockerfile": CRASHING})
     torn = {"Dockerfile": f"{DOCKERFILE}COPY nothing /\n"}
     broken = {GREETING: words.replace("String ", "Sting ")}
-    newcomer = {"quotes.txt": "Well begun\n"}
+    newcomer = {"quotes.txt": "Quotation of the day\nWell begun\n"}
     apps += [
         _app("unanswered", f"http://127.0.0.1:{port}/team/unanswered.git"),
         _app("greeter", greeter["git_url"], git_branch="feature/lout"),
