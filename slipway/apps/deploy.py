@@ -15,20 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from slipway.apps.manifests import (
-    OWN,
-    OWN_SELECTOR,
-    ROUTES_NAMESPACE,
-    contains,
-    master,
-    namespace,
-    owner_of,
-    render,
-)
+from slipway.apps.decide import Decision, decide, namespaces_of
+from slipway.apps.manifests.labels import OWN_SELECTOR, is_own, owner_of
+from slipway.apps.manifests.routes import hosts
 from slipway.apps.records import App, Record, fail
 from slipway.apps.rollout import Rollouts
+from slipway.apps.state import key_of, read_state, usable
 from slipway.kube import (
-    APPLIED,
     CONFIG_MAPS,
     DEPLOYMENTS,
     NAMESPACES,
@@ -58,34 +51,6 @@ TERMINATION_SECONDS = 120.0
 KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOLUME_CLAIMS)
 """Kinds that keep a namespace of Slipway's alive when somebody else put one there."""
 
-Key = tuple[str, str, str]
-"""Kind, namespace and name."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What of Slipway's is in the cluster, and every namespace there is."""
-
-    namespaces: Mapping[str, Object]
-    objects: Mapping[Key, Object]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a run will do; all of it empty when the cluster is as it should be."""
-
-    namespaces: list[Object]
-    masters: list[Object]
-    apply: dict[str, list[Object]]
-    """By app, what of its objects differs."""
-    undecided: list[str]
-    """Apps that have no image yet, as in a check before the first build."""
-    delete: list[Object]
-    old_configs: dict[str, list[Object]]
-    """By app of those to apply, configurations that only older versions may still have."""
-    spare_namespaces: list[str]
-    """Namespaces of Slipway's that no app needs any more."""
-
 
 @dataclass(frozen=True)
 class Change:
@@ -102,67 +67,6 @@ class Outcome:
     apps: list[Record]
     changes: list[Change]
     changed: bool
-
-
-def read_state(kube: Kube) -> State:
-    """Read all that the decision needs; what is being deleted counts as gone."""
-    namespaces = {item["metadata"]["name"]: item for item in kube.list(NAMESPACES).items}
-    objects = (
-        obj
-        for resource in APPLIED
-        if resource is not NAMESPACES
-        for obj in kube.list(resource, labels=OWN_SELECTOR).items
-        if "deletionTimestamp" not in obj["metadata"]
-        and _usable(namespaces.get(obj["metadata"]["namespace"]))
-    )
-    return State(namespaces, _by_key(objects))
-
-
-def decide(apps: Iterable[App], state: State, ingress_class: str) -> Decision:
-    """Compare the records with the cluster; pure.
-
-    What an app has stays as it is when the app failed in an earlier step, and also when it has no
-    image to compare with: then it counts as undecided.
-    """
-    apps = list(apps)
-    ready = [app for app in apps if "failed" not in app and "image" in app]
-    masters = {host: master(host, ingress_class) for host in _hosts(apps)}
-    rendered = {app["id"]: render(app, ingress_class) for app in ready}
-    known = {app["id"] for app in apps}
-    kept = {
-        *_by_key((*masters.values(), *_flat(rendered.values()))),
-        *(key for key, obj in state.objects.items() if owner_of(obj) in known - rendered.keys()),
-    }
-    old = {
-        key: obj
-        for key, obj in state.objects.items()
-        if key[0] == CONFIG_MAPS.kind and key not in kept and owner_of(obj) in rendered
-    }
-    apply = {
-        app_id: differing
-        for app_id, objects in rendered.items()
-        if (differing := _differing(objects, state.objects))
-    }
-    needed = _namespaces(apps)
-    return Decision(
-        namespaces=[
-            namespace(name)
-            for name in _namespaces(ready)
-            if not _usable(state.namespaces.get(name))
-        ],
-        masters=_differing((masters[host] for host in _hosts(ready)), state.objects),
-        apply=apply,
-        undecided=[app["id"] for app in apps if "failed" not in app and "image" not in app],
-        delete=[obj for key, obj in state.objects.items() if key not in kept | old.keys()],
-        old_configs={
-            app_id: [obj for obj in old.values() if owner_of(obj) == app_id] for app_id in apply
-        },
-        spare_namespaces=[
-            name
-            for name, obj in state.namespaces.items()
-            if name not in needed and _is_own(obj) and _usable(obj)
-        ],
-    )
 
 
 def deploy(
@@ -188,7 +92,7 @@ def deploy(
 
 def render_change(change: Change) -> dict[str, str]:
     """A change as Ansible's diff shows it."""
-    title = " ".join(part for part in _key(change.after or change.before or {}) if part)
+    title = " ".join(part for part in key_of(change.after or change.before or {}) if part)
     return {
         "before_header": title,
         "after_header": title,
@@ -215,11 +119,11 @@ class _Run:
         decision = decide(self.records.values(), self.state, ingress_class)
         for obj in decision.namespaces:
             name = obj["metadata"]["name"]
-            users = [app for app in self.records.values() if name in _namespaces([app])]
+            users = [app for app in self.records.values() if name in namespaces_of([app])]
             self._attempt(users, partial(self._make_namespace, obj))
         for obj in decision.masters:
             host = obj["metadata"]["name"]
-            users = [app for app in self.records.values() if host in _hosts([app])]
+            users = [app for app in self.records.values() if host in hosts([app])]
             self._attempt(users, partial(self._apply, [obj]))
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(self._apply_app, decision.apply, decision.apply.values()))
@@ -252,21 +156,21 @@ class _Run:
 
     def _apply(self, objects: Sequence[Object]) -> None:
         """Apply objects of one namespace in their order, if none of them is somebody else's."""
-        known = _usable(self.state.namespaces.get(objects[0]["metadata"]["namespace"]))
-        before = {_key(obj): self.state.objects.get(_key(obj)) for obj in objects}
+        known = usable(self.state.namespaces.get(objects[0]["metadata"]["namespace"]))
+        before = {key_of(obj): self.state.objects.get(key_of(obj)) for obj in objects}
         for obj in objects:
-            if known and not before[_key(obj)]:
+            if known and not before[key_of(obj)]:
                 self._refuse_foreign(obj)
         for obj in objects:
             sendable = known or not self.dry_run
             after = self.kube.apply(obj, dry_run=self.dry_run) if sendable else obj
-            self.changes.append(Change(before[_key(obj)], after))
+            self.changes.append(Change(before[key_of(obj)], after))
 
     def _refuse_foreign(self, obj: Object) -> None:
         """Raise ApiError when somebody else's object has the name that this one is to have."""
-        kind, place, name = _key(obj)
+        kind, place, name = key_of(obj)
         found = self.kube.get(resource_of(obj), name, place)
-        if found and not _is_own(found):
+        if found and not is_own(found):
             what = "it exists and was not made by Slipway: rename the app, or remove what is there"
             raise ApiError(f"{kind} {place}/{name}", 409, what)
 
@@ -317,7 +221,7 @@ class _Run:
         return retried
 
     def _delete(self, obj: Object) -> None:
-        kind, place, name = _key(obj)
+        kind, place, name = key_of(obj)
         doing = "would remove" if self.dry_run else "removing"
         self.say(f"{doing} {kind} {f'{place}/{name}' if place else name}")
         if self.dry_run or self.kube.delete(resource_of(obj), name, place):
@@ -362,18 +266,6 @@ def _with_config(app: App) -> Record:
     return record
 
 
-def _hosts(apps: Iterable[App]) -> list[str]:
-    """The hosts that apps have routes on."""
-    return sorted({app["ingress"]["host"] for app in apps if app["ingress"]})
-
-
-def _namespaces(apps: Iterable[App]) -> list[str]:
-    """The namespaces that apps need, that of their routes included."""
-    apps = list(apps)
-    routes = {ROUTES_NAMESPACE} if _hosts(apps) else set()
-    return sorted({app["namespace"] for app in apps} | routes)
-
-
 def _with_content(root: Path, file: Mapping[str, str]) -> dict[str, str]:
     """A config file with its text, read from below ``root`` when it has none."""
     if "content" in file:
@@ -384,47 +276,15 @@ def _with_content(root: Path, file: Mapping[str, str]) -> dict[str, str]:
     return {"path": file["path"], "content": source.read_text(encoding="utf-8")}
 
 
-def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
-    """The objects that are not in the cluster as they should be.
-
-    The hash among their annotations tells what the rendered object no longer says, the other
-    fields what was edited since.
-    """
-    return [obj for obj in wanted if not contains(live.get(_key(obj)), obj)]
-
-
-def _is_own(obj: Object) -> bool:
-    """Whether Slipway's deployment of apps made this object."""
-    return contains(obj["metadata"].get("labels", {}), OWN)
-
-
-def _usable(found: Object | None) -> bool:
-    """Whether a namespace exists and is not being deleted."""
-    return found is not None and found["status"]["phase"] == "Active"
-
-
 def _foreign(kube: Kube, name: str) -> str:
     """What somebody else keeps in a namespace, by kind and name; empty when there is nothing."""
     things = [
         f"{resource.kind} {obj['metadata']['name']}"
         for resource in KEEPING
         for obj in kube.list(resource, namespace=name).items
-        if not _is_own(obj) and obj["metadata"]["name"] != "kube-root-ca.crt"
+        if not is_own(obj) and obj["metadata"]["name"] != "kube-root-ca.crt"
     ]
     return ", ".join(things)
-
-
-def _key(obj: Object) -> Key:
-    metadata = obj["metadata"]
-    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
-
-
-def _by_key(objects: Iterable[Object]) -> dict[Key, Object]:
-    return {_key(obj): obj for obj in objects}
-
-
-def _flat(groups: Iterable[Iterable[Object]]) -> list[Object]:
-    return [obj for group in groups for obj in group]
 
 
 def _as_yaml(obj: Object | None) -> str:

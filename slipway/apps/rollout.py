@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from slipway.apps.manifests import OWN_SELECTOR, POD_HASH, owner_of
+from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, owner_of
 from slipway.apps.records import App, app_label
 from slipway.kube import DEPLOYMENTS, PODS, Kube, Object
 from slipway.workloads import (

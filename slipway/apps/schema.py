@@ -12,6 +12,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
+from slipway.apps.places import Finding, Places
 from slipway.apps.yaml_lines import Document, Place
 from slipway.errors import Problem
 
@@ -31,6 +32,10 @@ _TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",
 }
+
+
+_DEFINITIONS = {"rewrite": "path"}
+"""Settings whose definition has another name."""
 
 
 @cache
@@ -58,6 +63,17 @@ def mistakes(document: Document) -> list[tuple[Place, Problem]]:
         if error.validator == "type" or _place(error) not in mistyped
         for found in _problems(error, document)
     ]
+
+
+def setting_mistakes(places: Places, setting: Place, value: Any) -> Iterator[Finding]:
+    """What the schema has against a value that a setting has once its template is filled in.
+
+    The definition is that of the setting's last key: ``path`` for ``("ingress", "host", "path")``.
+    """
+    definition = {"$ref": f"#/definitions/{_DEFINITIONS.get(str(setting[-1]), setting[-1])}"}
+    rule = {**definition, "definitions": schema()["definitions"]}
+    for error in Draft7Validator(rule).iter_errors(value):
+        yield places.finding(setting, *_words(error))
 
 
 def _place(error: ValidationError) -> Place:

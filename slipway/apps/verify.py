@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import urllib3
 
-from slipway.apps.manifests import COMMIT, MERGEABLE, OWN_SELECTOR, owner_of
+from slipway.apps.manifests.labels import COMMIT, OWN_SELECTOR, owner_of
+from slipway.apps.manifests.routes import MERGEABLE, hosts
 from slipway.apps.records import App, Record, app_label, fail
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
@@ -87,12 +88,17 @@ def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: floa
     _fill_commits(kube, records)
     until = time.monotonic() + seconds
     live = [record for record in records if record["ingress"] and "failed" not in record]
-    reported = {} if address else _addresses(kube, {app["ingress"]["host"] for app in live}, until)
+    reported = {} if address else _addresses(kube, {*hosts(live)}, until)
     routes = [
-        Route(record["id"], address or reported.get(host, ""), host, rule["path"], rule["expect"])
+        Route(
+            record["id"],
+            address or reported.get(rule["host"], ""),
+            rule["host"],
+            rule["path"],
+            rule["expect"],
+        )
         for record in records
         if record["ingress"]
-        for host in [record["ingress"]["host"]]
         for rule in record["ingress"]["rules"]
     ]
     failed_before = {record["id"] for record in records if "failed" in record}

@@ -157,7 +157,7 @@ class Scenario:
         """The routes of an apps.yml that do not answer with the text that they should."""
         address = address or self.ingress_address()
         routes = [
-            (app["ingress"]["host"], rule["path"], rule["expect"])
+            (rule["host"], rule["path"], rule["expect"])
             for app in plan(apps_file or self.apps_file)
             for rule in app["ingress"]["rules"]
         ]

@@ -6,6 +6,7 @@ import ipaddress
 
 from testinfra.host import Host
 
+from slipway.apps.manifests.routes import hosts
 from slipway.apps.plan import plan
 from slipway.cluster import nodes_of
 from slipway.kube import PODS
@@ -23,7 +24,7 @@ def test_routes_answer_with_their_texts_at_an_address_of_the_pool(scenario: Scen
 
 def test_nothing_is_served_elsewhere(scenario: Scenario) -> None:
     address = scenario.ingress_address()
-    [host] = {app["ingress"]["host"] for app in plan(scenario.apps_file)}
+    [host] = hosts(plan(scenario.apps_file))
     paths = [rule["path"] for app in plan(scenario.apps_file) for rule in app["ingress"]["rules"]]
     elsewhere = [(host, "/"), (host, "/nowhere/"), *(("other.slipway.test", p) for p in paths)]
     statuses = {place: scenario.ask(address, *place).status for place in elsewhere}

@@ -87,7 +87,136 @@ CASES = {
         [("git_url:", "must be a URL")],
     ),
     "branch with a space": Case(app("git_branch: my branch"), [("git_branch:", "one git branch")]),
-    "branch pattern": Case(app("git_branch: 'feature/*'"), [("git_branch:", "one git branch")]),
+    "branch with a '?'": Case(
+        app("git_branch: 'feature/?'"), [("git_branch:", "pattern with '*'")]
+    ),
+    "lifecycle of one branch": Case(
+        app("branches: {max: 3}"), [("branches:", "for a git_branch that is a pattern", "'*'")]
+    ),
+    "grace without a unit": Case(
+        app("git_branch: 'f/*'\nbranches: {grace: '24'}"), [("grace:", "'24'", "m, h or d")]
+    ),
+    "one namespace for all branches": Case(
+        app("git_branch: 'f/*'\nnamespace: shop"),
+        [("apps.yml:6 apps[0].namespace:", "same for every branch", "shop-{{ branch_slug }}")],
+    ),
+    "one path for all branches": Case(
+        app("git_branch: 'f/*'\ningress: {host: a.test, rules: [{path: /web/}]}"),
+        [("rules[0].path:", "same for every branch of f/*", "/web/{{ branch_slug }}/")],
+    ),
+    "unknown variable": Case(
+        app("namespace: 'shop-{{ brnch }}'"),
+        [("namespace:", "unknown variable brnch", "are name, branch, branch_slug")],
+    ),
+    "commit in a path": Case(
+        app("ingress: {host: a.test, rules: [{path: '/{{ commit }}/'}]}"),
+        [("rules[0].path:", "unknown variable commit")],
+    ),
+    "template left open": Case(app("env: {A: '{{ branch'}"), [("env.A:", "is no template")]),
+    "namespace wrong once filled in": Case(
+        app("namespace: 'kube-{{ name }}'"), [("namespace:", "'kube-web'", "not begin with kube-")]
+    ),
+    "path wrong once filled in": Case(
+        app("git_branch: a@b\ningress: {host: a.test, rules: [{path: '//{{ branch }}'}]}"),
+        [("rules[0].path:", "no '//'")],
+    ),
+    "host wrong once filled in": Case(
+        app("git_branch: A_b\ningress: {host: '{{ branch }}.test', rules: [{path: /}]}"),
+        [("ingress.host:", "'A_b.test'", "lower case")],
+    ),
+    "two kinds of git_auth": Case(
+        app("git_auth: {token: a, ssh_key: b}"), [("git_auth:", "both", "one of the keys token")]
+    ),
+    "git_auth without a kind": Case(
+        app("git_auth: {user: me}"), [("git_auth:", "lacks a key", "token, ssh_key and")]
+    ),
+    "token for ssh": Case(
+        "version: 1\napps:\n  - name: web\n    git_url: git@git.test:web.git\n"
+        "    git_auth: {token: db_password}\n",
+        [("apps.yml:5 apps[0].git_auth.token:", "does not go with git_url", "https://")],
+    ),
+    "key for HTTPS": Case(
+        "version: 1\napps:\n  - name: web\n    git_url: https://git.test/web.git\n"
+        "    git_auth: {ssh_key: db_password}\n",
+        [("git_auth.ssh_key:", "does not go with", "user@host:path")],
+    ),
+    "secret that is a value": Case(
+        app("env: {A: {secret: 's3cr3t!'}}"), [("env.A.secret:", "stays in the vault")]
+    ),
+    "unknown secret": Case(
+        app("env: {A: {secret: db_pasword}}"),
+        [("apps.yml:5 apps[0].env.A.secret:", "names the secret db_pasword", "db_password")],
+    ),
+    "unknown secret of a build": Case(
+        app("build: {buildx: {secrets: {npm: other}}}"),
+        [("build.buildx.secrets.npm:", "secret other", "add other to slipway_secrets")],
+    ),
+    "unknown secret of a file": Case(
+        app("config_files: [{path: /a, secret: other}]"), [("config_files[0].secret:", "other")]
+    ),
+    "unknown secret of a host": Case(
+        "version: 1\nhosts:\n  a.test: {tls: {certificate: db_password, key: other}}\n"
+        f"apps: [{APP}]\n",
+        [("apps.yml:3 hosts.a.test.tls.key:", "secret other")],
+    ),
+    "unknown kind of certificate": Case(
+        f"version: 1\nhosts: {{a.test: {{tls: letsencrypt}}}}\napps: [{APP}]\n",
+        [("apps.yml:2 hosts.a.test.tls:", "'letsencrypt'", "local-ca")],
+    ),
+    "certificate without a key": Case(
+        f"version: 1\nhosts: {{a.test: {{tls: {{certificate: a}}}}}}\napps: [{APP}]\n",
+        [("hosts.a.test.tls:", "lacks the key key")],
+    ),
+    "host in capitals among the hosts": Case(
+        f"version: 1\nhosts: {{A.test: {{}}}}\napps: [{APP}]\n", [("hosts.A.test:", "lower case")]
+    ),
+    "variable without a source": Case(
+        app("env: {A: {config_map: shared}}"), [("env.A:", "{config_map: name, key: key}")]
+    ),
+    "variable that is a list": Case(app("env: {A: [1]}"), [("env.A:", "must be text", "{secret:")]),
+    "config file that is not there": Case(
+        app("config_files: [{path: /a, file: nowhere.conf}]"),
+        [("config_files[0].file:", "nowhere.conf does not exist", "from the folder of apps.yml")],
+    ),
+    "chart that is not there": Case(
+        app("helm: [{file: charts/none}]"), [("helm[0].file:", "charts/none does not exist")]
+    ),
+    "manifest from nowhere": Case(
+        app("manifests: [{}]"), [("manifests[0]:", "content, source and")]
+    ),
+    "manifest with an unknown variable": Case(
+        app("manifests: [{content: 'name: {{ nmae }}'}]"),
+        [("manifests[0].content:", "unknown variable nmae", "commit, image")],
+    ),
+    "memory in words": Case(
+        app("resources: {limits: {memory: 1 GB}}"), [("limits.memory:", "'1 GB'", "Ki, Mi or Gi")]
+    ),
+    "unknown resource": Case(
+        app("resources: {limits: {ram: 1Gi}}"), [("limits.ram:", "unknown key", "cpu, memory")]
+    ),
+    "unknown probe": Case(
+        app("probes: {lively: {path: /}}"), [("probes.lively:", "unknown key", "liveness")]
+    ),
+    "probe every 0 s": Case(
+        app("probes: {liveness: {period: 0}}"), [("liveness.period:", "at least 1")]
+    ),
+    "capability with its prefix": Case(
+        app("security: {capabilities: [cap_net_admin]}"),
+        [("capabilities[0]:", "'cap_net_admin'", "without CAP_")],
+    ),
+    "root by name": Case(
+        app("security: {run_as_user: root}"), [("run_as_user:", "reads as text", "a whole number")]
+    ),
+    "archive outside the repository": Case(
+        app("build: {prebuilt: {archive: ../x.tar}}"), [("archive:", "inside the repository")]
+    ),
+    "prebuilt without an archive": Case(
+        app("build: prebuilt"), [("build:", "'prebuilt'", "choose jib or buildx")]
+    ),
+    "body size in words": Case(
+        app("ingress: {host: a.test, max_body_size: 10 MB, rules: [{path: /}]}"),
+        [("max_body_size:", "'10 MB'", "k, m or g")],
+    ),
     "branch that is a number": Case(app("git_branch: 1.10"), [("git_branch:", "with a fraction")]),
     "namespace of Kubernetes' own": Case(
         app("namespace: kube-system"), [("namespace:", "does not begin with kube-")]
@@ -96,7 +225,7 @@ CASES = {
     "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
     "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),
     "two builders": Case(app("build: {jib: {}, buildx: {}}"), [("build:", "both", "one of")]),
-    "no builder": Case(app("build: {}"), [("build:", "lacks a key", "jib and buildx")]),
+    "no builder": Case(app("build: {}"), [("build:", "lacks a key", "jib, buildx and prebuilt")]),
     "option of another builder": Case(
         app("build: {jib: {context: .}}"), [("build.jib.context:", "keys here are module, args")]
     ),
@@ -124,7 +253,8 @@ CASES = {
         app("config_files: [{path: a.conf, content: x}]"), [("path:", "must be an absolute path")]
     ),
     "config file without text": Case(
-        app("config_files: [{path: /a.conf}]"), [("config_files[0]:", "lacks a key", "content and")]
+        app("config_files: [{path: /a.conf}]"),
+        [("config_files[0]:", "lacks a key", "source, file")],
     ),
     "config file with two texts": Case(
         app("config_files: [{path: /a, content: x, source: y}]"), [("config_files[0]:", "both")]
@@ -215,7 +345,7 @@ def test_mistake_is_reported(name: str, tmp_path: Path) -> None:
     path.write_text(text)
 
     with pytest.raises(SlipwayError) as caught:
-        plan(path)
+        plan(path, secrets=["db_password"])
 
     found = [str(problem) for problem in caught.value.problems]
     assert len(found) == len(mistakes), found

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from slipway.apps import schema
+from slipway.apps.manifests.routes import hosts
 from slipway.apps.names import namespace_of, slug
 from slipway.apps.plan import plan
 
@@ -31,13 +32,21 @@ def test_least_app(tmp_path: Path) -> None:
             "git_url": str(tmp_path.parent / "web"),
             "git_branch": "main",
             "branch_slug": "main",
+            "pattern": None,
+            "git_auth": None,
             "build": {"tool": None},
             "base_image": {},
             "port": 8080,
             "replicas": 1,
             "health_path": None,
+            "probes": {},
+            "resources": {},
             "env": {},
             "config_files": [],
+            "manifests": [],
+            "helm": [],
+            "service_account": None,
+            "security": {},
             "node_selector": {},
             "ingress": None,
         }
@@ -79,6 +88,8 @@ apps:
         "git_url": "git@git.test:team/web.git",
         "git_branch": "Feature/Login",
         "branch_slug": "feature-login",
+        "pattern": None,
+        "git_auth": None,
         "build": {
             "tool": "buildx",
             "context": "service",
@@ -90,17 +101,39 @@ apps:
         "port": 80,
         "replicas": 2,
         "health_path": "/healthz",
-        "env": {"LEVEL": "3", "NAME": "text"},
+        "probes": {},
+        "resources": {},
+        "env": {"LEVEL": {"value": "3"}, "NAME": {"value": "text"}},
         "config_files": [
-            {"path": "/etc/web/a.conf", "content": "a=1\n"},
-            {"path": "/etc/web/b.conf", "source": "conf/b.conf"},
+            {"path": "/etc/web/a.conf", "content": "a=1\n", "template": True},
+            {"path": "/etc/web/b.conf", "source": "conf/b.conf", "template": False},
         ],
+        "manifests": [],
+        "helm": [],
+        "service_account": None,
+        "security": {},
         "node_selector": {"disk": "ssd"},
         "ingress": {
-            "host": "a.test",
+            "websocket": False,
+            "max_body_size": "1m",
+            "timeout": "60s",
             "rules": [
-                {"path": "/web/", "path_type": "Prefix", "rewrite": "/", "expect": "Hello"},
-                {"path": "/web/raw", "path_type": "Exact", "rewrite": None, "expect": None},
+                {
+                    "host": "a.test",
+                    "path": "/web/",
+                    "path_type": "Prefix",
+                    "rewrite": "/",
+                    "expect": "Hello",
+                    "tls": None,
+                },
+                {
+                    "host": "a.test",
+                    "path": "/web/raw",
+                    "path_type": "Exact",
+                    "rewrite": None,
+                    "expect": None,
+                    "tls": None,
+                },
             ],
         },
     }
@@ -130,13 +163,13 @@ apps:
         "one-develop",
         9000,
     )
-    assert one["env"] == {"A": "1", "B": "2"}
+    assert one["env"] == {"A": {"value": "1"}, "B": {"value": "2"}}
     assert one["config_files"] == []
-    assert one["ingress"]["host"] == "a.test"
+    assert one["ingress"]["rules"][0]["host"] == "a.test"
     assert one["base_image"] == {"jib": "jre:8", "buildx": "jre:8"}
-    assert two["env"] == {"A": "1", "B": "1"}
-    assert two["config_files"] == [{"path": "/a", "content": "a"}]
-    assert (two["port"], two["ingress"]["host"]) == (80, "b.test")
+    assert two["env"] == {"A": {"value": "1"}, "B": {"value": "1"}}
+    assert two["config_files"] == [{"path": "/a", "content": "a", "template": True}]
+    assert (two["port"], two["ingress"]["rules"][0]["host"]) == (80, "b.test")
 
 
 def test_anchors_and_merge_keys(tmp_path: Path) -> None:
@@ -211,7 +244,7 @@ def test_the_projects_own_file() -> None:
         "quotes-main/quotes",
         "quotes-feature-proverbs/quotes",
     ]
-    assert {record["ingress"]["host"] for record in records} == {"demo.slipway.test"}
+    assert {*hosts(records)} == {"demo.slipway.test"}
 
 
 def test_schema_is_a_schema_whose_examples_and_defaults_hold() -> None:

@@ -192,7 +192,14 @@ def record(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[
     """An app record as the build leaves it."""
     namespace = changes.pop("namespace", f"{name}-{branch}")
     path = f"/{name}/{branch}/"
-    rule = {"path": path, "path_type": "Prefix", "rewrite": "/", "expect": "Hello"}
+    rule = {
+        "host": "demo.slipway.test",
+        "path": path,
+        "path_type": "Prefix",
+        "rewrite": "/",
+        "expect": "Hello",
+        "tls": None,
+    }
     return {
         "id": f"{namespace}/{name}",
         "name": name,
@@ -200,13 +207,27 @@ def record(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[
         "git_url": "https://git.example.org/greeter.git",
         "git_branch": branch,
         "branch_slug": branch,
+        "pattern": None,
         "port": 8080,
         "replicas": 1,
         "health_path": "/health",
-        "env": {"GREETING": "Hello"},
-        "config_files": [{"path": "/config/application.properties", "content": "a=1\n"}],
+        "probes": {},
+        "resources": {},
+        "env": {"GREETING": {"value": "Hello"}},
+        "config_files": [
+            {"path": "/config/application.properties", "content": "a=1\n", "template": True}
+        ],
+        "manifests": [],
+        "helm": [],
+        "service_account": None,
+        "security": {},
         "node_selector": {},
-        "ingress": {"host": "demo.slipway.test", "rules": [rule]},
+        "ingress": {
+            "websocket": False,
+            "max_body_size": "1m",
+            "timeout": "60s",
+            "rules": [rule],
+        },
         "commit": "0123456789abcdef0123456789abcdef01234567",
         "image": f"apps.slipway.internal/{name}:{branch}-0123456789ab",
         **changes,

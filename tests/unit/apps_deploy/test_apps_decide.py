@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.deploy import Decision, Key, State, decide
-from slipway.apps.manifests import ROUTES_NAMESPACE, master, namespace, render
+from slipway.apps.decide import Decision, decide
+from slipway.apps.manifests import namespace, render
+from slipway.apps.manifests.labels import ROUTES_NAMESPACE
+from slipway.apps.manifests.routes import master
+from slipway.apps.state import Key, State
 from slipway.kube import Object
 from tests.unit.apps_deploy.app_cluster import record
 

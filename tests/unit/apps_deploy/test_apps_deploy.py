@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.apps.deploy import Outcome, deploy, render_change
-from slipway.apps.manifests import ROUTES_NAMESPACE
+from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.kube import Kube, Object
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
 

@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.manifests import (
-    COMMIT,
-    HASH,
-    POD_HASH,
-    contains,
-    digest,
-    master,
-    namespace,
-    owner_of,
-    render,
-)
+from slipway.apps.manifests import namespace, render
+from slipway.apps.manifests.labels import COMMIT, POD_HASH, owner_of
+from slipway.apps.manifests.routes import master
 from slipway.kube import Object
+from slipway.objects import HASH, contains, digest
 from tests.unit.apps_deploy.app_cluster import record
 
 
@@ -48,9 +41,18 @@ def container(**changes: Any) -> dict[str, Any]:
 def routes(*rules: tuple[str, str | None]) -> dict[str, Any]:
     """An ingress with a path and a rewrite for each rule."""
     return {
-        "host": "h.test",
+        "websocket": False,
+        "max_body_size": "1m",
+        "timeout": "60s",
         "rules": [
-            {"path": path, "path_type": "Prefix", "rewrite": rewrite, "expect": None}
+            {
+                "host": "h.test",
+                "path": path,
+                "path_type": "Prefix",
+                "rewrite": rewrite,
+                "expect": None,
+                "tls": None,
+            }
             for path, rewrite in rules
         ],
     }
@@ -150,7 +152,7 @@ def template(**changes: Any) -> Any:
     [
         {"image": "apps.slipway.internal/greeter:main-fedcba987654"},
         {"config_files": [{"path": "/config/application.properties", "content": "a=2\n"}]},
-        {"env": {"GREETING": "Hi"}},
+        {"env": {"GREETING": {"value": "Hi"}}},
         {"port": 9090},
         {"node_selector": {"disk": "fast"}},
     ],

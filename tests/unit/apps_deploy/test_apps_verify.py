@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from slipway.apps import verify
-from slipway.apps.manifests import master, render
+from slipway.apps.manifests import render
+from slipway.apps.manifests.routes import master
 from slipway.apps.verify import Proof, prove
 from slipway.errors import SlipwayError
 from slipway.kube import Kube

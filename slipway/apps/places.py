@@ -1,0 +1,50 @@
+"""Where in apps.yml a setting of an app stands, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.apps.yaml_lines import Document, Place
+from slipway.errors import Problem
+
+Finding = tuple[Place, Problem]
+
+
+class Places:
+    """Findings about the settings of one app; a setting may come from the file's defaults."""
+
+    def __init__(self, document: Document, at: int) -> None:
+        self._document = document
+        self._at = at
+
+    def where(self, *setting: str | int) -> str:
+        """The place of a setting as a user finds it."""
+        return self._document.where(self._place(setting))
+
+    def finding(self, setting: Place, what: str, fix: str) -> Finding:
+        """Something wrong with a setting."""
+        place = self._place(setting)
+        return place, Problem(self._document.where(place), what, fix)
+
+    def is_own(self, setting: str) -> bool:
+        """Whether the app itself gives a setting, or a part of it."""
+        return ("apps", self._at, setting) in self._document.lines
+
+    def _place(self, setting: Place) -> Place:
+        lines = self._document.lines
+        inherited = (
+            ("apps", self._at, *setting[:1]) not in lines
+            or ("apps", self._at, *setting[:2]) not in lines
+        ) and ("defaults", *setting[:2]) in lines
+        return ("defaults", *setting) if setting and inherited else ("apps", self._at, *setting)
+
+
+def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping without its free ``x-`` keys."""
+    return {key: value for key, value in mapping.items() if not key.startswith("x-")}
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """The values, which may be numbers, as text."""
+    return {key: str(value) for key, value in values.items()}

@@ -1,0 +1,42 @@
+"""A ``git_branch`` that stands for several branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slipway.apps.places import Finding, Places
+from slipway.apps.templates import is_template
+
+_SAMPLE = "branch"
+
+
+def is_pattern(git_branch: str) -> bool:
+    """Whether it is a pattern and not the name of one branch."""
+    return "*" in git_branch
+
+
+def sample(pattern: str) -> str:
+    """A branch that the pattern matches, to check with what every branch would give."""
+    return pattern.replace("*", _SAMPLE)
+
+
+def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """What would make the environments of a pattern collide, and settings that need a pattern."""
+    if not is_pattern(app["git_branch"]):
+        if "branches" in app and places.is_own("branches"):
+            fix = "remove it, or write a git_branch with '*'"
+            yield places.finding(("branches",), "is for a git_branch that is a pattern", fix)
+        return
+    namespace = app.get("namespace")
+    if namespace is not None and not tells_branches_apart(namespace):
+        yield places.finding(
+            ("namespace",),
+            f"is the same for every branch of {app['git_branch']}",
+            f"write {namespace}-{{{{ branch_slug }}}}, or leave it out",
+        )
+
+
+def tells_branches_apart(text: str) -> bool:
+    """Whether a template gives each branch a value of its own."""
+    return is_template(text) and "branch" in text

@@ -1,0 +1,152 @@
+"""How an app is reached: hosts, paths and rewrites."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from slipway.apps import schema
+from slipway.apps.places import Finding, Places, plain
+from slipway.apps.plan.branches import is_pattern, tells_branches_apart
+from slipway.apps.plan.secret_names import unknown
+from slipway.apps.records import Record
+from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
+from slipway.apps.yaml_lines import Document, Place
+from slipway.errors import Problem
+
+_TEMPLATED = ("host", "path", "rewrite", "expect")
+
+
+def host_mistakes(document: Document, secrets: Collection[str] | None) -> Iterator[Finding]:
+    """Certificates and keys of hosts that are no secrets there are."""
+    for host, settings in document.value.get("hosts", {}).items():
+        tls = settings.get("tls")
+        for key in ("certificate", "key") if isinstance(tls, Mapping) else ():
+            if secrets is not None and tls[key] not in secrets:
+                place = ("hosts", host, "tls", key)
+                yield place, Problem(document.where(place), *unknown(tls[key], secrets))
+
+
+def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with an app's routes."""
+    ingress = app.get("ingress")
+    if ingress is None:
+        return
+    if "rules" not in ingress:
+        yield _lacks(places, "rules", f"[{{path: /{app['name']}/}}]")
+    elif "host" not in ingress and any("host" not in rule for rule in ingress["rules"]):
+        yield _lacks(places, "host", "demo.slipway.test")
+    for number, rule in enumerate(ingress.get("rules", ())):
+        yield from _rule_mistakes(places, app, number, rule)
+
+
+def _lacks(places: Places, key: str, example: str) -> Finding:
+    fix = f"add {key}: {example}, or remove ingress"
+    return places.finding(("ingress",), f"lacks the key {key}", fix)
+
+
+def _rule_mistakes(
+    places: Places, app: Mapping[str, Any], number: int, rule: Mapping[str, Any]
+) -> Iterator[Finding]:
+    path, rewrite = rule["path"], rule.get("rewrite")
+    host = rule.get("host", app["ingress"].get("host", ""))
+    if is_pattern(app["git_branch"]) and not any(map(tells_branches_apart, (path, host))):
+        yield places.finding(
+            ("ingress", "rules", number, "path"),
+            f"is the same for every branch of {app['git_branch']}",
+            f"write {path.rstrip('/')}/{{{{ branch_slug }}}}/",
+        )
+    if rewrite is None or rule.get("path_type") == "Exact":
+        return
+    open_ended = [repr(text) for text in (path, rewrite) if not text.endswith("/")]
+    if open_ended:
+        # The ingress controller replaces the path, as text, by the rewrite: /a with / would
+        # make //b of /a/b, and b of /ab.
+        yield places.finding(
+            ("ingress", "rules", number, "rewrite"),
+            f"a Prefix path and its rewrite end in '/'; not so {' and '.join(open_ended)}",
+            f"write path: {path.rstrip('/')}/ and rewrite: {rewrite.rstrip('/')}/",
+        )
+
+
+def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """Templates that cannot be filled in."""
+    for setting, text in _texts(app):
+        if fault := mistake(text, ROUTE_VARIABLES):
+            yield places.finding(setting, *fault)
+
+
+def rendered_mistakes(places: Places, app: Mapping[str, Any], record: Record) -> Iterator[Finding]:
+    """Hosts and paths that are no longer right once their templates are filled in."""
+    variables = {
+        "name": record["name"],
+        "branch": record["git_branch"],
+        "branch_slug": record["branch_slug"],
+        "namespace": record["namespace"],
+    }
+    for setting, text in _texts(app):
+        if is_template(text) and setting[-1] != "expect":
+            yield from schema.setting_mistakes(places, setting, fill(text, variables))
+
+
+def _texts(app: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """The settings that may be templates, each with its place."""
+    ingress = app.get("ingress") or {}
+    if "host" in ingress:
+        yield ("ingress", "host"), ingress["host"]
+    for number, rule in enumerate(ingress.get("rules", ())):
+        for key in _TEMPLATED:
+            if key in rule:
+                yield ("ingress", "rules", number, key), rule[key]
+
+
+def record(
+    given: Mapping[str, Any] | None, hosts: Mapping[str, Any], variables: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The routes with every host in its rule, and that host's settings beside it."""
+    if given is None:
+        return None
+    rules = []
+    for rule in given["rules"]:
+        texts = {
+            key: fill(text, variables)
+            for key in _TEMPLATED
+            if (text := rule.get(key, given.get(key))) is not None
+        }
+        rules.append(
+            {
+                "path_type": "Prefix",
+                "rewrite": None,
+                "expect": None,
+                **plain(rule),
+                **texts,
+                "tls": hosts.get(texts["host"], {}).get("tls"),
+            }
+        )
+    settings = schema.schema()["definitions"]["ingress"]["properties"]
+    return {
+        **{
+            key: given.get(key, settings[key]["default"])
+            for key in ("websocket", "max_body_size", "timeout")
+        },
+        "rules": rules,
+    }
+
+
+def conflicts(
+    places: Places, record: Record, taken: MutableMapping[tuple[str, str], str]
+) -> Iterator[Finding]:
+    """Routes of an app that another one has; ``taken`` are those so far, each with its place."""
+    ingress = record["ingress"] or {"rules": []}
+    for number, rule in enumerate(ingress["rules"]):
+        setting: Place = ("ingress", "rules", number, "path")
+        # The ingress controller tells paths apart by their text alone, whatever their type.
+        route = (rule["host"], rule["path"])
+        if first := taken.get(route):
+            yield places.finding(
+                setting,
+                f"{''.join(route)} is already the path of {first}",
+                "give one of them another path",
+            )
+        else:
+            taken[route] = places.where(*setting)
