@@ -9,9 +9,13 @@ import argparse
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+LAST_LINES = 150
+"""How much of a failed check is shown again at the end."""
 
 QUICK = {
     "ruff": ["ruff", "check", "."],
@@ -31,14 +35,26 @@ SLOW = {
 """Each scenario makes a cluster and removes it, with the engine if nothing else runs on it."""
 
 
-def run(title: str, command: list[str]) -> bool:
-    """Run one check with its output shown; return whether it passed."""
+def run(title: str, command: list[str]) -> tuple[bool, list[str]]:
+    """Run one check with its output shown; return whether it passed, and its last lines."""
     print(f"\n=== {title}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    passed = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, check=False)
-    outcome = "passed" if passed.returncode == 0 else "FAILED"
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as check:
+        for line in check.stdout or ():
+            print(line, end="", flush=True)
+            last.append(line)
+    outcome = "passed" if check.returncode == 0 else "FAILED"
     print(f"=== {title}: {outcome} after {time.monotonic() - started:.0f} s", flush=True)
-    return passed.returncode == 0
+    return check.returncode == 0, [*last]
 
 
 def main() -> int:
@@ -46,12 +62,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what needs no cluster")
     checks = QUICK if parser.parse_args().quick else {**QUICK, **SLOW}
-    results = {title: run(title, command) for title, command in checks.items()}
-    failed = [title for title, passed in results.items() if not passed]
-    if failed:
-        print(f"\nfailed: {', '.join(failed)}")
-    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    failures = {}
+    for title, command in checks.items():
+        passed, last = run(title, command)
+        if not passed:
+            failures[title] = last
+    for title, last in failures.items():
+        print(f"\n=== {title} failed; its last lines once more:\n{''.join(last)}")
+    print(f"\n{len(checks) - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

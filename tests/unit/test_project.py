@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs import generate
+from docs import keys, variables
 from slipway.bundle import go
 from slipway.bundle.recipes import recipes
 
@@ -73,14 +74,14 @@ def test_a_role_s_variables_are_described_alike_in_both_places(role: str) -> Non
     spec = options(role)
     path = PROJECT / "roles" / role / "defaults" / "main.yml"
     required = {name for name, option in spec.items() if option.get("required")}
-    comments = generate.comments(path.read_text(), required) if path.exists() else {}
-    described = {n: generate.described(option["description"]) for n, option in spec.items()}
+    comments = variables.comments(path.read_text(), required) if path.exists() else {}
+    described = {n: variables.described(option["description"]) for n, option in spec.items()}
     assert comments == described
 
 
 def test_shared_variables_have_a_comment() -> None:
     for path in (PROJECT / "group_vars" / "all").glob("*.yml"):
-        comments = generate.comments(path.read_text())
+        comments = variables.comments(path.read_text())
         for name in yaml.safe_load(path.read_text()):
             assert comments[name], name
 
@@ -103,8 +104,9 @@ def test_there_are_not_too_many_variables() -> None:
     assert len(names) < MOST_VARIABLES
 
 
-def test_the_table_of_variables_is_up_to_date() -> None:
-    assert generate.TARGET.read_text() == generate.document(), "run docs/generate.py"
+@pytest.mark.parametrize("part", [variables, keys])
+def test_generated_documentation_is_up_to_date(part: ModuleType) -> None:
+    assert part.TARGET.read_text() == part.document(), "run make docs"
 
 
 def test_comments_are_read_as_they_are_meant() -> None:
@@ -112,7 +114,7 @@ def test_comments_are_read_as_they_are_meant() -> None:
         "# About the file.\n\n# One\n# two.\na: 1\nb:\n  # Inside.\n  c: 2\n# Three.\nd: 3\n"
         "e: 4\n\nf: 5\n# Has to be set: by the user.\n# g: 6\n"
     )
-    assert generate.comments(text, {"g"}) == {
+    assert variables.comments(text, {"g"}) == {
         "a": "One two.",
         "b": "One two.",
         "d": "Three.",
