@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -54,11 +55,49 @@ def read(root: Path) -> dict[str, Any] | None:
 def damaged(root: Path) -> list[str] | None:
     """The names of files that are missing or not as the manifest says.
 
-    None means that there is no manifest, so nothing is known about ``root``.
+    None means that there is no manifest, so nothing is known about ``root``. A file is read again
+    only if something has happened to it since it was last found right.
     """
     document = read(root)
     if document is None:
         return None
     expected: dict[str, str] = document["sha256"]
-    found = _sums(root, list(expected))
-    return [name for name, digest in expected.items() if found[name] != digest]
+    now = {name: _state(root / name) for name in expected}
+    seen = _Seen(root)
+    unread = [name for name in expected if now[name] is None or now[name] != seen.states.get(name)]
+    found = _sums(root, unread)
+    wrong = [name for name in unread if found[name] != expected[name]]
+    if unread:
+        seen.write({name: state for name, state in now.items() if name not in wrong})
+    return wrong
+
+
+def _state(path: Path) -> list[int] | None:
+    """What changes whenever a file does, without reading it; None where there is none.
+
+    The time of the last change (ctime) is the kernel's own: a program that sets the time of the
+    last modification back does not set it back.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+class _Seen:
+    """The states in which the files of a directory were found right, kept beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root.with_name(f"{root.name}.seen")
+        try:
+            self.states: dict[str, list[int]] = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            self.states = {}
+
+    def write(self, states: dict[str, list[int] | None]) -> None:
+        """Keep these; nothing is lost where that cannot be written."""
+        with contextlib.suppress(OSError):
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps(states))
+            new.replace(self._path)

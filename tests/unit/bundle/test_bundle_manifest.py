@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,32 @@ def test_without_a_manifest_that_can_be_read_nothing_is_known(
     if content is not None:
         (root / manifest.MANIFEST).write_bytes(content)
     assert manifest.damaged(root) is None
+
+
+def test_what_was_found_right_is_not_read_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def sha256_of(path: Path) -> str:
+        read.append(path.name)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(manifest, "sha256_of", sha256_of)
+    assert manifest.damaged(root) == []
+    assert manifest.damaged(root) == []
+    assert sorted(read) == ["notes", "tool"]
+    (root / "notes").write_bytes(b"notes")
+    assert manifest.damaged(root) == []
+    assert sorted(read) == ["notes", "notes", "tool"]
+
+
+def test_damage_is_found_behind_an_old_time_and_however_often_it_is_asked(root: Path) -> None:
+    assert manifest.damaged(root) == []
+    before = (root / "notes").stat()
+    (root / "notes").write_bytes(b"other")
+    os.utime(root / "notes", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert manifest.damaged(root) == ["notes"]
+    assert manifest.damaged(root) == ["notes"]
+    (root / "notes").write_bytes(b"notes")
+    assert manifest.damaged(root) == []
