@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import yaml
 
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import PODS, ApiError, Kube, Object, Resource
+from slipway.objects import contains, said, sealed
 from slipway.waiting import wait_until
 from slipway.workloads import (
     EVENT_COUNT,
@@ -23,6 +25,9 @@ from slipway.workloads import (
 )
 
 POLL_SECONDS = 0.3
+
+READERS = 4
+"""Objects that are read at the same time: for a cluster far away, as near ones gain nothing."""
 
 _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
@@ -52,15 +57,19 @@ class Applier:
         self._known: dict[tuple[str, str], Resource] = {}
 
     def apply(self, objects: Sequence[Object], *, dry_run: bool = False) -> list[str]:
-        """Apply the objects; return ``Kind/name`` of those that were not so already.
+        """Apply what is not so already; return its ``Kind/name``.
 
         A kind that has just been defined and a webhook that is still starting are waited for.
         With ``dry_run``, objects of a kind or namespace that does not exist yet count as changed.
         """
         changed = []
-        for obj in in_order(objects):
-            before, after = self._applied(obj, dry_run)
-            if before is None or after is None or _content(before) != _content(after):
+        wanted = [sealed(obj) for obj in in_order(objects)]
+        for obj, before in zip(wanted, self._read(wanted), strict=True):
+            if contains(before, said(obj)):
+                continue
+            after = self.apply_one(obj, dry_run=dry_run)
+            # What the API writes in another way, such as 60s as 1m0s, is not contained, and so.
+            if before is None or after is None or content(before) != content(after):
                 changed.append(f"{obj['kind']}/{obj['metadata']['name']}")
         return changed
 
@@ -79,24 +88,40 @@ class Applier:
         if not wait_until(all_run, self._timeout, POLL_SECONDS):
             raise SlipwayError(self._reason(obj) for obj in waiting)
 
-    def _applied(self, obj: Object, dry_run: bool) -> tuple[Object | None, Object | None]:
-        """The object before and after; after is None where a dry run cannot tell."""
+    def _read(self, objects: Sequence[Object]) -> list[Object | None]:
+        """Each object as it is now; None where there is none, or where it cannot be read yet."""
+
+        def read(obj: Object) -> Object | None:
+            resource = self._known.get(_kind(obj))
+            try:
+                return self._kube.get(resource, *_place(obj)) if resource else None
+            except ApiError as error:
+                if not _may_pass(error):
+                    raise
+                return None
+
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(self._learn, {obj["apiVersion"] for obj in objects}))
+            return list(pool.map(read, objects))
+
+    def apply_one(self, obj: Object, *, dry_run: bool) -> Object | None:
+        """Apply an object and return it as it is then; None where a dry run cannot tell.
+
+        Raises ApiError when the API refuses, for the whole timeout if the refusal may pass.
+        """
         deadline = time.monotonic() + self._timeout
         while True:
             try:
                 resource = self._resource(obj)
                 if resource is not None:
-                    before = self._kube.get(resource, *_place(obj))
-                    return before, self._kube.apply(obj, resource=resource, dry_run=dry_run)
-                refusal: SlipwayError = SlipwayError(
-                    Problem(_title(obj), f"the API does not know {obj['apiVersion']}")
-                )
+                    return self._kube.apply(obj, resource=resource, dry_run=dry_run)
+                refusal = ApiError(_title(obj), 404, f"the API does not know {obj['apiVersion']}")
             except ApiError as error:
                 if not _may_pass(error):
                     raise
                 refusal = error
             if dry_run:
-                return None, None
+                return None
             if time.monotonic() > deadline:
                 raise refusal
             time.sleep(POLL_SECONDS)
@@ -107,11 +132,13 @@ class Applier:
 
     def _resource(self, obj: Object) -> Resource | None:
         """Where the API keeps objects of this kind; None as long as it does not know the kind."""
-        wanted = obj["apiVersion"], obj["kind"]
-        if wanted not in self._known:
-            for found in self._kube.resources(obj["apiVersion"]):
-                self._known[found.api_version, found.kind] = found
-        return self._known.get(wanted)
+        if _kind(obj) not in self._known:
+            self._learn(obj["apiVersion"])
+        return self._known.get(_kind(obj))
+
+    def _learn(self, api_version: str) -> None:
+        for found in self._kube.resources(api_version):
+            self._known[found.api_version, found.kind] = found
 
     def _reason(self, obj: Object) -> Problem:
         """Why an object that was waited for is not as it should be."""
@@ -138,7 +165,7 @@ class Applier:
         return explain(self._kube, pod, trouble)
 
 
-def _content(obj: Object) -> Object:
+def content(obj: Object) -> Object:
     """What somebody wrote: without the API's bookkeeping and what controllers report."""
     metadata = {
         name: value
@@ -150,6 +177,10 @@ def _content(obj: Object) -> Object:
 
 def _title(obj: Object) -> str:
     return f"{obj['kind']} {obj['metadata']['name']}"
+
+
+def _kind(obj: Object) -> tuple[str, str]:
+    return obj["apiVersion"], obj["kind"]
 
 
 def _place(obj: Object) -> tuple[str, str | None]:

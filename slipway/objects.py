@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from decimal import Decimal
 from typing import Any
 
 from slipway.kube import Object
@@ -23,17 +25,56 @@ def sealed(obj: Object) -> Object:
     return {**obj, "metadata": {**metadata, "annotations": annotations}}
 
 
+def said(manifest: Object) -> Object:
+    """What a manifest wants: a null says nothing, and a status is for controllers to write."""
+    wanted: Object = _without_nulls(
+        {key: value for key, value in manifest.items() if key != "status"}
+    )
+    return wanted
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value]
+    return value
+
+
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|[MGTPE]|[KMGTPE]i)?")
+_UNITS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
+_UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", start=2)}
+_UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)}
+
+
 def contains(live: Any, wanted: Any) -> bool:
-    """Whether ``live`` still says all that ``wanted`` says, whatever the API added to it."""
+    """Whether ``live`` still says all that ``wanted`` says, whatever the API made of it.
+
+    The API adds what has a default, leaves out what is empty, and writes quantities in its own
+    way: ``1000m`` is ``1``.
+    """
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
-            key in live and contains(live[key], value) for key, value in wanted.items()
+            contains(live[key], value) if key in live else not value
+            for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return (
             isinstance(live, list) and len(live) == len(wanted) and all(map(contains, live, wanted))
         )
-    return bool(live == wanted)
+    return bool(live == wanted) or (
+        isinstance(live, str)
+        and (amount := _amount(live)) is not None
+        and amount == _amount(wanted)
+    )
+
+
+def _amount(value: Any) -> Decimal | None:
+    """What a quantity amounts to; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    found = _QUANTITY.fullmatch(str(value))
+    return Decimal(found[1]) * _UNITS[found[2] or ""] if found else None
 
 
 def digest(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +26,19 @@ POOL = "metallb.io/v1beta1"
 
 
 class FakeKube:
-    """An API that stores what is applied, and does the bookkeeping that a real one does."""
+    """An API that stores what is applied, and does the bookkeeping that a real one does.
+
+    ``applied`` and ``read`` have the names of what was written and read, dry runs included.
+    """
 
     def __init__(self) -> None:
         self.kinds = copy.deepcopy(KINDS)
         self.objects: dict[tuple[str, str], Object] = {}
         self.refusals: list[ApiError] = []
+        self.unreadable: list[ApiError] = []
+        self.applied: list[str] = []
+        self.read: list[str] = []
+        self.on_read: Callable[[], object] = lambda: None
         self.others: dict[Resource, list[Object]] = {PODS: [], EVENTS: []}
         self.version = 0
         self.asked = 0
@@ -47,6 +55,10 @@ class FakeKube:
 
     def get(self, resource: Resource, name: str, _namespace: str | None = None) -> Object | None:
         """What is stored."""
+        self.read.append(f"{resource.kind}/{name}")
+        self.on_read()
+        if self.unreadable:
+            raise self.unreadable.pop()
         return copy.deepcopy(self.objects.get((resource.kind, name)))
 
     def apply(self, obj: Object, *, resource: Resource, dry_run: bool) -> Object:
@@ -54,6 +66,7 @@ class FakeKube:
         if self.refusals:
             raise self.refusals.pop(0)
         key = resource.kind, obj["metadata"]["name"]
+        self.applied.append("/".join(key))
         before = self.objects.get(key, {"metadata": {"generation": 0}})
         self.version += 1
         changed = before.get("spec") != obj.get("spec")
@@ -64,7 +77,7 @@ class FakeKube:
             "uid": "1",
         }
         after = {
-            **copy.deepcopy(obj),
+            **_canonical(copy.deepcopy(obj)),
             "metadata": {**obj["metadata"], **bookkeeping},
             # Controllers report at any time.
             "status": {**before.get("status", {}), "conditions": [f"T{self.version}"]},
@@ -98,6 +111,13 @@ class FakeKube:
     def log(self, pod: Object, container: str, *, lines: int, previous: bool = False) -> str:
         """Every container says its name."""
         return "" if previous else f"{pod['metadata']['name']}/{container} says hello\n"
+
+
+def _canonical(value: Any) -> Any:
+    """How the API writes what it is given: durations in their longest form, and no nulls."""
+    if isinstance(value, dict):
+        return {name: _canonical(part) for name, part in value.items() if part is not None}
+    return "1m0s" if value == "60s" else value
 
 
 @pytest.fixture
@@ -195,13 +215,87 @@ def test_only_what_was_not_so_already_is_a_change(kube: FakeKube) -> None:
     assert kube.objects["ConfigMap", "a"]["data"] == {"x": "2"}
 
 
-def test_what_the_api_and_controllers_note_is_no_change(kube: FakeKube) -> None:
-    objects = [workload("Deployment")]
+def test_what_is_so_already_is_read_once_and_not_written(kube: FakeKube) -> None:
+    objects = [thing("ConfigMap", name, data={"x": name}) for name in ("a", "b", "c")]
     applier(kube).apply(objects)
-    version = kube.objects["Deployment", "a"]["metadata"]["resourceVersion"]
-    kube.report("Deployment", "a", replicas=2)
+    kube.applied.clear()
+    kube.read.clear()
     assert applier(kube).apply(objects) == []
-    assert kube.objects["Deployment", "a"]["metadata"]["resourceVersion"] != version
+    assert applier(kube).apply(objects, dry_run=True) == []
+    assert kube.applied == []
+    assert sorted(kube.read) == sorted([f"ConfigMap/{name}" for name in ("a", "b", "c")] * 2)
+
+
+def test_only_what_differs_is_written(kube: FakeKube) -> None:
+    objects = [thing("ConfigMap", name, data={"x": "1"}) for name in ("a", "b", "c")]
+    applier(kube).apply(objects)
+    kube.applied.clear()
+    kube.objects["ConfigMap", "b"]["data"] = {"x": "by hand"}
+    assert applier(kube).apply(objects) == ["ConfigMap/b"]
+    assert kube.applied == ["ConfigMap/b"]
+    assert kube.objects["ConfigMap", "b"]["data"] == {"x": "1"}
+
+
+def test_a_field_that_left_the_manifest_is_noticed(kube: FakeKube) -> None:
+    applier(kube).apply([thing("ConfigMap", data={"x": "1", "y": "2"})])
+    assert applier(kube).apply([thing("ConfigMap", data={"x": "1"})]) == ["ConfigMap/a"]
+    assert kube.objects["ConfigMap", "a"]["data"] == {"x": "1"}
+
+
+def test_what_somebody_added_stays(kube: FakeKube) -> None:
+    obj = thing("ConfigMap", data={"x": "1"})
+    applier(kube).apply([obj])
+    kube.applied.clear()
+    found = kube.objects["ConfigMap", "a"]
+    found["data"]["y"] = "2"
+    found["metadata"]["labels"] = {"team": "a"}
+    assert applier(kube).apply([obj]) == []
+    assert kube.applied == []
+
+
+def test_what_an_earlier_slipway_did_not_mark_is_written_once(kube: FakeKube) -> None:
+    obj = thing("ConfigMap", data={"x": "1"})
+    applier(kube).apply([obj])
+    del kube.objects["ConfigMap", "a"]["metadata"]["annotations"]
+    assert applier(kube).apply([obj]) == ["ConfigMap/a"]
+    assert applier(kube).apply([obj]) == []
+
+
+def test_nulls_and_the_status_of_a_manifest_say_nothing(kube: FakeKube) -> None:
+    obj = thing("Deployment", spec={"paused": None, "replicas": 1}, status={"conditions": []})
+    obj["metadata"]["creationTimestamp"] = None
+    applier(kube).apply([obj])
+    kube.objects["Deployment", "a"]["metadata"]["creationTimestamp"] = "2030-01-01T00:00:00Z"
+    kube.applied.clear()
+    assert applier(kube).apply([obj]) == []
+    assert kube.applied == []
+
+
+def test_what_the_api_writes_in_another_way_is_no_change(kube: FakeKube) -> None:
+    objects = [workload("Deployment")]
+    objects[0]["spec"]["period"] = "60s"
+    applier(kube).apply(objects)
+    kube.report("Deployment", "a", replicas=2)
+    kube.applied.clear()
+    assert applier(kube).apply(objects) == []
+    assert kube.applied == ["Deployment/a"]
+
+
+def test_objects_are_read_at_the_same_time(kube: FakeKube) -> None:
+    objects = [thing("ConfigMap", str(number)) for number in range(addons.READERS)]
+    # Nobody gets past it before all have come.
+    kube.on_read = threading.Barrier(addons.READERS, timeout=10).wait
+    applier(kube).apply(objects)
+    assert len(kube.read) == addons.READERS
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_cannot_be_read_yet_is_applied(kube: FakeKube, dry_run: bool) -> None:
+    kube.unreadable = [ApiError("/api/x", 500, "conversion webhook failed")]
+    assert applier(kube).apply([thing("ConfigMap")], dry_run=dry_run) == ["ConfigMap/a"]
+    kube.unreadable = [ApiError("/api/x", 403, "not allowed")]
+    with refused("/api/x: not allowed"):
+        applier(kube).apply([thing("ConfigMap")], dry_run=dry_run)
 
 
 def test_what_somebody_labelled_otherwise_is_a_change(kube: FakeKube) -> None:
@@ -232,9 +326,9 @@ def test_a_dry_run_does_not_wait_for_what_does_not_exist(
 def test_a_kind_that_has_just_been_defined_is_waited_for(
     kube: FakeKube, sleeps: list[float]
 ) -> None:
-    kube.on_ask = lambda count: kube.kinds.update({POOL: ["IPAddressPool"]} if count == 2 else {})
+    kube.on_ask = lambda count: kube.kinds.update({POOL: ["IPAddressPool"]} if count == 4 else {})
     assert applier(kube).apply([thing("IPAddressPool")]) == ["IPAddressPool/a"]
-    assert sleeps == [addons.POLL_SECONDS]
+    assert sleeps == [addons.POLL_SECONDS] * 2
 
 
 def test_a_kind_that_never_appears_is_told(kube: FakeKube) -> None:

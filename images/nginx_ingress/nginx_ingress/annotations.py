@@ -8,20 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"
 WEBSOCKETS = "nginx.org/websocket-services"
 SSL_REDIRECT = "nginx.org/ssl-redirect"
 SSL_REDIRECT_DEPRECATED = "ingress.kubernetes.io/ssl-redirect"
-
-LOCATION_DIRECTIVES: Mapping[str, str] = {
-    "nginx.org/client-max-body-size": "client_max_body_size",
-    "nginx.org/proxy-connect-timeout": "proxy_connect_timeout",
-    "nginx.org/proxy-read-timeout": "proxy_read_timeout",
-    "nginx.org/proxy-send-timeout": "proxy_send_timeout",
-}
-"""Annotations that are one directive of a location; a minion inherits its master's."""
+REDIRECT_TO_HTTPS = "nginx.org/redirect-to-https"
+REDIRECT_CODE = "nginx.org/http-redirect-code"
+HSTS = "nginx.org/hsts"
+HSTS_MAX_AGE = "nginx.org/hsts-max-age"
+HSTS_SUBDOMAINS = "nginx.org/hsts-include-subdomains"
+HSTS_BEHIND_PROXY = "nginx.org/hsts-behind-proxy"
 
 MASTER_IGNORES = frozenset(
     {
@@ -39,11 +38,11 @@ MINION_IGNORES = frozenset(
         SSL_REDIRECT_DEPRECATED,
         "nginx.org/proxy-hide-headers",
         "nginx.org/proxy-pass-headers",
-        "nginx.org/redirect-to-https",
-        "nginx.org/http-redirect-code",
-        "nginx.org/hsts",
-        "nginx.org/hsts-max-age",
-        "nginx.org/hsts-include-subdomains",
+        REDIRECT_TO_HTTPS,
+        REDIRECT_CODE,
+        HSTS,
+        HSTS_MAX_AGE,
+        HSTS_SUBDOMAINS,
         "nginx.org/server-tokens",
         "nginx.org/listen-ports",
         "nginx.org/listen-ports-ssl",
@@ -68,8 +67,8 @@ def is_true(value: str) -> bool:
 
 
 def service_list(value: str) -> tuple[str, ...]:
-    """The names in a comma-separated list of services."""
-    return tuple(name.strip() for name in value.split(","))
+    """The names in a comma-separated list of services; a blank belongs to a name."""
+    return tuple(value.split(","))
 
 
 def rewrite_list(value: str) -> dict[str, str]:
@@ -79,7 +78,7 @@ def rewrite_list(value: str) -> dict[str, str]:
     """
     rewrites = {}
     for part in value.split(";"):
-        match = re.fullmatch(r"serviceName=([^\s=]+) rewrite=([^\s=]*)", part)
+        match = re.fullmatch(r"serviceName=([^\s=]+) rewrite=([^\s=]*)", part.strip())
         if not match:
             raise ValueError(f"{part!r} is not of the form serviceName=<service> rewrite=<path>")
         service, path = match.groups()
@@ -90,6 +89,107 @@ def rewrite_list(value: str) -> dict[str, str]:
             )
         rewrites[service] = path
     return rewrites
+
+
+_UNITS = {
+    "y": 365 * 24 * 3600 * 1000,
+    "M": 30 * 24 * 3600 * 1000,
+    "w": 7 * 24 * 3600 * 1000,
+    "d": 24 * 3600 * 1000,
+    "h": 3600 * 1000,
+    "m": 60 * 1000,
+    "s": 1000,
+    "ms": 1,
+}
+_TIME = re.compile(
+    # Each part only if it must be: 1500ms is not 150 (seconds) and 0ms.
+    r"(?:(\d+)y)??\s*(?:(\d+)M)??\s*(?:(\d+)w)??\s*(?:(\d+)d)??\s*"
+    r"(?:(\d+)h)??\s*(?:(\d+)m)??\s*(?:(\d+)s?)??\s*(?:(\d+)ms)??",
+    re.ASCII,
+)
+_OFFSET_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+_LARGEST = 2**62
+"""What nginx can still add to the present time; its own numbers end at 2^63 - 1."""
+
+
+def milliseconds(value: str) -> int:
+    """A time: numbers with units, the larger unit first; without a unit it is seconds.
+
+    Raises ValueError for what is none, or is more than nginx can reckon with.
+    """
+    match = _TIME.fullmatch(value)
+    if not match or not value.strip():
+        raise ValueError("must be a time")
+    amounts = zip(match.groups(), _UNITS.values(), strict=True)
+    time = sum(int(amount) * unit for amount, unit in amounts if amount)
+    if time > _LARGEST:
+        raise ValueError("must be a time")
+    return time
+
+
+def offset(value: str) -> str:
+    """A number of bytes, as nginx takes it: with no unit, or k, m or g in either case.
+
+    Raises ValueError for what is none, or is more than nginx can reckon with.
+    """
+    match = re.fullmatch(r"(\d+)([kmg]?)", value.strip().lower(), re.ASCII)
+    if not match or int(match[1]) * _OFFSET_UNITS[match[2]] > _LARGEST:
+        raise ValueError("must be an offset")
+    return match[0]
+
+
+def _time_text(value: str) -> str:
+    return f"{milliseconds(value)}ms"
+
+
+def _switch(value: str) -> str:
+    return "on" if is_true(value) else "off"
+
+
+LOCATION_DIRECTIVES: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "nginx.org/client-max-body-size": ("client_max_body_size", offset),
+    "nginx.org/proxy-buffering": ("proxy_buffering", _switch),
+    "nginx.org/proxy-connect-timeout": ("proxy_connect_timeout", _time_text),
+    "nginx.org/proxy-read-timeout": ("proxy_read_timeout", _time_text),
+    "nginx.org/proxy-send-timeout": ("proxy_send_timeout", _time_text),
+}
+"""Annotations that are one directive of a location, and how their values become its own.
+
+A minion inherits its master's.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Https:
+    """How the clients of a host are brought to HTTPS and kept there.
+
+    ``redirect`` is for what comes over HTTP where the host has TLS, ``redirect_forwarded`` for
+    what a proxy in front says came so. ``hsts`` is the header's value, empty for none; it is sent
+    with what comes over TLS or, with ``hsts_behind_proxy``, with what that proxy says came so.
+    """
+
+    redirect: bool = True
+    redirect_forwarded: bool = False
+    redirect_code: int = 301
+    hsts: str = ""
+    hsts_behind_proxy: bool = False
+
+
+def https_of(annotations: Mapping[str, str]) -> Https:
+    """What valid annotations of a master or a regular Ingress say of HTTPS."""
+
+    def on(name: str, default: str = "false") -> bool:
+        return is_true(annotations.get(name, default))
+
+    hsts = f"max-age={annotations.get(HSTS_MAX_AGE, '2592000')}; "
+    hsts += "includeSubDomains; " if on(HSTS_SUBDOMAINS) else ""
+    return Https(
+        redirect=on(SSL_REDIRECT, annotations.get(SSL_REDIRECT_DEPRECATED, "true")),
+        redirect_forwarded=on(REDIRECT_TO_HTTPS),
+        redirect_code=int(annotations.get(REDIRECT_CODE, "301")),
+        hsts=f"{hsts}preload" if on(HSTS) else "",
+        hsts_behind_proxy=on(HSTS_BEHIND_PROXY),
+    )
 
 
 def _matching(pattern: str, what: str) -> Validator:
@@ -114,12 +214,27 @@ def _rewrites(value: str, services: Collection[str]) -> str:
         return str(error)
 
 
+def _time(value: str, _: Collection[str]) -> str:
+    return _reason(milliseconds, value)
+
+
+def _offset(value: str, _: Collection[str]) -> str:
+    return _reason(offset, value)
+
+
+def _reason(convert: Callable[[str], object], value: str) -> str:
+    """Why a value cannot be converted, or nothing."""
+    try:
+        convert(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _boolean(value: str, _: Collection[str]) -> str:
     return "" if value in _BOOLEANS else "must be a boolean"
 
 
-_time = _matching(r"(\d+(ms|[smhdwMy])?)( ?\d+(ms|[smhdwMy]))*", "a time")
-_offset = _matching(r"\d+[kKmMgG]?", "an offset")
 _size = _matching(r"\d+[kKmM]?", "a size")
 _integer = _matching(r"-?\d+", "an integer")
 _natural = _matching(r"\d+", "a non-negative integer")
@@ -136,11 +251,11 @@ _VALIDATORS: Mapping[str, Validator] = {
     "nginx.org/client-max-body-size": _offset,
     "nginx.org/fail-timeout": _time,
     "nginx.org/grpc-services": _services,
-    "nginx.org/hsts": _boolean,
-    "nginx.org/hsts-behind-proxy": _boolean,
-    "nginx.org/hsts-include-subdomains": _boolean,
-    "nginx.org/hsts-max-age": _integer,
-    "nginx.org/http-redirect-code": _matching("301|302|307|308", "one of: 301, 302, 307 or 308"),
+    HSTS: _boolean,
+    HSTS_BEHIND_PROXY: _boolean,
+    HSTS_SUBDOMAINS: _boolean,
+    HSTS_MAX_AGE: _integer,
+    REDIRECT_CODE: _matching("301|302|307|308", "one of: 301, 302, 307 or 308"),
     "nginx.org/keepalive": _integer,
     "nginx.org/listen-ports": _ports,
     "nginx.org/listen-ports-ssl": _ports,
@@ -162,7 +277,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "nginx.org/proxy-pass-headers": _headers,
     "nginx.org/proxy-read-timeout": _time,
     "nginx.org/proxy-send-timeout": _time,
-    "nginx.org/redirect-to-https": _boolean,
+    REDIRECT_TO_HTTPS: _boolean,
     "nginx.org/server-tokens": _boolean,
     "nginx.org/ssl-services": _services,
     "nginx.org/upstream-zone-size": _size,
@@ -192,7 +307,20 @@ _FORBIDDEN: Mapping[str, str] = {
 }
 
 _SUPPORTED = frozenset(
-    {MERGEABLE, REWRITES, WEBSOCKETS, SSL_REDIRECT, SSL_REDIRECT_DEPRECATED, *LOCATION_DIRECTIVES}
+    {
+        MERGEABLE,
+        REWRITES,
+        WEBSOCKETS,
+        SSL_REDIRECT,
+        SSL_REDIRECT_DEPRECATED,
+        REDIRECT_TO_HTTPS,
+        REDIRECT_CODE,
+        HSTS,
+        HSTS_MAX_AGE,
+        HSTS_SUBDOMAINS,
+        HSTS_BEHIND_PROXY,
+        *LOCATION_DIRECTIVES,
+    }
 )
 _OWN_PREFIXES = ("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/")
 
@@ -231,7 +359,7 @@ def location_directives(
     """The directives of a location: the Ingress's own, then what its master gives it."""
     merged = {**inherited, **own}
     return tuple(
-        (directive, merged[name])
-        for name, directive in LOCATION_DIRECTIVES.items()
+        (directive, convert(merged[name]))
+        for name, (directive, convert) in LOCATION_DIRECTIVES.items()
         if name in merged
     )

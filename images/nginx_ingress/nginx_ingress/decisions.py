@@ -46,7 +46,6 @@ class Tls:
     """How a server does TLS: with the file in the certificates' folder, or, without one, not."""
 
     file_name: str = ""
-    redirect: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Server:
     source: Key
     locations: tuple[Location, ...]
     tls: Tls | None = None
+    https: known.Https = field(default_factory=known.Https)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,8 @@ class _Round:
                 for path in dict.fromkeys(each.path for each in paths)
                 if owners[path] is not minion
             ]
-        server = Server(host, master.key, tuple(locations), tls)
+        https = known.https_of(master.annotations)
+        server = Server(host, master.key, tuple(locations), tls, https)
         self._servers[host] = server
         members = [master, *minions]
         revision = (tuple(_identity(member) for member in members), server)
@@ -200,7 +201,8 @@ class _Round:
             tls, tls_warnings = self._tls(ingress, rule.host)
             warnings += tls_warnings
             locations = tuple(self._locations(ingress, rule.host, paths, {}))
-            self._servers[rule.host] = Server(rule.host, ingress.key, locations, tls)
+            https = known.https_of(ingress.annotations)
+            self._servers[rule.host] = Server(rule.host, ingress.key, locations, tls, https)
         revision = (_identity(ingress), tuple(self._servers[host] for host in hosts))
         self._accept(ingress, revision, tuple(hosts), warnings, ())
 
@@ -255,17 +257,13 @@ class _Round:
         entry = next((each for each in ingress.tls if host in each.hosts), None)
         if entry is None:
             return None, []
-        text = ingress.annotations.get(known.SSL_REDIRECT) or ingress.annotations.get(
-            known.SSL_REDIRECT_DEPRECATED, "true"
-        )
-        redirect = known.is_true(text)
         if not entry.secret:
-            return Tls("", redirect), [f"TLS secret for host {host} is not named"]
+            return Tls(), [f"TLS secret for host {host} is not named"]
         secret = self._snapshot.secrets.get(Key(ingress.key.namespace, entry.secret))
         problem = secret.problem if secret else "there is no such secret of type kubernetes.io/tls"
         if secret is None or problem:
-            return Tls("", redirect), [f"TLS secret {entry.secret} is invalid: {problem}"]
-        return Tls(secret.file_name, redirect), []
+            return Tls(), [f"TLS secret {entry.secret} is invalid: {problem}"]
+        return Tls(secret.file_name), []
 
 
 class _UpstreamNames:

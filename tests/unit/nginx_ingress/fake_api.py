@@ -25,7 +25,10 @@ COLLECTIONS = {
 
 
 class FakeApi:
-    """Holds objects by kind; every change goes to the watches that are open."""
+    """Holds objects by kind; every change goes to the watches that are open.
+
+    ``status_patches`` names the Ingress of each patch of a status that changed something.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -137,11 +140,13 @@ class FakeApi:
                 self.events[parts[-1]].update(body)
                 return 200
             document = self._objects["Ingress"].get((parts[-4], parts[-2]))
-            self.status_patches.append(f"{parts[-4]}/{parts[-2]}")
             if document is None:
                 return 404
             if document["metadata"]["uid"] != body["metadata"]["uid"]:
                 return 409
+            if document.get("status") == body["status"]:
+                return 200
+            self.status_patches.append(f"{parts[-4]}/{parts[-2]}")
             document = json.loads(json.dumps(document))
             document["status"] = body["status"]
             self._objects["Ingress"][(parts[-4], parts[-2])] = document

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
-import subprocess
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 Document = dict[str, Any]
 
@@ -110,20 +114,30 @@ def endpoint_slice(
     }
 
 
-def make_certificate(folder: Path, host: str) -> tuple[bytes, bytes]:
-    """A self-signed certificate for ``host`` and its key, both PEM."""
-    certificate, key = folder / f"{host}.crt", folder / f"{host}.key"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={host}"),
-            *("-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key)),
-            *("-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
+def make_certificate(host: str, *, days: int = 2) -> tuple[bytes, bytes]:
+    """A self-signed certificate for ``host`` and its key, both PEM.
+
+    It is valid from four days ago until ``days`` from now; it has expired if that is negative.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=4))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
     )
-    return certificate.read_bytes(), key.read_bytes()
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    return certificate.public_bytes(pem), key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, plain
+    )
 
 
 def tls_secret(name: str, certificate: bytes, key: bytes, namespace: str = "default") -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from nginx_ingress.annotations import Https
 from nginx_ingress.decisions import Decisions, Location, Tls, decide
 from nginx_ingress.model import (
     IngressClass,
@@ -309,17 +310,22 @@ def test_ignored_annotations_are_noted_in_the_log_alone() -> None:
 
 
 def test_an_annotation_that_would_have_an_effect_elsewhere_is_warned_of() -> None:
-    decisions = decided(master(annotations={"nginx.org/hsts": "true"}))
+    decisions = decided(master(annotations={"nginx.org/keepalive": "8"}))
     assert said(decisions, "master") == warned(
-        "master", "annotation nginx.org/hsts is not supported by this controller and has no effect"
+        "master",
+        "annotation nginx.org/keepalive is not supported by this controller and has no effect",
     )
 
 
 def test_a_minion_inherits_what_it_does_not_say_itself() -> None:
-    names = ("client-max-body-size", "proxy-connect-timeout", "proxy-read-timeout")
-    given = dict(zip((f"nginx.org/{name}" for name in names), ("8m", "5s", "1h 30m"), strict=True))
+    given = {
+        "client-max-body-size": "8M",
+        "proxy-buffering": "False",
+        "proxy-connect-timeout": "5",
+        "proxy-read-timeout": "1h 30m",
+    }
     decisions = decided(
-        master(annotations=given),
+        master(annotations={f"nginx.org/{name}": value for name, value in given.items()}),
         minion(
             "tea",
             "default",
@@ -332,16 +338,17 @@ def test_a_minion_inherits_what_it_does_not_say_itself() -> None:
     )
     assert dict(only_location(decisions).directives) == {
         "client_max_body_size": "8m",
-        "proxy_connect_timeout": "5s",
-        "proxy_read_timeout": "10s",
-        "proxy_send_timeout": "20s",
+        "proxy_buffering": "off",
+        "proxy_connect_timeout": "5000ms",
+        "proxy_read_timeout": "10000ms",
+        "proxy_send_timeout": "20000ms",
     }
 
 
 def test_rewrites_and_websockets_are_by_service() -> None:
     annotations = {
         "nginx.org/rewrites": "serviceName=tea rewrite=/;serviceName=beans rewrite=/b/",
-        "nginx.org/websocket-services": "coffee, beans",
+        "nginx.org/websocket-services": "coffee,beans",
     }
     paths = [path("/tea/", "tea"), path("/coffee", "coffee"), path("/beans/", "beans")]
     decisions = decided(master(), minion("all", "default", *paths, annotations=annotations))
@@ -410,14 +417,14 @@ def _secure(**more: Any) -> Document:
     return master(tls=[{"hosts": [HOST], "secretName": "pair"}], **more)
 
 
-def test_tls_takes_the_secret_of_the_master_s_namespace(tmp_path: Any) -> None:
-    secret = tls_secret("pair", *make_certificate(tmp_path, HOST))
+def test_tls_takes_the_secret_of_the_master_s_namespace() -> None:
+    secret = tls_secret("pair", *make_certificate(HOST))
     decisions = decided(_secure(), secrets=(secret,))
     parsed = parse_tls_secret(secret)
     assert decisions.servers[HOST].tls == Tls(parsed.file_name)
     assert said(decisions, "master") == accepted("master")
     elsewhere = decided(_secure(namespace="gate"), secrets=(secret,))
-    assert elsewhere.servers[HOST].tls == Tls("")
+    assert elsewhere.servers[HOST].tls == Tls()
 
 
 def test_tls_is_for_hosts_that_it_names_literally() -> None:
@@ -437,22 +444,22 @@ def test_without_a_usable_secret_handshakes_are_refused(
     secrets: tuple[Document, ...], problem: str
 ) -> None:
     decisions = decided(_secure(), secrets=secrets)
-    assert decisions.servers[HOST].tls == Tls("")
+    assert decisions.servers[HOST].tls == Tls()
     kind, reason, text = said(decisions, "master")
     assert (kind, reason) == ("Warning", "AddedOrUpdatedWithWarning")
     assert f"with warning(s): TLS secret pair is invalid: {problem}" in text
 
 
-def test_a_key_of_another_certificate_is_refused(tmp_path: Any) -> None:
-    certificate, _ = make_certificate(tmp_path, "a.example.com")
-    _, key = make_certificate(tmp_path, "b.example.com")
+def test_a_key_of_another_certificate_is_refused() -> None:
+    certificate, _ = make_certificate("a.example.com")
+    _, key = make_certificate("b.example.com")
     decisions = decided(_secure(), secrets=(tls_secret("pair", certificate, key),))
-    assert decisions.servers[HOST].tls == Tls("")
+    assert decisions.servers[HOST].tls == Tls()
 
 
 def test_tls_without_a_secret_s_name_refuses_handshakes() -> None:
     decisions = decided(master(tls=[{"hosts": [HOST]}]))
-    assert decisions.servers[HOST].tls == Tls("")
+    assert decisions.servers[HOST].tls == Tls()
     assert said(decisions, "master") == warned("master", f"TLS secret for host {HOST} is not named")
 
 
@@ -475,7 +482,43 @@ def test_http_is_redirected_unless_told_otherwise(
     annotations: dict[str, str], redirect: bool
 ) -> None:
     decisions = decided(_secure(annotations=annotations))
-    assert decisions.servers[HOST].tls == Tls("", redirect)
+    assert decisions.servers[HOST].https == Https(redirect)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        ({"redirect-to-https": "true"}, Https(redirect_forwarded=True)),
+        ({"http-redirect-code": "308"}, Https(redirect_code=308)),
+        ({"hsts": "true"}, Https(hsts="max-age=2592000; preload")),
+        ({"hsts-max-age": "60", "hsts-include-subdomains": "true"}, Https()),
+        (
+            {"hsts": "true", "hsts-max-age": "60", "hsts-include-subdomains": "true"},
+            Https(hsts="max-age=60; includeSubDomains; preload"),
+        ),
+        (
+            {"hsts": "true", "hsts-behind-proxy": "true"},
+            Https(hsts="max-age=2592000; preload", hsts_behind_proxy=True),
+        ),
+    ],
+)
+@pytest.mark.parametrize("role", ["master", None])
+def test_what_is_said_of_https(
+    role: str | None, annotations: dict[str, str], expected: Https
+) -> None:
+    given = {f"nginx.org/{name}": value for name, value in annotations.items()}
+    paths = None if role else [path("/")]
+    decisions = decided(ingress("main", role=role, paths=paths, annotations=given))
+    assert decisions.servers[HOST].https == expected
+    assert said(decisions, "main") == accepted("main")
+
+
+def test_what_a_minion_says_of_https_has_no_effect() -> None:
+    said_by_minion = {"nginx.org/hsts": "true", "nginx.org/redirect-to-https": "true"}
+    decisions = decided(
+        master(), minion("tea", "default", path("/tea"), annotations=said_by_minion)
+    )
+    assert decisions.servers[HOST].https == Https()
 
 
 # Life (R21, R22)

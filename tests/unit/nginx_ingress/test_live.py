@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import re
 import signal
 import ssl
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import websocket
 
 from tests.unit.nginx_ingress.live import (
     ADDRESS,
@@ -21,9 +25,12 @@ from tests.unit.nginx_ingress.live import (
     Answer,
     Backend,
     Live,
+    ask,
     backend,
     controller,
+    deaf,
     eventually,
+    full,
 )
 from tests.unit.nginx_ingress.objects import (
     endpoint_slice,
@@ -69,9 +76,15 @@ def told(live: Live, name: str, reason: str, text: str, namespace: str = "defaul
 
 
 def accepted(live: Live, name: str, namespace: str = "default") -> None:
-    """Wait until an Ingress is said to be served: from then on, every connection meets it."""
+    """Wait until every connection meets an Ingress, and the endpoints that there are by now.
+
+    A master whose secret has not come yet is not accepted, but its minions are.
+    """
     text = f"Configuration for {namespace}/{name} was added or updated"
     told(live, name, "AddedOrUpdated", text, namespace)
+    # Services and endpoints come by watches of their own, and may come later.
+    without = rf'upstream "{namespace}-{name}-.*" {{\n.*\n +server 127\.0\.0\.1:1 down;'
+    eventually("endpoints", lambda: not re.search(without, live.config()) and live.settled())
 
 
 def addressed(live: Live, name: str, expected: object, namespace: str = "default") -> None:
@@ -146,13 +159,14 @@ def test_a_minion_inherits_the_largest_body_from_its_master(live: Live, tea: Bac
     assert live.get("/own", host, body=b"x" * 2000).status == 200
 
 
-def test_tls_follows_its_secret(live: Live, tea: Backend, tmp_path: Path) -> None:
+def test_tls_follows_its_secret(live: Live, tea: Backend) -> None:
     host = "tls.example.com"
     expose(live, "secure", tea.port)
-    certificate, key = make_certificate(tmp_path, host)
+    certificate, key = make_certificate(host)
     live.api.put(tls_secret("pair", certificate, key))
     live.api.put(master("tls", host=host, tls=[{"hosts": [host], "secretName": "pair"}]))
     live.api.put(minion("secure", "default", path("/", "secure"), host=host))
+    accepted(live, "tls")
     accepted(live, "secure")
 
     redirect = live.get("/a?b", host)
@@ -164,7 +178,7 @@ def test_tls_follows_its_secret(live: Live, tea: Backend, tmp_path: Path) -> Non
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         live.get_tls("/", "unknown.example.com", certificate)
 
-    renewed, renewed_key = make_certificate(tmp_path, host)
+    renewed, renewed_key = make_certificate(host)
     live.api.put(tls_secret("pair", renewed, renewed_key))
     eventually("the renewed certificate", lambda: _trusted(live, host, renewed))
 
@@ -178,6 +192,229 @@ def test_tls_follows_its_secret(live: Live, tea: Backend, tmp_path: Path) -> Non
         live.get_tls("/", host, renewed)
     assert live.get("/", host).status == 301
     assert not list((live.folder / "run" / "certificates").iterdir())
+
+
+def test_each_host_has_the_certificate_of_its_own_master(live: Live, tea: Backend) -> None:
+    expose(live, "many", tea.port, "gate")
+    one, two, plain = (f"{name}.many.example.com" for name in ("one", "two", "plain"))
+    pairs = {host: make_certificate(host) for host in (one, two)}
+    for number, host in enumerate((one, two, plain)):
+        name, tls = f"many-{number}", []
+        if host in pairs:
+            live.api.put(tls_secret(name, *pairs[host], namespace="gate"))
+            tls = [{"hosts": [host], "secretName": name}]
+        live.api.put(master(name, "gate", host=host, tls=tls))
+        live.api.put(minion(f"{name}-app", "gate", path("/", "many"), host=host))
+        accepted(live, name, "gate")
+        accepted(live, f"{name}-app", "gate")
+
+    for host, (certificate, _) in pairs.items():
+        assert live.get_tls("/x", host, certificate).body == "tea /x"
+        assert live.get("/x", host).status == 301
+    assert live.get("/x", plain).body == "tea /x"
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+        live.get_tls("/x", plain, pairs[one][0])
+    # Who has come in by one host's certificate cannot ask for a host that has no TLS.
+    connection = http.client.HTTPConnection("127.0.0.1", live.https_port, timeout=10)
+    connection.sock = live.tls(one, pairs[one][0])
+    assert ask(connection, "/x", plain).status == 404
+
+
+def test_a_renewed_certificate_drops_no_connection(live: Live) -> None:
+    host = "renewed.example.com"
+    certificate, key = make_certificate(host)
+    live.api.put(tls_secret("renewed", certificate, key))
+    live.api.put(master("renewed", host=host, tls=[{"hosts": [host], "secretName": "renewed"}]))
+    sockets = {"nginx.org/websocket-services": "renewed"}
+    live.api.put(
+        minion("renewed-app", "default", path("/", "renewed"), host=host, annotations=sockets)
+    )
+    with backend("renewed") as slow, ThreadPoolExecutor(1) as pool:
+        expose(live, "renewed", slow.port)
+        accepted(live, "renewed")
+        accepted(live, "renewed-app")
+        under_way = pool.submit(live.get_tls, "/slow", host, certificate)
+        assert slow.arrived.wait(PATIENCE_SECONDS)
+        with closing(live.websocket("/echo", host, certificate)) as socket:
+            newer, newer_key = make_certificate(host)
+            live.api.put(tls_secret("renewed", newer, newer_key))
+            eventually("the newer certificate", lambda: _trusted(live, host, newer))
+            eventually("nothing but it", live.settled)
+            assert not _trusted(live, host, certificate)
+            socket.send("still here")
+            assert socket.recv() == "still here"
+        slow.release.set()
+        assert under_way.result().body == "renewed /slow"
+
+
+def test_an_expired_certificate_is_served_all_the_same(live: Live) -> None:
+    host = "expired.example.com"
+    certificate, key = make_certificate(host, days=-1)
+    live.api.put(tls_secret("expired", certificate, key))
+    live.api.put(master("expired", host=host, tls=[{"hosts": [host], "secretName": "expired"}]))
+    accepted(live, "expired")
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
+        live.get_tls("/", host, certificate)
+
+
+def test_https_is_asked_for_as_the_master_says(live: Live, tea: Backend) -> None:
+    host, proxied = "hsts.example.com", "proxied.example.com"
+    certificate, key = make_certificate(host)
+    expose(live, "hsts", tea.port)
+    live.api.put(tls_secret("hsts", certificate, key))
+    tls = [{"hosts": [host], "secretName": "hsts"}]
+    hsts = {"nginx.org/hsts": "true", "nginx.org/hsts-max-age": "60"}
+    code = {"nginx.org/http-redirect-code": "308"}
+    live.api.put(master("hsts", host=host, tls=tls, annotations=hsts | code))
+    live.api.put(minion("hsts-app", "default", path("/", "hsts"), host=host))
+    behind = {"nginx.org/hsts-behind-proxy": "true", "nginx.org/redirect-to-https": "true"}
+    live.api.put(master("proxied", host=proxied, annotations=hsts | behind))
+    live.api.put(minion("proxied-app", "default", path("/", "hsts"), host=proxied))
+    accepted(live, "hsts")
+    accepted(live, "hsts-app")
+    accepted(live, "proxied-app")
+
+    name = "Strict-Transport-Security"
+    assert live.get_tls("/", host, certificate).headers[name] == "max-age=60; preload"
+    redirect = live.get("/a?b", host)
+    assert (redirect.status, redirect.headers["Location"]) == (308, f"https://{host}/a?b")
+    assert name not in redirect.headers
+
+    secure = live.get("/a", proxied, {"X-Forwarded-Proto": "https"})
+    assert (secure.status, secure.headers[name]) == (200, "max-age=60; preload")
+    assert secure.headers["Seen-X-Forwarded-Proto"] == "https"
+    redirect = live.get("/a?b", proxied, {"X-Forwarded-Proto": "http"})
+    assert (redirect.status, redirect.headers["Location"]) == (301, f"https://{proxied}/a?b")
+    direct = live.get("/a", proxied)
+    assert direct.status == 200
+    assert name not in direct.headers
+
+
+def test_a_websocket_lives_as_long_as_the_read_timeout_lets_it(live: Live, tea: Backend) -> None:
+    host = "socket.example.com"
+    for name in ("patient", "hasty", "plain"):
+        expose(live, name, tea.port)
+    live.api.put(master("socket", host=host))
+    rewrites = {name: f"serviceName={name} rewrite=/" for name in ("patient", "hasty", "plain")}
+    sockets = {name: {"nginx.org/websocket-services": name} for name in ("patient", "hasty")}
+    timeouts = {"hasty": {"nginx.org/proxy-read-timeout": "700ms"}}
+    for name, rewrite in rewrites.items():
+        annotations = {
+            "nginx.org/rewrites": rewrite,
+            **sockets.get(name, {}),
+            **timeouts.get(name, {}),
+        }
+        live.api.put(
+            minion(name, "default", path(f"/{name}/", name), host=host, annotations=annotations)
+        )
+        accepted(live, name)
+
+    with (
+        closing(live.websocket("/patient/echo", host)) as patient,
+        closing(live.websocket("/hasty/echo", host)) as hasty,
+    ):
+        for each in (patient, hasty):
+            each.send("hello")
+            assert each.recv() == "hello"
+        # Nothing is sent for longer than the one's timeout, which ends it, and it alone.
+        with pytest.raises(websocket.WebSocketConnectionClosedException):
+            hasty.recv()
+        patient.send("again")
+        assert patient.recv() == "again"
+    with pytest.raises(websocket.WebSocketBadStatusException):
+        live.websocket("/plain/echo", host)
+
+
+def test_timeouts_are_those_of_the_minion(live: Live) -> None:
+    host = "timeouts.example.com"
+    live.api.put(master("timeouts", host=host))
+    with backend("late") as late, deaf() as deaf_port, full() as full_port:
+        for kind, where, port in (
+            ("read", "/slow", late.port),
+            ("send", "/send", deaf_port),
+            ("connect", "/connect", full_port),
+        ):
+            expose(live, f"late-{kind}", port)
+            given = {
+                f"nginx.org/proxy-{kind}-timeout": "700ms",
+                "nginx.org/client-max-body-size": "0",
+            }
+            route = path(where, f"late-{kind}")
+            live.api.put(minion(kind, "default", route, host=host, annotations=given))
+            accepted(live, kind)
+            started = time.monotonic()
+            body = bytes(2**25) if kind == "send" else None
+            assert live.get(where, host, body=body).status == 504
+            assert 0.6 < time.monotonic() - started < 5
+
+
+UPLOAD_MEBIBYTES = 200
+
+
+def test_a_large_upload_waits_in_the_folder_that_may_be_written_to(
+    live: Live, tea: Backend
+) -> None:
+    host = "upload.example.com"
+    expose(live, "upload", tea.port)
+    live.api.put(master("upload", host=host))
+    size = {"nginx.org/client-max-body-size": f"{UPLOAD_MEBIBYTES}m"}
+    live.api.put(minion("upload-app", "default", path("/", "upload"), host=host, annotations=size))
+    accepted(live, "upload-app")
+
+    block, sum_ = os.urandom(2**20), hashlib.sha256()
+    waiting: list[tuple[str, int]] = []
+
+    def is_waiting() -> bool:
+        waiting[:] = _files(live)
+        return any(size > (UPLOAD_MEBIBYTES - 2) * 2**20 for _, size in waiting)
+
+    def parts() -> Iterator[bytes]:
+        for number in range(UPLOAD_MEBIBYTES):
+            if number == UPLOAD_MEBIBYTES - 1:
+                eventually("the rest is in a file", is_waiting)
+            part = number.to_bytes(4, "big") + block[4:]
+            sum_.update(part)
+            yield part
+
+    length = {"Content-Length": str(UPLOAD_MEBIBYTES * 2**20)}
+    answer = live.get("/", host, length, body=parts())
+    assert (answer.status, answer.body) == (200, "tea /")
+    assert answer.headers["Seen-Digest"] == sum_.hexdigest()
+    run_dir = str(live.folder / "run")
+    assert {name.startswith(f"{run_dir}/body/") for name, _ in waiting} == {True}
+    assert _files(live) == []
+    too_large = {"Content-Length": str(UPLOAD_MEBIBYTES * 2**20 + 1)}
+    assert live.get("/", host, too_large, body=[b""]).status == 413
+
+
+def _files(live: Live) -> list[tuple[str, int]]:
+    """Name and size of the files of some size that nginx's workers have open."""
+    found = []
+    for descriptor in (each for worker in live.workers() for each in (worker / "fd").iterdir()):
+        with suppress(FileNotFoundError):
+            status = descriptor.stat()
+            if stat.S_ISREG(status.st_mode) and status.st_size > 2**20:
+                found.append((str(descriptor.readlink()), status.st_size))
+    return found
+
+
+def test_an_answer_goes_on_at_once_where_it_is_not_buffered(live: Live) -> None:
+    host = "stream.example.com"
+    live.api.put(master("stream", host=host))
+    off = {"nginx.org/proxy-buffering": "false"}
+    with backend("stream") as halves:
+        expose(live, "stream", halves.port)
+        live.api.put(
+            minion("stream-app", "default", path("/", "stream"), host=host, annotations=off)
+        )
+        accepted(live, "stream-app")
+        connection = http.client.HTTPConnection("127.0.0.1", live.http_port, timeout=10)
+        connection.request("GET", "/halves", headers={"Host": host})
+        response = connection.getresponse()
+        assert response.read(3) == b"str"
+        halves.release.set()
+        assert response.read() == b"eam /halves"
+        connection.close()
 
 
 def _trusted(live: Live, host: str, certificate: bytes) -> bool:
@@ -239,7 +476,7 @@ def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffe
     accepted(live, "change-app")
 
     client = Looping(live, host)
-    first = _version(live)
+    first = live.version()
     with client.looping(), ThreadPoolExecutor(1) as pool:
         slow = pool.submit(live.get, "/slow", host)
         assert tea.arrived.wait(PATIENCE_SECONDS)
@@ -249,30 +486,24 @@ def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffe
         serving(live, "/", host, "tea /")
         tea.release.set()
         assert slow.result() == Answer(200, slow.result().headers, "tea /slow")
-    assert _version(live) == first + 20
+    assert live.version() == first + 20
     assert client.failures == []
     assert client.bodies == {"tea /", "coffee /"}
     assert client.answered > 100
 
 
 def reloaded(live: Live, version: int) -> None:
-    eventually(f"version {version}", lambda: _version(live) >= version)
-
-
-def _version(live: Live) -> int:
-    found = re.search(r'return 200 "(\d+)"', live.config())
-    assert found
-    return int(found[1])
+    eventually(f"version {version}", lambda: live.version() >= version)
 
 
 def test_what_changes_nothing_reloads_nothing(live: Live) -> None:
-    before = _version(live)
+    before = live.version()
     live.api.put(service("unrelated"))
     live.api.put(endpoint_slice("unrelated", 1))
     host = "unchanged.example.com"
     live.api.put(master("unchanged", host=host))
     eventually("the master's event", lambda: bool(live.api.messages("default", "unchanged")))
-    assert _version(live) == before + 1
+    assert live.version() == before + 1
 
 
 def test_no_ready_endpoint_is_a_502(live: Live, tea: Backend) -> None:
@@ -280,7 +511,7 @@ def test_no_ready_endpoint_is_a_502(live: Live, tea: Backend) -> None:
     live.api.put(service("empty"))
     live.api.put(master("empty", host=host))
     live.api.put(minion("empty-app", "default", path("/app/", "empty"), host=host))
-    eventually("502", lambda: live.get("/app/", host).status == 502)
+    eventually("502", lambda: live.get("/app/", host).status == 502 and live.settled())
     assert live.get("/app", host).status == 301
     live.api.put(endpoint_slice("empty", tea.port))
     serving(live, "/app/", host, "tea /app/")

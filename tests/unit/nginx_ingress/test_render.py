@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from nginx_ingress.annotations import annotation_errors, location_directives
 from nginx_ingress.decisions import Location, Server, Tls, Upstream
 from nginx_ingress.model import Key, Snapshot, parse_endpoint_slice, parse_service
 from nginx_ingress.nginx import Nginx
@@ -103,6 +104,26 @@ def test_nginx_takes_whatever_validation_lets_through(tmp_path: Path) -> None:
     )
     server = server_of(*(location(path) for path in paths), rewrite)
     text = text_of(server, endpoint_slice("tea", 8080), settings=settings)
+    assert Nginx("/usr/sbin/nginx", settings).test(text) == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"client-max-body-size": "0", "proxy-buffering": "0", "proxy-read-timeout": "0"},
+        {"client-max-body-size": "4294967296g", "proxy-buffering": "True"},
+        {f"proxy-{kind}-timeout": "1y1M1w1d1h1m1s1ms" for kind in ("connect", "read", "send")},
+        {f"proxy-{kind}-timeout": f"{2**62 // 1000}" for kind in ("connect", "read", "send")},
+    ],
+)
+def test_nginx_takes_every_value_that_is_valid(tmp_path: Path, value: dict[str, str]) -> None:
+    annotations = {f"nginx.org/{name}": text for name, text in value.items()}
+    assert annotation_errors(annotations, ()) == []
+    settings = Settings(tmp_path / "run")
+    directives = location_directives(annotations, {})
+    server = server_of(Location("/", False, SOURCE, TEA, directives=directives))
+    text = text_of(server, endpoint_slice("tea", 8080), settings=settings)
+    assert all(f"{name} " in text for name, _ in directives)
     assert Nginx("/usr/sbin/nginx", settings).test(text) == ""
 
 

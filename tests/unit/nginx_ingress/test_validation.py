@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from nginx_ingress.annotations import rewrite_list
+from nginx_ingress.annotations import milliseconds, offset, rewrite_list
 from nginx_ingress.model import parse_ingress
 from nginx_ingress.validation import as_message, errors_in
 
@@ -124,6 +124,9 @@ def test_only_an_implementation_may_do_without_a_path() -> None:
         ("nginx.org/proxy-read-timeout", "1h 30m"),
         ("nginx.org/proxy-read-timeout", "500ms"),
         ("nginx.org/proxy-read-timeout", "60"),
+        ("nginx.org/proxy-read-timeout", "1y"),
+        ("nginx.org/proxy-buffering", "false"),
+        ("nginx.org/http-redirect-code", "308"),
         ("nginx.org/ssl-redirect", "False"),
         ("nginx.org/websocket-services", "tea"),
         ("nginx.org/hsts-max-age", "-1"),
@@ -142,6 +145,18 @@ def test_values_that_are_valid(name: str, value: str) -> None:
         ("nginx.org/client-max-body-size", "", "Required value"),
         ("nginx.org/proxy-read-timeout", "soon", 'Invalid value: "soon": must be a time'),
         ("nginx.org/proxy-read-timeout", "1s;", 'Invalid value: "1s;": must be a time'),
+        ("nginx.org/proxy-buffering", "off", 'Invalid value: "off": must be a boolean'),
+        (
+            "nginx.org/http-redirect-code",
+            "303",
+            'Invalid value: "303": must be one of: 301, 302, 307 or 308',
+        ),
+        (
+            "nginx.org/websocket-services",
+            "tea, tea",
+            'Invalid value: "tea, tea": must be a comma-separated list of services. '
+            "The following services were not found:  tea",
+        ),
         ("nginx.org/ssl-redirect", "yes", 'Invalid value: "yes": must be a boolean'),
         (
             "nginx.org/websocket-services",
@@ -165,8 +180,47 @@ def test_values_that_are_refused(name: str, value: str, error: str) -> None:
     assert errors(document) == [f"annotations.{name}: {error}"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("60", 60_000),
+        ("1500ms", 1500),
+        ("1s 500ms", 1500),
+        ("30 500ms", 30_500),
+        ("1h30m", 5_400_000),
+        ("1h  2", 3_602_000),
+        ("1y 1M 1w 1d", 34_819_200_000),
+        ("0", 0),
+    ],
+)
+def test_a_time_is_the_sum_of_its_parts(text: str, expected: int) -> None:
+    assert milliseconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "s", "1 2s", "1s 1h", "1h1h", "1.5s", "-1", "1hh", "²s", "9" * 17, "1s\n;"]
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a time"):
+        milliseconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", "0"), ("8m", "8m"), (" 10G", "10g"), ("4294967296g", "4294967296g")],
+)
+def test_an_offset_is_a_number_of_bytes(text: str, expected: str) -> None:
+    assert offset(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "m", "8mb", "8t", "1.5g", "-1", "4294967297g", "9" * 20])
+def test_what_is_no_offset_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be an offset"):
+        offset(text)
+
+
 def test_rewrites_are_by_service() -> None:
-    assert rewrite_list("serviceName=tea rewrite=/;serviceName=c rewrite=/beans/") == {
+    assert rewrite_list("serviceName=tea rewrite=/; serviceName=c rewrite=/beans/") == {
         "tea": "/",
         "c": "/beans/",
     }
