@@ -50,6 +50,7 @@ TOOLS = {
         ("docker", "dockerd", "iptables"),
         split_off=("docker-cli",),  # since Debian 13
     ),
+    "docker_registry": Tool(("docker-registry",), ("docker-registry",)),
     "git": Tool(("git",), ("git",)),
     "jdk": Tool(("default-jdk-headless",), ("javac",)),
     "libseccomp": Tool(("libseccomp-dev",), (), "usr/include/seccomp.h"),
@@ -58,7 +59,9 @@ TOOLS = {
     "nginx": Tool(("nginx-light",), ("nginx",)),
     "openssl": Tool(("openssl",), ("openssl",)),
     "pkg_config": Tool(("pkg-config",), ("pkg-config",)),
+    "skopeo": Tool(("skopeo",), ("skopeo",)),
     "ssh": Tool(("openssh-client",), ("ssh", "ssh-keygen")),
+    "sshd": Tool(("openssh-server",), (), "usr/sbin/sshd"),
 }
 """Needs by name."""
 

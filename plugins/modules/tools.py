@@ -18,6 +18,7 @@ options:
     choices:
       - c_compiler
       - docker
+      - docker_registry
       - git
       - jdk
       - libseccomp
@@ -26,7 +27,9 @@ options:
       - nginx
       - openssl
       - pkg_config
+      - skopeo
       - ssh
+      - sshd
     default: []
   engine:
     description:

@@ -1,0 +1,98 @@
+"""Playbook runs as their user starts them, with the moment of every line that they print."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+INVENTORIES = PROJECT / "bench" / "inventory"
+
+PLAIN = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
+"""Ansible prints the heading of a task when it begins, unless it may turn out to be skipped."""
+
+_HEADINGS = ("TASK [", "PLAY ", "==> ")
+"""How the lines begin at which a task has ended."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a run; ``begin`` and ``end`` are seconds since the epoch."""
+
+    title: str
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, on all hosts together."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that went well: its lines with the moments (seconds since the epoch) they came at."""
+
+    begin: float
+    end: float
+    lines: Sequence[tuple[float, str]]
+
+    @property
+    def seconds(self) -> float:
+        """How long its user waited."""
+        return self.end - self.begin
+
+    @property
+    def output(self) -> str:
+        """All that it printed."""
+        return "\n".join(line for _, line in self.lines)
+
+    @property
+    def where_the_time_went(self) -> str:
+        """The phases and slowest tasks, as the run printed them after its last playbook."""
+        return self.output[self.output.rindex("WHERE THE TIME WENT") :].strip()
+
+    def tasks(self) -> Iterator[Task]:
+        """Its tasks, in order."""
+        headings = [each for each in self.lines if each[1].startswith(_HEADINGS)]
+        for (begin, line), (end, _) in pairwise(headings):
+            if line.startswith("TASK ["):
+                yield Task(line.removeprefix("TASK [").rstrip(" *").removesuffix("]"), begin, end)
+
+    def role(self, name: str) -> Task:
+        """All tasks of a role as one."""
+        tasks = [task for task in self.tasks() if task.title.startswith(f"{name} : ")]
+        return Task(name, tasks[0].begin, tasks[-1].end)
+
+
+def play(
+    inventory: str, *playbooks: str, extra: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Run:
+    """Run playbooks on the cluster of an inventory of the benchmarks.
+
+    ``extra`` are more arguments, ``env`` is added to the environment. Ends the program with the
+    output when the run fails.
+    """
+    command = ["ansible-playbook", "--inventory", str(INVENTORIES / inventory), *playbooks, *extra]
+    print(f"{inventory}: {' '.join(playbooks)}", file=sys.stderr, flush=True)
+    begin = time.time()
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **PLAIN, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        lines = [(time.time(), line.rstrip("\n")) for line in running.stdout or ()]
+    run = Run(begin, time.time(), lines)
+    if running.returncode != 0:
+        raise SystemExit(f"{' '.join(playbooks)} failed:\n{run.output[-4000:]}")
+    return run

@@ -1,0 +1,64 @@
+"""How the way from an edit to its answer is split."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.developer import Edit, maven_moments, spring_moments
+
+EDIT = Edit(
+    edited=100,
+    building=102,
+    compiling=102.5,
+    packaging=105,
+    built=106,
+    deploying=106.5,
+    starting=108,
+    started=113,
+    served=113.25,
+)
+
+
+def test_the_parts_are_all_of_the_way() -> None:
+    parts = EDIT.parts()
+    assert parts == {
+        "start, plan and source": 2,
+        "compile": 2.5,
+        "image": 1.5,
+        "delivery": 0.5,
+        "apply": 1.5,
+        "application start": 5,
+        "first answer": 0.25,
+    }
+    assert sum(parts.values()) == EDIT.served - EDIT.edited
+
+
+def test_the_target_is_for_what_slipway_takes() -> None:
+    [last] = [figure for figure in EDIT.figures() if figure.target]
+    assert last.value == 13.25 - 2.5 - 5
+
+
+def test_maven_has_compiled_when_the_first_class_of_jib_is_loaded() -> None:
+    log = [
+        "[2026-11-21T10:00:00.500+0000] java.lang.Object source: shared objects file",
+        "[2026-11-21T10:00:01.000+0000] org.apache.maven.cli.MavenCli source: file:/maven.jar",
+        "[2026-11-21T10:00:03.250+0000] com.google.cloud.tools.jib.maven.BuildImageMojo source: x",
+        "[2026-11-21T10:00:04.000+0000] com.google.cloud.tools.jib.api.Jib source: x",
+    ]
+    compiling, packaging = maven_moments(log)
+    assert packaging - compiling == 2.75
+
+
+def test_spring_says_when_it_was_up_and_since_when_it_ran() -> None:
+    log = (
+        "2026-11-21T10:00:05.000Z  INFO 1 --- [main] o.e.g.GreeterApplication : Starting\n"
+        "2026-11-21T10:00:09.750Z  INFO 1 --- [main] o.e.g.GreeterApplication : "
+        "Started GreeterApplication in 4.0 seconds (process running for 5.5)\n"
+    )
+    starting, started = spring_moments(log)
+    assert started - starting == 5.5
+
+
+def test_a_service_that_did_not_say_so_ends_the_measurement() -> None:
+    with pytest.raises(SystemExit, match="Starting"):
+        spring_moments("Starting")
