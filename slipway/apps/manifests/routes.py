@@ -1,17 +1,34 @@
-"""An app's routes: its paths as minion Ingresses of a host's master."""
+"""An app's routes: its paths as minion Ingresses of a host's master, and the host's certificate.
+
+The annotations are those that NGINX Inc documents for its controller. One that would say what
+holds anyway is left out.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, metadata
+from slipway.apps.manifests.secrets import encoded, sealed_secret
 from slipway.apps.records import App
-from slipway.kube import INGRESSES, Object
+from slipway.certificates import Pair
+from slipway.kube import INGRESSES, SECRETS, Object
 from slipway.objects import sealed
 
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"
+WEBSOCKETS = "nginx.org/websocket-services"
+MAX_BODY_SIZE = "nginx.org/client-max-body-size"
+TIMEOUTS = ("nginx.org/proxy-read-timeout", "nginx.org/proxy-send-timeout")
+
+DEFAULT_MAX_BODY_SIZE = "1m"
+DEFAULT_TIMEOUT = "60s"
+"""nginx's own."""
+
+CERTIFICATE_KEY = "tls.crt"
+PRIVATE_KEY_KEY = "tls.key"
 
 
 def hosts(apps: Iterable[App]) -> list[str]:
@@ -21,8 +38,39 @@ def hosts(apps: Iterable[App]) -> list[str]:
     )
 
 
-def master(host: str, ingress_class: str) -> Object:
-    """The master Ingress of a host: it holds the host, the apps' minions hold the paths."""
+def tls_of(apps: Iterable[App]) -> dict[str, Any]:
+    """Where the certificate of each host comes from that has one."""
+    rules = (rule for app in apps if app["ingress"] for rule in app["ingress"]["rules"])
+    return {rule["host"]: rule["tls"] for rule in rules if rule["tls"]}
+
+
+def certificate(host: str, pair: Pair) -> Object:
+    """The Secret of a host's certificate, beside the host's master, which names it."""
+    data = {CERTIFICATE_KEY: pair.certificate, PRIVATE_KEY_KEY: pair.key}
+    return sealed_secret(
+        {
+            "apiVersion": SECRETS.api_version,
+            "kind": SECRETS.kind,
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": host, "namespace": ROUTES_NAMESPACE, "labels": dict(OWN)},
+            "data": {key: encoded(text) for key, text in data.items()},
+        }
+    )
+
+
+def pair_of(secret: Object) -> Pair:
+    """The certificate and key in a host's Secret; empty where it holds no text."""
+    data = secret.get("data") or {}
+    return Pair(_decoded(data.get(CERTIFICATE_KEY, "")), _decoded(data.get(PRIVATE_KEY_KEY, "")))
+
+
+def master(host: str, ingress_class: str, *, tls: bool = False) -> Object:
+    """The master Ingress of a host: it holds the host, the apps' minions hold the paths.
+
+    Whether the host has a certificate changes it in place: made anew, it would for a moment serve
+    no app, and be the youngest of those that claim the host.
+    """
+    secure = {"tls": [{"hosts": [host], "secretName": host}]} if tls else {}
     return sealed(
         {
             "apiVersion": INGRESSES.api_version,
@@ -33,7 +81,7 @@ def master(host: str, ingress_class: str) -> Object:
                 "labels": dict(OWN),
                 "annotations": {MERGEABLE: "master"},
             },
-            "spec": {"ingressClassName": ingress_class, "rules": [{"host": host}]},
+            "spec": {"ingressClassName": ingress_class, "rules": [{"host": host}], **secure},
         }
     )
 
@@ -61,7 +109,7 @@ def minions(app: App, ingress_class: str) -> list[Object]:
 def _minion(app: App, name: str, rules: list[Mapping[str, Any]], ingress_class: str) -> Object:
     """A minion of rules that have the host and the rewrite in common."""
     host, rewrite = rules[0]["host"], rules[0]["rewrite"]
-    annotations = {MERGEABLE: "minion"}
+    annotations = {MERGEABLE: "minion", **_settings(app)}
     if rewrite:
         annotations[REWRITES] = f"serviceName={app['name']} rewrite={rewrite}"
     backend = {"service": {"name": app["name"], "port": {"number": SERVICE_PORT}}}
@@ -77,3 +125,22 @@ def _minion(app: App, name: str, rules: list[Mapping[str, Any]], ingress_class: 
             "rules": [{"host": host, "http": {"paths": paths}}],
         },
     }
+
+
+def _settings(app: App) -> dict[str, str]:
+    """How the ingress treats the requests of an app, where it is not as by default."""
+    ingress, annotations = app["ingress"], {}
+    if ingress["websocket"]:
+        annotations[WEBSOCKETS] = app["name"]
+    if ingress["max_body_size"] != DEFAULT_MAX_BODY_SIZE:
+        annotations[MAX_BODY_SIZE] = ingress["max_body_size"]
+    if ingress["timeout"] != DEFAULT_TIMEOUT:
+        annotations |= dict.fromkeys(TIMEOUTS, ingress["timeout"])
+    return annotations
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode()
+    except ValueError:
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from slipway.apps import schema
@@ -12,19 +13,38 @@ from slipway.apps.plan.secret_names import unknown
 from slipway.apps.records import Record
 from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
 from slipway.apps.yaml_lines import Document, Place
+from slipway.certificates import PARTS, faults, from_secrets
 from slipway.errors import Problem
 
 _TEMPLATED = ("host", "path", "rewrite", "expect")
 
 
 def host_mistakes(document: Document, secrets: Collection[str] | None) -> Iterator[Finding]:
-    """Certificates and keys of hosts that are no secrets there are."""
+    """Certificates and keys of hosts that are no secrets there are, or will not do.
+
+    The latter is told only if ``secrets`` has the values, as a mapping.
+    """
+    if secrets is None:
+        return
     for host, settings in document.value.get("hosts", {}).items():
         tls = settings.get("tls")
-        for key in ("certificate", "key") if isinstance(tls, Mapping) else ():
-            if secrets is not None and tls[key] not in secrets:
-                place = ("hosts", host, "tls", key)
-                yield place, Problem(document.where(place), *unknown(tls[key], secrets))
+        for part, what, fix in (
+            _tls_mistakes(host, tls, secrets) if isinstance(tls, Mapping) else ()
+        ):
+            place = ("hosts", host, "tls", part)
+            yield place, Problem(document.where(place), what, fix)
+
+
+def _tls_mistakes(
+    host: str, tls: Mapping[str, str], secrets: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a host's own certificate: which part, what, and the way to mend it."""
+    missing = [part for part in PARTS if tls[part] not in secrets]
+    for part in missing:
+        yield part, *unknown(tls[part], secrets)
+    if not missing and isinstance(secrets, Mapping):
+        for fault in faults(from_secrets(tls, secrets), host):
+            yield fault.part, f"the secret {tls[fault.part]} {fault.what}", fault.fix
 
 
 def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
@@ -120,7 +140,7 @@ def record(
                 "expect": None,
                 **plain(rule),
                 **texts,
-                "tls": hosts.get(texts["host"], {}).get("tls"),
+                "tls": _settings(hosts, texts["host"]).get("tls"),
             }
         )
     settings = schema.schema()["definitions"]["ingress"]["properties"]
@@ -133,20 +153,57 @@ def record(
     }
 
 
+def _settings(hosts: Mapping[str, Any], host: str) -> Mapping[str, Any]:
+    """What the file says of a host, or of all hosts beside it (``*.slipway.test``)."""
+    beside = f"*.{host.partition('.')[2]}"
+    found: Mapping[str, Any] = hosts.get(host, hosts.get(beside, {}))
+    return found
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A path that has an app already, and where in apps.yml that says so."""
+
+    app_id: str
+    path: str
+    path_type: str
+    where: str
+
+
 def conflicts(
-    places: Places, record: Record, taken: MutableMapping[tuple[str, str], str]
+    places: Places, record: Record, taken: MutableMapping[tuple[str, str], Taken]
 ) -> Iterator[Finding]:
-    """Routes of an app that another one has; ``taken`` are those so far, each with its place."""
+    """Routes of an app that another one has; ``taken`` has those so far, by host and path.
+
+    A path below another one's is no conflict: the longest path that fits a request has it.
+    """
     ingress = record["ingress"] or {"rules": []}
     for number, rule in enumerate(ingress["rules"]):
         setting: Place = ("ingress", "rules", number, "path")
+        host, path = rule["host"], rule["path"]
+        new = Taken(record["id"], path, rule["path_type"], places.where(*setting))
         # The ingress controller tells paths apart by their text alone, whatever their type.
-        route = (rule["host"], rule["path"])
-        if first := taken.get(route):
-            yield places.finding(
-                setting,
-                f"{''.join(route)} is already the path of {first}",
-                "give one of them another path",
-            )
-        else:
-            taken[route] = places.where(*setting)
+        first = taken.setdefault((host, path), new)
+        if first is new:
+            first = taken.get((host, _otherwise(path)), new)
+            if not _take_from_each_other(first, new):
+                continue
+        same = "is already" if first.path == path else f"takes from {first.path},"
+        yield places.finding(
+            setting,
+            f"{host}{path} {same} the path of {first.where}",
+            "give one of them another path",
+        )
+
+
+def _otherwise(path: str) -> str:
+    """The path with a slash at its end if it has none, and without if it has one."""
+    return path[:-1] if path.endswith("/") else f"{path}/"
+
+
+def _take_from_each_other(one: Taken, other: Taken) -> bool:
+    """Whether two paths that differ in the last slash are the same to Kubernetes.
+
+    The ingress controller would give what is below the path to one app and the rest to the other.
+    """
+    return one.app_id != other.app_id and one.path_type == other.path_type == "Prefix"
