@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.build import Settings, build_images
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -15,22 +16,24 @@ class ActionModule(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "apps": {"type": "list", "elements": "dict", "required": True},
         "cache": {"type": "path", "required": True},
-        "bundle_store": {"type": "path", "required": True},
+        "bundle": {"type": "path", "required": True},
         "default_base_images": {
             "type": "dict",
             "default": {},
             "options": {"jib": {"type": "str"}, "buildx": {"type": "str"}},
         },
-        "buildx": {"type": "str", "default": ""},
+        "buildkit": {"type": "bool", "default": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their images."""
         settings = Settings(
             cache=Path(args["cache"]),
-            bundle=Path(args["bundle_store"]),
+            bundle=Path(args["bundle"]),
             bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
-            buildx=args["buildx"],
+            buildkit=args["buildkit"],
+            secrets=Secrets(args["secrets"]),
         )
         images = build_images(args["apps"], settings, check=self.check_mode, say=self.say)
         return {

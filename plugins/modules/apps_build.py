@@ -7,8 +7,11 @@ DOCUMENTATION = r"""
 module: apps_build
 short_description: Have an image of each app in the store of app images
 description:
-  - Builds Maven projects with their Jib plugin and Dockerfiles with docker buildx, as many at
-    the same time as there are cores, each in a copy of its work tree.
+  - Builds Maven projects with their Jib plugin and Dockerfiles with BuildKit, as many at the same
+    time as there are cores, each in a copy of its work tree. Archives of images are taken as they
+    are.
+  - BuildKit is a daemon from the bundle, which runs as long as something is built. For a user who
+    is not root, or with a bundle that has none, Docker's engine builds Dockerfiles.
   - An image is built only if none was made before of the same source, builder, options and base
     image.
   - Tags are made of the content, so that the same content has the same reference.
@@ -16,6 +19,8 @@ description:
     others go on.
   - Jib gets the base image without its layers, which are put below its own afterwards; a pom's
     own base image and credentials do not matter.
+  - A base image of a registry is fetched once. O(cache)C(/bases.json) notes which one it was; it is
+    fetched again when its line, or the file, is removed.
   - It runs on the controller.
 options:
   apps:
@@ -26,11 +31,11 @@ options:
   cache:
     description:
       - Folder of the image store (C(images)), of notes about builds (C(builds)) and of the
-        builders' caches.
+        builders' caches (C(buildkit), which keeps itself below 10 GB, and C(jib)).
     type: path
     required: true
-  bundle_store:
-    description: The bundle's image store, in which base images are looked up.
+  bundle:
+    description: The bundle, which has base images and the builders' programs.
     type: path
     required: true
   default_base_images:
@@ -46,10 +51,19 @@ options:
       buildx:
         description: For Dockerfiles, as the build argument C(BASE_IMAGE).
         type: str
-  buildx:
-    description: Path of a buildx binary; empty for docker's own plugin.
-    type: str
-    default: ""
+  buildkit:
+    description:
+      - Whether Dockerfiles are built by the bundle's BuildKit, where it can be run. A container
+        that may use Docker but not mount file systems wants V(false).
+    type: bool
+    default: true
+  secrets:
+    description:
+      - Values by name, of which a build gets those that its app names. Dockerfiles have them with
+        C(RUN --mount=type=secret), Maven in its environment.
+      - Another value does not make another image.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -65,7 +79,7 @@ EXAMPLES = r"""
   apps_build:
     apps: "{{ source.apps }}"
     cache: ~/.cache/slipway
-    bundle_store: ~/.cache/slipway/bundle/current/images
+    bundle: ~/.cache/slipway/bundle/current
     default_base_images:
       jib: bundle.slipway.internal/jre:21
       buildx: bundle.slipway.internal/python:3.13

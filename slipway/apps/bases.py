@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,34 @@ class StoredImage:
 
 
 class Bases:
-    """Finds base images by the words of apps.yml."""
+    """Finds base images by the words of apps.yml.
 
-    def __init__(self, apps: ImageStore, bundle: ImageStore, defaults: Mapping[str, str]) -> None:
+    ``pull`` brings the image of a registry as an OCI layout into a folder; without it (None)
+    builders fetch such images themselves, whenever they build. Which ones were fetched is noted
+    below ``cache``, in ``bases.json``.
+    """
+
+    def __init__(
+        self,
+        apps: ImageStore,
+        bundle: ImageStore,
+        defaults: Mapping[str, str],
+        pull: Callable[[str, Path], None] | None,
+        cache: Path,
+    ) -> None:
         self._apps = apps
         self._bundle = bundle
         self._defaults = defaults
+        self._pull = pull
+        self._notes = cache / "bases.json"
+        self._work = cache / "work"
+        self._unreachable: dict[str, SlipwayError] = {}
 
     def find(self, tool: str, given: str | None) -> Base | None:
         """The base that a user ``given`` or, without one, the default for the builder ``tool``.
 
         None means that the project's own choice holds. Raises SlipwayError when the archive or
-        the bundle's image does not exist.
+        the bundle's image does not exist, or when the registry does not give its image.
         """
         ref = given or self._defaults.get(tool)
         if not ref:
@@ -68,27 +85,74 @@ class Bases:
         if ref.startswith(_ARCHIVE):
             return self._archive(Path(ref.removeprefix(_ARCHIVE)))
         if image := self._bundle.get(ref):
-            stored = StoredImage(self._bundle, image)
-            return Base(ref, image.manifest_digest, lambda: stored)
+            return _stored(self._bundle, image)
         if ref.startswith(BUNDLE_HOST):
             raise SlipwayError(
                 Problem(ref, f"is not in the bundle {self._bundle.root}", "make the bundle first")
             )
-        return Base(ref, ref, None)
+        return self._of_registry(ref)
 
     def _archive(self, path: Path) -> Base:
-        try:
-            state = path.stat()
-        except OSError as error:
-            raise SlipwayError(
-                Problem(f"base_image {path}", f"cannot be read: {error.strerror}")
-            ) from error
-        identity = f"{path} {state.st_size} {state.st_mtime_ns}"
-        tag = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        ref = f"bases.slipway.internal/archive:{tag}"
+        identity = file_identity(path, "base_image")
+        ref = _store_ref("archive", identity)
 
         def fetch() -> StoredImage:
             image = self._apps.get(ref) or self._apps.add_archive(path, ref)
             return StoredImage(self._apps, image)
 
         return Base(ref, identity, fetch)
+
+    def _of_registry(self, ref: str) -> Base:
+        """An image of a registry, which is asked once.
+
+        Which image a tag stood for is noted in a file, and holds until that note is removed.
+        """
+        stored_ref = _store_ref("registry", ref)
+        image = self._apps.get(stored_ref)
+        if image is not None and self._noted().get(ref) == image.manifest_digest:
+            return _stored(self._apps, image)
+        if self._pull is None:
+            return Base(ref, ref, None)
+        if ref in self._unreachable:
+            raise self._unreachable[ref]
+        self._work.mkdir(parents=True, exist_ok=True)
+        try:
+            with tempfile.TemporaryDirectory(dir=self._work) as folder:
+                self._pull(ref, Path(folder))
+                image = self._apps.add_archive(Path(folder), stored_ref)
+        except SlipwayError as error:
+            self._unreachable[ref] = error
+            raise
+        self._note({**self._noted(), ref: image.manifest_digest})
+        return _stored(self._apps, image)
+
+    def _noted(self) -> dict[str, str]:
+        """The digest of each image of a registry that is in the store."""
+        try:
+            noted: dict[str, str] = json.loads(self._notes.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return noted
+
+    def _note(self, digests: Mapping[str, str]) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self._work, delete=False) as new:
+            json.dump(digests, new, indent=1, sort_keys=True)
+        Path(new.name).replace(self._notes)
+
+
+def file_identity(path: Path, what: str) -> str:
+    """What tells a file from another one: place, size and time; SlipwayError, of ``what``."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise SlipwayError(Problem(what, f"{path} cannot be read: {error.strerror}")) from error
+    return f"{path} {state.st_size} {state.st_mtime_ns}"
+
+
+def _store_ref(kind: str, identity: str) -> str:
+    """The name in the app store of a base from elsewhere."""
+    return f"bases.slipway.internal/{kind}:{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _stored(store: ImageStore, image: Image) -> Base:
+    return Base(image.ref, image.manifest_digest, lambda: StoredImage(store, image))

@@ -11,26 +11,31 @@ import hashlib
 import json
 import os
 import posixpath
-import shutil
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from slipway.apps import buildx, jib
+from slipway.apps import buildkit, jib, prebuilt
 from slipway.apps.bases import Base, Bases
+from slipway.apps.buildkit import BuildKit, Daemon, Programs
+from slipway.apps.buildx import Buildx
 from slipway.apps.git import Mirror
+from slipway.apps.jib import Jib
 from slipway.apps.names import image_repository
+from slipway.apps.order import Builder, Order
+from slipway.apps.prebuilt import Prebuilt
 from slipway.apps.records import Record, app_label, fail
 from slipway.apps.registry import serve
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
+from slipway.secrets import Secrets
 
 STEP = "build"
 """What a failure of this step is noted under."""
@@ -41,32 +46,23 @@ PROGRESS_SECONDS = 10.0
 DETECTED = {"pom.xml": "jib", "Dockerfile": "buildx"}
 """The builder that a file at the top of a repository stands for; the first one there counts."""
 
-_RECIPES = {"jib": jib.RECIPE, "buildx": buildx.RECIPE}
-
-
-class Builder(Protocol):
-    """Makes an image archive of a source folder; ``doing`` is what progress lines call it."""
-
-    doing: str
-
-    def build(
-        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
-    ) -> Path:
-        """Build and return the archive; raises SlipwayError."""
+_RECIPES = {"jib": jib.RECIPE, "buildx": buildkit.RECIPE, "prebuilt": prebuilt.RECIPE}
 
 
 @dataclass(frozen=True)
 class Settings:
     """Where things are and how to build: the arguments of a run.
 
-    ``bundle`` is the bundle's image store, ``bases`` the default base image of each builder,
-    ``buildx`` the path of a buildx binary (empty: docker's plugin).
+    ``bundle`` is the bundle's directory, ``bases`` the default base image of each builder,
+    ``secrets`` what builds may ask for by name. ``buildkit`` is false where Docker's engine is to
+    build Dockerfiles, though a BuildKit daemon could be run.
     """
 
     cache: Path
     bundle: Path
     bases: Mapping[str, str]
-    buildx: str = ""
+    buildkit: bool = True
+    secrets: Secrets = field(default_factory=lambda: Secrets({}))
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,15 @@ class Images:
 
 @dataclass
 class _Work:
-    """One build, wanted by one app or by several; ``started`` is a time of the monotonic clock."""
+    """One build, wanted by one app or by several; ``started`` is a time of the monotonic clock.
+
+    ``secrets`` are the values by the id under which the build asks for them.
+    """
 
     key: str
     tool: str
     base: Base | None
+    secrets: Mapping[str, str]
     records: list[Record] = field(default_factory=list)
     started: float | None = None
 
@@ -106,18 +106,30 @@ def build_images(
     An app that cannot be built gets ``failed``; the others go on. With ``check`` nothing is built:
     an app whose image is not there gets no ``image``.
     """
-    return _Run(settings, check, say).images([dict(record) for record in records])
+    with Daemon(Programs.of(settings.bundle), settings.cache / "buildkit") as daemon:
+        run = _Run(settings, daemon, check, say)
+        return run.images([dict(record) for record in records])
 
 
 class _Run:
     """One run over all apps."""
 
-    def __init__(self, settings: Settings, check: bool, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, daemon: Daemon, check: bool, say: Callable[[str], None]
+    ) -> None:
         self._settings = settings
         self._check = check
-        self._say = say
+        self._tell = say
         self._store = ImageStore(settings.cache / "images")
-        self._bases = Bases(self._store, ImageStore(settings.bundle), settings.bases)
+        own = settings.buildkit and daemon.programs.can_run()
+        self._buildkit = BuildKit(daemon, self._store) if own else None
+        self._bases = Bases(
+            self._store,
+            ImageStore(settings.bundle / "images"),
+            settings.bases,
+            self._buildkit.pull if self._buildkit and not check else None,
+            settings.cache,
+        )
 
     def images(self, records: list[Record]) -> Images:
         """Complete the records."""
@@ -134,7 +146,7 @@ class _Run:
                 work = self._work(record)
                 ref = self._known(work.key, record, stored)
             except SlipwayError as error:
-                fail(record, STEP, str(error))
+                self._fail(record, error)
                 continue
             if ref:
                 record["image"] = ref
@@ -156,14 +168,23 @@ class _Run:
         tool = record["build"]["tool"] or self._detect(record)
         record["build"] = options = {**record["build"], "tool": tool}
         base = self._bases.find(tool, record["base_image"].get(tool))
+        secrets = self._secrets(record)
         made_of = {
-            "tree": self._tree(record),
+            "source": self._source(record),
             "build": options,
             "base": base.identity if base else None,
             "recipe": _RECIPES[tool],
         }
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        return _Work(key, tool, base)
+        return _Work(key, tool, base, secrets)
+
+    def _secrets(self, record: Record) -> Mapping[str, str]:
+        """The values of an app's build secrets by their ids."""
+        names: Mapping[str, str] = record["build"].get("secrets", {})
+        if lacking := sorted({*names.values()} - {*self._settings.secrets}):
+            what = f"needs the secret {', '.join(lacking)} for its build"
+            raise SlipwayError(Problem(app_label(record), what, "put it into slipway_secrets"))
+        return {name: self._settings.secrets[secret] for name, secret in names.items()}
 
     def _detect(self, record: Record) -> str:
         """The builder that an app's files call for."""
@@ -179,12 +200,14 @@ class _Run:
             )
         )
 
-    def _tree(self, record: Record) -> str:
-        """The git hash of all that goes into the image."""
+    def _source(self, record: Record) -> str:
+        """What names all that goes into the image: a git hash, or the state of an archive."""
+        mirror = Mirror(record["git_url"], self._settings.cache)
+        if record["build"]["tool"] == "prebuilt":
+            return prebuilt.identity(record, mirror)
         folder = record["build"].get("context", ".")
         if posixpath.normpath(folder) == ".":
             return str(record["tree"])
-        mirror = Mirror(record["git_url"], self._settings.cache)
         [tree] = mirror.trees([f"{record['commit']}:{posixpath.normpath(folder)}"])
         if tree is None:
             raise SlipwayError(Problem(app_label(record), f"has no folder {folder}"))
@@ -217,14 +240,17 @@ class _Run:
 
     def _build_all(self, works: list[_Work]) -> None:
         """Build side by side, as many as there are cores, and tell how it goes."""
-        with (
-            serve(self._work_folder(), [self._store.root]) as registry,
-            ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-        ):
-            builders: dict[str, Builder] = {
-                "jib": jib.Jib(self._settings.cache, registry),
-                "buildx": buildx.Buildx(self._settings.cache, self._settings.buildx),
-            }
+        with ExitStack() as stack:
+            builders: dict[str, Builder] = {}
+            for tool in sorted({work.tool for work in works}):
+                try:
+                    builders[tool] = self._builder(tool, stack)
+                except SlipwayError as error:
+                    for work in works:
+                        if work.tool == tool:
+                            self._fail_all(work, error)
+            works = [work for work in works if work.tool in builders]
+            pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
             running = {
                 pool.submit(self._build, work, builders[work.tool]): work
                 for work in _taking_turns(works)
@@ -240,30 +266,57 @@ class _Run:
                         seconds = time.monotonic() - work.started
                         self._say(f"{work.label}: {builders[work.tool].doing}: {seconds:.0f} s")
 
+    def _builder(self, tool: str, stack: ExitStack) -> Builder:
+        """A builder, with what it needs running until ``stack`` is closed."""
+        if tool == "jib":
+            program = self._settings.bundle / "tools" / "docker-registry"
+            registry = stack.enter_context(serve(program, self._work_folder(), self._store))
+            return Jib(self._settings.cache, registry)
+        if tool == "prebuilt":
+            return Prebuilt()
+        program = self._settings.bundle / "tools" / "docker-buildx"
+        return self._buildkit or Buildx(self._settings.cache, program)
+
     def _build(self, work: _Work, builder: Builder) -> None:
         """Build one image and enter it under the name of each app that wants it."""
         work.started = time.monotonic()
-        checkout = Path(work.records[0]["checkout"])
+        record = work.records[0]
         try:
             with self._scratch() as scratch:
-                source = scratch / "source"
-                shutil.copytree(checkout, source, symlinks=True)
-                archive = builder.build(
-                    source, work.records[0]["build"], work.base, work.label, scratch
+                checkout = Path(record["checkout"])
+                order = Order(
+                    work.label, checkout, record["build"], work.base, work.secrets, scratch
                 )
-                self._enter(work, archive)
+                self._enter(work, builder.build(order), scratch)
         except (SlipwayError, OSError) as error:
-            for record in work.records:
-                fail(record, STEP, str(error))
+            self._fail_all(work, error)
             self._say(f"{work.label}: {builder.doing}: failed")
             return
         seconds = time.monotonic() - work.started
         self._say(f"{work.label}: {builder.doing}: built in {seconds:.1f} s")
 
-    def _enter(self, work: _Work, archive: Path) -> None:
+    def _say(self, text: str) -> None:
+        self._tell(self._settings.secrets.redact(text))
+
+    def _fail(self, record: Record, error: Exception) -> None:
+        fail(record, STEP, self._settings.secrets.redact(str(error)))
+
+    def _fail_all(self, work: _Work, error: Exception) -> None:
+        for record in work.records:
+            self._fail(record, error)
+
+    def _enter(self, work: _Work, archive: Path, scratch: Path) -> None:
         """Store a built image under names made of its content, and note what it was made of."""
         passing = f"{image_repository('new')}:{work.key[:12]}"
-        image = self._store.add_archive(archive, passing)
+        if archive.is_dir():
+            linked = ImageStore(scratch / "linked")
+            linked.root.mkdir()
+            (archive / "blobs").rename(linked.root / "blobs")
+            linked.add_archive(archive, passing)
+            self._store.adopt(linked)
+            [image] = self._store.require([passing])
+        else:
+            image = self._store.add_archive(archive, passing)
         note = {
             "mediaType": image.manifest.media_type,
             "digest": image.manifest_digest,

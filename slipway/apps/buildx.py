@@ -1,32 +1,38 @@
-"""Dockerfiles, built by this machine's Docker engine through docker buildx."""
+"""Dockerfiles, built by this machine's Docker engine through docker buildx.
+
+For users who may use Docker and are not root, and so cannot run a builder of their own.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.bases import Base, StoredImage
+from slipway.apps.bases import StoredImage
+from slipway.apps.buildkit import BASE_ARGUMENT, secret_variables
+from slipway.apps.order import Order
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
-
-RECIPE = "buildx 1"
-"""Changes whenever the same source would be built into another image."""
-
-BASE_ARGUMENT = "BASE_IMAGE"
-"""The build argument that holds the base image."""
 
 BUILD_SECONDS = 3600.0
 ENGINE_SECONDS = 600.0
 
 
 def command(
-    buildx: Sequence[str], tag: str, context: Path, options: Mapping[str, Any], base: str | None
+    buildx: Sequence[str],
+    tag: str,
+    context: Path,
+    options: Mapping[str, Any],
+    base: str | None,
+    secrets: Mapping[str, str],
 ) -> list[str]:
-    """The call of buildx that builds the folder ``context`` into the engine's image ``tag``."""
+    """The call of buildx that builds the folder ``context`` into the engine's image ``tag``.
+
+    ``secrets`` has the environment variable of each secret id.
+    """
     arguments = {**({BASE_ARGUMENT: base} if base else {}), **options.get("args", {})}
     target = ["--target", options["target"]] if "target" in options else []
     return [
@@ -38,48 +44,48 @@ def command(
         f"--tag={tag}",
         f"--file={context / options.get('dockerfile', 'Dockerfile')}",
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
+        *(f"--secret=id={name},env={variable}" for name, variable in secrets.items()),
         *target,
         str(context),
     ]
 
 
 class Buildx:
-    """Builds Dockerfiles; ``program`` is a buildx binary, or empty for docker's own plugin."""
+    """Builds Dockerfiles with the buildx binary ``program`` or, where there is none, docker's."""
 
     doing = "buildx"
 
-    def __init__(self, cache: Path, program: str) -> None:
+    def __init__(self, cache: Path, program: Path) -> None:
         self._settings = {"BUILDX_CONFIG": str(cache / "buildx")}
-        self._buildx = [program] if program else ["docker", "buildx"]
+        self._buildx = [str(program)] if program.exists() else ["docker", "buildx"]
         self._loading = threading.Lock()
 
-    def build(
-        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
-    ) -> Path:
-        """Build what is in ``source`` and return an image archive in ``scratch``.
-
-        Raises SlipwayError with buildx's last lines.
-        """
+    def build(self, order: Order) -> Path:
+        """As Builder; the failure has buildx's last lines."""
         # Git's own files differ from clone to clone and would spoil the builder's cache.
-        shutil.rmtree(source / ".git")
-        context = source / options.get("context", ".")
+        context = order.copy(without=[".git"]) / order.options.get("context", ".")
         if not context.is_dir():
-            raise SlipwayError(Problem(label, f"has no folder {options['context']}"))
+            raise SlipwayError(Problem(order.label, f"has no folder {order.options['context']}"))
+        base = order.base
         if base and base.fetch:
-            self._load(base.fetch(), scratch)
-        tag = f"build.slipway.internal/new:{scratch.name}"
+            self._load(base.fetch(), order.scratch)
+        tag = f"build.slipway.internal/new:{order.scratch.name}"
+        variables = secret_variables(list(order.secrets))
+        values = {variable: order.secrets[name] for name, variable in variables.items()}
         run(
-            command(self._buildx, tag, context, options, base.ref if base else None),
-            what=label,
-            env=self._settings,
+            command(
+                self._buildx, tag, context, order.options, base.ref if base else None, variables
+            ),
+            what=order.label,
+            env={**self._settings, **values},
             timeout=BUILD_SECONDS,
         )
-        archive = scratch / "image.tar"
+        archive = order.scratch / "image.tar"
         try:
-            _docker("image", "save", "--output", archive, tag, what=label)
+            _docker("image", "save", "--output", archive, tag, what=order.label)
         finally:
             # The builder's cache keeps the layers; the engine's list of images stays the user's.
-            _docker("image", "rm", "--no-prune", tag, what=label)
+            _docker("image", "rm", "--no-prune", tag, what=order.label)
         return archive
 
     def _load(self, base: StoredImage, scratch: Path) -> None:

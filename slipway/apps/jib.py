@@ -8,10 +8,12 @@ and its layers stay the very blobs that nodes may have already.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
+import tarfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +21,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.bases import Base, StoredImage
-from slipway.apps.registry import Blobs, Registry
+from slipway.apps.bases import StoredImage
+from slipway.apps.order import Order
+from slipway.apps.registry import Registry
 from slipway.errors import Problem, SlipwayError
+from slipway.files import link_or_copy
 from slipway.oci import machine_platform
 from slipway.oci.model import CONFIG, INDEX, MANIFEST, Descriptor, Manifest, canonical_json
 from slipway.run import run
@@ -98,13 +102,12 @@ def command(project: Project, properties: Mapping[str, str]) -> list[str]:
     ]
 
 
-def properties(
-    target: str, digest_file: Path, cache: Path, base: str | None, *, local_base: bool
-) -> dict[str, str]:
-    """Jib's settings: push to ``target``, build on the reference ``base`` (None: the pom's own).
+def properties(target: str, digest_file: Path, cache: Path, base: str | None) -> dict[str, str]:
+    """Jib's settings: push to ``target``, build on ``base`` (None: the pom's own).
 
-    Names and passwords are given, though the target asks for none, because Jib would otherwise
-    call the credential helpers that a pom names for its usual registries.
+    ``base`` is a reference or ``tar://`` and a path. A name and a password are given, though the
+    target asks for none, because Jib would otherwise call the credential helper that a pom names
+    for its usual registry.
     """
     chosen = {"jib.from.image": base, "jib.from.platforms": machine_platform()} if base else {}
     return {
@@ -119,11 +122,6 @@ def properties(
         "jib.to.auth.username": "slipway",
         "jib.to.auth.password": "slipway",
         **chosen,
-        **(
-            {"jib.from.auth.username": "slipway", "jib.from.auth.password": "slipway"}
-            if local_base
-            else {}
-        ),
         "jib.outputPaths.digest": str(digest_file),
         "jib.baseImageCache": str(cache / "base"),
         "jib.applicationCache": str(cache / "application"),
@@ -155,35 +153,34 @@ class Jib:
         self._registry = registry
         self._downloading = threading.Lock()
 
-    def build(
-        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
-    ) -> Path:
-        """Build what is in ``source``, a folder to be built in, and return an image archive.
-
-        The archive is an OCI layout directory in ``scratch``. Raises SlipwayError with Maven's
-        last lines.
-        """
+    def build(self, order: Order) -> Path:
+        """As Builder; the failure has Maven's last lines."""
+        label = order.label
         if not shutil.which("mvn"):
             fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
             raise SlipwayError(Problem(label, "is built with Maven, which is not here", fix))
-        project = Project.read(source, options, label)
-        stored = base.fetch() if base and base.fetch else None
-        registry = self._registry
-        base_ref = base.ref if base else None
+        source = order.copy()
+        project = Project.read(source, order.options, label)
+        stored = order.base.fetch() if order.base and order.base.fetch else None
+        base = order.base.ref if order.base else None
         if stored:
-            base_ref = f"{registry.address}/base@{_offer(stored, registry.blobs)}"
-        digest_file = scratch / "digest"
+            archive = order.scratch / "base.tar"
+            write_stand_in(stored, archive)
+            base = f"tar://{archive}"
+        digest_file = order.scratch / "digest"
         settings = properties(
-            f"{registry.address}/app:{scratch.name.lower()}",
+            f"{self._registry.repository}:{order.scratch.name.lower()}",
             digest_file,
             self._cache / "jib",
-            base_ref,
-            local_base=stored is not None,
+            base,
         )
-        self._run(source, command(project, settings), label)
-        return _result(digest_file.read_text().strip(), stored, registry.blobs, scratch / "image")
+        self._run(source, command(project, settings), label, order.secrets)
+        digest = digest_file.read_text().strip()
+        return _result(digest, stored, self._registry, order.scratch / "image")
 
-    def _run(self, source: Path, argv: Sequence[str], label: str) -> None:
+    def _run(
+        self, source: Path, argv: Sequence[str], label: str, secrets: Mapping[str, str]
+    ) -> None:
         """Run Maven; alone as long as it may have to download what this project needs.
 
         Maven's local repository is not made for two that fill it at the same time.
@@ -195,51 +192,63 @@ class Jib:
         if not complete.exists():
             with self._downloading:
                 if not complete.exists():
-                    self._maven(source, argv, label)
+                    self._maven(source, argv, label, secrets)
                     complete.parent.mkdir(parents=True, exist_ok=True)
                     complete.touch()
                     return
-        self._maven(source, argv, label)
+        self._maven(source, argv, label, secrets)
 
-    def _maven(self, source: Path, argv: Sequence[str], label: str) -> None:
+    def _maven(
+        self, source: Path, argv: Sequence[str], label: str, secrets: Mapping[str, str]
+    ) -> None:
+        # A build is over before the JVM's second compiler has paid for itself.
+        options = f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 {os.environ.get('MAVEN_OPTS', '')}"
         run(
             argv,
             what=label,
             cwd=source,
             timeout=BUILD_SECONDS,
-            # A build is over before the JVM's second compiler has paid for itself.
-            env={
-                "MAVEN_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
-                + os.environ.get("MAVEN_OPTS", "")
-            },
+            env={"MAVEN_OPTS": options, **secrets},
         )
 
 
-def _offer(base: StoredImage, blobs: Blobs) -> str:
-    """Put the stand-in of a base where Jib finds it, and return its manifest's digest."""
+def write_stand_in(base: StoredImage, archive: Path) -> None:
+    """Write the stand-in of a base image as ``docker save`` would, for Jib to read."""
     config = canonical_json(stand_in(base.config()))
-    descriptor = Descriptor(CONFIG, blobs.add(config), len(config))
-    return blobs.add(Manifest(descriptor, ()).as_blob())
+    manifest = [{"Config": "config.json", "RepoTags": [base.image.ref], "Layers": []}]
+    with tarfile.open(archive, "w") as tar:
+        for name, content in (
+            ("manifest.json", json.dumps(manifest).encode()),
+            ("config.json", config),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
 
 
-def _result(digest: str, base: StoredImage | None, blobs: Blobs, place: Path) -> Path:
-    """The pushed image as an OCI layout directory whose blobs are links."""
-    manifest = Manifest.of(blobs.read(digest))
-    layers, config = manifest.layers, json.loads(blobs.read(manifest.config.digest))
-    if base:
-        layers, config = on_base(base.image.layers, base.config(), manifest, config)
-    config_blob = canonical_json(config)
-    config_descriptor = Descriptor(CONFIG, blobs.add(config_blob), len(config_blob))
-    manifest_blob = Manifest(config_descriptor, layers).as_blob()
-    descriptor = Descriptor(MANIFEST, blobs.add(manifest_blob), len(manifest_blob))
+def _result(digest: str, base: StoredImage | None, registry: Registry, place: Path) -> Path:
+    """The pushed image as an OCI layout directory whose layers are links."""
     files = place / "blobs" / "sha256"
     files.mkdir(parents=True)
-    for blob in (descriptor, config_descriptor, *layers):
-        of_base = base is not None and blob in base.image.layers
-        source = base.blob(blob.digest) if base and of_base else blobs.path(blob.digest)
-        link = files / blob.digest.removeprefix("sha256:")
-        if source and not link.exists():
-            link.symlink_to(source)
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor.as_json()]}
+
+    def put(media_type: str, content: bytes) -> Descriptor:
+        descriptor = Descriptor(media_type, f"sha256:{sha256(content).hexdigest()}", len(content))
+        (files / sha256(content).hexdigest()).write_bytes(content)
+        return descriptor
+
+    manifest = Manifest.of(registry.read(digest))
+    layers, config = manifest.layers, json.loads(registry.read(manifest.config.digest))
+    paths = {layer.digest: registry.path(layer.digest) for layer in layers}
+    if base:
+        layers, config = on_base(base.image.layers, base.config(), manifest, config)
+        paths |= {layer.digest: base.blob(layer.digest) for layer in base.image.layers}
+    for layer, path in paths.items():
+        link_or_copy(path, files / layer.removeprefix("sha256:"))
+    made = Manifest(put(CONFIG, canonical_json(config)), layers)
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [put(MANIFEST, made.as_blob()).as_json()],
+    }
     (place / "index.json").write_text(json.dumps(index))
     return place

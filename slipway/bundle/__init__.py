@@ -6,6 +6,6 @@ Layout of a bundle directory, the same whichever provider filled it::
     cni/        CNI plugins
     images/     an OCI image layout with every image of the cluster and every base image
     manifests/  Kubernetes manifests of the add-ons
-    tools/      what this machine runs (docker buildx)
+    tools/      what this machine runs (BuildKit, a registry, docker buildx, Helm)
     manifest.json   sha256 and size of every file above, and the versions that went in
 """

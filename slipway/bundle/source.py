@@ -53,7 +53,7 @@ class SourceProvider:
         """Make what is missing of the parts, then lay the bundle out from them."""
         made = parts.make(self._parts, self._store, say)
         for component in self.components:
-            for place in ("bin", "cni", "manifests"):
+            for place in ("bin", "cni", "manifests", "tools"):
                 _link_tree(made[component.name] / place, into / place)
         store = ImageStore(into / "images")
         for recipe in self.recipes:
@@ -70,6 +70,7 @@ class SourceProvider:
             "platform": machine_platform(),
             "versions": dict(self.versions),
             "packages": packages,
+            "parts": [part.folder for part in self._parts],
         }
 
     @property

@@ -1,20 +1,26 @@
-"""Real builds with Maven and Docker, of old and new projects, on bases of our own."""
+"""Real builds with Maven, BuildKit and Docker, of old and new projects, on bases of our own."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipway.apps.build import Settings, build_images
+from slipway.apps.buildkit import Daemon, Programs
 from slipway.apps.plan import plan
+from slipway.apps.registry import serve
 from slipway.apps.source import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
+from slipway.secrets import Secrets
 from tests.e2e.scenario import PROJECT, Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
@@ -123,37 +129,99 @@ SERVICE_MORE = """\
   </plugin></plugins></build>"""
 
 
-class Workshop:
-    """A folder with repositories, a bundle with two base images, a cache and an apps.yml."""
+POM = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>org.example</groupId>
+  <artifactId>small</artifactId>
+  <version>1</version>
+  <properties>
+    <maven.compiler.source>17</maven.compiler.source>
+    <maven.compiler.target>17</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+    <token>missing</token>
+  </properties>
+  {more}
+</project>
+"""
 
-    def __init__(self, root: Path, buildx: Path) -> None:
+POM_WITH_SECRET = POM.format(
+    more="""\
+  <profiles>
+    <profile>
+      <id>token</id>
+      <activation><property><name>env.REPOSITORY_TOKEN</name></property></activation>
+      <properties><token>there</token></properties>
+    </profile>
+  </profiles>
+  <build><plugins><plugin>
+    <groupId>com.google.cloud.tools</groupId><artifactId>jib-maven-plugin</artifactId>
+    <version>3.5.2</version>
+    <configuration><container><labels><token>${token}</token></labels></container></configuration>
+  </plugin></plugins></build>"""
+)
+
+MAIN_PLACE = "src/main/java/s/Main.java"
+MAIN_CLASS = """\
+package s;
+
+public class Main {
+    public static void main(String[] arguments) {
+        System.out.println("one");
+    }
+}
+"""
+
+
+class Workshop:
+    """A folder with repositories, a bundle with base images, a cache and an apps.yml.
+
+    The bundle is the ``real`` one with two base images more, which hold next to nothing.
+    """
+
+    def __init__(self, root: Path, real: Path) -> None:
         self.root = root
-        self.buildx = buildx
+        self.real = real
         self.cache = root / "cache"
         self.said: list[str] = []
-        bundle = ImageStore(root / "bundle")
+        self.secrets: dict[str, str] = {}
+        self.buildkit = True
+        self.bundle = root / "bundle"
+        images = ImageStore(self.bundle / "images")
+        images.adopt(ImageStore(real / "images"))
+        self.python = next(ref for ref in images.images() if "/python:" in ref)
         for ref in (JRE, PYTHON):
             layer = layer_from_tree({"etc/base": ref.encode(), "bin": TreeEntry(None)})
-            bundle.add_image(ref, [layer], ImageConfig(env={"BASE": ref}))
+            images.add_image(ref, [layer], ImageConfig(env={"BASE": ref}))
+        for name in ("bin", "tools"):
+            (self.bundle / name).mkdir()
+            for program in (real / name).iterdir():
+                (self.bundle / name / program.name).symlink_to(program)
 
-    def repository(self, name: str, files: Mapping[str, str]) -> None:
-        """Commit the files to the branch main of a repository, made when it is not there."""
+    def repository(self, name: str, files: Mapping[str, str | bytes], branch: str = "main") -> None:
+        """Commit the files to the branch of a repository, made when it is not there."""
         folder = self.root / name
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text)
+            content = text.encode() if isinstance(text, str) else text
+            (folder / path).write_bytes(content)
         identity = ["-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
-        for call in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "files"]):
+        there = (folder / ".git").exists()
+        begin = ["checkout", "-q", "-B", branch] if there else ["init", "-q", "-b", branch]
+        for call in (begin, ["add", "."], ["commit", "-qm", "files"]):
             subprocess.run(["git", *identity, *call], cwd=folder, check=True)
 
     def build(self, apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Plan, fetch and build; the records."""
-        (self.root / "apps.yml").write_text(json.dumps({"version": 1, "apps": apps}))
-        sources = get_sources(
-            plan(self.root / "apps.yml"), self.cache, check=False, say=self.said.append
-        )
+        apps_file = self.root / f"apps-{sha256(json.dumps(apps).encode()).hexdigest()}.yml"
+        apps_file.write_text(json.dumps({"version": 1, "apps": apps}))
+        sources = get_sources(plan(apps_file), self.cache, check=False, say=self.said.append)
         settings = Settings(
-            self.cache, self.root / "bundle", {"jib": JRE, "buildx": PYTHON}, str(self.buildx)
+            self.cache,
+            self.bundle,
+            {"jib": JRE, "buildx": PYTHON},
+            self.buildkit,
+            Secrets(self.secrets),
         )
         return build_images(sources.records, settings, check=False, say=self.said.append).records
 
@@ -174,13 +242,14 @@ class Workshop:
         for layer in image.layers:
             with tarfile.open(self._blob(layer.digest)) as tar:
                 for member in tar.getmembers():
-                    if content := tar.extractfile(member):
+                    content = tar.extractfile(member) if member.isfile() else None
+                    if content:
                         found[member.name] = content.read()
         return found
 
     def base(self, ref: str) -> Image:
         """A base image of the bundle."""
-        image = ImageStore(self.root / "bundle").get(ref)
+        image = ImageStore(self.bundle / "images").get(ref)
         assert image is not None
         return image
 
@@ -190,12 +259,13 @@ class Workshop:
 
 @pytest.fixture
 def workshop(scenario: Scenario, tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path, scenario.bundle / "tools" / "docker-buildx")
+    return Workshop(tmp_path, scenario.bundle)
 
 
 @pytest.fixture
-def engine() -> Iterator[None]:
-    """Docker's engine, left without the base image that a test gives it."""
+def engine(workshop: Workshop) -> Iterator[None]:
+    """Docker's engine for Dockerfiles, left without the base image that a test gives it."""
+    workshop.buildkit = False
     yield
     subprocess.run(["docker", "image", "rm", PYTHON], check=True, capture_output=True)
 
@@ -229,7 +299,7 @@ def test_base_from_an_archive(workshop: Workshop) -> None:
         "old", {"pom.xml": OLD_POM, "src/main/java/org/example/Application.java": APPLICATION}
     )
     archive = workshop.root / "jre8.tar"
-    ImageStore(workshop.root / "bundle").write_docker_archive(PYTHON, archive)
+    ImageStore(workshop.bundle / "images").write_docker_archive(PYTHON, archive)
 
     [record] = workshop.build([{"name": "old", "git_url": "old", "base_image": f"tar://{archive}"}])
 
@@ -289,7 +359,6 @@ def test_one_module_of_several(workshop: Workshop) -> None:
     assert "several modules: words, service" in unnamed["failed"]["reason"]
 
 
-@pytest.mark.usefixtures("engine")
 def test_failing_builds_give_the_tools_words_and_others_go_on(workshop: Workshop) -> None:
     broken = APPLICATION.replace("Application.class", "Applicatoin.class")
     place = "src/main/java/org/example/Application.java"
@@ -305,12 +374,11 @@ def test_failing_builds_give_the_tools_words_and_others_go_on(workshop: Workshop
     reasons = [record.get("failed", {}).get("reason", "") for record in records]
     assert "Application.java:[9,3" in reasons[0]
     assert "cannot find symbol" in reasons[0]
-    assert '"/nothing" not found' in reasons[1]
+    assert '"/nothing": not found' in reasons[1]
     assert "neither pom.xml nor Dockerfile" in reasons[2]
     assert reasons[3] == ""
 
 
-@pytest.mark.usefixtures("engine")
 def test_dockerfile_on_the_bundles_base(workshop: Workshop) -> None:
     dockerfile = (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS run\nARG WORD\nLABEL word=${WORD}\nCOPY . /x\n"
@@ -332,3 +400,188 @@ def test_dockerfile_on_the_bundles_base(workshop: Workshop) -> None:
     assert workshop.config(image)["config"]["Labels"]["word"] == "hi"
     assert workshop.files(image)["x/a.txt"] == b"text"
     assert not any(name.startswith("x/.git") for name in workshop.files(image))
+
+
+@pytest.mark.usefixtures("engine")
+def test_dockerfile_with_dockers_engine(workshop: Workshop) -> None:
+    dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY . /x\n"
+    workshop.repository("web", {"Dockerfile": dockerfile, "a.txt": "text"})
+
+    [record] = workshop.build([{"name": "web", "git_url": "web"}])
+
+    image = workshop.image(record)
+    assert image.layers[0].digest == workshop.base(PYTHON).layers[0].digest
+    assert workshop.files(image)["x/a.txt"] == b"text"
+
+
+def test_branches_share_what_was_built(workshop: Workshop) -> None:
+    dockerfile = (
+        "# syntax=docker/dockerfile:1\n"
+        f"FROM {workshop.python}\nRUN cat /proc/sys/kernel/random/uuid > /once\nCOPY word /word\n"
+    )
+    workshop.repository("web", {"Dockerfile": dockerfile, "word": "main"})
+    workshop.repository("web", {"word": "branch"}, "feature/x")
+    app = {"name": "web", "git_url": "web", "base_image": workshop.python}
+    [main] = workshop.build([app])
+
+    [branch] = workshop.build([{**app, "git_branch": "feature/x"}])
+
+    *below, top = workshop.image(main).layers
+    *below_branch, top_of_branch = workshop.image(branch).layers
+    assert below_branch == below
+    assert top_of_branch != top
+    files = workshop.files(workshop.image(branch))
+    assert files["word"] == b"branch"
+    assert len(files["once"].strip()) == 36
+
+
+def test_runs_at_the_same_time_share_the_daemon_and_the_last_one_stops_it(
+    workshop: Workshop,
+) -> None:
+    for name in ("one", "two"):
+        dockerfile = f"FROM {workshop.python}\nRUN python3 -c 'import time; time.sleep(1)'\n"
+        workshop.repository(name, {"Dockerfile": dockerfile, "name": name})
+    apps = [
+        {"name": name, "git_url": name, "base_image": workshop.python} for name in ("one", "two")
+    ]
+    daemon = Daemon(Programs.of(workshop.bundle), workshop.cache / "buildkit")
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(workshop.build, [app]) for app in apps]
+        images = [workshop.image(record) for run in runs for record in run.result()]
+
+    assert len(images) == 2
+    assert not daemon.answers()
+
+
+def test_secret_of_a_dockerfile_is_there_for_its_step_alone(workshop: Workshop) -> None:
+    step = "RUN --mount=type=secret,id=token"
+    workshop.repository(
+        "web",
+        {"Dockerfile": f"FROM {workshop.python}\n{step} sha256sum < /run/secrets/token > /sum\n"},
+    )
+    workshop.repository(
+        "torn", {"Dockerfile": f"FROM {workshop.python}\n{step} cat /run/secrets/token; false\n"}
+    )
+    workshop.secrets = {"web_token": "not-to-be-seen-7351"}
+    build = {"buildx": {"secrets": {"token": "web_token"}}}
+
+    web, torn = workshop.build(
+        [
+            {"name": name, "git_url": name, "base_image": workshop.python, "build": build}
+            for name in ("web", "torn")
+        ]
+    )
+
+    expected = sha256(b"not-to-be-seen-7351").hexdigest()
+    assert workshop.files(workshop.image(web))["sum"].decode().startswith(expected)
+    assert "***" in torn["failed"]["reason"]
+    assert holding(b"not-to-be-seen-7351", workshop.root) == []
+    assert not any("not-to-be-seen" in text for text in [str([web, torn]), *workshop.said])
+
+
+def test_secret_of_a_maven_project_is_in_its_environment(workshop: Workshop) -> None:
+    workshop.repository("web", {"pom.xml": POM_WITH_SECRET, MAIN_PLACE: MAIN_CLASS})
+    workshop.secrets = {"maven_token": "not-to-be-seen-7351"}
+
+    [record] = workshop.build(
+        [
+            {
+                "name": "web",
+                "git_url": "web",
+                "build": {"jib": {"secrets": {"REPOSITORY_TOKEN": "maven_token"}}},
+            }
+        ]
+    )
+
+    assert workshop.config(workshop.image(record))["config"]["Labels"]["token"] == "there"
+    assert holding(b"not-to-be-seen-7351", workshop.root) == []
+
+
+def test_base_of_a_registry_is_asked_for_once(workshop: Workshop) -> None:
+    tools = workshop.bundle / "tools"
+    place = workshop.root / "registry"
+    place.mkdir()
+    workshop.repository("web", {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY a /a\n"})
+    workshop.repository("web", {"a": "1"})
+    workshop.repository(
+        "api", {"pom.xml": POM.format(more=""), "src/main/java/s/Main.java": MAIN_CLASS}
+    )
+    with serve(tools / "docker-registry", place, ImageStore(place / "none")) as registry:
+        base = f"{registry.repository}:1"
+        push(workshop, base)
+        apps = [{"name": name, "git_url": name, "base_image": base} for name in ("web", "api")]
+        first = [workshop.image(record) for record in workshop.build(apps)]
+
+    # The registry is gone.
+    workshop.repository("web", {"a": "2"})
+    workshop.repository("api", {MAIN_PLACE: MAIN_CLASS.replace("one", "two")})
+    again = [workshop.image(record) for record in workshop.build(apps)]
+
+    for before, after in zip(first, again, strict=True):
+        assert before.layers[0] == after.layers[0]
+        assert before.ref != after.ref
+        assert workshop.config(after)["config"]["Env"][-1] == "PUSHED=yes"
+
+    (workshop.cache / "bases.json").unlink()
+    [web, _] = workshop.build(apps)
+    assert f"base image {base}" in web["failed"]["reason"]
+
+
+def push(workshop: Workshop, ref: str) -> None:
+    """Push an image to a registry."""
+    context = workshop.root / "push"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /pushed\nENV PUSHED=yes\n")
+    with Daemon(Programs.of(workshop.bundle), workshop.cache / "buildkit") as daemon:
+        daemon.start()
+        daemon.call(
+            *("build", "--frontend=dockerfile.v0"),
+            *(f"--local=context={context}", f"--local=dockerfile={context}"),
+            f"--output=type=image,name={ref},push=true",
+            what="push",
+        )
+
+
+def test_archives_are_taken_as_they_are(workshop: Workshop) -> None:
+    bundle = ImageStore(workshop.bundle / "images")
+    elsewhere = workshop.root / "elsewhere.tar.gz"
+    bundle.write_docker_archive(JRE, workshop.root / "docker.tar")
+    elsewhere.write_bytes(gzip.compress((workshop.root / "docker.tar").read_bytes()))
+    with (workshop.root / "oci.tar").open("wb") as oci:
+        bundle.write_archive([PYTHON], oci)
+    workshop.repository(
+        "web", {"images/web.tar": (workshop.root / "oci.tar").read_bytes(), "a": "1"}
+    )
+    apps = [
+        {"name": name, "git_url": "web", "build": {"prebuilt": {"archive": str(archive)}}}
+        for name, archive in (
+            ("inside", "images/web.tar"),
+            ("outside", elsewhere),
+            ("no", "no.tar"),
+        )
+    ]
+
+    inside, outside, missing = workshop.build(apps)
+
+    assert workshop.image(inside).manifest_digest == workshop.base(PYTHON).manifest_digest
+    assert workshop.image(outside).config_digest == workshop.base(JRE).config_digest
+    assert missing["failed"]["reason"] == "no (main): has no file no.tar in its repository"
+
+    workshop.said.clear()
+    workshop.repository("web", {"a": "2"})
+    assert workshop.build(apps[:2])[0]["image"] == inside["image"]
+    assert not any("built" in line for line in workshop.said)
+
+    elsewhere.write_bytes((workshop.root / "oci.tar").read_bytes())
+    changed = workshop.image(workshop.build(apps[1:2])[0])
+    assert changed.manifest_digest == workshop.base(PYTHON).manifest_digest
+
+
+def holding(value: bytes, folder: Path) -> list[Path]:
+    """The files below ``folder`` that hold ``value``."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and value in path.read_bytes()
+    ]

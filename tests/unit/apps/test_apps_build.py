@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.apps.bases import Base
+from slipway.apps.branches import Finder, Repositories
 from slipway.apps.build import Images, Settings, build_images
+from slipway.apps.git_auth import Keys
+from slipway.apps.order import Order
 from slipway.apps.plan import plan
 from slipway.apps.source import get_sources
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.secrets import Secrets
 from tests.unit.apps.git_samples import commit
 
 BASE = "bundle.slipway.internal/base:1"
@@ -30,45 +35,63 @@ class Shop:
         self.said: list[str] = []
         self.calls: list[dict[str, Any]] = []
         self.wait: threading.Barrier | None = None
+        self.layer = ""
+        self.inode = 0
         self.settings = Settings(root / "cache", root / "bundle", {"jib": BASE, "buildx": BASE})
         self.base("one")
 
     def base(self, text: str) -> None:
         """Put a base image of this content into the bundle."""
         layer = layer_from_tree({"base": text.encode()})
-        ImageStore(self.root / "bundle").add_image(BASE, [layer], ImageConfig())
+        ImageStore(self.root / "bundle" / "images").add_image(BASE, [layer], ImageConfig())
 
     def apps(self, *apps: str, check: bool = False) -> Images:
         """Plan, fetch and build apps, each the inside of a YAML mapping without its git_url."""
         lines = "".join(f"  - {{git_url: web, {app}}}\n" for app in apps)
         (self.root / "apps.yml").write_text(f"version: 1\napps:\n{lines}")
-        records = plan(self.root / "apps.yml")
         cache = self.settings.cache
+        repositories = Repositories(cache, Keys(), check=check)
+        find = Finder(list, repositories.branches, datetime.now(UTC))
+        records = plan(self.root / "apps.yml", find_branches=find)
         sources = get_sources(records, cache, check=check, say=self.said.append)
         return build_images(sources.records, self.settings, check=check, say=self.said.append)
 
-    def build(
-        self, source: Path, options: Mapping[str, Any], base: Base | None, label: str, scratch: Path
-    ) -> Path:
+    def build(self, order: Order) -> Path:
         """A builder: the image holds the file ``content``; ``broken`` there breaks the build."""
-        content = (source / options.get("context", ".") / "content").read_bytes()
-        self.calls.append({"label": label, "base": base.identity if base else None, **options})
+        source = order.copy()
+        content = (source / order.options.get("context", ".") / "content").read_bytes()
+        base = order.base.identity if order.base else None
+        self.calls.append({"label": order.label, "base": base, **order.options})
         (source / "rubbish").touch()
         if self.wait:
             self.wait.wait(10)
         if content == b"broken":
-            raise SlipwayError(Problem(label, "the tool's last words"))
-        store = ImageStore(scratch / "store")
+            said = " ".join(["the tool's last words", *order.secrets.values()])
+            raise SlipwayError(Problem(order.label, said))
+        store = ImageStore(order.scratch / "store")
         layer = layer_from_tree({"content": content})
         store.add_image("build.slipway.internal/image:1", [layer], ImageConfig())
-        return scratch / "store"
+        self.layer = store.images().popitem()[1].layers[0].digest
+        self.inode = (store.root / "blobs/sha256" / self.layer[7:]).stat().st_ino
+        return store.root
+
+
+@contextmanager
+def no_registry(program: Path, *_: object) -> Iterator[None]:
+    """A registry that nobody pushes to; it starts only where its program is."""
+    if not program.exists():
+        raise SlipwayError(Problem("registry", f"{program} does not start"))
+    yield None
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(tmp_path)
     for builder in ("jib.Jib", "buildx.Buildx"):
-        monkeypatch.setattr(f"slipway.apps.{builder}.build", lambda self, *args: made.build(*args))
+        monkeypatch.setattr(f"slipway.apps.{builder}.build", lambda self, order: made.build(order))
+    monkeypatch.setattr("slipway.apps.build.serve", no_registry)
+    (tmp_path / "bundle" / "tools").mkdir()
+    (tmp_path / "bundle" / "tools" / "docker-registry").touch()
     commit(made.repository, {"Dockerfile": "", "content": "1", "sub/content": "s"})
     return made
 
@@ -117,6 +140,20 @@ def test_changed_source_is_built(shop: Shop) -> None:
     commit(shop.repository, {"content": "1"})
     assert image_of(shop.apps("name: web")) == first
     assert len(shop.calls) == 2
+
+
+def test_of_a_pattern_only_branches_whose_commit_changed_are_built(shop: Shop) -> None:
+    for branch in ("feature/a", "feature/b"):
+        commit(shop.repository, {"content": branch}, branch)
+    first = shop.apps("name: web, git_branch: feature/*")
+    assert len(first.built) == 2
+    assert shop.apps("name: web, git_branch: feature/*").built == []
+    commit(shop.repository, {"content": "new"}, "feature/b")
+    commit(shop.repository, {"content": "one more"}, "feature/c")
+    again = shop.apps("name: web, git_branch: feature/*")
+    labels = sorted(call["label"] for call in shop.calls[2:])
+    assert labels == ["web (feature/b)", "web (feature/c)"]
+    assert again.records[0]["image"] == first.records[0]["image"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +260,7 @@ def test_failures_leave_the_others_alone(shop: Shop) -> None:
     assert reasons[1] == "web (broken): the tool's last words"
     assert reasons[3] == "far (main): has no folder nowhere"
     assert "is not in the bundle" in reasons[4]
-    assert "/nowhere.tar: cannot be read: No such file" in reasons[5]
+    assert "/nowhere.tar cannot be read: No such file" in reasons[5]
 
 
 def test_nothing_detected(shop: Shop) -> None:
@@ -249,3 +286,61 @@ def test_check_tells_what_would_be_built(shop: Shop) -> None:
 
     shop.settings = replace(shop.settings, bundle=shop.root / "no-bundle-yet")
     assert shop.apps("name: web", check=True).pending == ["web-main/web"]
+
+
+def test_layers_are_linked_into_the_store(shop: Shop) -> None:
+    shop.apps("name: web")
+    stored = shop.root / "cache" / "images" / "blobs" / "sha256" / shop.layer[7:]
+    assert stored.stat().st_ino == shop.inode
+
+
+SECRET_APP = "name: web, build: {buildx: {secrets: {npm: npm_token}}}"
+
+
+def test_secret_is_no_part_of_what_is_noted_or_said(shop: Shop) -> None:
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "hidden-1234"}))
+    image = image_of(shop.apps(SECRET_APP))
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "changed-5678"}))
+    assert image_of(shop.apps(SECRET_APP)) == image
+    assert len(shop.calls) == 1
+
+    commit(shop.repository, {"content": "broken"})
+    [record] = shop.apps(SECRET_APP).records
+    assert record["failed"]["reason"] == "web (main): the tool's last words ***"
+    kept = [path for path in shop.settings.cache.rglob("*") if path.is_file()]
+    for value in (b"hidden-1234", b"changed-5678"):
+        assert not any(value in path.read_bytes() for path in kept)
+        assert value.decode() not in "".join([*shop.said, str(record)])
+
+
+def test_secret_that_is_not_there(shop: Shop) -> None:
+    [record] = shop.apps(SECRET_APP).records
+    assert "needs the secret npm_token for its build" in record["failed"]["reason"]
+    assert shop.calls == []
+
+
+@pytest.mark.parametrize("buildkit", [True, False])
+def test_dockers_engine_builds_where_it_is_chosen(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, buildkit: bool
+) -> None:
+    for program in ("tools/buildkitd", "tools/buildctl", "bin/runc"):
+        (shop.root / "bundle" / program).parent.mkdir(exist_ok=True)
+        (shop.root / "bundle" / program).touch()
+    by_buildkit: list[str] = []
+
+    def build(self: object, order: Order) -> Path:
+        by_buildkit.append(order.label)
+        return shop.build(order)
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("slipway.apps.buildkit.BuildKit.build", build)
+    shop.settings = replace(shop.settings, buildkit=buildkit)
+    image_of(shop.apps("name: web"))
+    assert by_buildkit == (["web (main)"] if buildkit else [])
+
+
+def test_registry_that_does_not_start_leaves_other_builders_alone(shop: Shop) -> None:
+    (shop.root / "bundle" / "tools" / "docker-registry").unlink()
+    java, web = shop.apps("name: java, build: jib", "name: web").records
+    assert "docker-registry does not start" in java["failed"]["reason"]
+    assert "image" in web

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.bases import StoredImage
 from slipway.apps.jib import (
     PLUGIN,
     PLUGIN_VERSION,
@@ -19,12 +22,34 @@ from slipway.apps.jib import (
     on_base,
     properties,
     stand_in,
+    write_stand_in,
 )
-from slipway.apps.registry import serve
+from slipway.apps.order import Order
+from slipway.apps.registry import Registry
 from slipway.errors import SlipwayError
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform
 
 JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
+
+
+MAVEN = """#!/bin/sh
+printf '%s\n' "$@" > "$LOG/argv"
+env > "$LOG/environment"
+echo "the value is $TOKEN" >&2
+exit 1
+"""
+
+
+def registry(root: Path) -> Registry:
+    return Registry("127.0.0.1:1", root)
+
+
+def order(root: Path, **secrets: str) -> Order:
+    """To build what is in ``checkout`` below ``root``."""
+    scratch = root / "scratch"
+    scratch.mkdir()
+    return Order("web (main)", root / "checkout", {}, None, secrets, scratch)
 
 
 def project(root: Path, poms: dict[str, str], **options: Any) -> Project:
@@ -92,24 +117,23 @@ def test_no_pom(tmp_path: Path) -> None:
 
 
 def test_properties_for_a_base_at_hand() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "r:1/base@sha256:0", local_base=True)
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "tar:///base.tar")
     assert found["jib.to.image"] == "r:1/app:x"
-    assert found["jib.from.image"] == "r:1/base@sha256:0"
+    assert found["jib.from.image"] == "tar:///base.tar"
     assert found["jib.from.platforms"] == machine_platform()
-    assert found["jib.from.auth.username"]
     assert found["jib.container.format"] == "OCI"
     assert found["jib.outputPaths.digest"] == "/d"
     assert found["jib.baseImageCache"] == "/jib/base"
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "java:21", local_base=False)
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "java:21")
     assert found["jib.from.image"] == "java:21"
     assert not any(name.startswith("jib.from.auth") for name in found)
 
 
 def test_properties_for_the_poms_own_base() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), None, local_base=False)
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), None)
     assert not any(name.startswith("jib.from") for name in found)
 
 
@@ -148,8 +172,8 @@ def test_base_goes_below_what_was_built() -> None:
 
 def test_machine_without_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with serve(tmp_path / "work", []) as registry, pytest.raises(SlipwayError) as caught:
-        Jib(tmp_path, registry).build(tmp_path, {}, None, "web (main)", tmp_path)
+    with pytest.raises(SlipwayError) as caught:
+        Jib(tmp_path, registry(tmp_path)).build(order(tmp_path))
     [problem] = caught.value.problems
     assert problem.what == "is built with Maven, which is not here"
     assert "packages maven" in problem.fix
@@ -163,7 +187,7 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
     others = threading.Barrier(2)
     joined_by_others: list[bool] = []
 
-    def maven(self: Jib, source: Path, argv: list[str], label: str) -> None:
+    def maven(self: Jib, source: Path, argv: list[str], label: str, secrets: object) -> None:
         if next(turns) == 0:
             joined_by_others.append(others_began.wait(0.3))
         else:
@@ -173,9 +197,50 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
     monkeypatch.setattr(Jib, "_maven", maven)
     for name in "abc":
         project(tmp_path / name, {"pom.xml": "the same"})
-    with serve(tmp_path / "work", []) as registry, ThreadPoolExecutor(3) as pool:
-        jib = Jib(tmp_path / "cache", registry)
-        builds = [pool.submit(jib._run, tmp_path / name, [], name) for name in "abc"]
+    with ThreadPoolExecutor(3) as pool:
+        jib = Jib(tmp_path / "cache", registry(tmp_path))
+        builds = [pool.submit(jib._run, tmp_path / name, [], name, {}) for name in "abc"]
         for build in builds:
             build.result()
     assert joined_by_others == [False]
+
+
+def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path / "store")
+    layer = layer_from_tree({"file": b"x"})
+    image = store.add_image("bundle.test/jre:1", [layer], ImageConfig(env={"A": "1"}))
+
+    write_stand_in(StoredImage(store, image), tmp_path / "base.tar")
+
+    found = {}
+    with tarfile.open(tmp_path / "base.tar") as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            assert content is not None
+            found[member.name] = json.load(content)
+    [manifest] = found["manifest.json"]
+    assert (manifest["Config"], manifest["Layers"]) == ("config.json", [])
+    assert found["config.json"]["config"]["Env"] == ["A=1"]
+    assert found["config.json"]["rootfs"]["diff_ids"] == []
+
+
+def test_secrets_are_in_mavens_environment_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    for folder in ("bin", "log"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin" / "mvn").write_text(MAVEN)
+    (tmp_path / "bin" / "mvn").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("LOG", str(log))
+    project(tmp_path / "checkout", {"pom.xml": ""})
+
+    with pytest.raises(SlipwayError, match="the value is hidden-1234"):
+        Jib(tmp_path / "cache", registry(tmp_path)).build(order(tmp_path, TOKEN="hidden-1234"))
+
+    assert "TOKEN=hidden-1234" in (log / "environment").read_text().splitlines()
+    (log / "environment").unlink()
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"hidden-1234" in path.read_bytes() for path in left)
+    assert log / "argv" in left

@@ -1,11 +1,12 @@
-"""The loopback registry speaks the protocol and keeps only what is what it says."""
+"""Debian's registry takes what is pushed, knows what is stored, and leaves nothing behind."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import socket
+import os
+import signal
 from collections.abc import Iterator
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -13,104 +14,144 @@ import pytest
 
 from slipway.apps.registry import Registry, serve
 from slipway.errors import SlipwayError
+from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
+from slipway.waiting import wait_until
+from tests.unit.apps.real_bundle import real_bundle
+
+PROGRAM = real_bundle() / "tools" / "docker-registry"
 
 
 def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return f"sha256:{sha256(content).hexdigest()}"
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Path:
-    """An OCI layout with one blob."""
-    blobs = tmp_path / "store" / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    (blobs / digest_of(b"stored")[7:]).write_bytes(b"stored")
-    return tmp_path / "store"
+def store(tmp_path: Path) -> ImageStore:
+    return ImageStore(tmp_path / "images")
 
 
 @pytest.fixture
-def registry(tmp_path: Path, layout: Path) -> Iterator[Registry]:
-    with serve(tmp_path / "work", [layout]) as running:
+def stored(store: ImageStore) -> Image:
+    layer = layer_from_tree({"file": b"stored"})
+    return store.add_image("apps.slipway.internal/web:1", [layer], ImageConfig())
+
+
+@pytest.fixture
+def registry(tmp_path: Path, store: ImageStore, stored: Image) -> Iterator[Registry]:
+    work = tmp_path / "work"
+    work.mkdir()
+    with serve(PROGRAM, work, store) as running:
         yield running
-    assert list((tmp_path / "work").iterdir()) == []
+    assert list(work.iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        ask(running, "GET", "/v2/")
 
 
 def ask(
-    registry: Registry, method: str, path: str, body: bytes | Iterator[bytes] | None = None
-) -> tuple[HTTPResponse, bytes]:
+    registry: Registry, method: str, path: str, body: bytes = b"", kind: str = ""
+) -> HTTPResponse:
     connection = HTTPConnection(registry.address, timeout=5)
-    connection.request(method, path, body, encode_chunked=isinstance(body, Iterator))
+    connection.request(method, path, body, {"Content-Type": kind} if kind else {})
     response = connection.getresponse()
-    content = response.read()
+    response.read()
     connection.close()
-    return response, content
+    return response
 
 
-def begin_upload(registry: Registry) -> str:
-    response, _ = ask(registry, "POST", "/v2/app/blobs/uploads/?mount=sha256:x&from=base")
-    assert response.status == 202
-    return response.headers["Location"]
+def push(registry: Registry, content: bytes, digest: str) -> int:
+    begun = ask(registry, "POST", "/v2/app/blobs/uploads/")
+    place = begun.headers["Location"].removeprefix(f"http://{registry.address}")
+    return ask(
+        registry, "PUT", f"{place}&digest={digest}", content, "application/octet-stream"
+    ).status
 
 
-def test_version_check(registry: Registry) -> None:
-    assert ask(registry, "GET", "/v2/")[0].status == 200
+def test_stored_layer_is_known_and_takes_no_room(
+    registry: Registry, store: ImageStore, stored: Image
+) -> None:
+    layer = stored.layers[0]
+    answer = ask(registry, "HEAD", f"/v2/app/blobs/{layer.digest}")
+    assert (answer.status, answer.headers["Content-Length"]) == (200, str(layer.size))
+    original = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
+    assert registry.path(layer.digest).samefile(original)
 
 
-def test_blobs_of_a_layout_are_there_without_a_push(registry: Registry) -> None:
-    path = f"/v2/app/blobs/{digest_of(b'stored')}"
-    head, nothing = ask(registry, "HEAD", path)
-    assert (head.status, head.headers["Content-Length"], nothing) == (200, "6", b"")
-    assert ask(registry, "GET", path)[1] == b"stored"
+def test_other_layer_is_not_known(registry: Registry) -> None:
+    assert ask(registry, "HEAD", f"/v2/app/blobs/{digest_of(b'new')}").status == 404
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/v2/app/blobs/sha256:" + "0" * 64, "/v2/app/manifests/latest", "/v2/a/blobs/../../x", "/x"],
-)
-def test_what_is_not_there(registry: Registry, path: str) -> None:
-    assert ask(registry, "GET", path)[0].status == 404
+def test_pushed_layer_is_a_file(registry: Registry) -> None:
+    assert push(registry, b"new", digest_of(b"new")) == 201
+    assert registry.path(digest_of(b"new")).read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("chunked", [True, False])
-def test_pushed_blob(registry: Registry, chunked: bool) -> None:
-    place = begin_upload(registry)
-    body = iter([b"lay", b"er"]) if chunked else b"layer"
-    response, _ = ask(registry, "PATCH", place, body)
-    assert (response.status, response.headers["Location"]) == (202, place)
-    digest = digest_of(b"layer")
-    assert ask(registry, "PUT", f"{place}?digest={digest}")[0].status == 201
-    assert ask(registry, "GET", f"/v2/app/blobs/{digest}")[1] == b"layer"
-    assert registry.blobs.read(digest) == b"layer"
+def test_layer_that_is_not_what_it_says_is_refused(registry: Registry) -> None:
+    assert push(registry, b"other", digest_of(b"promised")) == 400
+    assert not registry.path(digest_of(b"promised")).exists()
 
 
-def test_blob_pushed_at_once(registry: Registry) -> None:
-    place = begin_upload(registry)
-    digest = digest_of(b"whole")
-    assert ask(registry, "PUT", f"{place}?digest={digest}", b"whole")[0].status == 201
-    assert registry.blobs.read(digest) == b"whole"
+def test_pushed_manifest_is_read_by_its_digest(registry: Registry) -> None:
+    config = b"{}"
+    push(registry, config, digest_of(config))
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": digest_of(config),
+                "size": len(config),
+            },
+            "layers": [],
+        }
+    ).encode()
+    assert ask(registry, "PUT", "/v2/app/manifests/tag", manifest, kind).status == 201
+    assert registry.read(digest_of(manifest)) == manifest
 
 
-def test_blob_that_is_not_what_it_says(registry: Registry) -> None:
-    place = begin_upload(registry)
-    digest = digest_of(b"promised")
-    assert ask(registry, "PUT", f"{place}?digest={digest}", b"other")[0].status == 400
+def test_what_was_never_pushed(registry: Registry) -> None:
     with pytest.raises(SlipwayError, match="never pushed"):
-        registry.blobs.read(digest)
+        registry.read(digest_of(b"nothing"))
 
 
-def test_manifest_is_known_by_its_digest(registry: Registry) -> None:
-    manifest = json.dumps({"schemaVersion": 2}).encode()
-    response, _ = ask(registry, "PUT", "/v2/app/manifests/tag", manifest)
-    assert response.status == 201
-    digest = response.headers["Docker-Content-Digest"]
-    assert digest == digest_of(manifest)
-    got, content = ask(registry, "GET", f"/v2/app/manifests/{digest}")
-    assert content == manifest
-    assert got.headers["Content-Type"] == "application/vnd.oci.image.manifest.v1+json"
+def test_what_was_changed_since(registry: Registry) -> None:
+    push(registry, b"new", digest_of(b"new"))
+    registry.path(digest_of(b"new")).write_bytes(b"bad")
+    with pytest.raises(SlipwayError, match="is not what was pushed"):
+        registry.read(digest_of(b"new"))
 
 
-def test_tls_is_turned_away_at_once(registry: Registry) -> None:
-    host, port = registry.address.split(":")
-    with socket.create_connection((host, int(port)), timeout=2) as client:
-        client.sendall(b"\x16\x03\x01\x00\x05hello")
-        assert client.recv(100) == b""
+def test_two_at_once(tmp_path: Path, store: ImageStore, registry: Registry) -> None:
+    with serve(PROGRAM, tmp_path / "work", store) as other:
+        push(other, b"new", digest_of(b"new"))
+        assert other.address != registry.address
+        assert not registry.path(digest_of(b"new")).exists()
+
+
+def test_registry_of_a_run_that_was_killed_ends_too(tmp_path: Path, store: ImageStore) -> None:
+    address = tmp_path / "address"
+    killed = os.fork()
+    if killed == 0:
+        with serve(PROGRAM, tmp_path, store) as running:
+            address.write_text(running.address)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+
+    def is_gone() -> bool:
+        try:
+            ask(Registry(address.read_text(), tmp_path), "GET", "/v2/")
+        except ConnectionError:
+            return True
+        return False
+
+    assert wait_until(is_gone, 10)
+
+
+@pytest.mark.parametrize("program", ["/nowhere/docker-registry", "/bin/false"])
+def test_registry_that_does_not_start(tmp_path: Path, store: ImageStore, program: str) -> None:
+    with (
+        pytest.raises(SlipwayError, match=f"{program} does not start"),
+        serve(Path(program), tmp_path, store),
+    ):
+        pass

@@ -19,7 +19,10 @@ FILES = {
     "bundle/go/components.yml": """
 tool:
   module: example.com/tool
-  binaries: {bin/tool: example.com/tool, cni/toolctl: example.com/toolctl}
+  binaries:
+    bin/tool: example.com/tool
+    cni/toolctl: example.com/toolctl
+    tools/toold: example.com/toold
 metallb:
   module: example.com/metallb
   binaries: {image/metallb: example.com/metallb}
@@ -134,6 +137,7 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
     assert (bundle / "bin" / "tool").read_text() == "example.com/tool\n"
     assert (bundle / "cni" / "toolctl").read_text() == "example.com/toolctl\n"
     assert (bundle / "manifests" / "metallb.yaml").read_text() == "kind: Namespace\n"
+    assert (bundle / "tools" / "toold").read_text() == "example.com/toold\n"
     assert (bundle / "tools" / "docker-buildx").read_text() == "docker-buildx\n"
     assert os.access(bundle / "tools" / "docker-buildx", os.X_OK)
     images = ImageStore(bundle / "images").images()
@@ -157,6 +161,8 @@ def test_it_records_the_versions_of_everything(project: Project) -> None:
         "machine": {"systemd": "257.9-1~deb13u1"},
         "metallb": {"conntrack": "1:2.0-1"},
     }
+    parts = project.root / "cache" / "bundle" / "parts"
+    assert set(about["parts"]) == {path.name for path in parts.iterdir()}
 
 
 def test_a_second_run_does_nothing(project: Project) -> None:

@@ -1,0 +1,41 @@
+"""Images that somebody else has built, taken out of their archives as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slipway.apps.bases import file_identity
+from slipway.apps.git import Mirror, git
+from slipway.apps.order import Order
+from slipway.apps.records import App, app_label
+from slipway.errors import Problem, SlipwayError
+
+RECIPE = "prebuilt 1"
+"""Changes whenever the same archive would become another image."""
+
+
+def identity(app: App, mirror: Mirror) -> str:
+    """What makes it the same archive.
+
+    That is git's hash of one in the repository, and place, size and time of one elsewhere. Raises
+    SlipwayError when there is none.
+    """
+    archive = Path(app["build"]["archive"])
+    if archive.is_absolute():
+        return file_identity(archive, app_label(app))
+    try:
+        name = f"{app['commit']}:{archive.as_posix()}"
+        return git("--git-dir", mirror.path, "rev-parse", "--verify", name, what=mirror.url).strip()
+    except SlipwayError as error:
+        what = f"has no file {archive} in its repository"
+        raise SlipwayError(Problem(app_label(app), what)) from error
+
+
+class Prebuilt:
+    """Takes archives as they are."""
+
+    doing = "import"
+
+    def build(self, order: Order) -> Path:
+        """The archive itself."""
+        return order.checkout / str(order.options["archive"])
