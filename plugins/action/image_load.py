@@ -13,7 +13,8 @@ from typing import IO, Any, ClassVar, cast
 from ansible import constants
 
 from slipway.ansible_support import SlipwayAction
-from slipway.delivery import Answer, Containerd, Loader
+from slipway.containerd import Answer, Containerd, Retention
+from slipway.delivery import Loader
 from slipway.oci import ImageStore
 
 Argv = list[Any]
@@ -27,12 +28,14 @@ class ActionModule(SlipwayAction):
         "store": {"type": "path", "required": True},
         "images": {"type": "list", "elements": "str", "required": True},
         "pinned": {"type": "bool", "default": True},
+        "prune_prefix": {"type": "str", "default": ""},
+        "keep": {"type": "list", "elements": "str", "default": []},
         "ctr": {"type": "str", "default": Containerd.ctr},
         "containerd_root": {"type": "str", "default": Containerd.root},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Load what is missing, or say what would be loaded."""
+        """Load what is missing and remove what is not kept, or say what would be."""
         start = time.monotonic()
         loader = Loader(
             store=ImageStore(Path(args["store"])),
@@ -40,12 +43,14 @@ class ActionModule(SlipwayAction):
             say=self.say,
             pinned=args["pinned"],
             containerd=Containerd(args["ctr"], args["containerd_root"]),
+            retention=Retention(args["prune_prefix"], frozenset(args["keep"])),
         )
         refs = list(dict.fromkeys(args["images"]))
         outcome = loader.preview(refs) if self.check_mode else loader.load(refs)
         result: dict[str, Any] = {
-            "changed": bool(outcome.loaded),
+            "changed": bool(outcome.loaded or outcome.removed),
             "loaded": outcome.loaded,
+            "removed": outcome.removed,
             "bytes_sent": outcome.bytes_sent,
             "seconds": round(time.monotonic() - start, 3),
         }

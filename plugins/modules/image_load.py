@@ -13,6 +13,9 @@ description:
   - An image counts as there when the name has the right manifest digest, every blob is there, it is
     unpacked and, if asked for, pinned. That is checked again after the import; images that are
     incomplete then are sent once more in full.
+  - Images under O(prune_prefix) that are neither in O(images) nor in O(keep) are removed once the
+    new ones are complete; one that a container has stays until a later run. Images of other names
+    are never touched.
   - The archive is written straight into C(ctr images import) on the host. Where the connection is
     neither V(local), V(ssh) nor V(community.docker.docker), or needs a password, it goes as a
     temporary file.
@@ -31,6 +34,17 @@ options:
     description: Keep the images from the kubelet's garbage collection.
     type: bool
     default: true
+  prune_prefix:
+    description:
+      - How the names begin of the images that are removed unless they are to be kept, up to a
+        slash. Without it nothing is removed.
+    type: str
+    default: ""
+  keep:
+    description: Full references of images under O(prune_prefix) that stay if they are there.
+    type: list
+    elements: str
+    default: []
   ctr:
     description: The containerd client on the host, with its namespace.
     type: str
@@ -43,8 +57,8 @@ attributes:
   check_mode:
     support: full
     description: >-
-      Says what would be sent, also when the host has no containerd or the store has no such image
-      yet.
+      Says what would be sent and removed, also when the host has no containerd or the store has no
+      such image yet.
   diff_mode:
     support: full
     description: Lists the images on the host before and after.
@@ -53,6 +67,14 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Load the image of a service, keep the one before, remove older ones
+  image_load:
+    store: ~/.cache/slipway/images
+    images: [apps.slipway.internal/greeter:main-0123456789ab]
+    keep: [apps.slipway.internal/greeter:main-ba9876543210]
+    prune_prefix: apps.slipway.internal/
+  become: true
+
 - name: Load the images of the platform
   image_load:
     store: ~/.cache/slipway/images
@@ -65,6 +87,11 @@ EXAMPLES = r"""
 RETURN = r"""
 loaded:
   description: References of the images that were loaded (in check mode, would be).
+  type: list
+  elements: str
+  returned: success
+removed:
+  description: References of the images that were removed (in check mode, would be).
   type: list
   elements: str
   returned: success

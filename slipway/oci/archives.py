@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from slipway.errors import Problem, SlipwayError
-from slipway.oci.blobs import CHUNK, BlobDirectory, DigestMismatch, HashingReader, copy
+from slipway.oci.blobs import CHUNK, BlobDirectory, DigestMismatch, HashingReader, copy, is_full
 from slipway.oci.model import (
     CONFIG,
     DOCKER_INDEX,
@@ -110,7 +110,7 @@ def read_archive(path: Path, ref: str, platform: str, blobs: BlobDirectory) -> D
     own; its config and its layers stay as they are.
 
     Raises SlipwayError when the archive has no such image, lacks a part of it, or holds something
-    else than its digests say.
+    else than its digests say, and OSError when there is no room.
     """
     try:
         with open_archive(path, blobs.temporary) as files:
@@ -121,6 +121,8 @@ def read_archive(path: Path, ref: str, platform: str, blobs: BlobDirectory) -> D
             Problem(str(path), f"is damaged: {error}", "make or fetch the archive again")
         ) from error
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, ValueError, KeyError) as error:
+        if is_full(error):
+            raise
         raise SlipwayError(
             Problem(str(path), f"cannot be read as an image archive: {error!r}")
         ) from error

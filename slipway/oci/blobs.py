@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -70,6 +71,11 @@ class HashingWriter(io.RawIOBase):
         """As of any stream."""
         self._hash.update(data)
         return self._stream.write(data)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the error says that a file system, or what a user may have of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def copy(source: IO[bytes] | HashingReader, target: IO[bytes]) -> None:

@@ -62,6 +62,11 @@ def check_ref(ref: str) -> None:
         )
 
 
+def readable(size: int) -> str:
+    """A number of bytes for people to read."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
 def canonical_json(value: Mapping[str, Any]) -> bytes:
     """``value`` as JSON that is the same, byte for byte, whenever the value is the same."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -6,8 +6,9 @@ import fcntl
 import io
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -21,7 +22,7 @@ from slipway.oci.archives import (
     write_docker_archive,
     write_oci_archive,
 )
-from slipway.oci.blobs import BlobDirectory, DigestMismatch, HashingWriter
+from slipway.oci.blobs import BlobDirectory, DigestMismatch, HashingWriter, is_full
 from slipway.oci.layers import Layer
 from slipway.oci.model import (
     CONFIG,
@@ -35,6 +36,7 @@ from slipway.oci.model import (
     Manifest,
     check_ref,
     machine_platform,
+    readable,
 )
 
 
@@ -77,11 +79,11 @@ class ImageStore:
 
         The archive is an OCI layout (tar or directory) or a ``docker save`` tar; ``platform``
         (``linux/amd64``; None means this machine's) picks one of several. Raises SlipwayError when
-        the archive is damaged or has no such image.
+        the archive is damaged or has no such image, and when there is no room for it.
         """
         check_ref(ref)
         wanted = platform or machine_platform()
-        with self._adding():
+        with self._adding(_size_of(path)):
             manifest = read_archive(path, ref, wanted, self._blobs)
             return self._enter(ref, manifest, wanted)
 
@@ -107,31 +109,44 @@ class ImageStore:
                         link_or_copy(other._blobs.path(digest), self._blobs.path(digest))
                 self._enter(image.ref, image.manifest, image.platform)
 
-    def remove(self, ref: str) -> bool:
-        """Take ``ref`` off the list and say whether it was on it; its blobs stay for a while."""
+    def stored_at(self, image: Image) -> float:
+        """When the image was last added, in seconds since the epoch."""
+        return self._blobs.path(image.manifest_digest).stat().st_mtime
+
+    def remove(self, *refs: str) -> bool:
+        """Take ``refs`` off the list; whether one was on it. Their blobs stay for a while."""
         with self._adding():
             return self._change_index(
                 lambda entries: [
-                    entry for entry in entries if entry["annotations"][REF_NAME] != ref
+                    entry for entry in entries if entry["annotations"][REF_NAME] not in refs
                 ]
             )
 
-    def collect_garbage(self) -> int:
+    def collect_garbage(self, wait: bool = True) -> int:
         """Remove the blobs of no image, and what broken-off writes left; return the bytes freed.
 
-        Waits until no one adds to the store or sends from it.
+        Waits until no one adds to the store or sends from it; without ``wait`` it leaves all as
+        it is while someone does.
         """
         if not self.root.exists():
             return 0
         self._blobs.create()
         freed = 0
-        with self._lock("blobs", fcntl.LOCK_EX):
-            used = {digest for image in self.images().values() for digest in image.blobs}
-            unused = (digest for digest in self._blobs.digests() if digest not in used)
-            for path in [*map(self._blobs.path, unused), *self._blobs.temporary.iterdir()]:
-                freed += path.stat().st_size
-                path.unlink()
+        try:
+            with self._lock("blobs", fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
+                for path in self._garbage(self.images().values()):
+                    freed += path.stat().st_size
+                    path.unlink()
+        except BlockingIOError:
+            return 0
         return freed
+
+    def garbage(self, without: Set[str] = frozenset()) -> int:
+        """Bytes that a collection would free if the images ``without`` were removed before."""
+        if not self.root.exists():
+            return 0
+        kept = (image for image in self.images().values() if image.ref not in without)
+        return sum(path.stat().st_size for path in self._garbage(kept))
 
     def verify(self, ref: str) -> list[str]:
         """Digests of the image's blobs that are missing or damaged; reads every byte of it.
@@ -166,7 +181,7 @@ class ImageStore:
     def _sending(self, refs: Sequence[str]) -> Iterator[list[Image]]:
         """The images, whose blobs stay as long as this lasts."""
         try:
-            with self._adding():
+            with self._holding():
                 yield self.require(refs)
         except DigestMismatch as error:
             self._blobs.remove(error.digest)
@@ -177,6 +192,12 @@ class ImageStore:
                     "run again: the image it belongs to is then made or fetched anew",
                 )
             ) from error
+
+    def _garbage(self, images: Iterable[Image]) -> list[Path]:
+        """The files that none of ``images`` needs."""
+        used = {digest for image in images for digest in image.blobs}
+        unused = (digest for digest in self._blobs.digests() if digest not in used)
+        return [*map(self._blobs.path, unused), *self._blobs.temporary.iterdir()]
 
     def _image(self, entry: dict[str, Any]) -> Image | None:
         """The image of an index entry, or None when it is not whole."""
@@ -249,7 +270,28 @@ class ImageStore:
             return True
 
     @contextmanager
-    def _adding(self) -> Iterator[None]:
+    def _adding(self, size: int = 0) -> Iterator[None]:
+        """The store to be written to, with room for ``size`` bytes.
+
+        Raises SlipwayError when there is less, before anything is written, and when it turns out
+        that there is none left.
+        """
+        try:
+            with self._holding():
+                if (free := shutil.disk_usage(self.root).free) < size:
+                    what = f"has {readable(free)} free, and {readable(size)} are to be stored"
+                    raise self._full(f"{what}; nothing was written")
+                yield
+        except OSError as error:
+            if is_full(error):
+                raise self._full("has no room left; what is stored is whole") from error
+            raise
+
+    def _full(self, what: str) -> SlipwayError:
+        return SlipwayError(Problem(str(self.root), what, "make room on that file system"))
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
         """Hold off the collector of garbage; make the store when it is not there yet."""
         self._blobs.create()
         layout = self.root / LAYOUT_FILE
@@ -264,6 +306,13 @@ class ImageStore:
         with (self.root / f"{name}.lock").open("a") as file:
             fcntl.flock(file, kind)
             yield
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of an archive, or of a directory that is one; 0 when it is not there."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 Run as ``python fake_ctr.py DIRECTORY images import ...``. Blobs lie where containerd keeps them;
 ``listed`` names the blobs that its database knows, and ``images.json`` has its images. An image is
-unpacked when all its blobs came with it. ``log`` gets a line per command.
+unpacked when all its blobs came with it. As with the kubelet's side of containerd, an image has its
+config's digest as a second name. ``containers`` names the images of containers. ``log`` gets a line
+per command.
 """
 
 from __future__ import annotations
@@ -28,15 +30,20 @@ def blobs_of(manifest: str) -> list[str]:
     return [manifest, content["config"]["digest"], *(each["digest"] for each in content["layers"])]
 
 
-def check(wanted: list[str]) -> None:
-    print("REF TYPE DIGEST STATUS SIZE UNPACKED")
+def check(wanted: list[str], quiet: bool = False) -> None:
+    if not quiet:
+        print("REF TYPE DIGEST STATUS SIZE UNPACKED")
     for ref, image in read(IMAGES).items():
-        if f'name=="{ref}"' in wanted:
+        if not wanted or f'name=="{ref}"' in wanted:
             need = blobs_of(image["digest"])
             there = [digest for digest in need if digest in read(LISTED)]
             status = "complete" if there == need else "incomplete"
             size = f"{len(there)}/{len(need)}"
             unpacked = str(image["unpacked"]).lower()
+            if quiet:
+                if status == "complete" and image["unpacked"]:
+                    print(ref)
+                continue
             print(f"{ref} manifest {image['digest']} {status} ({size}) 1.0 MiB/1.0 MiB {unpacked} ")
 
 
@@ -68,7 +75,10 @@ def bring_in() -> None:
         absent = [
             digest for digest in blobs_of(entry["digest"]) if not (BLOBS / digest[7:]).exists()
         ]
-        images[ref] = {"digest": entry["digest"], "unpacked": not absent, "labels": {}}
+        image = {"digest": entry["digest"], "unpacked": not absent, "labels": {}}
+        images[ref] = image
+        if not absent:
+            images[blobs_of(entry["digest"])[1]] = image
         IMAGES.write_text(json.dumps(images))
         if absent:
             sys.exit(f"ctr: content digest {absent[0]}: not found")
@@ -82,6 +92,22 @@ def main(verbs: list[str]) -> None:
         sys.exit('ctr: failed to dial "/run/containerd/containerd.sock"')
     print("level=warning msg=DEPRECATION", file=sys.stderr)
     match verbs:
+        case ["images", "check", "-q", *wanted]:
+            check(wanted, quiet=True)
+        case ["images", "ls"]:
+            print("REF TYPE DIGEST SIZE PLATFORMS LABELS ")
+            for ref, image in read(IMAGES).items():
+                print(f"{ref} manifest {image['digest']} 1.0 MiB linux/amd64 - ")
+        case ["images", "rm", *refs]:
+            images = read(IMAGES)
+            for ref in refs:
+                if images.pop(ref, None):
+                    print(ref)
+            IMAGES.write_text(json.dumps(images))
+        case ["containers", "ls"]:
+            print("CONTAINER    IMAGE    RUNTIME    ")
+            for ref in read(ROOT / "containers") or []:
+                print(f"0123abcd    {ref}    io.containerd.runc.v2    ")
         case ["images", "check", *wanted]:
             check(wanted)
         case ["images", "ls", "-q", 'labels."io.cri-containerd.pinned"==pinned']:

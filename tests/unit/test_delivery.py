@@ -9,26 +9,26 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from slipway.delivery import (
+from slipway.containerd import (
     Answer,
     Containerd,
-    Delivery,
-    Loader,
     NodeImage,
     NodeState,
-    plan,
+    Removal,
+    Retention,
     read_probe,
-    readable,
+    superfluous,
 )
+from slipway.delivery import Delivery, Loader, plan
 from slipway.errors import SlipwayError
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
-from slipway.oci.model import LAYER_GZIP, Descriptor
+from slipway.oci.model import LAYER, LAYER_GZIP, Descriptor, readable
 
 ONE, TWO = "apps.slipway.internal/greeter:one", "apps.slipway.internal/greeter:two"
 CONFIG = ImageConfig(architecture="amd64")
@@ -42,6 +42,7 @@ class Machine:
     def __init__(self, root: Path, architecture: str = "x86_64") -> None:
         self.root = root
         self.archives: list[list[str]] = []
+        self.trips = 0
         self.path = root / "bin"
         self.path.mkdir(parents=True)
         uname = self.path / "uname"
@@ -65,6 +66,7 @@ class Machine:
             return self._run(command, stream)
 
     def _run(self, command: str, stdin: IO[bytes] | None) -> Answer:
+        self.trips += 1
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             stdin=stdin,
@@ -90,6 +92,10 @@ class Machine:
         change(content)
         (self.root / name).write_text(json.dumps(content))
 
+    def names(self) -> set[str]:
+        """The names of all its images."""
+        return set(json.loads((self.root / "images.json").read_text()))
+
     def imports(self) -> int:
         return (self.root / "log").read_text().count("images import")
 
@@ -109,10 +115,15 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def loader(
-    store: ImageStore, machine: Machine, said: list[str] | None = None, pinned: bool = True
+    store: ImageStore,
+    machine: Machine,
+    said: list[str] | None = None,
+    pinned: bool = True,
+    keep: Set[str] | None = None,
 ) -> Loader:
     say = said.append if said is not None else lambda _text: None
-    return Loader(store, machine, say, pinned, machine.containerd)
+    retention = Retention() if keep is None else Retention("apps.slipway.internal/", keep)
+    return Loader(store, machine, say, pinned, machine.containerd, retention)
 
 
 def stored(store: ImageStore, ref: str) -> Image:
@@ -322,6 +333,119 @@ def test_compressed_layers_need_more_room_than_their_size() -> None:
     image = Image(ONE, "linux/amd64", blob, blob, (layer,))
     assert Delivery((image,), frozenset(), frozenset()).room == 110 + 300
     assert Delivery((image,), frozenset({layer.digest}), frozenset()).room == 10
+
+
+THREE, OTHER = "apps.slipway.internal/greeter:three", "other.slipway.internal/greeter:one"
+
+
+def add(store: ImageStore, *refs: str) -> None:
+    """More images, each with a layer of its own."""
+    for ref in refs:
+        store.add_image(ref, [layer_from_tree({"/app": ref.encode()})], CONFIG)
+
+
+def test_what_is_not_kept_goes_on_the_trip_that_brings_the_new(
+    store: ImageStore, machine: Machine
+) -> None:
+    add(store, THREE, OTHER)
+    loader(store, machine).load([ONE, TWO, OTHER])
+    trips = machine.trips
+    outcome = loader(store, machine, keep={TWO}).load([THREE])
+    assert (outcome.loaded, outcome.removed) == ([THREE], [ONE])
+    assert machine.trips == trips + 2
+    ids = {image.ref: image.config_digest for image in store.images().values()}
+    assert machine.names() == {name for ref in (TWO, THREE, OTHER) for name in (ref, ids[ref])}
+    assert outcome.before == {ONE: stored(store, ONE).manifest_digest}
+    assert outcome.after == {THREE: f"{stored(store, THREE).manifest_digest} pinned"}
+
+
+def test_a_node_without_superfluous_images_is_asked_once(
+    store: ImageStore, machine: Machine
+) -> None:
+    loader(store, machine).load([ONE, TWO])
+    trips = machine.trips
+    outcome = loader(store, machine, keep={TWO}).load([ONE])
+    assert (outcome.removed, machine.trips) == ([], trips + 1)
+
+
+def test_images_go_when_nothing_comes(store: ImageStore, machine: Machine) -> None:
+    loader(store, machine).load([ONE, TWO])
+    foreseen = loader(store, machine, keep=frozenset()).preview([ONE])
+    assert foreseen.removed == [TWO]
+    assert TWO in machine.names()
+    outcome = loader(store, machine, keep=frozenset()).load([ONE])
+    assert (outcome.removed, outcome.loaded) == ([TWO], [])
+    assert outcome.before.keys() - outcome.after.keys() == {TWO}
+    assert TWO not in machine.names()
+    assert loader(store, machine, keep=frozenset()).load([ONE]).removed == []
+
+
+def test_an_image_that_a_container_has_stays(store: ImageStore, machine: Machine) -> None:
+    loader(store, machine).load([ONE, TWO])
+    (machine.root / "containers").write_text(json.dumps([stored(store, ONE).config_digest]))
+    trips = machine.trips
+    assert loader(store, machine, keep=frozenset()).preview([]).removed == [TWO]
+    assert loader(store, machine, keep=frozenset()).load([]).removed == [TWO]
+    assert loader(store, machine, keep=frozenset()).load([]).removed == []
+    assert machine.trips == trips + 4
+    assert ONE in machine.names()
+
+
+class Starting(Machine):
+    """A node on which a container starts after it said what it has."""
+
+    image = ""
+
+    def run(self, command: str) -> Answer:
+        answer = super().run(command)
+        if self.image:
+            (self.root / "containers").write_text(json.dumps([self.image]))
+        return answer
+
+
+def test_an_image_that_is_taken_into_use_meanwhile_stays(store: ImageStore, tmp_path: Path) -> None:
+    machine = Starting(tmp_path / "node")
+    loader(store, machine).load([ONE, TWO])
+    machine.image = ONE
+    assert loader(store, machine, keep=frozenset()).load([]).removed == [TWO]
+    assert ONE in machine.names()
+
+
+def test_nothing_is_removed_unless_the_new_images_are_complete(
+    store: ImageStore, machine: Machine
+) -> None:
+    loader(store, machine).load([ONE])
+    machine.root.joinpath("broken").touch()
+    with pytest.raises(SlipwayError):
+        loader(store, machine, keep=frozenset()).load([TWO])
+    assert ONE in machine.names()
+    machine.root.joinpath("broken").unlink()
+    assert loader(store, machine, keep=frozenset()).load([TWO]).removed == [ONE]
+
+
+def test_another_name_of_an_image_goes_alone() -> None:
+    digest = "sha256:" + "a" * 64
+    names = dict.fromkeys([ONE, OTHER, "sha256:" + "b" * 64], digest)
+    state = NodeState({}, frozenset(), frozenset(), "amd64", 0, names)
+    everything = Retention("apps.slipway.internal/")
+    assert superfluous(state, everything, []) == [Removal((ONE,), tuple(sorted(names)))]
+    assert superfluous(state, everything, [ONE]) == []
+    assert superfluous(state, Retention(), []) == []
+
+
+@pytest.mark.parametrize("prefix", ["a", "apps.slipway.internal", "/", "sha256:", "a.b/c d/"])
+def test_only_whole_repositories_are_tidied(prefix: str) -> None:
+    with pytest.raises(SlipwayError, match="is no beginning of image names"):
+        Retention(prefix)
+
+
+def test_a_layer_on_a_new_one_is_unpacked_again() -> None:
+    small = Descriptor("x", "sha256:" + "0" * 64, 10)
+    base = Descriptor(LAYER, "sha256:" + "1" * 64, 1000)
+    app = Descriptor(LAYER, "sha256:" + "2" * 64, 100)
+    image = Image(ONE, "linux/amd64", small, small, (base, app))
+    assert Delivery((image,), frozenset({app.digest}), frozenset()).room == 1010 + 1100
+    assert Delivery((image,), frozenset({base.digest}), frozenset()).room == 110 + 100
 
 
 def probe_output(version: str) -> str:

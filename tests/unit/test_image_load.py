@@ -92,6 +92,25 @@ def test_a_failure_is_the_tasks_failure(arguments: dict[str, Any]) -> None:
     )
 
 
+def test_what_is_not_kept_is_removed(arguments: dict[str, Any]) -> None:
+    store, old = ImageStore(Path(arguments["store"])), f"{REF}-old"
+    store.add_image(old, [layer_from_tree({"/a": b"0"})], ImageConfig(architecture="amd64"))
+    ansible({**arguments, "images": [REF, old]})
+    tidy = {**arguments, "prune_prefix": "apps.slipway.internal/"}
+    assert ansible({**tidy, "keep": [old]})["changed"] is False
+    foreseen = ansible(tidy, "--check")
+    assert (foreseen["changed"], foreseen["removed"]) == (True, [old])
+    result = ansible(tidy)
+    assert (result["changed"], result["loaded"], result["removed"]) == (True, [], [old])
+    assert ansible(tidy)["changed"] is False
+
+
+def test_a_prefix_that_is_none_is_refused(arguments: dict[str, Any]) -> None:
+    result = ansible({**arguments, "prune_prefix": "apps"})
+    assert "apps: is no beginning of image names" in result["msg"]
+    assert not (Path(arguments["containerd_root"]) / "images.json").exists()
+
+
 class Plugin:
     """The action plugin as Ansible's worker makes it, on a local connection."""
 
@@ -171,3 +190,6 @@ def test_the_difference_lists_images_before_and_after(
     diff = Plugin(arguments, diff=True).run()["diff"]
     assert diff["before"] == ""
     assert diff["after"] == f"{REF} {image.manifest_digest} pinned\n"
+    tidy = {**arguments, "images": [], "prune_prefix": "apps.slipway.internal/"}
+    diff = Plugin(tidy, diff=True).run()["diff"]
+    assert (diff["before"], diff["after"]) == (f"{REF} {image.manifest_digest}\n", "")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import multiprocessing
 import threading
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, Any, NoReturn
 
 import pytest
 
@@ -119,6 +123,74 @@ def test_a_broken_index_is_said_so(store: ImageStore) -> None:
     (store.root / "index.json").write_text("{")
     with pytest.raises(SlipwayError, match=r"index\.json: is no image index"):
         store.images()
+
+
+def disk_with(free: int) -> Callable[[Path], Any]:
+    """What Python says of a disk with ``free`` bytes left."""
+    return lambda _path: SimpleNamespace(free=free)
+
+
+def test_an_archive_for_which_there_is_no_room_is_not_begun(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = add(store, a=bytes(20_000))
+    archive = tmp_path / "image.tar"
+    with archive.open("wb") as out:
+        store.write_archive([REF], out)
+    other = ImageStore(tmp_path / "other")
+    monkeypatch.setattr("shutil.disk_usage", disk_with(free=20_000))
+    with pytest.raises(SlipwayError, match=r"20\.0 kB free, and .* kB are to be .*; nothing was"):
+        other.add_archive(archive, REF, "linux/amd64")
+    assert list((other.root / "blobs/sha256").iterdir()) == []
+    monkeypatch.setattr("shutil.disk_usage", disk_with(free=archive.stat().st_size))
+    assert other.add_archive(archive, REF, "linux/amd64") == image
+
+
+@pytest.mark.parametrize("from_archive", [False, True])
+def test_a_disk_that_fills_up_leaves_whole_images_and_says_so(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_archive: bool
+) -> None:
+    small = add(store, a=b"1")
+    larger = ImageStore(tmp_path / "source")
+    archive = tmp_path / "image.tar"
+    image = add(larger, f"{REF}-large", a=bytes(200_000))
+    with archive.open("wb") as out:
+        larger.write_archive([image.ref], out)
+
+    def fail(*_: Any) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = "slipway.oci.blobs.copy" if from_archive else "slipway.oci.blobs.HashingWriter.write"
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(SlipwayError, match="has no room left; what is stored is whole"):
+        if from_archive:
+            store.add_archive(archive, image.ref, "linux/amd64")
+        else:
+            add(store, image.ref, a=bytes(200_000))
+    monkeypatch.undo()
+    assert store.images() == {REF: small}
+    assert list((store.root / "tmp").iterdir()) == []
+    assert store.add_archive(archive, image.ref, "linux/amd64") == image
+
+
+def test_several_images_are_taken_off_the_list_at_once(store: ImageStore) -> None:
+    kept = add(store, "a.b/c:1", a=b"1")
+    gone = [add(store, f"a.b/c:{number}", a=b"2") for number in (2, 3)]
+    refs = frozenset(image.ref for image in gone)
+    foreseen = store.garbage(without=refs)
+    assert store.garbage() == 0
+    assert store.remove(*refs) is True
+    assert store.garbage() == foreseen == store.collect_garbage()
+    assert store.images() == {"a.b/c:1": kept}
+
+
+def test_garbage_that_cannot_be_collected_at_once_may_wait(store: ImageStore) -> None:
+    image = add(store, a=b"1")
+    store.remove(REF)
+    with (store.root / "blobs.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert store.collect_garbage(wait=False) == 0
+    assert store.collect_garbage(wait=False) == image.size
 
 
 def test_garbage_is_what_no_image_and_no_writer_needs(store: ImageStore) -> None:
