@@ -65,15 +65,15 @@ SECRETS = Resource("v1", "Secret", "secrets")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENTS = Resource("v1", "Event", "events")
 
-APPLIED = (NAMESPACES, CONFIG_MAPS, SERVICES, DEPLOYMENTS, INGRESSES)
+APPLIED = (NAMESPACES, CONFIG_MAPS, SECRETS, SERVICES, DEPLOYMENTS, INGRESSES)
 """The kinds that Slipway writes, in the order in which they must come to be."""
 
-_BY_KIND = {resource.kind: resource for resource in APPLIED}
+_KNOWN = {(resource.api_version, resource.kind): resource for resource in APPLIED}
 
 
 def resource_of(obj: Object) -> Resource:
     """The resource of an object that Slipway writes."""
-    return _BY_KIND[obj["kind"]]
+    return _KNOWN[obj["apiVersion"], obj["kind"]]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class Kube:
             raise SlipwayError(Problem(str(kubeconfig), what)) from error
         self.server: str = configuration.host
         self._api = ApiClient(configuration)
+        self._known = dict(_KNOWN)
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +166,10 @@ class Kube:
             raise
         return found
 
+    def version(self) -> str:
+        """The cluster's version: ``v1.36.3``."""
+        return str(json.loads(self._ask("GET", "/version"))["gitVersion"])
+
     def resources(self, api_version: str) -> builtins.list[Resource]:
         """The kinds that the API has in ``api_version``; none when it does not know that."""
         try:
@@ -178,6 +183,16 @@ class Kube:
             for item in answer["resources"]
             if "/" not in item["name"]
         ]
+
+    def find(self, api_version: str, kind: str) -> Resource | None:
+        """Where the API keeps a kind; None as long as it does not know it.
+
+        What it knows of a group is asked once, and again for a kind that was not there yet.
+        """
+        if (api_version, kind) not in self._known:
+            for found in self.resources(api_version):
+                self._known[found.api_version, found.kind] = found
+        return self._known.get((api_version, kind))
 
     def apply(
         self, obj: Object, *, resource: Resource | None = None, dry_run: bool = False

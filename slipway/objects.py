@@ -55,7 +55,7 @@ def contains(live: Any, wanted: Any) -> bool:
     """
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
-            contains(live[key], value) if key in live else not value
+            not value if live.get(key) is None else contains(live[key], value)
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):

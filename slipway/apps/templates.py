@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from traceback import walk_tb
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import SandboxedEnvironment
+
+from slipway.apps.records import App
 
 ROUTE_VARIABLES = ("name", "branch", "branch_slug", "namespace")
 """What paths and hosts may use; a namespace may use the first three."""
@@ -43,8 +47,49 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
-    """The text with the variables filled in; raises ValueError with the reason if it cannot be."""
+    """The text with the variables filled in; raises Unfilled if it cannot be."""
+    if "{" not in text:  # to compile even an empty template takes most of a millisecond
+        return text
     try:
-        return _ENVIRONMENT.from_string(text).render(variables)
-    except TemplateError as error:
-        raise ValueError(str(error.message)) from error
+        return _compiled(text).render(variables)
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise Unfilled(str(error), _line(error)) from error
+
+
+class Unfilled(ValueError):
+    """A template that cannot be filled in; ``line`` is where, counted from one."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def variables_of(app: App) -> dict[str, str]:
+    """What text in the container may use; ``host`` is the first of the app's, if it has one."""
+    rules = app["ingress"]["rules"] if app["ingress"] else []
+    return {
+        "name": app["name"],
+        "branch": app["git_branch"],
+        "branch_slug": app["branch_slug"],
+        "namespace": app["namespace"],
+        "commit": app["commit"],
+        **({"host": rules[0]["host"]} if rules else {}),
+    }
+
+
+def _line(error: Exception) -> int:
+    """The line of a template that an error is about: Jinja names it in its traceback."""
+    if isinstance(error, TemplateSyntaxError):
+        return error.lineno
+    lines = [
+        line
+        for frame, line in walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == "<template>"
+    ]
+    return lines[-1] if lines else 1
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Template:
+    """The template, compiled once: a pattern's branches all have the same ones."""
+    return _ENVIRONMENT.from_string(text)

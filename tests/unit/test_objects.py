@@ -17,6 +17,7 @@ from slipway.objects import HASH, contains, digest, sealed
         ({"a": 1}, {"a": 2}, False),
         ({"b": 2}, {"a": 1}, False),
         ({"b": 2}, {"a": None, "c": [], "d": False}, True),
+        ({"a": None}, {"a": []}, True),
         ({"d": True}, {"d": False}, False),
         ({"cpu": "1", "memory": "1Gi"}, {"cpu": "1000m", "memory": "1024Mi"}, True),
         ({"cpu": "500m"}, {"cpu": 0.5}, True),

@@ -6,18 +6,25 @@ applied without asking for the details, and the labels by which Slipway knows it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from slipway.apps.manifests.config import config_map
+from slipway.apps.manifests.extras import kinds_text, settings
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
+    EXTRA_KINDS,
     OWN,
+    PATTERN,
     POD_HASH,
     SERVICE_PORT,
     metadata,
     selector,
 )
-from slipway.apps.manifests.pod import START_SECONDS, pod_spec
+from slipway.apps.manifests.pod import START_SECONDS, pod_spec, start_seconds
 from slipway.apps.manifests.routes import minions
+from slipway.apps.names import pattern_id
 from slipway.apps.records import App
 from slipway.kube import DEPLOYMENTS, NAMESPACES, SERVICES, Object
 from slipway.objects import digest, sealed
@@ -34,17 +41,25 @@ def namespace(name: str) -> Object:
     )
 
 
-def render(app: App, ingress_class: str) -> list[Object]:
-    """An app's own objects, in the order in which they are to be applied."""
+def render(
+    app: App,
+    ingress_class: str,
+    secret: Object | None = None,
+    extras: Sequence[Object] = (),
+    leftovers: Sequence[Object] = (),
+) -> list[Object]:
+    """An app's own objects, in the order in which they are to be applied.
+
+    ``secret`` is the Secret of an app that has secrets. The Deployment notes the kinds of the
+    app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed.
+    """
     config = config_map(app)
     return [
-        sealed(obj)
-        for obj in (
-            *([config] if config else []),
-            _service(app),
-            _deployment(app, config),
-            *minions(app, ingress_class),
-        )
+        *([sealed(config)] if config else []),
+        *([secret] if secret else []),
+        sealed(_service(app)),
+        sealed(_deployment(app, pod_spec(app, config, secret), extras, leftovers)),
+        *map(sealed, minions(app, ingress_class)),
     ]
 
 
@@ -62,18 +77,24 @@ def _service(app: App) -> Object:
     }
 
 
-def _deployment(app: App, config: Object | None) -> Object:
+def _deployment(
+    app: App, pod: dict[str, Any], extras: Sequence[Object], leftovers: Sequence[Object]
+) -> Object:
     """The Deployment; its commit is no part of the pod, so the same image does not roll."""
-    source = {BRANCH: app["git_branch"], COMMIT: app["commit"]}
-    pod = pod_spec(app, config)
+    about = metadata(app, **{BRANCH: app["git_branch"], COMMIT: app["commit"]})
+    if pattern := app["pattern"]:
+        about["labels"][PATTERN] = pattern_id(app["name"], app["git_url"], pattern)
+    if kinds := kinds_text([*extras, *leftovers]):
+        about["annotations"][EXTRA_KINDS] = kinds
+    depends_on = settings(app, extras)
     return {
         "apiVersion": DEPLOYMENTS.api_version,
         "kind": DEPLOYMENTS.kind,
-        "metadata": {**metadata(app), "annotations": source},
+        "metadata": about,
         "spec": {
             "replicas": app["replicas"],
             "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": START_SECONDS + 60,
+            "progressDeadlineSeconds": max(START_SECONDS, start_seconds(app)) + 60,
             "selector": {"matchLabels": selector(app)},
             "strategy": {
                 "type": "RollingUpdate",
@@ -82,7 +103,7 @@ def _deployment(app: App, config: Object | None) -> Object:
             "template": {
                 "metadata": {
                     "labels": metadata(app)["labels"],
-                    "annotations": {POD_HASH: digest(pod)},
+                    "annotations": {POD_HASH: digest([pod, depends_on] if depends_on else pod)},
                 },
                 "spec": pod,
             },

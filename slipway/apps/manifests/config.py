@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from slipway.apps.manifests.labels import metadata
 from slipway.apps.records import App
@@ -15,8 +16,8 @@ from slipway.kube import CONFIG_MAPS, Object
 from slipway.objects import digest
 
 
-def config_keys(app: App) -> dict[str, Mapping[str, str]]:
-    """The app's config files by ConfigMap key: a number, for uniqueness, and the file's name."""
+def config_keys(app: App) -> dict[str, Mapping[str, Any]]:
+    """The app's config files by their key: a number, for uniqueness, and the file's name."""
     files = sorted(app["config_files"], key=lambda file: str(file["path"]))
     return {
         f"{number}-{re.sub('[^-._a-zA-Z0-9]', '_', file['path'].rsplit('/', 1)[-1])}": file
@@ -25,8 +26,8 @@ def config_keys(app: App) -> dict[str, Mapping[str, str]]:
 
 
 def config_map(app: App) -> Object | None:
-    """The app's config files in one ConfigMap; None when it has none."""
-    data = {key: file["content"] for key, file in config_keys(app).items()}
+    """The app's config files but for secret ones in one ConfigMap; None when it has none."""
+    data = {key: file["content"] for key, file in config_keys(app).items() if "secret" not in file}
     if not data:
         return None
     return {
@@ -35,4 +36,16 @@ def config_map(app: App) -> Object | None:
         "metadata": metadata(app, f"{app['name']}-{digest(data)[:10]}"),
         "immutable": True,
         "data": data,
+    }
+
+
+def configurations(pod: Mapping[str, Any]) -> set[str]:
+    """The names of the objects that a pod has its configuration and its secrets from."""
+    volumes = pod.get("volumes", [])
+    variables = [each for container in pod["containers"] for each in container.get("env", [])]
+    sources = [each.get("valueFrom", {}) for each in variables]
+    return {
+        *(volume["configMap"]["name"] for volume in volumes if "configMap" in volume),
+        *(volume["secret"]["secretName"] for volume in volumes if "secret" in volume),
+        *(source["secretKeyRef"]["name"] for source in sources if "secretKeyRef" in source),
     }

@@ -1,12 +1,15 @@
-"""The labels, annotations and names by which Slipway knows what it made for apps."""
+"""The labels, annotations and names by which Slipway knows what it made for apps.
+
+The page of all environments has this module too: it needs nothing but Python.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from slipway.apps.records import App
-from slipway.kube import Object
-from slipway.objects import contains
+
+Object = dict[str, Any]
 
 ROUTES_NAMESPACE = "slipway-routes"
 """Where the master Ingress of every host lives, so that no app's removal takes a host along."""
@@ -23,6 +26,34 @@ POD_HASH = "slipway.internal/pod-hash"
 BRANCH = "slipway.internal/branch"
 COMMIT = "slipway.internal/commit"
 
+PATTERN = "slipway.internal/pattern"
+"""The label of a Deployment whose branch is one of a pattern's."""
+
+HELD_FROM = "slipway.internal/held-from"
+"""The pod hash that a Deployment was rolled back from, and that it does not go to again."""
+
+GONE_SINCE = "slipway.internal/branch-gone-since"
+"""On a namespace: when a run first missed the branch of what is in it."""
+
+KEEP = "slipway.internal/keep"
+"""``true`` on a namespace, as label or annotation, keeps it when its branch is deleted."""
+
+ENVIRONMENTS = "environments"
+"""The ConfigMap beside the routes in which runs note what the cluster itself does not tell."""
+
+EXTRA_OF = "slipway.internal/extra-of"
+"""The label of what comes from an app's manifests and charts, with the app's name."""
+
+EXTRA_SELECTOR = EXTRA_OF
+"""Who has the label, whatever its value."""
+
+OWNER = "slipway.internal/owner"
+"""The id of the app that an extra belongs to; of several that share one, none."""
+
+EXTRA_KINDS = "slipway.internal/extra-kinds"
+"""On a Deployment: the kinds of which the app may have extras, so that all can be found again."""
+NOTES_KEY = "environments.json"
+
 SERVICE_PORT = 80
 
 
@@ -34,7 +65,12 @@ def owner_of(obj: Object) -> str:
 
 def is_own(obj: Object) -> bool:
     """Whether Slipway's deployment of apps made this object."""
-    return contains(obj["metadata"].get("labels", {}), OWN)
+    return OWN.items() <= (obj["metadata"].get("labels") or {}).items()
+
+
+def is_extra(obj: Object) -> bool:
+    """Whether this object comes from the manifests or charts of an app."""
+    return EXTRA_OF in (obj["metadata"].get("labels") or {})
 
 
 def selector(app: App) -> dict[str, str]:

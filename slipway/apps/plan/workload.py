@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from slipway.apps import schema
 from slipway.apps.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
 from slipway.apps.yaml_lines import Place
+
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def mistakes(
@@ -27,12 +32,32 @@ def mistakes(
             yield from unknown_secrets(places, setting, file["secret"], secrets)
     for key in ("config_files", "manifests", "helm"):
         for number, entry in enumerate(app.get(key, ())):
-            if "file" in entry and not (folder / entry["file"]).exists():
-                yield places.finding(
-                    (key, number, "file"),
-                    f"{folder / entry['file']} does not exist",
-                    "correct the path; a relative one is seen from the folder of apps.yml",
-                )
+            if "file" in entry:
+                yield from _file_mistakes(places, app, key, number, folder / entry["file"])
+    for name, probe in app.get("probes", {}).items():
+        if isinstance(probe, Mapping) and "path" in probe and "command" in probe:
+            fix = "keep path or command, or write two checks"
+            yield places.finding(("probes", name), "has both a path and a command", fix)
+
+
+def _file_mistakes(
+    places: Places, app: Mapping[str, Any], key: str, number: int, path: Path
+) -> Iterator[Finding]:
+    """What is wrong with a file of this machine, or with a chart's folder."""
+    setting: Place = (key, number, "file")
+    if not path.exists():
+        fix = "correct the path; a relative one is seen from the folder of apps.yml"
+        yield places.finding(setting, f"{path} does not exist", fix)
+    elif key == "helm":
+        if not (path / "Chart.yaml").is_file():
+            yield places.finding(setting, f"{path} is no chart", "name a folder with a Chart.yaml")
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            yield places.finding(setting, f"{path} cannot be read: {error}", "name a text file")
+        else:
+            yield from _text_mistakes(places, app, setting, text)
 
 
 def _doubled_paths(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
@@ -47,15 +72,53 @@ def _doubled_paths(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
 def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
     """Templates in the file that cannot be filled in; those elsewhere are read later."""
     for key, value in app.get("env", {}).items():
-        if isinstance(value, str) and (fault := mistake(value, VARIABLES)):
+        if isinstance(value, str) and (fault := mistake(value, _known(app, "env", value))):
             yield places.finding(("env", key), *fault)
-    known = {"config_files": VARIABLES, "manifests": MANIFEST_VARIABLES}
-    for key, variables in known.items():
+    for key in ("config_files", "manifests"):
         for number, entry in enumerate(app.get(key, ())):
-            if "content" not in entry or not entry.get("template", True):
-                continue
-            if fault := mistake(entry["content"], variables):
-                yield places.finding((key, number, "content"), *fault)
+            if "content" in entry:
+                setting: Place = (key, number, "content")
+                yield from _text_mistakes(places, app, setting, entry["content"])
+    for number, entry in enumerate(app.get("helm", ())):
+        for place, text in _texts(("helm", number, "values"), entry.get("values", {})):
+            if fault := mistake(text, _known(app, "helm", text)):
+                yield places.finding(place, *fault)
+
+
+def _text_mistakes(
+    places: Places, app: Mapping[str, Any], setting: Place, text: str
+) -> Iterator[Finding]:
+    """What is wrong with a config file or a manifest whose text is known already."""
+    key = str(setting[0])
+    entry = app[key][setting[1]]
+    if entry.get("template", "file" not in entry or key == "manifests") and (
+        fault := mistake(text, _known(app, key, text))
+    ):
+        yield places.finding(setting, *fault)
+    elif key == "manifests" and "{%" not in text:
+        try:
+            list(yaml.parse(_PLACEHOLDER.sub("x", text), Loader=yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+            line = f", line {mark.line + 1}" if mark else ""
+            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+            yield places.finding(setting, f"is not YAML{line}: {reason}", "correct it")
+
+
+def _known(app: Mapping[str, Any], key: str, text: str) -> list[str]:
+    """The variables of a text; without a route there is no host, which a default may replace."""
+    names = MANIFEST_VARIABLES if key in ("manifests", "helm") else VARIABLES
+    has_host = app.get("ingress") or "default" in text
+    return [name for name in names if name != "host" or has_host]
+
+
+def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
+    """The texts in a value, each with its place."""
+    if isinstance(value, str):
+        yield place, value
+    parts = value.items() if isinstance(value, Mapping) else ()
+    for key, part in enumerate(value) if isinstance(value, list) else parts:
+        yield from _texts((*place, key), part)
 
 
 def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:

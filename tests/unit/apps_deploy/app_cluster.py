@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -10,6 +11,22 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from slipway.kube import Object
+
+KINDS = {
+    "v1": [
+        ("ConfigMap", "configmaps", True),
+        ("Secret", "secrets", True),
+        ("Service", "services", True),
+        ("ServiceAccount", "serviceaccounts", True),
+    ],
+    "apps/v1": [("Deployment", "deployments", True), ("StatefulSet", "statefulsets", True)],
+    "batch/v1": [("Job", "jobs", True)],
+    "rbac.authorization.k8s.io/v1": [("ClusterRole", "clusterroles", False)],
+    "apiextensions.k8s.io/v1": [
+        ("CustomResourceDefinition", "customresourcedefinitions", False),
+    ],
+}
+"""What the API knows, besides what Slipway writes: kind, plural, whether it is in namespaces."""
 
 Hook = Callable[["FakeApi", Object], None]
 
@@ -28,6 +45,7 @@ class FakeApi:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.logs: dict[tuple[str, bool], str] = {}
         self.refusals: dict[str, str] = {}
+        self.kinds = dict(KINDS)
         self.requests: list[tuple[str, str]] = []
         self.on_apply: Hook = _no_hook
         self.version = 1
@@ -79,6 +97,8 @@ class Handler(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
     def do_GET(self) -> None:
+        if asked := re.fullmatch(r"/(?:api|apis/[^/]+)/v[^/]+", urlsplit(self.path).path):
+            return self._discover(asked[0].removeprefix("/apis/").removeprefix("/api/"))
         plural, namespace, name, rest, query = self._parse()
         if rest == "log":
             log = self.api.logs.get((name, query.get("previous") == "true"))
@@ -105,12 +125,26 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(422, refusal)
         if namespace and ("namespaces", "", namespace) not in self.api.objects:
             return self._refuse(404, f'namespaces "{namespace}" not found')
+        before = self.api.objects.get((plural, namespace, name))
+        if before and wanted["kind"] == "Job" and before["spec"] != wanted["spec"]:
+            return self._refuse(422, "spec.template: field is immutable")
         return self._json(self.api.apply(plural, wanted, dry_run=query.get("dryRun") == "All"))
 
     def do_DELETE(self) -> None:
         plural, namespace, name, _rest, _query = self._parse()
         found = self.api.objects.pop((plural, namespace, name), None)
         return self._json({"kind": "Status"}) if found else self._refuse(404, "not found")
+
+    def _discover(self, version: str) -> None:
+        """Tell the kinds of a version, as Kubernetes does; their sub-resources are no kinds."""
+        self.api.requests.append(("GET", urlsplit(self.path).path))
+        kinds = self.api.kinds.get(version)
+        if kinds is None:
+            return self._refuse(404, "the server could not find the requested resource")
+        names = [(kind, plural, scope) for kind, plural, scope in kinds]
+        names += [(kind, f"{plural}/status", scope) for kind, plural, scope in kinds]
+        found = [{"kind": kind, "name": name, "namespaced": scope} for kind, name, scope in names]
+        return self._json({"kind": "APIResourceList", "resources": found})
 
     def _parse(self) -> tuple[str, str, str, str, dict[str, str]]:
         """Plural, namespace, name and what follows of the path, and the query."""
@@ -160,13 +194,17 @@ class Handler(BaseHTTPRequestHandler):
 
 def _selected(obj: Object, query: dict[str, str]) -> bool:
     """Whether an object has the labels and the fields of a query's selectors."""
-    labels = dict(part.split("=") for part in query.get("labelSelector", "").split(",") if part)
+    parts = [part for part in query.get("labelSelector", "").split(",") if part]
+    labels = dict(part.split("=") for part in parts if "=" in part)
+    own = obj["metadata"].get("labels", {})
+    if not all("=" in part or part in own for part in parts):
+        return False
     fields = dict(part.split("=") for part in query.get("fieldSelector", "").split(",") if part)
     values = {
         "type": obj.get("type"),
         "involvedObject.name": obj.get("involvedObject", {}).get("name"),
     }
-    return labels.items() <= obj["metadata"].get("labels", {}).items() and all(
+    return labels.items() <= own.items() and all(
         values[key] == value for key, value in fields.items()
     )
 

@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 from slipway.apps.deploy import Outcome, deploy, render_change
-from slipway.apps.manifests.labels import ROUTES_NAMESPACE
+from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube import Kube, Object
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
 
 APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
 
 
+NO_CA = Path("/nonexistent")
+
+NOTES = ("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)
+
+
 def run(kube: Kube, apps: list[dict[str, Any]], **options: Any) -> Outcome:
-    return deploy(kube, apps, "nginx", seconds=options.pop("seconds", 10), say=print, **options)
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
+    return deploy(kube, apps, "nginx", say=print, **settings)
 
 
 def failures(outcome: Outcome) -> dict[str, str]:
@@ -32,13 +38,14 @@ def controllers(api: FakeApi) -> None:
     api.on_apply = rolled_out_at_once
 
 
-def test_the_second_run_reads_five_lists_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
+def test_the_second_run_reads_six_lists_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
     assert run(kube, APPS).changed
-    assert len(api.objects) == 4 + 1 + 4 + 4 + 3  # namespaces, master, and each app's objects
+    # namespaces, master, notes, and each app's objects
+    assert len(api.objects) == 4 + 1 + 1 + 4 + 4 + 3
     api.requests.clear()
     outcome = run(kube, APPS)
     assert not outcome.changed
-    assert [method for method, _path in api.requests] == ["GET"] * 5
+    assert [method for method, _path in api.requests] == ["GET"] * 6
 
 
 def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> None:
@@ -65,7 +72,7 @@ def test_config_files_come_from_the_apps_own_repository(
     file = {"path": "/config/app.properties", "source": "app.properties"}
     app = record(config_files=[file], checkout=str(tmp_path))
     assert failures(run(kube, [app])) == {}
-    [config] = [obj for key, obj in api.objects.items() if key[0] == "configmaps"]
+    [config] = [o for key, o in api.objects.items() if key[0] == "configmaps" and key != NOTES]
     assert list(config["data"].values()) == ["from=repository\n"]
 
 
@@ -142,7 +149,8 @@ def test_a_crash_fails_one_app_and_the_others_are_deployed(kube: Kube, api: Fake
     api.requests.clear()
     again = run(kube, APPS, seconds=0)
     assert list(failures(again)) == ["greeter-feature/greeter"]
-    assert api.writes == [("DELETE", "/api/v1/namespaces/greeter-feature/pods/p")]
+    assert api.writes[0] == ("DELETE", "/api/v1/namespaces/greeter-feature/pods/p")
+    assert [path.split("/")[-1] for _method, path in api.writes[1:]] == [ENVIRONMENTS]
     assert again.changed
 
 
@@ -153,7 +161,7 @@ def test_an_app_that_failed_before_keeps_what_serves(kube: Kube, api: FakeApi) -
     outcome = run(kube, [broken, *APPS[1:]])
     assert not outcome.changed
     assert outcome.apps[0]["failed"]["step"] == "build"
-    assert api.objects == before
+    assert {key for key in before if before[key] != api.objects[key]} == {NOTES}
 
 
 def test_an_app_that_was_not_built_is_a_failure(kube: Kube) -> None:
@@ -179,7 +187,7 @@ def test_routes_are_removed_before_what_they_lead_to(kube: Kube, api: FakeApi) -
     api.requests.clear()
     run(kube, APPS[:2])
     kinds = [path.split("/")[-2] for _method, path in api.writes]
-    assert kinds == ["ingresses", "deployments", "services", "namespaces"]
+    assert kinds == ["ingresses", "deployments", "services", "namespaces", "configmaps"]
 
 
 def test_what_is_being_deleted_counts_as_gone(kube: Kube, api: FakeApi) -> None:
@@ -219,7 +227,7 @@ def test_configurations_stay_as_long_as_a_version_has_them(kube: Kube, api: Fake
         return {
             next(iter(obj["data"].values()))
             for key, obj in api.objects.items()
-            if key[0] == "configmaps"
+            if key[0] == "configmaps" and key != NOTES
         }
 
     for text in ("one", "two"):

@@ -10,7 +10,7 @@ from slipway.apps.manifests import namespace, render
 from slipway.apps.manifests.labels import COMMIT, POD_HASH, owner_of
 from slipway.apps.manifests.routes import master
 from slipway.kube import Object
-from slipway.objects import HASH, contains, digest
+from slipway.objects import HASH, contains
 from tests.unit.apps_deploy.app_cluster import record
 
 
@@ -121,6 +121,83 @@ def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
     assert "livenessProbe" not in found
 
 
+@pytest.mark.parametrize(
+    ("probe", "expected"),
+    [
+        (
+            {"path": "/live"},
+            {
+                "httpGet": {"path": "/live", "port": "http"},
+                "periodSeconds": 10,
+                "timeoutSeconds": 3,
+                "failureThreshold": 3,
+            },
+        ),
+        (
+            {"port": 8081, "period": 5, "timeout": 2, "failures": 9},
+            {
+                "tcpSocket": {"port": 8081},
+                "periodSeconds": 5,
+                "timeoutSeconds": 2,
+                "failureThreshold": 9,
+            },
+        ),
+        ({"command": ["cat", "/tmp/ready"]}, {"exec": {"command": ["cat", "/tmp/ready"]}}),
+    ],
+)
+@pytest.mark.parametrize("name", ["startup", "readiness", "liveness"])
+def test_a_probe_that_is_given_replaces_that_one(
+    name: str, probe: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    usual, found = container(), container(probes={name: probe})
+    assert contains(found[f"{name}Probe"], expected)
+    for other in {"startupProbe", "readinessProbe", "livenessProbe"} - {f"{name}Probe"}:
+        assert found.get(other) == usual.get(other)
+
+
+def test_a_slow_start_has_the_time_that_its_probe_gives_it() -> None:
+    probes = {"startup": {"period": 10, "failures": 100}}
+    assert only("Deployment", probes=probes)["spec"]["progressDeadlineSeconds"] > 1000
+
+
+def test_resources_are_those_given() -> None:
+    resources = {"requests": {"cpu": "100m"}, "limits": {"memory": "512Mi"}}
+    assert container(resources=resources)["resources"] == resources
+    assert "resources" not in container()
+
+
+def test_what_is_relaxed_is_relaxed_alone() -> None:
+    assert pod(security={"run_as_user": 0})["securityContext"] == {
+        "runAsNonRoot": False,
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert pod(security={"run_as_user": 1000})["securityContext"]["runAsNonRoot"] is True
+    hardened = container()["securityContext"]
+    writable = container(security={"writable_root": True})["securityContext"]
+    assert writable == {**hardened, "readOnlyRootFilesystem": False}
+    able = container(security={"capabilities": ["NET_BIND_SERVICE"]})["securityContext"]
+    assert able == {**hardened, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
+
+
+def test_a_token_is_mounted_for_a_service_account_alone() -> None:
+    assert "serviceAccountName" not in pod()
+    assert pod(service_account="reader")["serviceAccountName"] == "reader"
+    assert pod(service_account="reader")["automountServiceAccountToken"] is True
+
+
+def test_variables_may_point_at_other_objects() -> None:
+    env = {
+        "B": {"kubernetes_secret": "db", "key": "password"},
+        "A": {"config_map": "settings", "key": "speed"},
+    }
+    assert container(env=env)["env"] == [
+        {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "speed"}}},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
+    ]
+
+
 def test_each_config_file_is_mounted_alone_at_its_path() -> None:
     files = [
         {"path": "/config/b/app.properties", "content": "b"},
@@ -211,27 +288,6 @@ def test_an_app_without_routes_has_no_ingress() -> None:
     assert "Ingress" not in objects(ingress=None)
 
 
-def test_hashes_are_of_the_content_alone() -> None:
-    # printf '{"a":[2],"b":1}' | sha256sum
-    assert digest({"b": 1, "a": [2]}) == digest({"a": [2], "b": 1}) == "63c9663de90ee828"
-
-
 def test_the_order_of_config_files_is_of_no_account() -> None:
     files = [*record()["config_files"], {"path": "/etc/extra", "content": ""}]
     assert objects(config_files=files) == objects(config_files=[*reversed(files)])
-
-
-@pytest.mark.parametrize(
-    ("live", "wanted", "expected"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1}, True),
-        ({"a": 1}, {"a": 2}, False),
-        ({"b": 2}, {"a": None}, False),
-        ([{"a": 1, "z": 0}], [{"a": 1}], True),
-        ([{"a": 1}, {"a": 2}], [{"a": 1}], False),
-        ({"a": "1"}, {"a": {"b": 1}}, False),
-        ("x", ["x"], False),
-    ],
-)
-def test_contains(live: Any, wanted: Any, expected: bool) -> None:
-    assert contains(live, wanted) is expected

@@ -1,21 +1,26 @@
-"""Routes asked over HTTP, of a server that stands in for the ingress."""
+"""Routes asked over HTTP and HTTPS, of servers that stand in for the ingress."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipway.apps import verify
 from slipway.apps.manifests import render
+from slipway.apps.manifests.labels import HELD_FROM
 from slipway.apps.manifests.routes import master
 from slipway.apps.verify import Proof, prove
+from slipway.certificates import Authority, Pair
 from slipway.errors import SlipwayError
 from slipway.kube import Kube
 from tests.unit.apps_deploy.app_cluster import FakeApi, record
@@ -28,6 +33,7 @@ class Ingress:
     """What each host and path answers, one after another; the last answer stays."""
 
     address: str = ""
+    location: str = "/elsewhere"
     answers: Answers = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     wait: Callable[[], object] = lambda: None
@@ -51,8 +57,8 @@ def ingress(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingress]:
         def do_GET(self) -> None:
             status, text = fake.answer(self.headers["Host"], self.path)
             self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/elsewhere")
+            if status in (301, 302):
+                self.send_header("Location", fake.location)
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -66,16 +72,30 @@ def ingress(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingress]:
     server.server_close()
 
 
+NO_CA = Path("/nonexistent")
 HOST = "demo.slipway.test"
 GREETER = (HOST, "/greeter/main/")
 QUOTE = (HOST, "/quote/main/")
 
 
 def ask(
-    kube: Kube, ingress: Ingress, *apps: dict[str, Any], seconds: float = 5, address: str = ""
+    kube: Kube,
+    ingress: Ingress,
+    *apps: dict[str, Any],
+    seconds: float = 5,
+    address: str = "",
+    secrets: dict[str, str] | None = None,
+    ca_dir: Path = NO_CA,
 ) -> Proof:
     # The URL of a route has no port, as the load balancer's is 80; the address may have one here.
-    return prove(kube, apps, address=address or ingress.address, seconds=seconds)
+    return prove(
+        kube,
+        apps,
+        secrets=secrets or {},
+        ca_dir=ca_dir,
+        address=address or ingress.address,
+        seconds=seconds,
+    )
 
 
 def reason(proof: Proof) -> str:
@@ -218,6 +238,21 @@ def test_a_commit_that_is_not_known_comes_from_the_cluster(
     assert [line.split()[2] for line in proof.table[1:]] == ["0123456", "fedcba9", "-"]
 
 
+def test_what_is_held_at_an_older_version_may_say_what_that_says(
+    kube: Kube, api: FakeApi, ingress: Ingress
+) -> None:
+    ingress.answers[GREETER] = [(200, "Good old days")]
+    assert "failed" not in ask(kube, ingress, record(held="0" * 40), seconds=0).apps[0]
+    assert "expected 'Hello'" in reason(ask(kube, ingress, record(), seconds=0))
+    planned = record()  # as when the proof is asked for alone
+    del planned["commit"]
+    for obj in render(record(), "nginx"):
+        if obj["kind"] == "Deployment":
+            obj["metadata"]["annotations"][HELD_FROM] = "abc"
+            api.put("deployments", obj)
+    assert "failed" not in ask(kube, ingress, planned, seconds=0).apps[0]
+
+
 def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(200, "Hello")]
     status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
@@ -225,13 +260,13 @@ def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingres
     [minion] = [obj for obj in render(record(), "nginx") if obj["kind"] == "Ingress"]
     minion["metadata"]["name"] = HOST  # an app may have the name of a host
     api.put("ingresses", {**minion, "status": {"loadBalancer": {"ingress": [{"ip": "::"}]}}})
-    proof = prove(kube, [record()], address=None, seconds=0)
+    proof = prove(kube, [record()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert "failed" not in proof.apps[0]
 
 
 def test_a_host_that_no_controller_serves(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
     api.put("ingresses", master(HOST, "nginx"))
-    proof = prove(kube, [record()], address=None, seconds=0)
+    proof = prove(kube, [record()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert reason(proof).endswith("no ingress controller serves this host")
     assert ingress.asked == []
 
@@ -239,6 +274,158 @@ def test_a_host_that_no_controller_serves(kube: Kube, api: FakeApi, ingress: Ing
 def test_the_host_of_failed_apps_is_not_waited_for(kube: Kube, ingress: Ingress) -> None:
     broken = record(failed={"step": "build", "reason": "no compiler"})
     began = time.monotonic()
-    proof = prove(kube, [broken], address=None, seconds=30)
+    proof = prove(kube, [broken], secrets={}, ca_dir=NO_CA, address=None, seconds=30)
     assert time.monotonic() - began < 10
     assert proof.apps[0]["failed"] == broken["failed"]
+
+
+@dataclass
+class Secure:
+    """A server that speaks TLS for the ingress: with which certificate, and what it was asked."""
+
+    ingress: Ingress
+    folder: Path
+    context: ssl.SSLContext
+    names: list[str]
+
+    def serve(self, pair: Pair) -> None:
+        """Show this certificate from now on."""
+        (self.folder / "crt").write_text(pair.certificate)
+        (self.folder / "key").write_text(pair.key)
+        self.context.load_cert_chain(self.folder / "crt", self.folder / "key")
+
+
+@pytest.fixture
+def secure(ingress: Ingress, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Secure]:
+    """The ingress with a second port, which answers over TLS what the plain one redirects."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    names: list[str] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(str(name))
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep the test's output clean."""
+
+        def do_GET(self) -> None:
+            status, text = ingress.answer(f"https://{self.headers['Host']}", self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            # A client that does not like the certificate goes; it is the one to say why.
+            with suppress(OSError), context.wrap_socket(request, server_side=True) as wrapped:
+                super().finish_request(wrapped, client_address)
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setattr(verify, "HTTPS_PORT", server.server_port)
+    yield Secure(ingress, tmp_path, context, names)
+    server.shutdown()
+    server.server_close()
+
+
+SECURE_GREETER = (f"https://{HOST}", "/greeter/main/")
+OWN = {"certificate": "shop_certificate", "key": "shop_key"}
+
+
+def with_tls(tls: Any = "local-ca") -> dict[str, Any]:
+    """An app whose host has a certificate."""
+    app = record()
+    app["ingress"]["rules"][0]["tls"] = tls
+    return app
+
+
+def test_a_host_with_tls_is_asked_over_https_by_its_name(
+    kube: Kube, secure: Secure, tmp_path: Path
+) -> None:
+    secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
+    secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(301, "")]}
+    secure.ingress.location = f"https://{HOST}:443/greeter/main/"
+    proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca")
+    assert "failed" not in proof.apps[0]
+    assert secure.names == [HOST]
+    assert secure.ingress.asked == [SECURE_GREETER, GREETER]
+    assert proof.table[1].endswith(f"https://{HOST}/greeter/main/  Hello")
+
+
+@pytest.mark.parametrize("location", ["https://other.test/", f"http://{HOST}/greeter/main/", ""])
+def test_a_redirect_has_to_lead_to_the_same_host_over_https(
+    kube: Kube, secure: Secure, tmp_path: Path, location: str
+) -> None:
+    secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
+    secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(301, "")]}
+    secure.ingress.location = location
+    proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
+    assert "HTTP 301 over plain HTTP instead of a redirect to HTTPS" in reason(proof)
+
+
+def test_plain_http_must_not_serve_what_has_tls(kube: Kube, secure: Secure, tmp_path: Path) -> None:
+    secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
+    secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(200, "Hello")]}
+    proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
+    assert "HTTP 200 over plain HTTP" in reason(proof)
+
+
+def test_a_wrong_certificate_is_told(kube: Kube, secure: Secure, tmp_path: Path) -> None:
+    authority = Authority.keep(tmp_path / "ca")
+    for issuer, host, said in (
+        (authority, "other.test", "Hostname mismatch"),
+        (Authority.make(), HOST, "unable to get local issuer certificate"),
+    ):
+        secure.serve(issuer.issue(host))
+        proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
+        assert reason(proof).startswith(f"https://{HOST}/greeter/main/: wrong certificate: {said}")
+    assert secure.ingress.asked == []
+
+
+def test_a_certificate_of_the_vault_is_proved_by_its_own_chain(
+    kube: Kube, secure: Secure, tmp_path: Path
+) -> None:
+    company = Authority.make()
+    leaf = company.issue(HOST)
+    alone, chained = leaf, Pair(leaf.certificate + company.root, leaf.key)
+    secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(301, "")]}
+    secure.ingress.location = f"https://{HOST}/greeter/main/"
+    for wanted in (alone, chained):
+        secrets = {"shop_certificate": wanted.certificate, "shop_key": wanted.key}
+        secure.serve(wanted)
+        proof = ask(kube, secure.ingress, with_tls(OWN), secrets=secrets, seconds=0)
+        assert "failed" not in proof.apps[0]
+        secure.serve(Authority.make().issue(HOST))
+        proof = ask(kube, secure.ingress, with_tls(OWN), secrets=secrets, seconds=0)
+        assert "wrong certificate" in reason(proof)
+
+
+def test_without_the_authority_nothing_can_be_proved(kube: Kube, ingress: Ingress) -> None:
+    with pytest.raises(SlipwayError, match="no certificate authority here"):
+        ask(kube, ingress, with_tls())
+
+
+def test_many_hosts_are_asked_at_once(kube: Kube, secure: Secure, tmp_path: Path) -> None:
+    secure.serve(Authority.keep(tmp_path / "ca").issue("*.slipway.test"))
+    secure.ingress.location = "https://x"
+    apps = []
+    for number in range(40):
+        app = with_tls()
+        host = f"host{number}.slipway.test"
+        app["id"] = host
+        app["ingress"]["rules"][0]["host"] = host
+        secure.ingress.answers[f"https://{host}", "/greeter/main/"] = [(200, "Hello")]
+        apps.append(app)
+    proof = ask(kube, secure.ingress, *apps, ca_dir=tmp_path / "ca", seconds=0)
+    told = [app["failed"]["reason"].split(": ", 1)[1] for app in proof.apps]
+    assert set(told) == {"HTTP 404 over plain HTTP instead of a redirect to HTTPS"}
+
+
+def test_it_is_told_where_each_host_is(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
+    api.put("ingresses", {**master(HOST, "nginx"), "status": status})
+    other = record("quote")
+    other["ingress"]["rules"][0]["host"] = "other.test"
+    apps = [record(), other]
+    proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, seconds=0)
+    assert proof.addresses == {HOST: ingress.address, "other.test": ""}

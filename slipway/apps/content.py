@@ -1,0 +1,255 @@
+"""What an app's configuration, manifests and charts say, once their templates are filled in.
+
+They are in apps.yml itself, in the app's repository, or on this machine's disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from slipway.apps.helm import HOOK, Helm
+from slipway.apps.manifests.extras import Extra
+from slipway.apps.manifests.secrets import encoded, secret_data
+from slipway.apps.records import App
+from slipway.apps.templates import Unfilled, fill, variables_of
+from slipway.errors import SlipwayError
+from slipway.kube import SECRETS, Object
+from slipway.objects import said
+
+T = TypeVar("T")
+
+_API_VERSION = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]*[A-Za-z0-9])?")
+"""What may be in the path of a request: names of roles have colons, all others are narrower."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """An app, its settings that are filled in now, its extras, and what is wrong with them."""
+
+    app: App
+    filled: Mapping[str, Any]
+    extras: list[Extra]
+    faults: list[str]
+
+
+class Fault(ValueError):
+    """Something that cannot be read or filled in; its text says what and where."""
+
+
+def complete(app: App, secrets: Mapping[str, str], helm: Helm) -> Content:
+    """Fill in the text of an app's variables and files, and read its manifests and charts.
+
+    An app that failed before, or has no image yet, stays as it is. Values of ``secrets`` are
+    looked at and get into nothing here.
+    """
+    if "failed" in app or "image" not in app:
+        return Content(app, {}, [], [])
+    return _Reader(app, helm).read(secrets)
+
+
+class _Reader:
+    """Reads one app's content."""
+
+    def __init__(self, app: App, helm: Helm) -> None:
+        self._app = app
+        self._helm = helm
+        self._variables = variables_of(app)
+        self._for_manifests = {**self._variables, "image": app["image"]}
+        self._faults: list[str] = []
+
+    def read(self, secrets: Mapping[str, str]) -> Content:
+        filled: dict[str, Any] = {}
+        filled["env"] = {
+            name: found
+            for name, source in self._app["env"].items()
+            if (found := self._tried(self._env, name, source)) is not None
+        }
+        filled["config_files"] = [
+            found
+            for file in self._app["config_files"]
+            if (found := self._tried(self._config_file, file)) is not None
+        ]
+        self._tried(self._check_secrets, {**self._app, **filled}, secrets)
+        extras = [
+            extra
+            for number, entry in enumerate(self._app["manifests"])
+            for extra in self._tried(self._manifest, number, entry) or ()
+        ]
+        extras += [
+            extra
+            for number, entry in enumerate(self._app["helm"])
+            for extra in self._tried(self._chart, number, entry) or ()
+        ]
+        return Content(self._app, filled, extras, self._faults)
+
+    def _tried(self, step: Callable[..., T], *given: Any) -> T | None:
+        """What ``step`` gives, or None after noting what is wrong."""
+        try:
+            return step(*given)
+        except (Fault, SlipwayError) as error:
+            self._faults.append(str(error))
+            return None
+
+    def _env(self, name: str, source: Mapping[str, str]) -> dict[str, str]:
+        if "value" not in source:
+            return dict(source)
+        return {"value": _filled(f"env {name}", source["value"], self._variables)}
+
+    def _config_file(self, file: Mapping[str, Any]) -> dict[str, Any]:
+        if "secret" in file:
+            return dict(file)
+        where, text = self._text(f"config file {file['path']}", file)
+        if file.get("template"):
+            text = _filled(where, text, self._variables)
+        return {"path": file["path"], "content": text}
+
+    def _check_secrets(self, app: App, secrets: Mapping[str, str]) -> None:
+        try:
+            secret_data(app, secrets)
+        except KeyError as error:
+            name = error.args[0]
+            raise Fault(f"slipway_secrets has no {name}: add it in the vault") from error
+        except Unfilled as error:  # its text may hold a part of the value
+            raise Fault(f"a secret cannot be filled in: see its line {error.line}") from None
+
+    def _manifest(self, number: int, entry: Mapping[str, Any]) -> list[Extra]:
+        where, text = self._text(f"manifests[{number}]", entry)
+        if entry.get("template", True):
+            text = _filled(where, text, self._for_manifests)
+        return list(objects(where, text))
+
+    def _chart(self, number: int, entry: Mapping[str, Any]) -> list[Extra]:
+        folder = self._path(f"helm[{number}]", entry)
+        where = f"chart {entry.get('source') or entry['file']}"
+        values = self._values(f"helm[{number}].values", entry["values"])
+        rendered = self._helm.template(
+            folder,
+            release=entry["release"],
+            namespace=self._app["namespace"],
+            values=values,
+        )
+        found = list(objects(where, rendered))
+        for extra in found:
+            if hook := (extra.obj["metadata"].get("annotations") or {}).get(HOOK):
+                title = f"{extra.obj['kind']} {extra.obj['metadata']['name']}"
+                raise Fault(f"{where}: {title} is a hook ({hook}), and hooks are not run")
+        return found
+
+    def _values(self, where: str, value: Any) -> Any:
+        """A chart's values with every text in them filled in."""
+        if isinstance(value, dict):
+            return {key: self._values(f"{where}.{key}", each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._values(f"{where}[{at}]", each) for at, each in enumerate(value)]
+        return _filled(where, value, self._for_manifests) if isinstance(value, str) else value
+
+    def _text(self, title: str, entry: Mapping[str, Any]) -> tuple[str, str]:
+        """An entry's text, and the name by which a user knows it."""
+        if "content" in entry:
+            return title, entry["content"]
+        name = entry.get("source") or entry["file"]
+        path = self._path(title, entry)
+        try:
+            return name, path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise Fault(f"{title}: {name} cannot be read: it is no UTF-8 text") from error
+        except OSError as error:
+            raise Fault(f"{title}: {name} cannot be read: {error.strerror}") from error
+
+    def _path(self, title: str, entry: Mapping[str, Any]) -> Path:
+        """Where an entry is, on disk or below the checkout."""
+        if "file" in entry:
+            return Path(entry["file"])
+        root = Path(self._app["checkout"]).resolve()
+        path: Path = (root / entry["source"]).resolve()
+        if not path.is_relative_to(root):
+            reason = "cannot be read: it leads out of the repository"
+            raise Fault(f"{title}: {entry['source']} {reason}")
+        return path
+
+
+def objects(where: str, text: str) -> Iterator[Extra]:
+    """The objects of a manifest; raises Fault with the line of what is none."""
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            place = f"{where}:{node.start_mark.line + 1}"
+            yield from _extras(place, loader.construct_document(node))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        reason = " ".join(part for part in (error.context, error.problem) if part)
+        raise Fault(f"{where}:{line}: is not YAML: {reason}") from error
+    except yaml.YAMLError as error:
+        raise Fault(f"{where}: is not YAML: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _extras(where: str, value: Any) -> Iterator[Extra]:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise Fault(f"{where}: is no Kubernetes object, which is a mapping")
+    if value.get("kind") == "List" and isinstance(value.get("items"), list):
+        for item in value["items"]:
+            yield from _extras(where, item)
+        return
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    sound = {
+        "apiVersion": _matches(_API_VERSION, value.get("apiVersion")),
+        "kind": _matches(_NAME, value.get("kind")),
+        "metadata.name": _matches(_NAME, name),
+    }
+    if missing := [key for key, is_sound in sound.items() if not is_sound]:
+        raise Fault(f"{where}: lacks a usable {' and '.join(missing)}")
+    yield Extra(where, _plain(where, said(value)))
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _plain(where: str, obj: Object) -> Object:
+    """An object as the API gives it back: a Secret's text as its data."""
+    if (obj["apiVersion"], obj["kind"]) != (SECRETS.api_version, SECRETS.kind):
+        return obj
+    try:
+        data = {
+            key: base64.b64encode(base64.b64decode("".join(value.split()), validate=True)).decode()
+            for key, value in obj.get("data", {}).items()
+        }
+        texts = {key: encoded(value) for key, value in obj.get("stringData", {}).items()}
+    except (binascii.Error, AttributeError) as error:
+        reason = "has data that is no base64, or stringData that is no text"
+        raise Fault(f"{where}: Secret {obj['metadata']['name']} {reason}") from error
+    rest = {key: value for key, value in obj.items() if key != "stringData"}
+    return {**rest, "data": {**data, **texts}}
+
+
+def _filled(where: str, text: str, variables: Mapping[str, str]) -> str:
+    try:
+        return fill(text, variables)
+    except Unfilled as error:
+        raise Fault(f"{where}:{error.line}: {error}; known: {', '.join(variables)}") from error
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: what looks like a date is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
+    for first, forms in _Loader.yaml_implicit_resolvers.items()
+}

@@ -1,0 +1,160 @@
+"""Extras of apps against the cluster: where they belong, what differs, what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.apps.manifests.extras import (
+    DEFINITION,
+    Extra,
+    Kind,
+    Misplaced,
+    adopted,
+    clashes,
+    extra_key,
+    is_definition,
+    kind_of,
+    owner_of_extra,
+)
+from slipway.apps.records import App
+from slipway.apps.state import Key
+from slipway.kube import CONFIG_MAPS, SECRETS, Object, Resource
+from slipway.objects import contains
+
+SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
+
+Find = Callable[[str, str], Resource | None]
+"""Where the API keeps a kind; None when it does not know it."""
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The extras as they are to be applied, and what is wrong with some; both by app."""
+
+    extras: dict[str, list[Object]]
+    faults: dict[str, list[str]]
+
+
+def adopt(apps: Iterable[App], found: Mapping[str, Iterable[Extra]], find: Find) -> Adopted:
+    """Make the extras that were ``found``, by app, the apps' own.
+
+    Of an app with a fault there are no extras.
+    """
+    apps = list(apps)
+    defined = dict(
+        scope
+        for extras in found.values()
+        for extra in extras
+        if is_definition(extra.obj)
+        for scope in _scopes(extra.obj)
+    )
+    result = Adopted({}, {})
+
+    def adopt_one(extra: Extra, app: App) -> Object:
+        resource = find(*kind_of(extra.obj))
+        namespaced = resource.namespaced if resource else defined.get(kind_of(extra.obj))
+        if namespaced is None:
+            kind = " ".join(kind_of(extra.obj))
+            fix = f"correct it, or bring its {DEFINITION}"
+            raise Misplaced(f"{extra.where}: the API does not know {kind}: {fix}")
+        return adopted(extra, app, namespaced=namespaced)
+
+    for app in apps:
+        objects, faults = [], []
+        for extra in found.get(app["id"], ()):
+            try:
+                objects.append(adopt_one(extra, app))
+            except Misplaced as error:
+                faults.append(str(error))
+        result.extras[app["id"]] = [] if faults else objects
+        if faults:
+            result.faults[app["id"]] = faults
+    for app_id, reason in clashes(apps, result.extras):
+        result.faults.setdefault(app_id, []).append(reason)
+    for app_id in result.faults:
+        result.extras[app_id] = []
+    return result
+
+
+def _scopes(definition: Object) -> Iterator[tuple[Kind, bool]]:
+    """The kinds that a definition defines, and whether their objects are in namespaces."""
+    spec = definition["spec"]
+    for version in spec.get("versions", ()):
+        kind = (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+        yield kind, spec.get("scope") == "Namespaced"
+
+
+@dataclass(frozen=True)
+class ExtrasDecision:
+    """What of the extras is to be done."""
+
+    apply: dict[str, list[Object]] = field(default_factory=dict)
+    """By app, what differs."""
+    leftovers: dict[str, list[Object]] = field(default_factory=dict)
+    """By app, what it no longer has."""
+    orphans: list[Object] = field(default_factory=list)
+    """What apps had that are no more."""
+
+
+def decide_extras(
+    wanted: Mapping[str, list[Object]], live: Mapping[Key, Object], known: Collection[str]
+) -> ExtrasDecision:
+    """Compare the extras ``wanted``, by app, with those in the cluster.
+
+    What apps have that are ``known``, but of which nothing is said here, stays as it is.
+    Definitions stay in any case.
+    """
+    kept = {extra_key(obj) for objects in wanted.values() for obj in objects}
+    gone = [obj for key, obj in live.items() if key not in kept and not is_definition(obj)]
+    differing = {
+        app_id: [obj for obj in objects if not contains(live.get(extra_key(obj)), obj)]
+        for app_id, objects in wanted.items()
+    }
+    leftovers = {
+        app_id: [obj for obj in gone if owner_of_extra(obj) == app_id] for app_id in wanted
+    }
+    return ExtrasDecision(
+        apply={app_id: objects for app_id, objects in differing.items() if objects},
+        leftovers={app_id: objects for app_id, objects in leftovers.items() if objects},
+        orphans=[obj for obj in gone if owner_of_extra(obj) not in known],
+    )
+
+
+def missing(
+    app: App, extras: Iterable[Object], get: Callable[[Resource, str], Object | None]
+) -> list[str]:
+    """What the app's pods refer to that is neither among ``extras`` nor to be had by ``get``."""
+    by_name = {
+        (*kind_of(obj), obj["metadata"]["name"]): obj
+        for obj in extras
+        if obj["metadata"].get("namespace") == app["namespace"]
+    }
+
+    def found(resource: Resource, name: str) -> Object | None:
+        extra = by_name.get((resource.api_version, resource.kind, name))
+        return extra or get(resource, name)
+
+    place = f"in namespace {app['namespace']}, nor among the manifests"
+    lacking = []
+    for variable, source in app["env"].items():
+        for reference, resource in (("config_map", CONFIG_MAPS), ("kubernetes_secret", SECRETS)):
+            if reference not in source:
+                continue
+            title = f"{resource.kind} {source[reference]}"
+            obj = found(resource, source[reference])
+            if obj is None:
+                lacking.append(f"env {variable}: there is no {title} {place}")
+            elif source["key"] not in (keys := _keys(obj)):
+                has = ", ".join(sorted(keys)) or "none"
+                lacking.append(f"env {variable}: {title} has no key {source['key']}; it has {has}")
+    # Every namespace gets an account of the name default by itself.
+    account = app["service_account"]
+    if account not in (None, "default") and found(SERVICE_ACCOUNTS, account) is None:
+        lacking.append(f"service_account: there is no ServiceAccount {account} {place}")
+    return lacking
+
+
+def _keys(obj: Mapping[str, Any]) -> set[str]:
+    return {*(obj.get("data") or {}), *(obj.get("binaryData") or {})}

@@ -1,0 +1,158 @@
+"""An app's extras: the objects of its manifests and charts, made Slipway's to keep and remove.
+
+Their labels and annotations stay; three of Slipway's are added. The kinds of an app's extras are
+noted on its Deployment, so that what leaves the list is found without a look at every kind there
+is (after kubectl's ApplySet, whose parent object notes the kinds of its members).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from slipway.addons import in_order
+from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
+from slipway.apps.manifests.routes import minions
+from slipway.apps.manifests.secrets import sealed_secret
+from slipway.apps.records import App
+from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES, Object
+from slipway.objects import sealed
+
+Kind = tuple[str, str]
+"""API version and kind."""
+
+DEFINITION = "CustomResourceDefinition"
+"""Definitions are shared: several branches may bring the same one, and none takes it along when
+it goes, as with it would go every object of its kind, of all namespaces."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One object as a manifest has it, and where that is: ``deploy/redis.yaml:12``."""
+
+    where: str
+    obj: Object
+
+
+class Misplaced(ValueError):
+    """An extra that cannot be applied where it wants to be."""
+
+
+def adopted(extra: Extra, app: App, *, namespaced: bool) -> Object:
+    """The extra as it is to be applied for the app; raises Misplaced with the reason."""
+    obj = extra.obj
+    metadata = obj["metadata"]
+    title = f"{obj['kind']} {metadata['name']}"
+    if kind_of(obj) == (NAMESPACES.api_version, NAMESPACES.kind):
+        raise Misplaced(f"{extra.where}: {title}: Slipway makes the namespaces itself: remove it")
+    namespace = metadata.get("namespace")
+    if namespaced and namespace not in (None, "", app["namespace"]):
+        reason = f"{title} wants to be in namespace {namespace}; an app's objects are in its own"
+        raise Misplaced(f"{extra.where}: {reason}, {app['namespace']}: leave the namespace out")
+    shared = is_definition(obj)
+    owner = {} if shared else {OWNER: app["id"]}
+    placed = {
+        **obj,
+        "metadata": {
+            **{key: value for key, value in metadata.items() if key != "namespace"},
+            **({"namespace": app["namespace"]} if namespaced else {}),
+            "labels": {**(metadata.get("labels") or {}), EXTRA_OF: "" if shared else app["name"]},
+            "annotations": {**(metadata.get("annotations") or {}), **owner},
+        },
+    }
+    if kind_of(obj) == (SECRETS.api_version, SECRETS.kind):
+        return sealed_secret(placed)
+    return sealed(placed)
+
+
+def clashes(apps: Iterable[App], extras: Mapping[str, list[Object]]) -> Iterator[tuple[str, str]]:
+    """Each app with an extra that something else has the name of, and the reason.
+
+    Branches of one app easily have the same cluster-wide object; each of them would take it from
+    the others.
+    """
+    taken = {key: f"the app {app['id']}'s own" for app in apps for key in _own_keys(app)}
+    shared: dict[tuple[str, str, str], Object] = {}
+    for app_id, objects in extras.items():
+        for obj in objects:
+            key = extra_key(obj)
+            title = f"{obj['kind']} {obj['metadata']['name']}"
+            if is_definition(obj):
+                if shared.setdefault(key, obj) != obj:
+                    yield app_id, f"{title} is not the same as that of another app"
+            elif key in taken:
+                unique = "give it another name"
+                if "namespace" not in obj["metadata"]:
+                    unique = "it is for the whole cluster: put {{ namespace }} into its name"
+                yield app_id, f"{title} of its manifests is already {taken[key]}: {unique}"
+            else:
+                taken[key] = f"one of {app_id}'s manifests"
+
+
+def in_stages(objects: Iterable[Object]) -> tuple[list[Object], list[Object]]:
+    """What is applied before the app's own objects and what after them: its webhooks."""
+    sorted_objects = in_order(objects)
+    late = [obj for obj in sorted_objects if obj["kind"].endswith("WebhookConfiguration")]
+    return [obj for obj in sorted_objects if obj not in late], late
+
+
+def settings(app: App, extras: Iterable[Object]) -> list[Object]:
+    """What ConfigMaps among the extras say of which the app has variables: a change rolls it.
+
+    Secrets are left out: the hash of a pod, which many may read, must not tell of values.
+    """
+    names = {source["config_map"] for source in app["env"].values() if "config_map" in source}
+    return [
+        {"name": obj["metadata"]["name"], "data": obj.get("data")}
+        for obj in extras
+        if kind_of(obj) == (CONFIG_MAPS.api_version, CONFIG_MAPS.kind)
+        and obj["metadata"]["name"] in names
+    ]
+
+
+def kinds_text(objects: Iterable[Object]) -> str:
+    """The kinds of objects, as a Deployment notes them."""
+    return ",".join(sorted({" ".join(kind_of(obj)) for obj in objects if not is_definition(obj)}))
+
+
+def kinds_noted(objects: Iterable[Object]) -> set[Kind]:
+    """The kinds that objects note."""
+    texts = (obj["metadata"].get("annotations", {}).get(EXTRA_KINDS, "") for obj in objects)
+    kinds = (kind.partition(" ") for text in texts for kind in text.split(",") if kind)
+    return {(api_version, kind) for api_version, _space, kind in kinds}
+
+
+def kind_of(obj: Object) -> Kind:
+    return obj["apiVersion"], obj["kind"]
+
+
+def extra_key(obj: Object) -> tuple[str, str, str]:
+    """What tells an extra from all others, whatever its kind's version."""
+    metadata = obj["metadata"]
+    group = obj["apiVersion"].rpartition("/")[0]
+    kind = f"{obj['kind']}.{group}" if group else str(obj["kind"])
+    return kind, metadata.get("namespace", ""), metadata["name"]
+
+
+def owner_of_extra(obj: Object) -> str:
+    """The id of the app that an extra belongs to; empty for what apps share."""
+    return str(obj["metadata"].get("annotations", {}).get(OWNER, ""))
+
+
+def is_definition(obj: Object) -> bool:
+    """Whether the object defines a kind."""
+    return bool(obj["kind"] == DEFINITION)
+
+
+def _own_keys(app: App) -> list[tuple[str, str, str]]:
+    """The keys of an app's own objects whose names do not depend on their content."""
+    space, name = app["namespace"], app["name"]
+    named = [
+        {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"namespace": space, "name": name},
+        }
+        for resource in (SERVICES, DEPLOYMENTS)
+    ]
+    return [extra_key(obj) for obj in (*named, *minions(app, ""))]

@@ -1,0 +1,73 @@
+"""An app's secrets as an object that never changes: other values have another name.
+
+The name is drawn by lot. Pods and Deployments say it, and many may read those who may not read a
+Secret; a digest in it, however short or keyed with what is public, would let them find out a
+password that can be guessed. Whether there is one with these very values is seen by comparing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from slipway.apps.manifests.config import config_keys
+from slipway.apps.manifests.labels import metadata
+from slipway.apps.records import App
+from slipway.apps.templates import fill, variables_of
+from slipway.kube import SECRETS, Object
+from slipway.objects import sealed
+
+
+def secret_data(app: App, secrets: Mapping[str, str]) -> dict[str, str]:
+    """What the app's Secret holds, in base64: files by the key of their mount, variables by name.
+
+    The two cannot meet: keys of files begin with a digit, variables do not. Raises KeyError with
+    the name of a secret that there is not, and Unfilled for a template that cannot be filled in.
+    """
+    files = {
+        key: _text(app, file, secrets) for key, file in config_keys(app).items() if "secret" in file
+    }
+    variables = {
+        name: secrets[source["secret"]] for name, source in app["env"].items() if "secret" in source
+    }
+    return {key: encoded(text) for key, text in {**files, **variables}.items()}
+
+
+def _text(app: App, file: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
+    value = secrets[file["secret"]]
+    return fill(value, variables_of(app)) if file.get("template") else value
+
+
+def secret(app: App, secrets: Mapping[str, str], live: Iterable[Object] = ()) -> Object | None:
+    """The app's Secret; None when it has no secrets.
+
+    One of the Secrets ``live`` of the app that has these values gives it its name.
+    """
+    data = secret_data(app, secrets)
+    if not data:
+        return None
+    names = sorted(obj["metadata"]["name"] for obj in live if obj.get("data") == data)
+    name = names[0] if names else f"{app['name']}-{token_hex(5)}"
+    return sealed_secret(
+        {
+            "apiVersion": SECRETS.api_version,
+            "kind": SECRETS.kind,
+            "metadata": metadata(app, name),
+            "type": "Opaque",
+            "immutable": True,
+            "data": data,
+        }
+    )
+
+
+def sealed_secret(obj: Object) -> Object:
+    """A Secret with the hash of what it is, but for its values: those are compared themselves."""
+    data = obj.get("data") or {}
+    return {**sealed({**obj, "data": dict.fromkeys(data, "")}), "data": data}
+
+
+def encoded(text: str) -> str:
+    """Text as a Secret has it."""
+    return base64.b64encode(text.encode()).decode()
