@@ -7,7 +7,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
-.PHONY: help environment up apps verify plan down test lint bench
+.PHONY: help environment up apps list rollback verify plan hosts trust down test lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,11 +21,23 @@ up: environment ## Make everything as written: cluster, images, services; prove 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml playbooks/verify.yml
 
+list: environment ## List all environments: commit, age, state, address, last failure
+	$(playbook) playbooks/list.yml
+
+rollback: environment ## Have an app run its version before: APP=name, BRANCH=branch
+	$(playbook) --extra-vars 'apps_rollback_app="$(APP)" apps_rollback_branch="$(BRANCH)"' playbooks/rollback.yml
+
 plan: environment ## Say what "make up" would change, and change nothing
 	$(playbook) --check --diff site.yml
 
 verify: environment ## Ask every route of every service
 	$(playbook) playbooks/verify.yml
+
+hosts: environment ## Write the names of the services into /etc/hosts, as root
+	$(playbook) --extra-vars slipway_hosts_file=/etc/hosts playbooks/verify.yml
+
+trust: environment ## Show the root of the local certificate authority, and how to trust it
+	$(playbook) playbooks/trust.yml
 
 down: environment ## Remove all that "make up" made, but the cache
 	$(playbook) playbooks/reset.yml
@@ -37,4 +49,4 @@ lint: environment ## Run the quick checks alone
 	python tests/run.py --quick
 
 bench: environment ## Measure against what one would do instead
-	PYTHONPATH=$(CURDIR) python bench/run.py
+	PYTHONPATH=$(CURDIR) python bench/run.py $(ARGS)

@@ -10,17 +10,21 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from slipway.errors import SlipwayError
+from slipway.secrets import Secrets
 
 
 class SlipwayAction(ActionBase):  # type: ignore[misc]
     """An action plugin whose work is one method, run on the controller.
 
     A subclass sets ``ARGUMENTS`` (an ``argument_spec`` as modules have) and defines :meth:`act`.
-    A SlipwayError raised there becomes the task's failure with its text as the message.
+    A SlipwayError raised there becomes the task's failure with its text as the message. The values
+    of the argument ``secrets``, if there is one, are masked there and in progress lines.
     """
 
     TRANSFERS_FILES = False
     ARGUMENTS: ClassVar[dict[str, Any]] = {}
+
+    _secrets = Secrets({})
 
     @abstractmethod
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -35,14 +39,15 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         # Ansible's strings carry tags; YAML writers and the like want plain ones.
         plain: dict[str, Any] = json.loads(json.dumps(args))
         try:
+            self._secrets = Secrets(plain.get("secrets") or {})
             result.update(self.act(plain, task_vars or {}))
         except SlipwayError as error:
-            result.update(failed=True, msg=str(error))
+            result.update(failed=True, msg=self._secrets.redact(str(error)))
         return result
 
     def say(self, text: str) -> None:
         """Show one line of progress at once, while the task still runs."""
-        Display().display(f"    {text}")
+        Display().display(f"    {self._secrets.redact(text)}")
 
     @property
     def check_mode(self) -> bool:

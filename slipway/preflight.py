@@ -37,10 +37,10 @@ def addresses(inventory: Inventory) -> list[Problem]:
     return [*_nodes(inventory), *_pool(inventory), *_overlaps(inventory)]
 
 
-def apps_file(path: Path) -> list[Problem]:
-    """Everything that is wrong with apps.yml by itself."""
+def apps_file(path: Path, secrets: Mapping[str, str] | None = None) -> list[Problem]:
+    """Everything that is wrong with apps.yml by itself, and with the ``secrets`` that it names."""
     try:
-        plan(path)
+        plan(path, secrets=secrets)
     except SlipwayError as error:
         return list(error.problems)
     return []

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from slipway.errors import Problem, SlipwayError
 
 MASK = "***"
 
@@ -13,19 +19,16 @@ SHORTEST_LINE = 8
 class Secrets(Mapping[str, str]):
     """Values by name; printing it shows only the names."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Take texts, and numbers as such; raises SlipwayError for what is neither."""
+        if problems := list(_no_texts(values)):
+            raise SlipwayError(problems)
         self._values = {name: str(value) for name, value in values.items()}
-        masked = {value.strip() for value in self._values.values()}
-        masked |= {line.strip() for value in masked for line in value.splitlines()[1:-1]}
         # The longest first: a value may be a part of another one.
-        self._masked = sorted(
-            (text for text in masked if text in self._values.values() or _telling(text)),
-            key=len,
-            reverse=True,
-        )
+        self._masked = sorted(set(_forms(self._values.values())), key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """The text with every value, and every line of one of several lines, masked."""
+        """The text with every value masked, also in base64, in a URL and line by line."""
         for secret in self._masked:
             text = text.replace(secret, MASK)
         return text
@@ -43,5 +46,22 @@ class Secrets(Mapping[str, str]):
         return f"Secrets({', '.join(self._values)})"
 
 
-def _telling(text: str) -> bool:
-    return len(text) >= SHORTEST_LINE
+def _no_texts(values: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            what = "is empty" if value is None else "is no text"
+            fix = "write text in the vault: after |, or in quotes if YAML takes it for another type"
+            yield Problem(f"slipway_secrets.{name}", what, fix)
+
+
+def _forms(values: Iterable[str]) -> Iterator[str]:
+    """What a value may look like where a tool shows it; nothing of an empty one."""
+    for value in values:
+        text = value.strip()
+        if not text:
+            continue
+        yield from (text, quote(text, safe=""), json.dumps(text)[1:-1])
+        yield from (b64encode(form.encode()).decode() for form in (text, value))
+        for line in map(str.strip, text.splitlines()):
+            if len(line) >= SHORTEST_LINE and not line.startswith("-----"):
+                yield line

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.branches import Leaving
 from slipway.apps.deploy import deploy, render_change
+from slipway.apps.helm import helm_program
+from slipway.apps.preview import before_the_cluster
 from slipway.kube import Kube
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -16,7 +21,11 @@ class ActionModule(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
         "apps": {"type": "list", "elements": "dict", "required": True},
+        "leaving": {"type": "list", "elements": "dict", "default": []},
         "ingress_class": {"type": "str", "default": "nginx"},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "ca_dir": {"type": "path", "required": True},
+        "bundle": {"type": "path", "required": True},
         "timeout": {"type": "int", "default": 300},
     }
 
@@ -24,17 +33,26 @@ class ActionModule(SlipwayAction):
         """Return the records with their failures, and the differences if they are asked for."""
         kubeconfig = Path(args["kubeconfig"])
         if self.check_mode and not kubeconfig.exists():
-            return {"changed": bool(args["apps"]), "apps": args["apps"]}
+            intents = [asdict(each) for each in before_the_cluster(args["apps"])]
+            return {"changed": bool(args["apps"]), "apps": args["apps"], "intents": intents}
         with Kube(kubeconfig) as kube:
             outcome = deploy(
                 kube,
                 args["apps"],
                 args["ingress_class"],
+                secrets=Secrets(args["secrets"]),
+                ca_dir=Path(args["ca_dir"]),
                 seconds=args["timeout"],
                 say=self.say,
+                helm=helm_program(Path(args["bundle"])),
+                leaving=[Leaving(**left) for left in args["leaving"]],
                 dry_run=self.check_mode,
             )
-        result = {"changed": outcome.changed, "apps": outcome.apps}
+        result = {
+            "changed": outcome.changed,
+            "apps": outcome.apps,
+            "intents": [asdict(each) for each in outcome.intents],
+        }
         if self.diff_mode:
             result["diff"] = [render_change(change) for change in outcome.changes]
         return result

@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.branches import Environment, Finder, Repositories
+from slipway.apps.git_auth import Keys
+from slipway.apps.github import API
+from slipway.apps.interrupts import watched_signals
 from slipway.apps.plan import plan
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
     """Makes app records of apps.yml."""
 
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"path": {"type": "path", "required": True}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "path": {"type": "path", "required": True},
+        "kubeconfig": {"type": "path", "required": True},
+        "cache": {"type": "path", "required": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "github_api": {"type": "str", "default": API},
+    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records; fails with every mistake of the file."""
-        return {"changed": False, "apps": plan(Path(args["path"]))}
+        secrets = Secrets(args["secrets"])
+        keys = Keys(secrets, args["github_api"])
+        repositories = Repositories(Path(args["cache"]), keys, check=self.check_mode)
+        finder = Finder(
+            lambda: self._environments(Path(args["kubeconfig"])),
+            repositories.branches,
+            datetime.now(UTC),
+        )
+        with watched_signals():
+            apps = plan(Path(args["path"]), secrets=secrets, find_branches=finder)
+        for line in finder.waiting:
+            self.say(secrets.redact(line))
+        return {
+            "changed": False,
+            "apps": apps,
+            "leaving": [asdict(left) for left in finder.leaving],
+            "gone": finder.gone,
+            "waiting": finder.waiting,
+        }
+
+    def _environments(self, kubeconfig: Path) -> list[Environment]:
+        """The environments that the cluster has; none before there is one."""
+        if not kubeconfig.exists():
+            return []
+        # The client of the API takes as long to load as all else here, and few files need it.
+        from slipway.apps.environments import existing
+        from slipway.kube import Kube, Unreachable
+
+        try:
+            with Kube(kubeconfig) as kube:
+                return existing(kube)
+        except Unreachable:
+            if self.check_mode:
+                return []
+            raise

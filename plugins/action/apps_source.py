@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.git_auth import Keys
+from slipway.apps.github import API
 from slipway.apps.source import get_sources
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -15,12 +18,18 @@ class ActionModule(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "apps": {"type": "list", "elements": "dict", "required": True},
         "cache": {"type": "path", "required": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "github_api": {"type": "str", "default": API},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their commits and work trees."""
         sources = get_sources(
-            args["apps"], Path(args["cache"]), check=self.check_mode, say=self.say
+            args["apps"],
+            Path(args["cache"]),
+            check=self.check_mode,
+            say=self.say,
+            keys=Keys(Secrets(args["secrets"]), args["github_api"]),
         )
         return {
             "changed": bool(sources.fetched),

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.notes import note_proof
 from slipway.apps.verify import prove
+from slipway.errors import SlipwayError
 from slipway.kube import Kube
+from slipway.name_lines import name_lines, unresolved
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -16,17 +20,48 @@ class ActionModule(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
         "apps": {"type": "list", "elements": "dict", "required": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "ca_dir": {"type": "path", "required": True},
         "address": {"type": "str"},
         "timeout": {"type": "int", "default": 60},
+        "tell_names": {"type": "bool", "default": True},
+        "overview_host": {"type": "str", "default": ""},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the table; fails with the reason of every app that failed at any step."""
         if self.check_mode:  # what is not deployed yet cannot answer
             return {"changed": False, "apps": args["apps"], "table": []}
+        secrets = Secrets(args["secrets"])
         with Kube(Path(args["kubeconfig"])) as kube:
-            proof = prove(kube, args["apps"], address=args["address"], seconds=args["timeout"])
-        for line in proof.table:
+            proof = prove(
+                kube,
+                args["apps"],
+                secrets=secrets,
+                ca_dir=Path(args["ca_dir"]),
+                address=args["address"],
+                seconds=args["timeout"],
+            )
+            note_proof(kube, proof.apps, secrets.redact)
+        for app in proof.apps:
+            if "failed" in app:
+                app["failed"] = {**app["failed"], "reason": secrets.redact(app["failed"]["reason"])}
+        table = [secrets.redact(line) for line in proof.table]
+        for line in table:
             self.say(line)
-        proof.require()
-        return {"changed": False, "apps": proof.apps, "table": proof.table}
+        addresses = dict(proof.addresses)
+        if overview := args["overview_host"]:
+            self.say(f"All environments: http://{overview}/")
+            addresses[overview] = next(filter(None, proof.addresses.values()), "")
+        if args["tell_names"] and (unknown := name_lines(unresolved(addresses))):
+            self.say("")
+            self.say("This machine does not know these names; for /etc/hosts (or: make hosts):")
+            for line in unknown:
+                self.say(line)
+        names = name_lines(addresses)
+        result = {"changed": False, "apps": proof.apps, "table": table, "names": names}
+        try:
+            proof.require()
+        except SlipwayError as error:  # the names are of use all the same
+            result |= {"failed": True, "msg": str(error)}
+        return result

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, ClassVar
 
 from ansible import constants
 
 from slipway.ansible_support import SlipwayAction
 from slipway.containerd import Answer, Containerd, Retention
-from slipway.delivery import Loader
+from slipway.delivery import Loader, Node
 from slipway.oci import ImageStore
-
-Argv = list[Any]
-"""A program and its arguments; Ansible's connections mix text and bytes."""
+from slipway.session import Argv, session
 
 
 class ActionModule(SlipwayAction):
@@ -37,16 +36,17 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Load what is missing and remove what is not kept, or say what would be."""
         start = time.monotonic()
-        loader = Loader(
-            store=ImageStore(Path(args["store"])),
-            node=ConnectedNode(self, task_vars["inventory_hostname"]),
-            say=self.say,
-            pinned=args["pinned"],
-            containerd=Containerd(args["ctr"], args["containerd_root"]),
-            retention=Retention(args["prune_prefix"], frozenset(args["keep"])),
-        )
         refs = list(dict.fromkeys(args["images"]))
-        outcome = loader.preview(refs) if self.check_mode else loader.load(refs)
+        with self._node(task_vars["inventory_hostname"]) as node:
+            loader = Loader(
+                store=ImageStore(Path(args["store"])),
+                node=node,
+                say=self.say,
+                pinned=args["pinned"],
+                containerd=Containerd(args["ctr"], args["containerd_root"]),
+                retention=Retention(args["prune_prefix"], frozenset(args["keep"])),
+            )
+            outcome = loader.preview(refs) if self.check_mode else loader.load(refs)
         result: dict[str, Any] = {
             "changed": bool(outcome.loaded or outcome.removed),
             "loaded": outcome.loaded,
@@ -63,20 +63,24 @@ class ActionModule(SlipwayAction):
             }
         return result
 
-    def run_on_host(self, command: str) -> Answer:
+    @contextlib.contextmanager
+    def _node(self, name: str) -> Iterator[Node]:
+        """The task's host as the node that images are loaded onto.
+
+        Commands go straight through the connection's own client program where that needs no
+        password, and otherwise by Ansible's own way, input as a file.
+        """
+        if self._client("") is None:
+            yield ConnectedNode(name, self._run_on_host, self._feed_by_file)
+        else:
+            with session(lambda command: self._client(command) or ()) as shell:
+                yield ConnectedNode(name, shell.run, shell.feed)
+
+    def _run_on_host(self, command: str) -> Answer:
         """Run a shell command on the host, as the task's user."""
         # With input there is no terminal, which would mix the errors into the output.
         done = self._low_level_execute_command(command, in_data=b"\n")
         return Answer(done["rc"], done["stdout"], done["stderr"])
-
-    def feed_to_host(self, command: str, write: Callable[[IO[bytes]], None]) -> Answer:
-        """Run a shell command on the host with what ``write`` gives as its standard input.
-
-        The input goes straight through the connection's own client program where that needs no
-        password, and otherwise as a file that is removed again.
-        """
-        client = self._client(command)
-        return _pipe(client, write) if client else self._feed_by_file(command, write)
 
     def _client(self, command: str) -> Argv | None:
         """The client program that runs the command on the host, if input can be piped into it.
@@ -86,7 +90,7 @@ class ActionModule(SlipwayAction):
         connection = self._connection
         if self._becomes() and connection.become.get_option("become_pass"):
             return None
-        shell: Argv = ["/bin/sh", "-c", self._as_become_user(command)]
+        shell = ["/bin/sh", "-c", self._as_become_user(command)]
         client: Argv | None = None
         match connection.transport:
             case "local":
@@ -121,36 +125,18 @@ class ActionModule(SlipwayAction):
                 path = self._transfer_file(
                     local.name, self._connection._shell.join_path(remote, "in")
                 )
-            return self.run_on_host(f"{{ {command}; }} < {shlex.quote(path)}")
+            return self._run_on_host(f"{{ {command}; }} < {shlex.quote(path)}")
         finally:
             self._remove_tmp_path(remote)
 
 
+@dataclass(frozen=True)
 class ConnectedNode:
-    """The task's host as the node that images are loaded onto."""
+    """A host, with the ways in which commands get there: see :class:`slipway.delivery.Node`."""
 
-    def __init__(self, action: ActionModule, name: str) -> None:
-        self.name = name
-        self.run = action.run_on_host
-        self.feed = action.feed_to_host
-
-
-def _pipe(argv: Argv, write: Callable[[IO[bytes]], None]) -> Answer:
-    """Run a program with what ``write`` gives as its input; its output does not hold it up."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=err) as program:
-            try:
-                with cast(IO[bytes], program.stdin) as stdin:
-                    write(stdin)
-            except BrokenPipeError:
-                pass  # it ended early, and says why in its answer
-            except BaseException:
-                program.kill()
-                raise
-        out.seek(0)
-        err.seek(0)
-        texts = (file.read().decode(errors="replace") for file in (out, err))
-        return Answer(program.returncode, *texts)
+    name: str
+    run: Callable[[str], Answer]
+    feed: Callable[[str, Callable[[IO[bytes]], None]], Answer]
 
 
 def _listing(images: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from slipway import preflight
 from slipway.ansible_support import SlipwayAction
 from slipway.errors import SlipwayError
+from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -15,6 +16,7 @@ class ActionModule(SlipwayAction):
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "apps_file": {"type": "path", "required": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
         "nodes": {"type": "dict", "required": True},
         "control_plane": {"type": "list", "elements": "str", "required": True},
         "pool": {"type": "list", "elements": "str", "required": True},
@@ -25,8 +27,9 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Fail with every problem of the inventory and of apps.yml, or change nothing."""
-        path = Path(args.pop("apps_file"))
-        found = preflight.addresses(preflight.Inventory(**args)) + preflight.apps_file(path)
+        path, secrets = Path(args.pop("apps_file")), Secrets(args.pop("secrets"))
+        found = preflight.addresses(preflight.Inventory(**args))
+        found += preflight.apps_file(path, secrets)
         if found:
             raise SlipwayError(found)
         return {"changed": False}

@@ -10,15 +10,26 @@ description:
   - Writes the objects of all apps by server-side apply, waits until every changed app is rolled
     out, and removes what an earlier run made and no app needs any more.
   - An object is written only if it is missing, is rendered differently than the last time, or was
-    changed by hand. A run with nothing to do asks five questions and writes nothing.
+    changed by hand. A run with nothing to do asks six questions and writes nothing.
   - Each app has a Deployment, a Service, a ConfigMap if it has config files, and one minion
     Ingress for each different rewrite. Each host has one master Ingress in the namespace
-    C(slipway-routes), which is made once and stays while any app has a route on that host.
+    C(slipway-routes), which is made once and stays while any app has a route on that host. Beside
+    it is the Secret of the host's certificate, if it has one.
+  - A certificate of the local authority is made anew 30 days before its end; one from the secrets
+    that does not fit its host, its key or today fails the task before anything is written.
   - An app that cannot be deployed gets RV(apps[].failed) in its record and the others go on; what
     served before still serves. The task itself fails only if the cluster does not answer.
   - A config file is mounted alone, so other files of the image in its directory stay. Its content
     is part of the ConfigMap's name, so a change rolls the pods of that app and of no other, and
     the version before keeps its own.
+  - What is secret gets into a Secret that never changes, as a config file does into a ConfigMap;
+    its name is drawn by lot, as any digest in it would help to guess the values.
+  - The objects of an app's manifests and charts are applied before its own, in the app's
+    namespace or for the whole cluster. They are removed when they leave the list or the app
+    leaves, but for definitions of kinds. A Job that changes is deleted and made anew; any other
+    change that the API refuses is the app's failure.
+  - ConfigMaps, Secrets and the ServiceAccount that an app refers to must be among its manifests or
+    in the cluster before anything of the app is applied.
   - A namespace is created when it is not there, and is deleted with its last app if it was created
     here and nobody put anything else into it.
   - It runs on the controller.
@@ -35,10 +46,31 @@ options:
     type: list
     elements: dict
     required: true
+  leaving:
+    description:
+      - The environments that M(apps_plan) found to have lost their branch. They stay as they are,
+        and their namespaces are marked; without this they are removed.
+    type: list
+    elements: dict
+    default: []
   ingress_class:
     description: The class of the Ingress objects.
     type: str
     default: nginx
+  secrets:
+    description: The values of the secrets that records name, by name. They are never shown.
+    type: dict
+    default: {}
+  ca_dir:
+    description:
+      - Where the certificate authority is kept that certifies the hosts whose rules have
+        C(local-ca) as C(tls). It is made when a host needs it and there is none.
+    type: path
+    required: true
+  bundle:
+    description: The bundle, whose C(tools/helm) renders charts; without one it is found on PATH.
+    type: path
+    required: true
   timeout:
     description: How many seconds the roll-outs may take altogether.
     type: int
@@ -58,6 +90,9 @@ EXAMPLES = r"""
   apps_deploy:
     kubeconfig: ~/.kube/slipway.yaml
     apps: "{{ apps_build_records }}"
+    secrets: "{{ slipway_secrets }}"
+    ca_dir: ~/.local/share/slipway/ca
+    bundle: "{{ bundle_dir }}"
     timeout: 120
   register: deployed
 """
@@ -82,4 +117,17 @@ apps:
           description: The reason, with the last lines of the container and of its events.
           type: str
           sample: "pod greeter-75d4458686-x2x8z: CrashLoopBackOff: exit code 1, 3 times"
+intents:
+  description: What was (in check mode, would be) done to each app, and to those that left.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: As that of a record; C(name), C(namespace) and C(branch) are beside it.
+      type: str
+    would:
+      description: Words out of C(roll), C(update), C(route) and C(remove); none for nothing.
+      type: list
+      elements: str
 """

@@ -10,12 +10,33 @@ description:
   - Validates the file against C(apps.schema.json) and the apps against one another, and reports
     every mistake at once, each with its line and the way to mend it.
   - Merges the file's defaults into each app and fills in what neither gives.
+  - A C(git_branch) with C(*) becomes a record for each branch that it matches, as far as its
+    C(max) allows; an environment that exists comes before a new one. The repository is asked for
+    its branches and the cluster for its environments.
+  - If the repository does not answer, its environments get RV(apps[].failed) and so stay as they
+    are.
   - It runs on the controller and changes nothing.
 options:
   path:
     description: The file. Relative C(git_url) values are seen from its folder.
     type: path
     required: true
+  kubeconfig:
+    description: The kubeconfig of the cluster; there need not be one yet.
+    type: path
+    required: true
+  cache:
+    description: Folder of the mirrors of repositories, for a check that may not ask them.
+    type: path
+    required: true
+  secrets:
+    description: The values of the secrets that the file names, by which repositories are reached.
+    type: dict
+    default: {}
+  github_api:
+    description: Base URL of the API that makes deploy keys.
+    type: str
+    default: https://api.github.com
 attributes:
   check_mode:
     support: full
@@ -30,6 +51,8 @@ EXAMPLES = r"""
 - name: Read what is to run
   apps_plan:
     path: apps.yml
+    kubeconfig: ~/.kube/slipway.yaml
+    cache: ~/.cache/slipway
   register: plan
 """
 
@@ -60,6 +83,12 @@ apps:
       description: The branch as a DNS label.
       type: str
       sample: feature-login
+    pattern:
+      description: The C(git_branch) with C(*) that the branch matches, if it came of one.
+      type: str
+    branches:
+      description: What becomes of the pattern's environments; only with RV(apps[].pattern).
+      type: dict
     build:
       description: The builder under C(tool), empty if it has to be detected, and its options.
       type: dict
@@ -89,4 +118,32 @@ apps:
       description:
         - C(host) and C(rules), each of these with C(path), C(path_type), C(rewrite) and C(expect).
       type: dict
+leaving:
+  description:
+    - Environments of patterns whose branch is gone and that stay for their grace, or for good if
+      they are marked to be kept.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: As that of a record; C(namespace), C(name) and C(branch) are beside it.
+      type: str
+    since:
+      description: When a run first missed the branch (UTC); empty for one that is kept.
+      type: str
+      sample: "2026-01-31T12:00:00Z"
+    until:
+      description: When its grace ends (UTC); empty for one that is kept.
+      type: str
+gone:
+  description: Ids of environments of patterns whose time is over.
+  returned: always
+  type: list
+  elements: str
+waiting:
+  description: One line for each reason for which branches get no environment.
+  returned: always
+  type: list
+  elements: str
 """

@@ -24,12 +24,22 @@ options:
     description: Folder of mirrors (C(git)) and work trees (C(source)).
     type: path
     required: true
+  secrets:
+    description:
+      - Values by name, of which C(git_auth) of a record names one. They reach git and ssh in
+        memory alone, and are masked in all that is shown.
+    type: dict
+    default: {}
+  github_api:
+    description: Base URL of the API that makes deploy keys.
+    type: str
+    default: https://api.github.com
 attributes:
   check_mode:
     support: full
     details:
       - Branches are looked up, nothing is fetched. A local repository that does not exist yet
-        is no failure.
+        is no failure. No deploy key is made; what was known before holds.
   diff_mode:
     support: none
 author:

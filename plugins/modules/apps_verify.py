@@ -7,10 +7,14 @@ DOCUMENTATION = r"""
 module: apps_verify
 short_description: Prove that every route answers, and show all apps
 description:
-  - Asks every route of every app over HTTP, at the load balancer's address and with the route's
-    host name, until the answer is right or the time is over. Without an expected text, each
-    status below 400 is right.
-  - Shows a table of all apps with what their routes answered.
+  - Asks every route of every app, at the load balancer's address and with the route's host name,
+    until the answer is right or the time is over. Without an expected text, each status below 400
+    is right.
+  - A host with a certificate is asked over HTTPS, and the certificate has to stand up to a check
+    by the root of the local authority or, if it is one of the secrets, by this machine's roots
+    and the chain that is with it. Over plain HTTP such a host has to redirect to HTTPS.
+  - Shows a table of all apps with what their routes answered, and below it the lines for a hosts
+    file of those hosts that do not resolve to the ingress controller on this machine.
   - Fails if any app failed, at this step or at an earlier one, and gives every reason.
   - It runs on the controller.
 options:
@@ -25,6 +29,14 @@ options:
     type: list
     elements: dict
     required: true
+  secrets:
+    description: The values of the secrets that records name, by name. They are never shown.
+    type: dict
+    default: {}
+  ca_dir:
+    description: Where the certificate authority is kept that certified hosts.
+    type: path
+    required: true
   address:
     description:
       - Where the ingress controller listens. Without it, the address is used that the ingress
@@ -34,6 +46,14 @@ options:
     description: How many seconds a route has until it must answer right.
     type: int
     default: 60
+  tell_names:
+    description: Whether the lines for a hosts file are shown.
+    type: bool
+    default: true
+  overview_host:
+    description: The host of the page of all environments, to be told like those of the apps.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -49,21 +69,28 @@ EXAMPLES = r"""
   apps_verify:
     kubeconfig: ~/.kube/slipway.yaml
     apps: "{{ apps_deploy_records }}"
+    ca_dir: ~/.local/share/slipway/ca
     address: 172.20.255.200
 """
 
 RETURN = r"""
 apps:
   description: The records.
-  returned: success
+  returned: always
   type: list
   elements: dict
 table:
   description: The lines of the table that was shown; none in check mode.
-  returned: success
+  returned: always
   type: list
   elements: str
   sample:
     - "APP      BRANCH  COMMIT   NAMESPACE     URL                                ANSWER"
     - "greeter  main    0e1f3a5  greeter-main  http://demo.test/greeter/main/     Hello from main"
+names:
+  description: All hosts that an ingress controller serves, as lines of a hosts file.
+  returned: when not in check mode
+  type: list
+  elements: str
+  sample: ["172.20.255.200 admin.slipway.test demo.slipway.test"]
 """

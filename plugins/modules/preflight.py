@@ -14,6 +14,10 @@ options:
     description: The file that says what runs.
     type: path
     required: true
+  secrets:
+    description: Values by name, of which the file of the apps has the names.
+    type: dict
+    default: {}
   nodes:
     description: Names of the nodes with their addresses.
     type: dict

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from slipway.apps.branches import Leaving
+from slipway.apps.environments import marks
+from slipway.apps.extras import decide_extras
+from slipway.apps.hold import held, is_held
 from slipway.apps.manifests import namespace, render
-from slipway.apps.manifests.labels import ROUTES_NAMESPACE, is_own, owner_of
-from slipway.apps.manifests.routes import hosts, master
+from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE, is_own, owner_of
+from slipway.apps.manifests.routes import certificate, hosts, master
+from slipway.apps.manifests.secrets import secret
 from slipway.apps.records import App
 from slipway.apps.state import Key, State, by_key, key_of, usable
-from slipway.kube import CONFIG_MAPS, Object
+from slipway.certificates import Pair
+from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
 from slipway.objects import contains
+
+NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+NO_EXTRAS: Mapping[str, list[Object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -19,9 +30,22 @@ class Decision:
     """What a run will do; all of it empty when the cluster is as it should be."""
 
     namespaces: list[Object]
-    masters: list[Object]
+    marks: list[Object]
+    """Namespaces that are to be marked because their branch is gone, or no longer."""
+    hosts: dict[str, list[Object]]
+    """By host, what of its certificate and its master differs."""
     apply: dict[str, list[Object]]
     """By app, what of its objects differs."""
+    extras: dict[str, list[Object]]
+    """By app, what of its extras differs."""
+    leftovers: dict[str, list[Object]]
+    """By app, the extras that it no longer has."""
+    settled: dict[str, Object]
+    """By app, the Deployment as it is to be when the leftovers are gone."""
+    orphans: list[Object]
+    """Extras of apps that are no more."""
+    held: dict[str, Object]
+    """By app, the Deployment of those that were rolled back and stay so."""
     undecided: list[str]
     """Apps that have no image yet, as in a check before the first build."""
     delete: list[Object]
@@ -31,40 +55,99 @@ class Decision:
     """Namespaces of Slipway's that no app needs any more."""
 
 
-def decide(apps: Iterable[App], state: State, ingress_class: str) -> Decision:
-    """Compare the records with the cluster.
+def decide(
+    apps: Iterable[App],
+    state: State,
+    ingress_class: str,
+    certificates: Mapping[str, Pair] = NO_CERTIFICATES,
+    leaving: Collection[Leaving] = (),
+    secrets: Mapping[str, str] = NO_SECRETS,
+    extras: Mapping[str, list[Object]] = NO_EXTRAS,
+) -> Decision:
+    """Compare the records, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
-    image to compare with: then it counts as undecided.
+    image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
+    as they are, too.
     """
     apps = list(apps)
     ready = [app for app in apps if "failed" not in app and "image" in app]
-    masters = {host: master(host, ingress_class) for host in hosts(apps)}
-    rendered = {app["id"]: render(app, ingress_class) for app in ready}
-    known = {app["id"] for app in apps}
+    of_hosts = {
+        host: [
+            *([certificate(host, certificates[host])] if host in certificates else []),
+            master(host, ingress_class, tls=host in certificates),
+        ]
+        for host in hosts(apps)
+    }
+    known = {app["id"] for app in apps} | {left.id for left in leaving}
+    wanted = {app["id"]: extras.get(app["id"], []) for app in ready}
+    of_extras = decide_extras(wanted, state.extras, known)
+    live_secrets = [obj for key, obj in state.objects.items() if key[0] == SECRETS.kind]
+    of_secrets = {
+        app["id"]: secret(app, secrets, (obj for obj in live_secrets if owner_of(obj) == app["id"]))
+        for app in ready
+    }
+
+    def objects_of(app: App, leftovers: Sequence[Object]) -> list[Object]:
+        own = of_secrets[app["id"]]
+        objects = render(app, ingress_class, own, wanted[app["id"]], leftovers)
+        return held(objects, state.objects)
+
+    # Until leftovers are gone, their kinds are noted as well, so that they can be found again.
+    leftovers = of_extras.leftovers
+    rendered = {app["id"]: objects_of(app, leftovers.get(app["id"], ())) for app in ready}
+    settled = {
+        app["id"]: obj
+        for app in ready
+        if app["id"] in leftovers
+        for obj in objects_of(app, ())
+        if obj["kind"] == DEPLOYMENTS.kind and obj not in rendered[app["id"]]
+    }
+    staying = {
+        key: obj for key, obj in state.objects.items() if owner_of(obj) in known - rendered.keys()
+    }
+    kept_hosts = _hosts_of(staying.values())
     kept = {
-        *by_key((*masters.values(), *_flat(rendered.values()))),
-        *(key for key, obj in state.objects.items() if owner_of(obj) in known - rendered.keys()),
+        *by_key(_flat((*of_hosts.values(), *rendered.values()))),
+        *staying,
+        *(key for key in state.objects if key[1] == ROUTES_NAMESPACE and key[2] in kept_hosts),
+        *([(CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS)] if known else []),
     }
     old = {
         key: obj
         for key, obj in state.objects.items()
-        if key[0] == CONFIG_MAPS.kind and key not in kept and owner_of(obj) in rendered
+        if key[0] in (CONFIG_MAPS.kind, SECRETS.kind)
+        and key not in kept
+        and owner_of(obj) in rendered
     }
     apply = {
         app_id: differing
         for app_id, objects in rendered.items()
         if (differing := _differing(objects, state.objects))
     }
-    needed = namespaces_of(apps)
+    needed = {*namespaces_of(apps), *(left.namespace for left in leaving)}
+    if known:
+        needed.add(ROUTES_NAMESPACE)
     return Decision(
         namespaces=[
             namespace(name)
-            for name in namespaces_of(ready)
+            for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})
             if not usable(state.namespaces.get(name))
         ],
-        masters=_differing((masters[host] for host in hosts(ready)), state.objects),
+        marks=marks(state.namespaces, apps, leaving),
+        hosts={
+            host: differing
+            for host in hosts(ready)
+            if (differing := _differing(of_hosts[host], state.objects))
+        },
         apply=apply,
+        extras=of_extras.apply,
+        leftovers=of_extras.leftovers,
+        settled=settled,
+        orphans=of_extras.orphans,
+        held={
+            app_id: obj for app_id, objects in rendered.items() for obj in objects if is_held(obj)
+        },
         undecided=[app["id"] for app in apps if "failed" not in app and "image" not in app],
         delete=[obj for key, obj in state.objects.items() if key not in kept | old.keys()],
         old_configs={
@@ -92,6 +175,17 @@ def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Obj
     fields what was edited since.
     """
     return [obj for obj in wanted if not contains(live.get(key_of(obj)), obj)]
+
+
+def _hosts_of(objects: Iterable[Object]) -> set[str]:
+    """The hosts of the Ingresses among objects."""
+    return {
+        rule["host"]
+        for obj in objects
+        if obj["kind"] == INGRESSES.kind
+        for rule in obj["spec"].get("rules", [])
+        if "host" in rule
+    }
 
 
 def _flat(groups: Iterable[Iterable[Object]]) -> list[Object]:

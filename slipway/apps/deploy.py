@@ -1,26 +1,47 @@
 """Make the apps in the cluster equal to their records: write what differs, wait, remove the rest.
 
-One run reads all of Slipway's objects in five list calls and decides from them alone. An object
+One run reads all of Slipway's objects in six list calls, and one for each further kind that the
+apps' manifests and charts have, and decides from them alone. An object
 is written only if it is missing, was rendered differently the last time, or was changed by hand;
 so a run with nothing to do writes nothing, and one app's change touches no other app.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import yaml
 
+from slipway.addons import Applier, content
+from slipway.apps import notes
+from slipway.apps.branches import Leaving
+from slipway.apps.content import Content, complete
 from slipway.apps.decide import Decision, decide, namespaces_of
-from slipway.apps.manifests.labels import OWN_SELECTOR, is_own, owner_of
-from slipway.apps.manifests.routes import hosts
-from slipway.apps.records import App, Record, fail
+from slipway.apps.extras import adopt, missing
+from slipway.apps.helm import Helm
+from slipway.apps.manifests.config import configurations
+from slipway.apps.manifests.extras import extra_key, in_stages
+from slipway.apps.manifests.labels import (
+    COMMIT,
+    ENVIRONMENTS,
+    OWN_SELECTOR,
+    ROUTES_NAMESPACE,
+    is_extra,
+    is_own,
+    owner_of,
+)
+from slipway.apps.manifests.routes import hosts, tls_of
+from slipway.apps.preview import Intent, intents
+from slipway.apps.records import App, Record, app_label, fail
 from slipway.apps.rollout import Rollouts
 from slipway.apps.state import key_of, read_state, usable
+from slipway.apps.tls import pairs
+from slipway.certificates import Authority, Pair
 from slipway.kube import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -34,16 +55,24 @@ from slipway.kube import (
     ApiError,
     Kube,
     Object,
-    resource_of,
+    Resource,
 )
+from slipway.overview.rows import notes_in
+from slipway.secrets import MASK, Secrets
 from slipway.waiting import wait_until
 from slipway.workloads import rolled_out
+
+UNPROCESSABLE = 422
+"""The HTTP status with which the API refuses a change of what cannot be changed."""
 
 STEP = "deploy"
 """What a failure of this step is noted under."""
 
 WORKERS = 8
 """Apps that are applied at the same time."""
+
+KIND_SECONDS = 30.0
+"""How long a kind that was just defined, or its webhook, may take to be there."""
 
 TERMINATION_SECONDS = 120.0
 """How long a namespace that is being deleted may take before its new app gives up."""
@@ -67,6 +96,8 @@ class Outcome:
     apps: list[Record]
     changes: list[Change]
     changed: bool
+    intents: list[Intent]
+    """What is done to each app, by what was found before."""
 
 
 def deploy(
@@ -74,8 +105,12 @@ def deploy(
     apps: Iterable[App],
     ingress_class: str,
     *,
+    secrets: Mapping[str, str],
+    ca_dir: Path,
     seconds: float,
     say: Callable[[str], None],
+    leaving: Collection[Leaving] = (),
+    helm: Path = Path("helm"),
     dry_run: bool = False,
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
@@ -83,11 +118,23 @@ def deploy(
     An app that cannot be deployed gets ``failed`` in its record, with the reason; the others go
     on, and what served before still serves. ``say`` shows a line of progress.
 
+    ``secrets`` has the values that records name. ``ca_dir`` is where the authority is kept that
+    certifies hosts, made when a host needs it; a certificate that will not do raises SlipwayError
+    before anything is written.
+
+    The environments that are ``leaving`` stay as they are, and their namespaces are marked.
+    ``helm`` is the program for the apps that have charts.
+
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
     """
-    run = _Run(kube, [_with_config(app) for app in apps], say, dry_run=dry_run)
-    return run.deploy(ingress_class, seconds)
+    apps = list(apps)
+    renderer = Helm(helm, kube.version() if any(app["helm"] for app in apps) else "")
+    with ThreadPoolExecutor(WORKERS) as pool:
+        contents = list(pool.map(lambda app: complete(app, secrets, renderer), apps))
+    run = _Run(kube, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
+    certificates = run.certificates(secrets, ca_dir)
+    return run.deploy(ingress_class, certificates, seconds)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -97,7 +144,7 @@ def render_change(change: Change) -> dict[str, str]:
         "before_header": title,
         "after_header": title,
         "before": _as_yaml(change.before),
-        "after": _as_yaml(change.after),
+        "after": _as_yaml(change.after, change.before),
     }
 
 
@@ -105,41 +152,131 @@ class _Run:
     """One deployment in the making."""
 
     def __init__(
-        self, kube: Kube, records: Iterable[Record], say: Callable[[str], None], *, dry_run: bool
+        self,
+        kube: Kube,
+        contents: Sequence[Content],
+        leaving: Collection[Leaving],
+        say: Callable[[str], None],
+        secrets: Secrets,
+        *,
+        dry_run: bool,
     ) -> None:
         self.kube = kube
+        self.applier = Applier(kube, KIND_SECONDS)
+        self.secrets = secrets
+        self.redact = secrets.redact
+        self.leaving = leaving
         self.say = say
         self.dry_run = dry_run
-        self.records: dict[str, Record] = {record["id"]: record for record in records}
-        self.state = read_state(kube)
+        self.records: dict[str, Record] = {each.app["id"]: dict(each.app) for each in contents}
+        self.filled = {each.app["id"]: each.filled for each in contents}
+        self.extras = self._adopt(contents)
+        wanted = [obj for objects in self.extras.values() for obj in objects]
+        self.state = read_state(kube, wanted)
         self.changes: list[Change] = []
 
-    def deploy(self, ingress_class: str, seconds: float) -> Outcome:
+    def _adopt(self, contents: Sequence[Content]) -> dict[str, list[Object]]:
+        """The apps' extras as they are to be applied; apps with wrong ones fail."""
+        found = {each.app["id"]: each.extras for each in contents}
+        result = adopt(self.records.values(), found, self.kube.find)
+        for each in contents:
+            if faults := [*each.faults, *result.faults.get(each.app["id"], ())]:
+                self._fail(each.app["id"], "\n".join(faults))
+        return result.extras
+
+    def _fail(self, app_id: str, reason: str) -> None:
+        fail(self.records[app_id], STEP, self.redact(reason))
+
+    def certificates(self, secrets: Mapping[str, str], ca_dir: Path) -> dict[str, Pair]:
+        """The certificate of each host that has one."""
+
+        def authority() -> Authority:
+            if self.dry_run:
+                return Authority.load(ca_dir) or Authority.make()
+            return Authority.keep(ca_dir)
+
+        return pairs(tls_of(self.records.values()), secrets, authority, self.state.objects)
+
+    def deploy(
+        self, ingress_class: str, certificates: Mapping[str, Pair], seconds: float
+    ) -> Outcome:
         """Decide, and carry it out."""
-        decision = decide(self.records.values(), self.state, ingress_class)
+        decision = decide(
+            [{**record, **self.filled[app_id]} for app_id, record in self.records.items()],
+            self.state,
+            ingress_class,
+            certificates,
+            self.leaving,
+            self.secrets,
+            self.extras,
+        )
+        self._tell(decision)
+        for obj in decision.marks:
+            self._aside(partial(self._mark, obj))
         for obj in decision.namespaces:
             name = obj["metadata"]["name"]
             users = [app for app in self.records.values() if name in namespaces_of([app])]
             self._attempt(users, partial(self._make_namespace, obj))
-        for obj in decision.masters:
-            host = obj["metadata"]["name"]
+        for host, objects in decision.hosts.items():
             users = [app for app in self.records.values() if host in hosts([app])]
-            self._attempt(users, partial(self._apply, [obj]))
+            self._attempt(users, partial(self._apply, objects))
         with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(self._apply_app, decision.apply, decision.apply.values()))
+            writing = dict.fromkeys((*decision.apply, *decision.extras))
+            list(pool.map(partial(self._apply_app, decision), writing))
         retried = False if self.dry_run else self._wait(decision, seconds)
+        self._remove_extras(decision)
         for obj in reversed(decision.delete):
             self._delete(obj)
         if not self.dry_run:
             for app_id in decision.undecided:
-                fail(self.records[app_id], STEP, "it has no image: the build did not run")
+                self._fail(app_id, "it has no image: the build did not run")
             for app_id, configs in decision.old_configs.items():
                 if configs and "failed" not in self.records[app_id]:
                     self._forget(configs, self.records[app_id])
         for name in decision.spare_namespaces:
             self._delete_namespace(name)
         changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
-        return Outcome(list(self.records.values()), self.changes, changed)
+        if not self.dry_run:
+            self._aside(self._note)
+        records = list(self.records.values())
+        return Outcome(
+            records, self.changes, changed, intents(records, decision, self.state.objects)
+        )
+
+    def _tell(self, decision: Decision) -> None:
+        """Say what is not as apps.yml has it, and why; note it in the records."""
+        for app_id, obj in decision.held.items():
+            record = self.records[app_id]
+            record["held"] = commit = obj["metadata"]["annotations"][COMMIT]
+            self.say(
+                f"{app_label(record)}: held at commit {commit[:7]}: it was rolled back; "
+                "a new commit or other settings end that"
+            )
+        for left in self.leaving:
+            until = f"until {left.until}" if left.until else "as it is marked to be kept"
+            self.say(f"{left.name} ({left.branch}): the branch is gone; it serves on {until}")
+
+    def _mark(self, obj: Object) -> None:
+        """Write or clear the mark of a namespace whose branch is gone, or came back."""
+        before = self.state.namespaces[obj["metadata"]["name"]]
+        self.changes.append(Change(before, self.kube.apply(obj, dry_run=self.dry_run)))
+
+    def _note(self) -> None:
+        """Note for the list of environments what failed and what is on its way out."""
+        if not (self.records or self.leaving):
+            return
+        live = self.state.objects.get((CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS))
+        before, now = notes_in(live), datetime.now(UTC)
+        apps = self.records.values()
+        after = notes.of_deployment(before, apps, self.leaving, self.redact, now)
+        notes.write(self.kube, live, after)
+
+    def _aside(self, action: Callable[[], None]) -> None:
+        """Do something that no app needs; a refusal is told and no more."""
+        try:
+            action()
+        except ApiError as error:
+            self.say(f"left undone: {error}")
 
     def _attempt(self, users: Iterable[Record], action: Callable[[], None]) -> None:
         """Do something that the apps ``users`` need; a refusal is their failure alone."""
@@ -147,12 +284,75 @@ class _Run:
             action()
         except ApiError as error:
             for record in users:
-                fail(record, STEP, str(error))
+                self._fail(record["id"], str(error))
 
-    def _apply_app(self, app_id: str, objects: Sequence[Object]) -> None:
+    def _apply_app(self, decision: Decision, app_id: str) -> None:
+        """Apply what differs of an app, if all is there that it refers to."""
         record = self.records[app_id]
         if "failed" not in record:
-            self._attempt([record], partial(self._apply, objects))
+            self._attempt([record], partial(self._apply_all, decision, app_id))
+
+    def _apply_all(self, decision: Decision, app_id: str) -> None:
+        record = {**self.records[app_id], **self.filled[app_id]}
+        space = record["namespace"]
+
+        def get(resource: Resource, name: str) -> Object | None:
+            known = usable(self.state.namespaces.get(space))
+            return self.kube.get(resource, name, space) if known else None
+
+        extras = [obj for objects in self.extras.values() for obj in objects]
+        if lacking := missing(record, extras, get):
+            raise ApiError(f"namespace {space}", 404, "\n".join(lacking))
+        before, after = in_stages(decision.extras.get(app_id, []))
+        for obj in before:
+            self._apply_extra(obj)
+        if app_id in decision.apply:
+            self._apply(decision.apply[app_id])
+        for obj in after:
+            self._apply_extra(obj)
+
+    def _apply_extra(self, obj: Object) -> None:
+        """Apply an extra; a Job, which runs once and cannot be changed, is made anew."""
+        before = self.state.extras.get(extra_key(obj))
+        space = obj["metadata"].get("namespace")
+        known = space is None or usable(self.state.namespaces.get(space))
+        if known and before is None:
+            self._refuse_foreign(obj)
+        try:
+            sendable = known or not self.dry_run
+            after = self.applier.apply_one(obj, dry_run=self.dry_run) if sendable else None
+        except ApiError as error:
+            if before is None or error.status != UNPROCESSABLE:
+                raise
+            if obj["kind"] != "Job":
+                where, what = error.problems[0].where, error.problems[0].what
+                fix = "what cannot be changed needs another name, or to be deleted by hand first"
+                raise ApiError(where, error.status, f"{what}; {fix}") from error
+            after = self._made_anew(obj)
+        if before is None or after is None or content(before) != content(after):
+            self.changes.append(Change(before, after or obj))
+
+    def _made_anew(self, obj: Object) -> Object | None:
+        """Delete an object and apply it; None in a dry run."""
+        if self.dry_run:
+            return None
+        resource = self.kube.find(obj["apiVersion"], obj["kind"])
+        name, space = obj["metadata"]["name"], obj["metadata"].get("namespace")
+        if resource and self.kube.delete(resource, name, space):
+            wait_until(lambda: not self.kube.get(resource, name, space), KIND_SECONDS, 0.2)
+        return self.applier.apply_one(obj, dry_run=False)
+
+    def _remove_extras(self, decision: Decision) -> None:
+        """Remove the extras that left, except of an app whose older version may need them."""
+        for app_id, leftovers in decision.leftovers.items():
+            if "failed" in self.records[app_id]:
+                continue
+            for obj in reversed(leftovers):
+                self._delete(obj)
+            if app_id in decision.settled and not self.dry_run:
+                self._aside(partial(self._settle, decision.settled[app_id]))
+        for obj in reversed(decision.orphans):
+            self._delete(obj)
 
     def _apply(self, objects: Sequence[Object]) -> None:
         """Apply objects of one namespace in their order, if none of them is somebody else's."""
@@ -166,11 +366,16 @@ class _Run:
             after = self.kube.apply(obj, dry_run=self.dry_run) if sendable else obj
             self.changes.append(Change(before[key_of(obj)], after))
 
+    def _settle(self, deployment: Object) -> None:
+        """Have a Deployment note no more kinds of extras than there are."""
+        self.kube.apply(deployment)
+
     def _refuse_foreign(self, obj: Object) -> None:
         """Raise ApiError when somebody else's object has the name that this one is to have."""
         kind, place, name = key_of(obj)
-        found = self.kube.get(resource_of(obj), name, place)
-        if found and not is_own(found):
+        resource = self.kube.find(obj["apiVersion"], kind)
+        found = self.kube.get(resource, name, place) if resource else None
+        if found and not (is_own(found) or is_extra(found)):
             what = "it exists and was not made by Slipway: rename the app, or remove what is there"
             raise ApiError(f"{kind} {place}/{name}", 409, what)
 
@@ -217,14 +422,15 @@ class _Run:
             ]
         )
         for app_id, reason in rollouts.wait(seconds).items():
-            fail(self.records[app_id], STEP, reason)
+            self._fail(app_id, reason)
         return retried
 
     def _delete(self, obj: Object) -> None:
         kind, place, name = key_of(obj)
         doing = "would remove" if self.dry_run else "removing"
         self.say(f"{doing} {kind} {f'{place}/{name}' if place else name}")
-        if self.dry_run or self.kube.delete(resource_of(obj), name, place):
+        resource = self.kube.find(obj["apiVersion"], kind)
+        if self.dry_run or (resource and self.kube.delete(resource, name, place)):
             self.changes.append(Change(obj, None))
 
     def _forget(self, configs: Iterable[Object], record: Record) -> None:
@@ -233,66 +439,71 @@ class _Run:
             REPLICA_SETS, namespace=record["namespace"], labels=OWN_SELECTOR
         ).items
         used = {
-            volume["configMap"]["name"]
+            name
             for replica_set in replica_sets
-            for volume in replica_set["spec"]["template"]["spec"].get("volumes", [])
-            if "configMap" in volume
+            for name in configurations(replica_set["spec"]["template"]["spec"])
         }
         for config in configs:
             if config["metadata"]["name"] not in used:
                 self._delete(config)
 
     def _delete_namespace(self, name: str) -> None:
-        if foreign := _foreign(self.kube, name):
+        removed = {
+            (change.before["kind"], change.before["metadata"]["name"])
+            for change in self.changes
+            if change.before
+            and not change.after
+            and change.before["metadata"].get("namespace") == name
+        }
+        if foreign := _foreign(self.kube, name, removed):
             self.say(f"namespace {name} stays, it still has {foreign}")
         else:
             self._delete(self.state.namespaces[name])
 
 
-def _with_config(app: App) -> Record:
-    """A copy of a record with the text of config files that its own repository has.
+def _foreign(kube: Kube, name: str, removed: Set[tuple[str, str]]) -> str:
+    """What somebody else keeps in a namespace, by kind and name; empty when there is nothing.
 
-    A file that cannot be read is that app's failure. Without a checkout the record is left alone:
-    it failed before, or this is a check of an app that was never fetched.
+    The pods of what was just ``removed``, by kind and name, are about to go.
     """
-    record = dict(app)
-    if "failed" in record or "checkout" not in record:
-        return record
-    root = Path(record["checkout"]).resolve()
-    try:
-        record["config_files"] = [_with_content(root, file) for file in app["config_files"]]
-    except (OSError, ValueError) as error:
-        fail(record, STEP, f"a config file from its repository cannot be read: {error}")
-    return record
-
-
-def _with_content(root: Path, file: Mapping[str, str]) -> dict[str, str]:
-    """A config file with its text, read from below ``root`` when it has none."""
-    if "content" in file:
-        return dict(file)
-    source = (root / file["source"]).resolve()
-    if not source.is_relative_to(root):
-        raise ValueError(f"{file['source']} leads out of the repository")
-    return {"path": file["path"], "content": source.read_text(encoding="utf-8")}
-
-
-def _foreign(kube: Kube, name: str) -> str:
-    """What somebody else keeps in a namespace, by kind and name; empty when there is nothing."""
     things = [
         f"{resource.kind} {obj['metadata']['name']}"
         for resource in KEEPING
         for obj in kube.list(resource, namespace=name).items
-        if not is_own(obj) and obj["metadata"]["name"] != "kube-root-ca.crt"
+        if not is_own(obj)
+        and not is_extra(obj)
+        and obj["metadata"]["name"] != "kube-root-ca.crt"
+        and removed.isdisjoint(_makers(obj))
     ]
     return ", ".join(things)
 
 
-def _as_yaml(obj: Object | None) -> str:
-    """An object without what only the API's own bookkeeping needs."""
+def _makers(pod: Object) -> set[tuple[str, str]]:
+    """What made a pod; a Deployment by way of a ReplicaSet, which has its name and a hash."""
+    owners = pod["metadata"].get("ownerReferences", [])
+    direct = {(owner["kind"], owner["name"]) for owner in owners}
+    return direct | {
+        (DEPLOYMENTS.kind, name.rpartition("-")[0])
+        for kind, name in direct
+        if kind == REPLICA_SETS.kind
+    }
+
+
+def _as_yaml(obj: Object | None, before: Object | None = None) -> str:
+    """An object without what only the API's own bookkeeping needs, and without secret values.
+
+    Of a Secret it shows which keys are not as they were ``before``.
+    """
     if obj is None:
         return ""
     bookkeeping = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
     metadata = {key: value for key, value in obj["metadata"].items() if key not in bookkeeping}
     shown = {key: value for key, value in obj.items() if key != "status"}
+    if obj["kind"] == SECRETS.kind:
+        data, old = obj.get("data") or {}, (before or obj).get("data") or {}
+        shown["data"] = {
+            key: MASK if old.get(key) == value else f"{MASK} (changed)"
+            for key, value in data.items()
+        }
     text: str = yaml.safe_dump({**shown, "metadata": metadata}, sort_keys=True)
     return text

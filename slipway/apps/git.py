@@ -11,9 +11,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from slipway.apps.git_auth import OPEN, Access
+from slipway.errors import SlipwayError
 from slipway.run import run
 
 ANSWER_SECONDS = 30.0
@@ -29,6 +31,8 @@ def _environment() -> dict[str, str]:
     return {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GCM_INTERACTIVE": "never",  # Git Credential Manager's windows
         "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=10",
         "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
         "GIT_HTTP_LOW_SPEED_TIME": "20",
@@ -41,7 +45,7 @@ def git(
     what: str,
     timeout: float = FETCH_SECONDS,
     stdin: str = "",
-    env: dict[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> str:
     """Run git and return what it printed; raises SlipwayError, which names ``what``."""
     return run(
@@ -53,9 +57,17 @@ def git(
     )
 
 
-def branches(url: str) -> dict[str, str]:
+def _ask(*arguments: str | Path, url: str, access: Access, timeout: float = FETCH_SECONDS) -> str:
+    """Run git where it talks to the server of ``url``; an error says what to do about it."""
+    try:
+        return git(*arguments, what=url, timeout=timeout, env=access.env)
+    except SlipwayError as error:
+        raise access.explained(error, url) from error
+
+
+def branches(url: str, access: Access = OPEN) -> dict[str, str]:
     """The newest commit of every branch of a repository; raises SlipwayError."""
-    listed = git("ls-remote", "--heads", "--", url, what=url, timeout=ANSWER_SECONDS)
+    listed = _ask("ls-remote", "--heads", "--", url, url=url, access=access, timeout=ANSWER_SECONDS)
     pairs = (line.split("\t") for line in listed.splitlines())
     return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
 
@@ -83,7 +95,16 @@ class Mirror:
         found = (answer.split() for answer in answers)
         return [words[0] if words[1:2] == ["tree"] else None for words in found]
 
-    def fetch(self, wanted: Sequence[str]) -> None:
+    def branches(self) -> dict[str, str]:
+        """The commit of every branch that was ever fetched, as of its last fetch."""
+        if not self.path.exists():
+            return {}
+        each = "--format=%(objectname) %(refname:lstrip=2)"
+        listed = git("--git-dir", self.path, "for-each-ref", each, "refs/heads", what=self.url)
+        pairs = (line.split(" ", 1) for line in listed.splitlines())
+        return {branch: commit for commit, branch in pairs}
+
+    def fetch(self, wanted: Sequence[str], access: Access = OPEN) -> None:
         """Bring the branches over that are ``wanted``; raises SlipwayError."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,27 +113,18 @@ class Mirror:
                 git("init", "--quiet", "--bare", new, what=self.url)
                 new.rename(self.path)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
-        git(
-            "--git-dir",
-            self.path,
-            "fetch",
-            "--quiet",
-            "--force",
-            "--",
-            self.url,
-            *refspecs,
-            what=self.url,
-        )
+        fetch = ["fetch", "--quiet", "--force", "--", self.url, *refspecs]
+        _ask("--git-dir", self.path, *fetch, url=self.url, access=access)
 
     def work_tree(self, commit: str) -> Path:
         """Where the work tree of a commit is, or would be."""
         return self._work_trees / commit
 
-    def lay_out(self, commit: str) -> Path:
+    def lay_out(self, commit: str, access: Access = OPEN) -> Path:
         """The work tree of a commit that the mirror has, made when it is not there.
 
         It is a repository of its own, for builds that ask git about themselves; it shares the
-        mirror's objects. It appears whole or not at all.
+        mirror's objects, and has its submodules. It appears whole or not at all.
         """
         place = self.work_tree(commit)
         if place.exists():
@@ -133,7 +145,16 @@ class Mirror:
             )
             git("-C", tree, "remote", "set-url", "origin", self.url, what=self.url)
             git("-C", tree, "checkout", "--quiet", "--detach", commit, what=self.url)
+            if (tree / ".gitmodules").exists():
+                self._lay_out_submodules(tree, access)
             tree.rename(place)
         finally:
             shutil.rmtree(scratch)
         return place
+
+    def _lay_out_submodules(self, tree: Path, access: Access) -> None:
+        """Bring the submodules over, by the same access; raises SlipwayError."""
+        # Git takes no submodule from a path, except where the repository itself came from one.
+        local = ["-c", "protocol.file.allow=always"] if Path(self.url).is_absolute() else []
+        update = ["submodule", "--quiet", "update", "--init", "--recursive"]
+        _ask("-C", tree, *local, *update, url=self.url, access=access)

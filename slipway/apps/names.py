@@ -31,3 +31,8 @@ def namespace_of(name: str, branch: str) -> str:
 def image_repository(name: str) -> str:
     """Under which name an app's images are kept; the tag is made of their content."""
     return f"apps.slipway.internal/{name}"
+
+
+def pattern_id(name: str, git_url: str, pattern: str) -> str:
+    """By what label the environments of a pattern of branches are known."""
+    return hashlib.sha256("\n".join((name, git_url, pattern)).encode()).hexdigest()[:16]

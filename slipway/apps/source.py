@@ -1,18 +1,22 @@
 """From the plan to the sources: which commit each app is at, and its work tree.
 
-Each repository is asked once, all at the same time, and only what is missing is fetched.
+Each repository is asked once for each way into it, all repositories at the same time, and only
+what is missing is fetched.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.apps.git import Mirror, branches
+from slipway.apps.git_auth import Access, Keys
+from slipway.apps.interrupts import watched_signals
 from slipway.apps.records import Record, fail
 from slipway.errors import SlipwayError
 
@@ -32,13 +36,19 @@ class Sources:
 
 
 def get_sources(
-    records: Iterable[Record], cache: Path, *, check: bool, say: Callable[[str], None]
+    records: Iterable[Record],
+    cache: Path,
+    *,
+    check: bool,
+    say: Callable[[str], None],
+    keys: Keys | None = None,
 ) -> Sources:
     """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
 
-    An app whose repository does not answer or lacks its branch gets ``failed`` instead. With
-    ``check`` nothing is fetched or written: an app whose commit is not here yet gets no
-    ``checkout``, and one whose local repository does not exist yet gets no ``commit`` either.
+    ``keys`` open the repositories that want to know who asks. An app whose repository does not
+    answer or lacks its branch gets ``failed`` instead. With ``check`` nothing is fetched or
+    written: an app whose commit is not here yet gets no ``checkout``, and one whose local
+    repository does not exist yet gets no ``commit`` either.
     """
     copies = [dict(record) for record in records]
     by_url: dict[str, list[Record]] = defaultdict(list)
@@ -47,9 +57,9 @@ def get_sources(
             by_url[record["git_url"]].append(record)
 
     def get(url: str) -> bool:
-        return _Repository(url, by_url[url], cache, check, say).get()
+        return _Repository(url, by_url[url], cache, keys or Keys(), check, say).get()
 
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with watched_signals(), ThreadPoolExecutor(CONNECTIONS) as pool:
         fetched = list(pool.map(get, by_url))
     return Sources(copies, [url for url, was in zip(by_url, fetched, strict=True) if was])
 
@@ -62,12 +72,14 @@ class _Repository:
         url: str,
         records: Sequence[Record],
         cache: Path,
+        keys: Keys,
         check: bool,
         say: Callable[[str], None],
     ) -> None:
         self._url = url
         self._records = records
         self._mirror = Mirror(url, cache)
+        self._keys = keys
         self._check = check
         self._say = say
 
@@ -75,24 +87,36 @@ class _Repository:
         """Complete the records; True when something was fetched or laid out."""
         if self._check and Path(self._url).is_absolute() and not Path(self._url).exists():
             return False
+        by_auth: dict[str, list[Record]] = defaultdict(list)
+        for record in self._records:
+            by_auth[json.dumps(record.get("git_auth"), sort_keys=True)].append(record)
+        changed = False
+        for auth, records in by_auth.items():  # one after the other: they share the mirror
+            changed |= self._get_by(json.loads(auth), records)
+        return changed
+
+    def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
+        """Complete the records that have the same way in."""
         try:
-            return self._get()
+            if self._check and auth and "github_deploy_key" in auth:
+                # Making a key would be a change: what is known must do.
+                return self._complete(records, self._mirror.branches(), Access())
+            with self._keys.access(self._url, auth) as access:
+                heads = branches(self._url, access)
+                return self._complete(_on_branches(self._url, records, heads), heads, access)
         except SlipwayError as error:
-            for record in self._records:
+            for record in records:
                 fail(record, STEP, str(error))
             return False
 
-    def _get(self) -> bool:
-        heads = branches(self._url)
-        found = []
-        for record in self._records:
-            branch = record["git_branch"]
-            if branch in heads:
-                record["commit"] = heads[branch]
-                found.append(record)
-            else:
-                fail(record, STEP, _missing_branch(self._url, branch, heads))
-        changed = self._fetch(found)
+    def _complete(
+        self, records: Sequence[Record], heads: Mapping[str, str], access: Access
+    ) -> bool:
+        """Complete the records whose branches are among ``heads``."""
+        found = [record for record in records if record["git_branch"] in heads]
+        for record in found:
+            record["commit"] = heads[record["git_branch"]]
+        changed = self._fetch(found, access)
         for record, tree in zip(found, self._trees(found), strict=True):
             place = self._mirror.work_tree(record["commit"])
             if tree is None:
@@ -101,13 +125,13 @@ class _Repository:
                 continue
             record["tree"] = tree
             if not place.exists() and not self._check:
-                self._mirror.lay_out(record["commit"])
+                self._mirror.lay_out(record["commit"], access)
                 changed = True
             if place.exists():
                 record["checkout"] = str(place)
         return changed
 
-    def _fetch(self, records: Sequence[Record]) -> bool:
+    def _fetch(self, records: Sequence[Record], access: Access) -> bool:
         missing = {
             record["git_branch"]
             for record, tree in zip(records, self._trees(records), strict=True)
@@ -116,11 +140,22 @@ class _Repository:
         if not missing or self._check:
             return False
         self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
-        self._mirror.fetch(sorted(missing))
+        self._mirror.fetch(sorted(missing), access)
         return True
 
     def _trees(self, records: Sequence[Record]) -> list[str | None]:
         return self._mirror.trees([record["commit"] for record in records])
+
+
+def _on_branches(url: str, records: Iterable[Record], heads: Mapping[str, str]) -> list[Record]:
+    """The records whose branches there are; the others are noted as failed."""
+    found = []
+    for record in records:
+        if record["git_branch"] in heads:
+            found.append(record)
+        else:
+            fail(record, STEP, _missing_branch(url, record["git_branch"], heads))
+    return found
 
 
 def _missing_branch(url: str, branch: str, heads: Iterable[str]) -> str:

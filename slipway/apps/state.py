@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from slipway.apps.manifests.labels import OWN_SELECTOR
+from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
+from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR
 from slipway.kube import APPLIED, NAMESPACES, Kube, Object
 
 Key = tuple[str, str, str]
@@ -18,20 +19,49 @@ class State:
 
     namespaces: Mapping[str, Object]
     objects: Mapping[Key, Object]
+    extras: Mapping[Key, Object] = field(default_factory=dict)
+    """What comes from manifests and charts; its kinds have their group's name."""
 
 
-def read_state(kube: Kube) -> State:
-    """Read all that the decision needs; what is being deleted counts as gone."""
+def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
+    """Read all that the decision needs; what is being deleted counts as gone.
+
+    Extras are looked for among the kinds of the given ones, which are those wanted, and those
+    that earlier runs noted.
+    """
     namespaces = {item["metadata"]["name"]: item for item in kube.list(NAMESPACES).items}
-    objects = (
+    listed = [
         obj
         for resource in APPLIED
         if resource is not NAMESPACES
         for obj in kube.list(resource, labels=OWN_SELECTOR).items
-        if "deletionTimestamp" not in obj["metadata"]
-        and usable(namespaces.get(obj["metadata"]["namespace"]))
+    ]
+    # One version of a kind will do, and the wanted one can be compared.
+    versions = {_group(kind): kind for kind in kinds_noted(listed)}
+    versions |= {_group(kind): kind for kind in map(kind_of, extras)}
+    resources = (kube.find(*versions[group]) for group in sorted(versions))
+    found = (
+        obj
+        for resource in resources
+        if resource  # its definition may have been deleted, or be yet to come
+        for obj in kube.list(resource, labels=EXTRA_SELECTOR).items
     )
-    return State(namespaces, by_key(objects))
+
+    def there(obj: Object) -> bool:
+        space = obj["metadata"].get("namespace")
+        leaving = "deletionTimestamp" in obj["metadata"]
+        return not leaving and (not space or usable(namespaces.get(space)))
+
+    return State(
+        namespaces,
+        by_key(filter(there, listed)),
+        {extra_key(obj): obj for obj in filter(there, found)},
+    )
+
+
+def _group(kind: Kind) -> tuple[str, str]:
+    """A kind without its version."""
+    return kind[0].rpartition("/")[0], kind[1]
 
 
 def usable(found: Object | None) -> bool:

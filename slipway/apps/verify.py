@@ -1,18 +1,28 @@
-"""Ask every route the way a user does, through the ingress, and say what answered."""
+"""Ask every route the way a user does, through the ingress, and say what answered.
+
+A host with a certificate is asked over TLS, with its name in the handshake, and has to prove
+itself by what its users trust: the root of the local authority, or this machine's roots and the
+chain that its own certificate came with. Over plain HTTP it has to send clients on to HTTPS.
+"""
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import urllib3
 
-from slipway.apps.manifests.labels import COMMIT, OWN_SELECTOR, owner_of
-from slipway.apps.manifests.routes import MERGEABLE, hosts
+from slipway.apps.manifests.labels import COMMIT, HELD_FROM, OWN_SELECTOR, owner_of
+from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
 from slipway.apps.records import App, Record, app_label, fail
+from slipway.apps.tls import own_pairs
+from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
 
@@ -29,6 +39,9 @@ ASK_TIMEOUT = urllib3.Timeout(connect=2, read=10)
 BODY_BYTES = 1 << 20
 """How much of an answer is read for what is expected in it."""
 
+HTTPS_PORT = 443
+REDIRECTS = (301, 302, 303, 307, 308)
+
 ANSWER_WIDTH = 60
 """How many characters of an answer are shown."""
 
@@ -37,18 +50,22 @@ COLUMNS = ("APP", "BRANCH", "COMMIT", "NAMESPACE", "URL", "ANSWER")
 
 @dataclass(frozen=True)
 class Route:
-    """One path of an app, and the address that it is to answer at (``ip`` or ``ip:port``)."""
+    """One path of an app, and the address that it is to answer at (``ip`` or ``ip:port``).
+
+    ``trust`` is what its certificate has to be proved by; None for a host without one.
+    """
 
     app_id: str
     address: str
     host: str
     path: str
     expect: str | None
+    trust: ssl.SSLContext | None
 
     @property
     def url(self) -> str:
         """The address as a user types it."""
-        return f"http://{self.host}{self.path}"
+        return f"{'https' if self.trust else 'http'}://{self.host}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -61,10 +78,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Proof:
-    """The records with their failures, and the table of all routes."""
+    """The records with their failures, the table of all routes, and where each host is."""
 
     apps: list[Record]
     table: list[str]
+    addresses: dict[str, str]
+    """By host; empty for one that no ingress controller serves."""
 
     def require(self) -> None:
         """Raise SlipwayError with the reason of every app that failed, at whatever step."""
@@ -77,25 +96,38 @@ class Proof:
             raise SlipwayError(problems)
 
 
-def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: float) -> Proof:
+def prove(
+    kube: Kube,
+    apps: Iterable[App],
+    *,
+    secrets: Mapping[str, str],
+    ca_dir: Path,
+    address: str | None,
+    seconds: float,
+) -> Proof:
     """Ask all routes at once, each until it answers right or ``seconds`` have passed.
 
     ``address`` is where the ingress listens; without it, each host's master Ingress tells. An app
-    that failed before is asked once, to show what serves in its stead. A record without a commit
-    gets that of its Deployment.
+    that failed before is asked once, to show what serves in its stead; one that is held at an older
+    version may say what that says. A record without a commit gets that of its Deployment.
+    ``secrets`` has the hosts' own certificates, and ``ca_dir`` is where the authority of the others
+    is kept; raises SlipwayError when either is missing.
     """
     records = [dict(app) for app in apps]
     _fill_commits(kube, records)
     until = time.monotonic() + seconds
     live = [record for record in records if record["ingress"] and "failed" not in record]
     reported = {} if address else _addresses(kube, {*hosts(live)}, until)
+    at = {host: address or reported.get(host, "") for host in hosts(records)}
+    trust = _trust(tls_of(records), secrets, ca_dir)
     routes = [
         Route(
             record["id"],
-            address or reported.get(rule["host"], ""),
+            at[rule["host"]],
             rule["host"],
             rule["path"],
-            rule["expect"],
+            None if "held" in record else rule["expect"],
+            trust.get(rule["host"]),
         )
         for record in records
         if record["ingress"]
@@ -103,7 +135,9 @@ def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: floa
     ]
     failed_before = {record["id"] for record in records if "failed" in record}
     # Without retries there are no redirects either: what the route itself says counts.
-    with urllib3.PoolManager(retries=False, timeout=ASK_TIMEOUT, maxsize=WORKERS) as http:
+    with urllib3.PoolManager(
+        2 * len(routes) + 1, retries=False, timeout=ASK_TIMEOUT, maxsize=WORKERS
+    ) as http:
 
         def answer_of(route: Route) -> Answer:
             return _ask_until(http, route, 0.0 if route.app_id in failed_before else until)
@@ -114,7 +148,7 @@ def prove(kube: Kube, apps: Iterable[App], *, address: str | None, seconds: floa
         problems = [a.problem for route, a in answers if route.app_id == record["id"] and a.problem]
         if problems:
             fail(record, STEP, "\n".join(problems))
-    return Proof(records, _table(records, answers))
+    return Proof(records, _table(records, answers), at)
 
 
 def _fill_commits(kube: Kube, records: Iterable[Record]) -> None:
@@ -122,11 +156,45 @@ def _fill_commits(kube: Kube, records: Iterable[Record]) -> None:
     unknown = [record for record in records if "commit" not in record]
     if unknown:
         deployed = {
-            owner_of(obj): obj["metadata"].get("annotations", {}).get(COMMIT, "")
+            owner_of(obj): obj["metadata"].get("annotations", {})
             for obj in kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
         }
         for record in unknown:
-            record["commit"] = deployed.get(record["id"], "")
+            annotations = deployed.get(record["id"], {})
+            record["commit"] = annotations.get(COMMIT, "")
+            if HELD_FROM in annotations:
+                record["held"] = record["commit"]
+
+
+def _trust(
+    tls: Mapping[str, object], secrets: Mapping[str, str], ca_dir: Path
+) -> dict[str, ssl.SSLContext]:
+    """By host with a certificate, what it has to be proved by."""
+    own = {host: source for host, source in tls.items() if isinstance(source, Mapping)}
+    found = {host: _trust_own(pair.certificate) for host, pair in own_pairs(own, secrets).items()}
+    if certified := tls.keys() - found.keys():
+        authority = Authority.load(ca_dir)
+        if authority is None:
+            what = "there is no certificate authority here by which hosts could be proved"
+            raise SlipwayError(Problem(str(ca_dir), what, "make apps makes one"))
+        local = ssl.create_default_context(cadata=authority.root)
+        found |= dict.fromkeys(certified, local)
+    return found
+
+
+def _trust_own(certificate: str) -> ssl.SSLContext:
+    """Trust in this machine's roots, and in the chain of a certificate whatever its end.
+
+    So a certificate of a company's authority, whose root this machine need not know, is proved to
+    be the one of the vault.
+    """
+    own, *issuers = chain(certificate)
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata="".join(issuers or [own]))
+    # Newer Pythons refuse by default what browsers and their users' certificates do not heed.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _addresses(kube: Kube, hosts: AbstractSet[str], until: float) -> dict[str, str]:
@@ -157,19 +225,19 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
     if not route.address:
         text = "no ingress controller serves this host"
         return Answer(text, f"{route.url}: {text}")
-    address = f"[{route.address}]" if route.address.count(":") > 1 else route.address
     try:
-        response = http.request(
-            "GET",
-            f"http://{address}{route.path}",
-            headers={"Host": route.host},
-            preload_content=False,
-        )
+        response = _get(_pool(http, route), route)
         body = response.read(BODY_BYTES).decode(errors="replace")
         response.release_conn()
+        plain = _get(http.connection_from_url(_plain_url(route)), route) if route.trust else None
     except urllib3.exceptions.HTTPError as error:
-        text = f"no answer from {route.address}: {system_reason(error)}"
+        text = _failure(route, error)
         return Answer(text, f"{route.url}: {text}")
+    if plain is not None:
+        plain.close()
+        if not _leads_to_https(plain, route.host):
+            text = f"HTTP {plain.status} over plain HTTP instead of a redirect to HTTPS"
+            return Answer(text, f"{route.url}: {text}")
     said = " ".join(body.split())
     line = said if len(said) <= ANSWER_WIDTH else f"{said[: ANSWER_WIDTH - 1]}…"
     if response.status >= 400:
@@ -178,6 +246,41 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
     if route.expect is not None and route.expect not in body:
         return Answer(line, f"{route.url}: expected {route.expect!r}, it says {line!r}")
     return Answer(line, "")
+
+
+def _pool(http: urllib3.PoolManager, route: Route) -> urllib3.HTTPConnectionPool:
+    """The connections over which a route is asked."""
+    if route.trust is None:
+        return http.connection_from_url(_plain_url(route))
+    tls = {"ssl_context": route.trust, "server_hostname": route.host}
+    address = urlsplit(_plain_url(route)).hostname
+    return http.connection_from_host(address, HTTPS_PORT, "https", tls)
+
+
+def _plain_url(route: Route) -> str:
+    """Where the ingress listens for plain HTTP."""
+    return (
+        f"http://[{route.address}]" if route.address.count(":") > 1 else f"http://{route.address}"
+    )
+
+
+def _get(pool: urllib3.HTTPConnectionPool, route: Route) -> urllib3.BaseHTTPResponse:
+    """Ask for a route's path; the body of the answer is yet to be read."""
+    return pool.urlopen("GET", route.path, headers={"Host": route.host}, preload_content=False)
+
+
+def _failure(route: Route, error: urllib3.exceptions.HTTPError) -> str:
+    """Why a route gave no answer."""
+    cause = error.args[0] if isinstance(error, urllib3.exceptions.SSLError) else None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"wrong certificate: {cause.verify_message}"
+    return f"no answer from {route.address}: {system_reason(error)}"
+
+
+def _leads_to_https(response: urllib3.BaseHTTPResponse, host: str) -> bool:
+    """Whether an answer sends the client to the same host over HTTPS."""
+    target = urlsplit(response.headers.get("Location", ""))
+    return response.status in REDIRECTS and (target.scheme, target.hostname) == ("https", host)
 
 
 def _table(records: Iterable[App], answers: Sequence[tuple[Route, Answer]]) -> list[str]:

@@ -35,6 +35,7 @@ FACTS = {
     "control_plane": "groups['control_plane']",
     "key": "ansible_ssh_private_key_file | default('')",
     "kubeconfig": "slipway_kubeconfig",
+    "overview_host": "slipway_overview_host",
     "pool": "metallb_pool",
     "ssh_args": "ansible_ssh_common_args | default('')",
     "user": "ansible_user | default('')",

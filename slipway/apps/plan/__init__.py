@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slipway.apps import schema
 from slipway.apps.names import namespace_of, slug
 from slipway.apps.places import Finding, Places
-from slipway.apps.plan import branches, routes, source, workload
-from slipway.apps.records import Record
+from slipway.apps.plan import branches, plaintext, routes, source, workload
+from slipway.apps.plan.branches import FindBranches, Matches
+from slipway.apps.records import Record, fail
 from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
 from slipway.apps.yaml_lines import read
 from slipway.errors import SlipwayError
 
+STEP = "source"
+"""What a failure to find out the branches of a pattern is noted under."""
+
 _MERGED = ("branches", "env", "ingress", "node_selector", "probes", "resources", "security")
 """The settings of which an app and the defaults may each give a part."""
-
-FindBranches = Callable[[Mapping[str, Any]], Sequence[str]]
-"""The branches that an app's settings, whose ``git_branch`` is a pattern, stand for."""
 
 
 @dataclass(frozen=True)
 class Context:
     """What apps are checked against: the file's folder, its hosts, and the secrets there are.
 
-    ``secrets`` are names; None when they are not known, as where no vault is at hand.
+    ``secrets`` are names, or a mapping that has them; None when they are not known, as where no
+    vault is at hand.
     """
 
     folder: Path
@@ -44,12 +46,13 @@ def plan(
     """The apps of the file at ``path``, in its order, each branch as one record.
 
     An app whose ``git_branch`` is a pattern gives a record for each branch that
-    ``find_branches`` finds, and none without it. ``secrets`` are the names that apps may use.
+    ``find_branches`` finds, and none without it. ``secrets`` are the names that apps may use; as
+    a mapping to the values, the certificates among them are checked too.
     Raises SlipwayError with every mistake of the file.
     """
     document = read(path)
     found = [*document.problems, *schema.mistakes(document)]
-    records: list[tuple[Places, Record]] = []
+    entries: list[_Entry] = []
     if all(place[:1] == ("apps",) and len(place) > 1 for place, _ in found):
         # The mistakes lie in single apps: the others can be compared with one another.
         unsound = {place[1] for place, _ in found}
@@ -59,15 +62,16 @@ def plan(
         for at in range(len(document.value["apps"])):
             if at in unsound:
                 continue
-            places = Places(document, at)
-            own, mistakes = _app(places, _merged(document.value, at), context, find_branches)
-            records += [(places, record) for record in own]
-            found += mistakes
-        found += _conflicts(records)
+            entry = _entry(Places(document, at), _merged(document.value, at), context)
+            found += entry.mistakes
+            entries.append(entry)
+        sound = [(entry.places, entry.record) for entry in entries if entry.record]
+        found += [finding for _, finding in _conflicts(sound)]
+    found = plaintext.mistakes(document, found)
     if found:
         found.sort(key=lambda each: document.line(each[0]))
         raise SlipwayError(dict.fromkeys(problem for _, problem in found))
-    return [record for _, record in records]
+    return _expanded(entries, context, find_branches)
 
 
 def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
@@ -82,13 +86,24 @@ def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
     return {key: setting for key, setting in settings.items() if not key.startswith("x-")}
 
 
-def _app(
-    places: Places,
-    settings: Mapping[str, Any],
-    context: Context,
-    find_branches: FindBranches | None,
-) -> tuple[list[Record], list[Finding]]:
-    """The records of one entry of the file, and what is wrong with it."""
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of the file, with the record of its branch, or of one that its pattern matches."""
+
+    places: Places
+    settings: Mapping[str, Any]
+    record: Record
+    mistakes: Sequence[Finding]
+
+    @property
+    def pattern(self) -> str | None:
+        """Its git_branch, if that is a pattern."""
+        given = self.settings["git_branch"]
+        return str(given) if branches.is_pattern(given) else None
+
+
+def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _Entry:
+    """One entry of the file and what is wrong with it; without a record if that is a lot."""
     mistakes = [
         *_template_mistakes(places, settings),
         *source.mistakes(places, settings, context.secrets),
@@ -97,16 +112,61 @@ def _app(
         *routes.mistakes(places, settings),
     ]
     if mistakes:
-        return [], mistakes
-    pattern = settings["git_branch"] if branches.is_pattern(settings["git_branch"]) else None
-    if pattern is None:
-        records = [_record(settings, settings["git_branch"], None, context)]
-        return records, list(_rendered_mistakes(places, settings, records[0]))
-    sample = _record(settings, branches.sample(pattern), pattern, context)
-    if mistakes := list(_rendered_mistakes(places, settings, sample)):
-        return [], mistakes
-    found = find_branches(settings) if find_branches else ()
-    return [_record(settings, branch, pattern, context) for branch in found], []
+        return _Entry(places, settings, {}, mistakes)
+    branch = settings["git_branch"]
+    pattern = branch if branches.is_pattern(branch) else None
+    record = _record(settings, branches.sample(branch) if pattern else branch, pattern, context)
+    return _Entry(places, settings, record, list(_rendered_mistakes(places, settings, record)))
+
+
+def _expanded(
+    entries: Sequence[_Entry], context: Context, find_branches: FindBranches | None
+) -> list[Record]:
+    """The records of sound entries, each branch of a pattern as one.
+
+    What only comes to light with the names of branches is the failure of that branch alone.
+    """
+    samples = [entry.record for entry in entries if entry.pattern]
+    for sample in samples:  # a branch with an entry of its own is none of the pattern's
+        own = [
+            entry.record["git_branch"]
+            for entry in entries
+            if not entry.pattern and entry.record["name"] == sample["name"]
+        ]
+        sample["branches"]["exclude"] = [*sample["branches"]["exclude"], *own]
+    matches = iter(find_branches(samples) if find_branches and samples else ())
+    expanded: list[_Entry] = []
+    for entry in entries:
+        if entry.pattern:
+            expanded += _environments(entry, next(matches, Matches()), context)
+        else:
+            expanded.append(entry)
+    # The entries that are written out come first: what they have, no branch takes from them.
+    records = [(e.places, e.record) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
+    for record, (_, problem) in _conflicts(records):
+        fail(record, STEP, str(problem))
+    for number, record in enumerate(entry.record for entry in expanded):
+        if record.get("failed") and record["id"] in {e.record["id"] for e in expanded[:number]}:
+            record["id"] = f"{record['id']} of {record['pattern']}"
+    return [entry.record for entry in expanded]
+
+
+def _environments(entry: _Entry, matches: Matches, context: Context) -> list[_Entry]:
+    """A pattern's entry once for each branch; if the pattern cannot be resolved, with the reason.
+
+    Then there is at least one record, to carry the reason.
+    """
+    records = [_record(entry.settings, branch, entry.pattern, context) for branch in matches.names]
+    if matches.problem:
+        name, pattern = entry.record["name"], entry.pattern
+        nowhere = {"id": f"{pattern}/{name}", "namespace": "-", "ingress": None}
+        records = records or [{**entry.record, "git_branch": pattern, **nowhere}]
+        for record in records:
+            fail(record, STEP, matches.problem)
+    for record in records:
+        for _, problem in _rendered_mistakes(entry.places, entry.settings, record):
+            fail(record, STEP, str(problem))
+    return [replace(entry, record=record) for record in records]
 
 
 def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -133,6 +193,7 @@ def _record(
         "git_branch": branch,
         "branch_slug": slug(branch),
         "pattern": pattern,
+        **(branches.record(settings) if pattern else {}),
         **source.record(settings, context.folder),
         **workload.record(settings, context.folder),
         "ingress": ingress,
@@ -148,17 +209,19 @@ def _rendered_mistakes(
     yield from routes.rendered_mistakes(places, settings, record)
 
 
-def _conflicts(records: Iterable[tuple[Places, Record]]) -> Iterator[Finding]:
-    """What two apps cannot both have."""
+def _conflicts(records: Iterable[tuple[Places, Record]]) -> Iterator[tuple[Record, Finding]]:
+    """What two apps cannot both have, with the record of the second of them."""
     apps: dict[str, str] = {}
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[tuple[str, str], routes.Taken] = {}
     for places, record in records:
         if first := apps.get(record["id"]):
-            yield places.finding(
+            finding = places.finding(
                 (),
                 f"{record['name']} in namespace {record['namespace']} is also at {first}",
                 "give one of them another name or a namespace of its own",
             )
+            yield record, finding
             continue
         apps[record["id"]] = places.where()
-        yield from routes.conflicts(places, record, taken)
+        for finding in routes.conflicts(places, record, taken):
+            yield record, finding

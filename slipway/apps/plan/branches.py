@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps.places import Finding, Places
+from slipway.apps import schema
+from slipway.apps.places import Finding, Places, plain
+from slipway.apps.records import Record
 from slipway.apps.templates import is_template
 
 _SAMPLE = "branch"
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The branches that a pattern stands for.
+
+    With a ``problem`` (the repository does not answer) they are those that have an environment.
+    """
+
+    names: Sequence[str] = ()
+    problem: str = ""
+
+
+FindBranches = Callable[[Sequence[Record]], Sequence[Matches]]
+"""What each of the patterns stands for, given as the record of a made-up branch that it matches."""
 
 
 def is_pattern(git_branch: str) -> bool:
@@ -40,3 +58,10 @@ def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
 def tells_branches_apart(text: str) -> bool:
     """Whether a template gives each branch a value of its own."""
     return is_template(text) and "branch" in text
+
+
+def record(app: Mapping[str, Any]) -> dict[str, Any]:
+    """What becomes of the environments of a pattern, with the schema's defaults."""
+    keys = schema.schema()["definitions"]["branches"]["properties"]
+    given = plain(app.get("branches", {}))
+    return {"branches": {key: given.get(key, keys[key]["default"]) for key in keys}}

@@ -7,14 +7,25 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.github import repository_of
 from slipway.apps.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
 
-_URL_SECRET = re.compile(r"^[a-z+]+://[^/@\s:]*:[^/@\s]+@", re.IGNORECASE)
 _HAS_HOST = re.compile(r"^(?:[a-z+]+://|[^/]+:)", re.IGNORECASE)
 """A URL, or ``host:path`` as ssh has it; anything else is a path."""
 
-_HTTPS = re.compile(r"^https?://", re.IGNORECASE)
+_HTTPS = re.compile(
+    r"^(?:https://|http://(?:localhost|127(?:\.\d+){3}|\[::1\])[:/])", re.IGNORECASE
+)
+"""Where a token may go: nobody on the way can read it."""
+
+_KINDS = ("token", "ssh_key", "github_deploy_key")
+
+_GOES_WITH = {"user": ("token",), "known_hosts": ("ssh_key", "github_deploy_key")}
+"""What else ``git_auth`` may have, with the kinds that it is for."""
+
+_KNOWN_HOST = re.compile(r"\s*(?:#|$|(?:@\S+\s+)?\S+\s+[a-z]\S*\s+AAAA\S+)")
+"""A line of a known_hosts file (sshd(8)); every public key begins with AAAA."""
 
 
 def mistakes(
@@ -25,12 +36,9 @@ def mistakes(
     if url is None:
         fix = "add git_url to the app or to the defaults"
         yield places.finding((), "lacks the key git_url", fix)
-    elif _URL_SECRET.match(url):
-        fix = "take it out; put it into slipway_secrets and name it: git_auth: {token: ...}"
-        yield places.finding(("git_url",), "holds a password", fix)
     else:
         yield from _auth_mistakes(places, app.get("git_auth", {}), url)
-    for key in ("token", "ssh_key", "github_deploy_key"):
+    for key in _KINDS:
         if name := app.get("git_auth", {}).get(key):
             yield from unknown_secrets(places, ("git_auth", key), name, secrets)
     build = app.get("build")
@@ -40,15 +48,28 @@ def mistakes(
 
 
 def _auth_mistakes(places: Places, auth: Mapping[str, Any], url: str) -> Iterator[Finding]:
-    wants_https = "token" in auth
-    if auth and wants_https != bool(_HTTPS.match(url)):
-        [key] = [key for key in ("token", "ssh_key", "github_deploy_key") if key in auth]
-        scheme = "https://" if wants_https else "ssh:// or user@host:path"
+    """What does not go together in the way to a repository."""
+    kind = next((key for key in _KINDS if key in auth), None)
+    if kind is None:
+        return
+    if (kind == "token") != bool(_HTTPS.match(url)):
+        scheme = "https://" if kind == "token" else "ssh:// or user@host:path"
         yield places.finding(
-            ("git_auth", key),
+            ("git_auth", kind),
             f"does not go with git_url {url}",
             f"write a git_url that begins with {scheme}, or choose another git_auth",
         )
+    elif kind == "github_deploy_key" and repository_of(url) is None:
+        fix = "write a git_url such as git@github.com:owner/repository.git"
+        yield places.finding(("git_auth", kind), f"needs owner and repository, {url} has none", fix)
+    for key in auth.keys() & _GOES_WITH.keys():
+        if kind not in _GOES_WITH[key]:
+            fix = f"remove it, or name {' or '.join(_GOES_WITH[key])}"
+            yield places.finding(("git_auth", key), f"has no meaning with {kind}", fix)
+    lines = auth.get("known_hosts", "").splitlines()
+    if not all(_KNOWN_HOST.match(line) for line in lines):
+        fix = "write lines as ssh-keyscan prints them: host, type of key, key"
+        yield places.finding(("git_auth", "known_hosts"), "is not as in a known_hosts file", fix)
 
 
 def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 
 from slipway.apps import source
 from slipway.apps.git import branches
+from slipway.apps.git_auth import Access
 from slipway.apps.source import Sources, get_sources
 from tests.unit.apps.git_samples import commit, git
 
@@ -69,9 +70,9 @@ def test_rewritten_history_is_followed(tmp_path: Path) -> None:
 def test_one_question_for_each_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def noting(url: str) -> dict[str, str]:
+    def noting(url: str, access: Access) -> dict[str, str]:
         asked.append(url)
-        return branches(url)
+        return branches(url, access)
 
     monkeypatch.setattr(source, "branches", noting)
     one, two = tmp_path / "one", tmp_path / "two"

@@ -1,0 +1,30 @@
+"""List all environments: see ``plugins/modules/apps_list.py`` for the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.apps.manifests.labels import ENVIRONMENTS, OWN_SELECTOR, ROUTES_NAMESPACE
+from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, Kube
+from slipway.overview.rows import as_table, rows
+
+
+class ActionModule(SlipwayAction):
+    """Shows a line for each environment of the cluster."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"kubeconfig": {"type": "path", "required": True}}
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the environments and the table of them."""
+        with Kube(Path(args["kubeconfig"])) as kube:
+            deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
+            notes = kube.get(CONFIG_MAPS, ENVIRONMENTS, ROUTES_NAMESPACE)
+        found = rows(deployments, notes)
+        table = as_table(found, datetime.now(UTC))
+        for line in table:
+            self.say(line)
+        return {"changed": False, "environments": [asdict(row) for row in found], "table": table}

@@ -1,0 +1,33 @@
+"""Show what a run would do: see ``plugins/modules/apps_preview.py`` for the documentation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.apps.preview import Intent, table
+
+
+class ActionModule(SlipwayAction):
+    """Shows a line for each app."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "apps": {"type": "list", "elements": "dict", "required": True},
+        "intents": {"type": "list", "elements": "dict", "required": True},
+        "pending": {"type": "list", "elements": "str", "default": []},
+        "nodes": {"type": "dict", "default": {}},
+        "loaded": {"type": "dict", "default": {}},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the table."""
+        shown = table(
+            args["apps"],
+            [Intent(**each) for each in args["intents"]],
+            args["pending"],
+            args["nodes"],
+            args["loaded"],
+        )
+        for line in shown:
+            self.say(line)
+        return {"changed": False, "table": shown}

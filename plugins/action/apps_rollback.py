@@ -1,0 +1,50 @@
+"""Go back to the version before: see ``plugins/modules/apps_rollback.py`` for the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.ansible_support import SlipwayAction
+from slipway.apps import notes
+from slipway.apps.manifests.labels import owner_of
+from slipway.apps.rollback import carry_out, find
+from slipway.kube import Kube
+from slipway.oci import ImageStore
+
+
+class ActionModule(SlipwayAction):
+    """Has a Deployment run the pod of its ReplicaSet before."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "kubeconfig": {"type": "path", "required": True},
+        "store": {"type": "path", "required": True},
+        "app": {"type": "str", "required": True},
+        "branch": {"type": "str", "default": ""},
+        "timeout": {"type": "int", "default": 300},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return where it goes from and to, and the image that nodes need."""
+        with Kube(Path(args["kubeconfig"])) as kube:
+            rollback = find(kube, args["app"], args["branch"])
+            app_id = owner_of(rollback.deployment)
+            if not self.check_mode:
+                self.say(f"{app_id}: from {rollback.was} back to {rollback.becomes}")
+                carry_out(kube, rollback, seconds=args["timeout"], say=self.say)
+                notes.settle(kube, app_id)
+                self.say(
+                    f"{app_id}: back at what apps.yml says"
+                    if rollback.ends_hold
+                    else f"{app_id}: held there until a new commit or other settings come"
+                )
+        image = rollback.becomes.image
+        stored = ImageStore(Path(args["store"])).get(image) is not None
+        app = {"id": app_id, "image": image, "node_selector": rollback.node_selector}
+        return {
+            "changed": True,
+            "was": asdict(rollback.was),
+            "becomes": asdict(rollback.becomes),
+            "apps": [app] if stored else [],
+        }

@@ -1,0 +1,72 @@
+#!/usr/bin/python
+"""Documentation of the action plugin apps_rollback; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apps_rollback
+short_description: Have an app run its version before again
+description:
+  - Gives the app's Deployment the pod of its ReplicaSet before, with that version's image and
+    configuration, and waits until it runs. Nothing is built.
+  - The Deployment is marked, and later runs of M(apps_deploy) leave it at that version until the
+    app's commit or settings give another pod.
+  - Going back twice leads to where one came from, and ends that hold.
+  - It runs on the controller.
+options:
+  kubeconfig:
+    description: The kubeconfig of the cluster.
+    type: path
+    required: true
+  store:
+    description: Directory of the image store, from which nodes can be given the image again.
+    type: path
+    required: true
+  app:
+    description: The app, as C(name) or as C(namespace/name).
+    type: str
+    required: true
+  branch:
+    description: The branch, where several of the app are deployed.
+    type: str
+    default: ""
+  timeout:
+    description: How many seconds the pods may take to be ready.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    support: full
+    details: Finds what it would go back to, and changes nothing.
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Go back
+  apps_rollback:
+    kubeconfig: ~/.kube/slipway.yaml
+    store: ~/.cache/slipway/images
+    app: greeter
+    branch: main
+"""
+
+RETURN = r"""
+was:
+  description: The C(image) and C(commit) that it comes from.
+  returned: success
+  type: dict
+becomes:
+  description: The C(image) and C(commit) that it goes back to.
+  returned: success
+  type: dict
+apps:
+  description:
+    - The app with the C(image) that its nodes need and its C(node_selector); empty when the store
+      no longer has that image.
+  returned: success
+  type: list
+  elements: dict
+"""

@@ -1,0 +1,74 @@
+"""Work that is done at the end of a block, also when a signal ends the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+
+from slipway.errors import Problem, SlipwayError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_open: dict[object, Callable[[], None]] = {}
+"""What is still to be done, of all threads."""
+
+
+@contextmanager
+def also_when_ended(work: Callable[[], None]) -> Iterator[None]:
+    """Do the work at the end of the block, or when a signal comes while signals are watched.
+
+    Raises SlipwayError with the problems of both when the block and the work fail.
+    """
+    mark = object()
+    _open[mark] = work
+    problems: list[Problem] = []
+    try:
+        yield
+    except SlipwayError as error:
+        problems += error.problems
+    finally:
+        # Whoever takes the entry out does the work, so that it is done once.
+        if _open.pop(mark, None):
+            try:
+                work()
+            except SlipwayError as error:
+                problems += error.problems
+    if problems:
+        raise SlipwayError(problems)
+
+
+@contextmanager
+def watched_signals() -> Iterator[None]:
+    """Have SIGINT and SIGTERM do what is still to be done before they do what they did before.
+
+    Only the main thread gets signals; elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with ExitStack() as stack:
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            stack.callback(signal.signal, number, before)
+            signal.signal(number, _handler(before))
+        yield
+
+
+def _handler(
+    before: Callable[[int, FrameType | None], object] | int | None,
+) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:  # a second one must not interrupt the work
+            signal.signal(each, signal.SIG_IGN)
+        while _open:
+            _, work = _open.popitem()
+            with suppress(SlipwayError):  # nobody is left to hear it
+                work()
+        signal.signal(number, before)
+        os.kill(os.getpid(), number)
+
+    return handle

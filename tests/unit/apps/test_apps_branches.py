@@ -1,0 +1,302 @@
+"""A pattern of branches: what it stands for, and what becomes of environments whose branch left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.branches import (
+    Environment,
+    Finder,
+    Leaving,
+    Repositories,
+    Resolved,
+    matches,
+    resolve,
+)
+from slipway.apps.git_auth import Keys
+from slipway.apps.names import pattern_id
+from slipway.apps.plan import plan
+from slipway.apps.plan.branches import Matches
+from slipway.errors import Problem, SlipwayError
+from tests.unit.apps.git_samples import commit, git
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+URL = "https://git.example.org/web.git"
+ID = pattern_id("web", URL, "feature/*")
+
+
+def sample(**rules: Any) -> dict[str, Any]:
+    """The record of a branch that the pattern matches."""
+    return {
+        "name": "web",
+        "git_url": URL,
+        "git_auth": None,
+        "pattern": "feature/*",
+        "branches": {"max": 20, "grace": "24h", "keep": [], "exclude": [], **rules},
+    }
+
+
+def environment(branch: str, **about: Any) -> Environment:
+    return Environment(ID, f"web-{branch.replace('/', '-')}", "web", branch, **about)
+
+
+def resolved(heads: Iterable[str], existing: Iterable[Environment] = (), **rules: Any) -> Resolved:
+    return resolve(sample(**rules), heads, existing, NOW)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "branch", "expected"),
+    [
+        ("feature/*", "feature/cart", True),
+        ("feature/*", "feature/shop/cart", True),
+        ("feature/*", "feature", False),
+        ("feature/*", "old/feature/cart", False),
+        ("*", "main", True),
+        ("*/urgent", "team/urgent", True),
+        ("a.c*", "abc1", False),
+        ("main", "main", True),
+        ("main", "maintenance", False),
+    ],
+)
+def test_a_star_is_any_text(pattern: str, branch: str, expected: bool) -> None:
+    assert matches(pattern, branch) is expected
+
+
+def test_branches_that_match_and_are_not_excluded() -> None:
+    heads = ["main", "feature/b", "feature/a", "feature/wip-1"]
+    assert resolved(heads, exclude=["feature/wip-*"]).branches == ["feature/a", "feature/b"]
+
+
+def test_new_branches_wait_where_there_are_enough() -> None:
+    heads = [f"feature/{letter}" for letter in "abcd"]
+    found = resolved(heads, [environment("feature/d")], max=2)
+    assert found.branches == ["feature/a", "feature/d"]
+    assert list(found.waiting) == ["feature/b", "feature/c"]
+    assert "branches.max" in found.waiting["feature/b"]
+    assert found.gone == []
+
+
+def test_environments_stay_when_fewer_are_allowed() -> None:
+    existing = [environment(f"feature/{letter}") for letter in "ab"]
+    found = resolved(["feature/a", "feature/b", "feature/c"], existing, max=1)
+    assert (found.branches, list(found.waiting)) == (["feature/a", "feature/b"], ["feature/c"])
+
+
+def test_one_that_is_about_to_go_takes_a_place() -> None:
+    found = resolved(["feature/new"], [environment("feature/old")], max=1)
+    assert (found.branches, list(found.waiting)) == ([], ["feature/new"])
+
+
+def test_two_branches_of_the_same_names_do_not_collide() -> None:
+    found = resolved(["feature/a-b", "feature/a/b", "feature/A-B"], [environment("feature/a/b")])
+    assert found.branches == ["feature/a/b"]
+    assert set(found.waiting.values()) == {"its names would be those of feature/a/b"}
+
+
+def test_grace_begins_when_the_branch_is_first_missed() -> None:
+    [left] = resolved([], [environment("feature/old")], grace="2d").leaving
+    assert left == Leaving(
+        *("web-feature-old/web", "web-feature-old", "web", "feature/old"),
+        since="2026-01-31T12:00:00Z",
+        until="2026-02-02T12:00:00Z",
+    )
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(23, True), (24, False), (25, False)])
+def test_grace_ends(hours: int, stays: bool) -> None:
+    old = environment("feature/old", gone_since=NOW - timedelta(hours=hours))
+    found = resolved([], [old])
+    assert [left.branch for left in found.leaving] == ["feature/old"] * stays
+    assert found.gone == [old.id] * (not stays)
+
+
+def test_no_grace_ends_at_once() -> None:
+    found = resolved([], [environment("feature/old")], grace="0m")
+    assert (list(found.leaving), found.gone) == ([], ["web-feature-old/web"])
+
+
+def test_what_is_to_be_kept_stays_for_good() -> None:
+    long_ago = NOW - timedelta(days=99)
+    marked = environment("feature/x", gone_since=long_ago, kept=True)
+    named = environment("feature/demo-1", gone_since=long_ago)
+    found = resolved([], [marked, named], keep=["feature/demo-*"])
+    assert [(left.branch, left.since, left.until) for left in found.leaving] == [
+        ("feature/x", "", ""),
+        ("feature/demo-1", "", ""),
+    ]
+
+
+def test_a_branch_that_came_back_is_like_any_other() -> None:
+    back = environment("feature/a", gone_since=NOW - timedelta(days=99))
+    found = resolved(["feature/a"], [back])
+    assert (found.branches, list(found.leaving), list(found.gone)) == (["feature/a"], [], [])
+
+
+def test_an_excluded_branch_loses_its_environment_at_once() -> None:
+    found = resolved(["feature/a"], [environment("feature/a")], exclude=["feature/a"])
+    assert (found.branches, list(found.leaving), found.gone) == ([], [], ["web-feature-a/web"])
+
+
+class Asked:
+    """Repositories by URL, and which were asked."""
+
+    def __init__(self, heads: dict[str, list[str]]) -> None:
+        self.heads = heads
+        self.urls: list[str] = []
+
+    def __call__(self, app: Any) -> list[str]:
+        self.urls.append(app["git_url"])
+        if app["git_url"] not in self.heads:
+            raise SlipwayError(Problem(app["git_url"], "does not answer"))
+        return self.heads[app["git_url"]]
+
+
+def test_each_repository_is_asked_once() -> None:
+    asked = Asked({URL: ["feature/a", "fix/b"]})
+    find = Finder(list, asked, NOW)
+    fixes = {**sample(), "pattern": "fix/*"}
+    assert find([sample(), fixes]) == [Matches(["feature/a"]), Matches(["fix/b"])]
+    assert asked.urls == [URL]
+
+
+def test_environments_of_another_pattern_are_not_this_ones() -> None:
+    other = replace(environment("feature/old"), pattern="another")
+    find = Finder(lambda: [other], Asked({URL: []}), NOW)
+    assert find([sample()]) == [Matches([])]
+    assert (find.leaving, find.gone) == ([], [])
+
+
+def test_branches_that_wait_are_told_by_name() -> None:
+    find = Finder(list, Asked({URL: [f"feature/{n}" for n in range(8)]}), NOW)
+    find([sample(max=1)])
+    [line] = find.waiting
+    names = "feature/1, feature/2, feature/3, feature/4, feature/5 and 2 more"
+    assert line.startswith(f"web (feature/*): no environment for {names}: ")
+
+
+def test_a_check_asks_no_repository_that_is_still_to_be_made(tmp_path: Path) -> None:
+    app = {**sample(), "git_url": str(tmp_path / "later")}
+    checking = Repositories(tmp_path, Keys(), check=True)
+    assert list(checking.branches(app)) == []
+    with pytest.raises(SlipwayError):
+        Repositories(tmp_path, Keys(), check=False).branches(app)
+
+
+FILE = """
+version: 1
+apps:
+  - name: web
+    git_url: web
+    git_branch: feature/*
+    branches: {max: 3, grace: 1h}
+    ingress: {host: demo.test, rules: [{path: "/{{ branch_slug }}/"}]}
+  - name: web
+    git_url: web
+    git_branch: feature/own
+    ingress: {host: demo.test, rules: [{path: /own/}]}
+  - name: other
+    git_url: web
+    ingress: {host: demo.test, rules: [{path: /feature-taken/}]}
+"""
+
+
+def planned(
+    tmp_path: Path, existing: Iterable[Environment] = (), text: str = FILE
+) -> list[dict[str, Any]]:
+    (tmp_path / "apps.yml").write_text(text)
+    repositories = Repositories(tmp_path / "cache", Keys(), check=False)
+    find = Finder(lambda: list(existing), repositories.branches, NOW)
+    return plan(tmp_path / "apps.yml", find_branches=find)
+
+
+def test_each_branch_is_a_record(tmp_path: Path) -> None:
+    for branch in ("main", "feature/a", "feature/b/c", "feature/own"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    records = planned(tmp_path)
+    about = [(record["git_branch"], record["id"], record["pattern"]) for record in records]
+    assert about == [
+        ("feature/a", "web-feature-a/web", "feature/*"),
+        ("feature/b/c", "web-feature-b-c/web", "feature/*"),
+        ("feature/own", "web-feature-own/web", None),
+        ("main", "other-main/other", None),
+    ]
+    rules = {"max": 3, "grace": "1h", "keep": [], "exclude": []}
+    assert [record["branches"] for record in records[:2]] == [rules, rules]
+    assert records[0]["ingress"]["rules"][0]["path"] == "/feature-a/"
+    assert [record["id"] for record in records if "failed" in record] == []
+
+
+def test_a_branch_that_takes_somebodys_path_fails_alone(tmp_path: Path) -> None:
+    for branch in ("main", "feature/a", "feature/taken", "feature/own"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    failed = {record["id"]: record["failed"] for record in planned(tmp_path) if "failed" in record}
+    assert list(failed) == ["web-feature-taken/web"]
+    assert failed["web-feature-taken/web"]["step"] == "source"
+    assert (
+        "demo.test/feature-taken/ is already the path" in failed["web-feature-taken/web"]["reason"]
+    )
+
+
+def test_a_branch_whose_namespace_would_be_none_fails_alone(tmp_path: Path) -> None:
+    long = f"feature/{'x' * 60}"
+    for branch in ("main", "feature/a", long):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    text = FILE.replace(
+        "    branches:", "    namespace: a-long-prefix-{{ branch_slug }}\n    branches:"
+    )
+    failed = [record for record in planned(tmp_path, text=text) if "failed" in record]
+    assert [record["git_branch"] for record in failed] == [long]
+    assert "namespace" in failed[0]["failed"]["reason"]
+
+
+def test_overlapping_patterns_fail_where_they_meet(tmp_path: Path) -> None:
+    commit(tmp_path / "web", {"file": ""}, "feature/a")
+    text = """
+version: 1
+apps:
+  - {name: web, git_url: web, git_branch: feature/*}
+  - {name: web, git_url: web, git_branch: "*"}
+"""
+    first, second = planned(tmp_path, text=text)
+    assert "failed" not in first
+    assert "is also at" in second["failed"]["reason"]
+    assert first["id"] != second["id"]
+
+
+def test_without_an_answer_what_there_is_is_reported_and_stays(tmp_path: Path) -> None:
+    own = replace(
+        environment("feature/a"), pattern=pattern_id("web", str(tmp_path / "web"), "feature/*")
+    )
+    records = planned(tmp_path, [own])
+    failed = {record["id"]: record["failed"] for record in records if "failed" in record}
+    assert list(failed) == ["web-feature-a/web"]
+    assert str(tmp_path / "web") in failed["web-feature-a/web"]["reason"]
+
+
+def test_without_an_answer_and_an_environment_the_reason_is_told(tmp_path: Path) -> None:
+    first, *_ = planned(tmp_path)
+    assert (first["git_branch"], first["ingress"]) == ("feature/*", None)
+    assert first["failed"]["step"] == "source"
+
+
+def test_a_file_with_mistakes_asks_nobody(tmp_path: Path) -> None:
+    asked = Asked({})
+    (tmp_path / "apps.yml").write_text(FILE.replace("max: 3", "max: many"))
+    with pytest.raises(SlipwayError, match="max"):
+        plan(tmp_path / "apps.yml", find_branches=Finder(list, asked, NOW))
+    assert asked.urls == []
+
+
+def test_a_deleted_branch_is_no_record(tmp_path: Path) -> None:
+    for branch in ("main", "feature/a", "feature/b"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    git(tmp_path / "web", "checkout", "-q", "main")
+    git(tmp_path / "web", "branch", "-q", "-D", "feature/a")
+    branches = [record["git_branch"] for record in planned(tmp_path)]
+    assert branches == ["feature/b", "feature/own", "main"]
