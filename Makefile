@@ -7,7 +7,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
-.PHONY: help environment up apps list rollback verify plan hosts trust down test lint bench
+.PHONY: help environment up apps list rollback verify plan hosts trust down test lint docs bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,7 +27,7 @@ list: environment ## List all environments: commit, age, state, address, last fa
 rollback: environment ## Have an app run its version before: APP=name, BRANCH=branch
 	$(playbook) --extra-vars 'apps_rollback_app="$(APP)" apps_rollback_branch="$(BRANCH)"' playbooks/rollback.yml
 
-plan: environment ## Say what "make up" would change, and change nothing
+plan: environment ## Say what "make up" would change, and what would become of each app; change nothing
 	$(playbook) --check --diff site.yml
 
 verify: environment ## Ask every route of every service
@@ -47,6 +47,9 @@ test: environment ## Run every check
 
 lint: environment ## Run the quick checks alone
 	python tests/run.py --quick
+
+docs: environment ## Write the pages of docs/ that repeat what is written elsewhere
+	PYTHONPATH=$(CURDIR) python -m docs.generate
 
 bench: environment ## Measure against what one would do instead
 	PYTHONPATH=$(CURDIR) python bench/run.py $(ARGS)

@@ -129,6 +129,7 @@ def test_a_limit_lets_through_what_is_below_it(cluster: Cluster) -> None:
     plain = app("orders", SHOP, None, max_body_size="50m")
     cluster.serve(plain, APPS[1])
     eventually("no redirect", lambda: cluster.live.get(ORDERS, SHOP).status == 200)
+    eventually("settled", cluster.live.settled)
     assert cluster.live.get(ORDERS, SHOP, body=large).status == 200
 
 
