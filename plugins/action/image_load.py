@@ -96,6 +96,7 @@ class ActionModule(SlipwayAction):
             case "local":
                 client = shell
             case "community.docker.docker":
+                connection._connect()  # it finds out whose commands they are
                 client = connection._build_exec_cmd(shell)
             case "ssh" if not connection.get_option("password"):
                 ssh, host = connection.get_option("ssh_executable"), connection.host
