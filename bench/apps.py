@@ -10,7 +10,7 @@ import yaml
 
 from bench.figures import Figure, Report, Target
 from bench.runs import Run, play
-from slipway.apps.examples import make_repository
+from slipway.apps.source.examples import make_repository
 
 INVENTORY = "apps"
 HOST = "bench.slipway.test"

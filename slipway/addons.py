@@ -69,7 +69,7 @@ class Applier:
                 continue
             after = self.apply_one(obj, dry_run=dry_run)
             # What the API writes in another way, such as 60s as 1m0s, is not contained, and so.
-            if before is None or after is None or content(before) != content(after):
+            if before is None or after is None or as_written(before) != as_written(after):
                 changed.append(f"{obj['kind']}/{obj['metadata']['name']}")
         return changed
 
@@ -165,7 +165,7 @@ class Applier:
         return explain(self._kube, pod, trouble)
 
 
-def content(obj: Object) -> Object:
+def as_written(obj: Object) -> Object:
     """What somebody wrote: without the API's bookkeeping and what controllers report."""
     metadata = {
         name: value

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.branches import Leaving
 from slipway.apps.deploy import deploy, render_change
-from slipway.apps.helm import helm_program
-from slipway.apps.preview import before_the_cluster
+from slipway.apps.deploy.helm import helm_program
+from slipway.apps.deploy.preview import before_the_cluster
 from slipway.kube import Kube
 from slipway.secrets import Secrets
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.branches import Environment, Finder, Repositories
-from slipway.apps.git_auth import Keys
-from slipway.apps.github import API
-from slipway.apps.interrupts import watched_signals
 from slipway.apps.plan import plan
+from slipway.apps.source.git_auth import Keys
+from slipway.apps.source.github import API
+from slipway.apps.source.interrupts import watched_signals
 from slipway.secrets import Secrets
 
 
@@ -54,7 +54,7 @@ class ActionModule(SlipwayAction):
         if not kubeconfig.exists():
             return []
         # The client of the API takes as long to load as all else here, and few files need it.
-        from slipway.apps.environments import existing
+        from slipway.apps.deploy.environments import existing
         from slipway.kube import Kube, Unreachable
 
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps.preview import Intent, table
+from slipway.apps.deploy.preview import Intent, table
 
 
 class ActionModule(SlipwayAction):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps import notes
+from slipway.apps.deploy import notes
+from slipway.apps.deploy.rollback import carry_out, find
 from slipway.apps.manifests.labels import owner_of
-from slipway.apps.rollback import carry_out, find
 from slipway.kube import Kube
 from slipway.oci import ImageStore
 

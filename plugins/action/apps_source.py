@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps.git_auth import Keys
-from slipway.apps.github import API
 from slipway.apps.source import get_sources
+from slipway.apps.source.git_auth import Keys
+from slipway.apps.source.github import API
 from slipway.secrets import Secrets
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps.notes import note_proof
+from slipway.apps.deploy.notes import note_proof
 from slipway.apps.verify import prove
-from slipway.errors import SlipwayError
 from slipway.kube import Kube
 from slipway.name_lines import name_lines, unresolved
 from slipway.secrets import Secrets
@@ -58,10 +57,10 @@ class ActionModule(SlipwayAction):
             self.say("This machine does not know these names; for /etc/hosts (or: make hosts):")
             for line in unknown:
                 self.say(line)
-        names = name_lines(addresses)
-        result = {"changed": False, "apps": proof.apps, "table": table, "names": names}
-        try:
-            proof.require()
-        except SlipwayError as error:  # the names are of use all the same
-            result |= {"failed": True, "msg": str(error)}
-        return result
+        proof.require()
+        return {
+            "changed": False,
+            "apps": proof.apps,
+            "table": table,
+            "names": name_lines(addresses),
+        }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps.examples import Repository, make_repositories
+from slipway.apps.source.examples import Repository, make_repositories
 
 
 class ActionModule(SlipwayAction):

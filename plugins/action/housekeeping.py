@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
-from slipway.apps.retention import History
+from slipway.apps.deploy.retention import History
 from slipway.housekeeping import APPS, Cache
 from slipway.kube import Kube
 from slipway.oci import ImageStore

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from slipway.apps import git
-from slipway.apps.git import Mirror
-from slipway.apps.git_auth import Keys
 from slipway.apps.names import pattern_id, slug
 from slipway.apps.plan.branches import Matches
 from slipway.apps.records import App
+from slipway.apps.source import git
+from slipway.apps.source.git import Mirror
+from slipway.apps.source.git_auth import Keys
 from slipway.errors import SlipwayError
 
 CONNECTIONS = 16

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from slipway.apps.deploy.tls import own_pairs
 from slipway.apps.manifests.labels import COMMIT, HELD_FROM, OWN_SELECTOR, owner_of
 from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
 from slipway.apps.records import App, Record, app_label, fail
-from slipway.apps.tls import own_pairs
 from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason

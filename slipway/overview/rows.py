@@ -60,7 +60,7 @@ def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
 def notes_in(config_map: Object | None) -> dict[str, dict[str, Any]]:
     """The entries of the notes, by app id; none where there are none, or what is there is no JSON.
 
-    ``slipway.apps.notes`` writes them.
+    ``slipway.apps.deploy.notes`` writes them.
     """
     try:
         found: dict[str, dict[str, Any]] = json.loads((config_map or {})["data"][NOTES_KEY])

@@ -73,7 +73,8 @@ def written_since(moment: float, *folders: Path, without: Iterable[Path] = ()) -
 class ProcessWatch:
     """Looks at all processes again and again; what they show of secrets is in ``seen``.
 
-    Each entry is the place (``cmdline`` or ``environ``), the secret's name and the program.
+    Each entry is the place (``cmdline`` or ``environ``), the secret's name and the program. The
+    environments of containers are left out: those of apps have what they are to have.
     """
 
     def __init__(self, canaries: Canaries) -> None:
@@ -81,6 +82,7 @@ class ProcessWatch:
         self.looks = 0
         self._canaries = canaries
         self._known: set[bytes] = set()
+        self._own = Path("/proc/self/ns/pid").readlink()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -107,9 +109,12 @@ class ProcessWatch:
                         if data in self._known:
                             continue
                         program = (process / "comm").read_text().strip()
+                        inside = (process / "ns/pid").readlink() != self._own
                     except OSError:  # ended meanwhile
                         continue
                     self._known.add(data)
+                    if inside and place == "environ":
+                        continue
                     self.seen |= {(place, name, program) for name in self._canaries.within(data)}
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from slipway.apps.build import Settings, build_images
-from slipway.apps.buildkit import Daemon, Programs
+from slipway.apps.build.buildkit import Daemon, Programs
+from slipway.apps.build.registry import serve
 from slipway.apps.plan import plan
-from slipway.apps.registry import serve
 from slipway.apps.source import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets

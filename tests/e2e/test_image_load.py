@@ -25,18 +25,20 @@ from typing import Any
 import pytest
 
 from slipway import containers
+from slipway.apps.deploy.retention import History
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
-from slipway.apps.retention import History
 from slipway.bundle import debian
 from slipway.containerd import Containerd
 from slipway.housekeeping import APPS
 from slipway.kube import DEPLOYMENTS
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
+from slipway.oci.layers import TreeEntry
 from tests.e2e.scenario import PROJECT, Scenario, environment, wait_for
 from tests.unit.oci_samples import Layout, digest_of, tar_of
 from tests.unit.test_container_runtime import rendered
 
 PREFIX = "test.slipway.internal/"
+PAUSE = "registry.k8s.io/pause:{}"
 REPOSITORY = f"{PREFIX}image-load"
 BASE_SIZE = 60_000_000
 
@@ -279,9 +281,10 @@ def test_the_image_of_a_running_container_stays_until_it_ends(
     scenario: Scenario, node: Node
 ) -> None:
     busy = f"{REPOSITORY}:busy"
-    python = f"bundle.slipway.internal/python:{scenario.facts['versions']['python']}"
-    node.ctr(f"images tag {python} {busy}")
-    node.ctr(f"run --detach {busy} image-load sleep 600")
+    layer = layer_from_tree({"/pause": _pause_program(scenario)})
+    node.store.add_image(busy, [layer], ImageConfig(entrypoint=("/pause",)))
+    node.load(busy)
+    node.ctr(f"run --detach {busy} image-load")
     try:
         assert node.load(prune_prefix=PREFIX)["changed"] is False
         assert "RUNNING" in node.ctr("tasks ls | grep image-load")
@@ -291,7 +294,18 @@ def test_the_image_of_a_running_container_stays_until_it_ends(
         node.ctr("containers rm image-load")
     assert node.load(prune_prefix=PREFIX)["removed"] == [busy]
     assert node.listing(busy) == ""
-    assert node.listing(python)
+
+
+def _pause_program(scenario: Scenario) -> TreeEntry:
+    """The program of the bundle's pause image, which waits until it is ended."""
+    images = ImageStore(scenario.bundle / "images")
+    image = images.get(PAUSE.format(scenario.facts["versions"]["pause"]))
+    assert image
+    path = images.root / "blobs/sha256" / image.layers[0].digest.removeprefix("sha256:")
+    with tarfile.open(path) as layer:
+        program = layer.extractfile("pause")
+        assert program
+        return TreeEntry(program.read(), 0o755)
 
 
 def test_a_blob_whose_file_is_gone_is_sent_again(node: Node, images: tuple[Image, Image]) -> None:

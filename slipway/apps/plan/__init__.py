@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slipway.apps import schema
 from slipway.apps.names import namespace_of, slug
-from slipway.apps.places import Finding, Places
-from slipway.apps.plan import branches, plaintext, routes, source, workload
+from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
 from slipway.apps.plan.branches import FindBranches, Matches
+from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.yaml_lines import read
 from slipway.apps.records import Record, fail
 from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
-from slipway.apps.yaml_lines import read
 from slipway.errors import SlipwayError
 
 STEP = "source"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps import schema
-from slipway.apps.places import Finding, Places, plain
+from slipway.apps.plan import schema
+from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.records import Record
 from slipway.apps.templates import is_template
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from slipway.apps.places import Finding
-from slipway.apps.yaml_lines import Document, Place
+from slipway.apps.plan.places import Finding
+from slipway.apps.plan.yaml_lines import Document, Place
 from slipway.errors import Problem
 from slipway.secrets import MASK
 

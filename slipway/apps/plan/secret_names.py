@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 
-from slipway.apps.places import Finding, Places
-from slipway.apps.yaml_lines import Place
+from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.yaml_lines import Place
 
 
 def unknown_secrets(

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.github import repository_of
-from slipway.apps.places import Finding, Places, plain, texts
+from slipway.apps.plan.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
+from slipway.apps.source.github import repository_of
 
 _HAS_HOST = re.compile(r"^(?:[a-z+]+://|[^/]+:)", re.IGNORECASE)
 """A URL, or ``host:path`` as ssh has it; anything else is a path."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from slipway.apps import schema
-from slipway.apps.places import Finding, Places, plain, texts
+from slipway.apps.plan import schema
+from slipway.apps.plan.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
+from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
-from slipway.apps.yaml_lines import Place
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 

@@ -22,7 +22,7 @@ GREETING = "src/main/java/org/example/greeter/Greeting.java"
 REASONS = {
     "unanswered (main), source": ["127.0.0.1", "Failed to connect"],
     "greeter (feature/lout), source": ["no branch feature/lout", "did you mean feature/loud?"],
-    "torn (main), build": ['"/nothing" not found'],
+    "torn (main), build": ['"/nothing": not found'],
     "broken (main), build": ["Greeting.java:[", "cannot find symbol"],
     "quotes (main), deploy": [
         "CrashLoopBackOff",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.bases import Base, Bases
+from slipway.apps.build.bases import Base, Bases
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 

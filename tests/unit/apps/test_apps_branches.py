@@ -19,10 +19,10 @@ from slipway.apps.branches import (
     matches,
     resolve,
 )
-from slipway.apps.git_auth import Keys
 from slipway.apps.names import pattern_id
 from slipway.apps.plan import plan
 from slipway.apps.plan.branches import Matches
+from slipway.apps.source.git_auth import Keys
 from slipway.errors import Problem, SlipwayError
 from tests.unit.apps.git_samples import commit, git
 

@@ -14,10 +14,10 @@ import pytest
 
 from slipway.apps.branches import Finder, Repositories
 from slipway.apps.build import Images, Settings, build_images
-from slipway.apps.git_auth import Keys
-from slipway.apps.order import Order
+from slipway.apps.build.order import Order
 from slipway.apps.plan import plan
 from slipway.apps.source import get_sources
+from slipway.apps.source.git_auth import Keys
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.secrets import Secrets
@@ -88,7 +88,9 @@ def no_registry(program: Path, *_: object) -> Iterator[None]:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(tmp_path)
     for builder in ("jib.Jib", "buildx.Buildx"):
-        monkeypatch.setattr(f"slipway.apps.{builder}.build", lambda self, order: made.build(order))
+        monkeypatch.setattr(
+            f"slipway.apps.build.{builder}.build", lambda self, order: made.build(order)
+        )
     monkeypatch.setattr("slipway.apps.build.serve", no_registry)
     (tmp_path / "bundle" / "tools").mkdir()
     (tmp_path / "bundle" / "tools" / "docker-registry").touch()
@@ -333,7 +335,7 @@ def test_dockers_engine_builds_where_it_is_chosen(
         return shop.build(order)
 
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("slipway.apps.buildkit.BuildKit.build", build)
+    monkeypatch.setattr("slipway.apps.build.buildkit.BuildKit.build", build)
     shop.settings = replace(shop.settings, buildkit=buildkit)
     image_of(shop.apps("name: web"))
     assert by_buildkit == (["web (main)"] if buildkit else [])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps import buildkit
-from slipway.apps.bases import Base, StoredImage
-from slipway.apps.buildkit import BuildKit, Daemon, Programs, command
-from slipway.apps.order import Order
+from slipway.apps.build import buildkit
+from slipway.apps.build.bases import Base, StoredImage
+from slipway.apps.build.buildkit import BuildKit, Daemon, Programs, command
+from slipway.apps.build.order import Order
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.buildx import Buildx, command
-from slipway.apps.order import Order
+from slipway.apps.build.buildx import Buildx, command
+from slipway.apps.build.order import Order
 
 
 def test_least_call() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.examples import make_repositories, make_repository
+from slipway.apps.source.examples import make_repositories, make_repository
 from tests.unit.apps.git_samples import git
 
 ROOT = Path(__file__).parents[3]

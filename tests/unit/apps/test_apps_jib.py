@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.bases import StoredImage
-from slipway.apps.jib import (
+from slipway.apps.build.bases import StoredImage
+from slipway.apps.build.jib import (
     PLUGIN,
     PLUGIN_VERSION,
     Jib,
@@ -24,8 +24,8 @@ from slipway.apps.jib import (
     stand_in,
     write_stand_in,
 )
-from slipway.apps.order import Order
-from slipway.apps.registry import Registry
+from slipway.apps.build.order import Order
+from slipway.apps.build.registry import Registry
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from slipway.apps import schema
 from slipway.apps.manifests.routes import hosts
 from slipway.apps.names import namespace_of, slug
-from slipway.apps.plan import plan
+from slipway.apps.plan import plan, schema
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.apps.build import Images, Settings, build_images
-from slipway.apps.git import Mirror
+from slipway.apps.source.git import Mirror
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.run import run
 from tests.unit.apps.git_samples import commit

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.registry import Registry, serve
+from slipway.apps.build.registry import Registry, serve
 from slipway.errors import SlipwayError
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.waiting import wait_until

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from slipway.apps import schema
-from slipway.apps.plan import plan
+from slipway.apps.plan import plan, schema
 from slipway.errors import SlipwayError
 
 PROJECT = Path(__file__).parents[3]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from slipway.apps import source
-from slipway.apps.git import branches
-from slipway.apps.git_auth import Access
 from slipway.apps.source import Sources, get_sources
+from slipway.apps.source.git import branches
+from slipway.apps.source.git_auth import Access
 from tests.unit.apps.git_samples import commit, git
 
 
@@ -144,7 +144,7 @@ def test_a_server_that_wants_a_password_is_not_waited_for(tmp_path: Path) -> Non
 
 
 def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipway.apps.git.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("slipway.apps.source.git.ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/web.git"
         [bad] = get(tmp_path / "cache", record(url)).records

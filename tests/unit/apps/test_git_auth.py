@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.git_auth import Keys
 from slipway.apps.plan import plan
 from slipway.apps.source import Sources, get_sources
+from slipway.apps.source.git_auth import Keys
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
 from slipway.waiting import wait_until

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.content import Content, complete
-from slipway.apps.helm import Helm, helm_program
+from slipway.apps.deploy.content import Content, complete
+from slipway.apps.deploy.helm import Helm, helm_program
 from tests.unit.apps_deploy.app_cluster import record
 
 NO_HELM = Helm(Path("/nonexistent/helm"))

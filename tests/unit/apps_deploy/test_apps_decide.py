@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.decide import Decision, decide
+from slipway.apps.deploy.decide import Decision, decide
+from slipway.apps.deploy.state import Key, State
 from slipway.apps.manifests import namespace, render
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import master
-from slipway.apps.state import Key, State
 from slipway.kube import Object
 from tests.unit.apps_deploy.app_cluster import record
 

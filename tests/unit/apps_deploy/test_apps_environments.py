@@ -13,9 +13,9 @@ import pytest
 from plugins.action import apps_plan
 from slipway.apps.branches import Environment, Leaving, as_text, resolve
 from slipway.apps.deploy import Outcome, deploy
-from slipway.apps.environments import existing
+from slipway.apps.deploy.environments import existing
+from slipway.apps.deploy.notes import Notes, note_proof, of_deployment, of_proof, settle
 from slipway.apps.manifests.labels import ENVIRONMENTS, GONE_SINCE, KEEP, OWN, ROUTES_NAMESPACE
-from slipway.apps.notes import Notes, note_proof, of_deployment, of_proof, settle
 from slipway.kube import Kube
 from tests.unit.apps.git_samples import commit
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once

@@ -9,7 +9,7 @@ import pytest
 
 from plugins.action import apps_deploy, apps_list, apps_preview, apps_verify
 from slipway.apps.deploy import Outcome, deploy
-from slipway.apps.preview import Intent, before_the_cluster, table
+from slipway.apps.deploy.preview import Intent, before_the_cluster, table
 from slipway.apps.verify import Proof
 from slipway.kube import Kube
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once

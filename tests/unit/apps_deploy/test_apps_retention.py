@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from plugins.action.housekeeping import ActionModule
+from slipway.apps.deploy.retention import REVISION, History
 from slipway.apps.manifests.labels import NAME, OWN
-from slipway.apps.retention import REVISION, History
 from slipway.kube import Object
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.unit.apps_deploy.app_cluster import FakeApi

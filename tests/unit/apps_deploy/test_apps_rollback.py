@@ -10,8 +10,8 @@ import pytest
 
 from plugins.action import apps_rollback
 from slipway.apps.deploy import Outcome, deploy
+from slipway.apps.deploy.rollback import Rollback, carry_out, find
 from slipway.apps.manifests.labels import COMMIT, HELD_FROM
-from slipway.apps.rollback import Rollback, carry_out, find
 from slipway.errors import SlipwayError
 from slipway.kube import Kube, Object
 from slipway.objects import digest

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from slipway.apps import rollout
+from slipway.apps.deploy import rollout
+from slipway.apps.deploy.rollout import Rollouts, newest_pods
 from slipway.apps.manifests import render
-from slipway.apps.rollout import Rollouts, newest_pods
 from slipway.kube import Kube, Object
 from slipway.workloads import deployment_trouble, pod_trouble, rolled_out
 from tests.unit.apps_deploy.app_cluster import FakeApi, deployment_status, record

@@ -21,9 +21,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.bases import StoredImage
-from slipway.apps.order import Order
-from slipway.apps.registry import Registry
+from slipway.apps.build.bases import StoredImage
+from slipway.apps.build.order import Order
+from slipway.apps.build.registry import Registry
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy
 from slipway.oci import machine_platform

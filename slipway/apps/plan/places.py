@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.apps.yaml_lines import Document, Place
+from slipway.apps.plan.yaml_lines import Document, Place
 from slipway.errors import Problem
 
 Finding = tuple[Place, Problem]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from slipway.apps.branches import Environment, Leaving
+from slipway.apps.deploy.state import usable
 from slipway.apps.manifests import namespace
 from slipway.apps.manifests.labels import (
     BRANCH,
@@ -21,7 +22,6 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.records import App
-from slipway.apps.state import usable
 from slipway.kube import DEPLOYMENTS, NAMESPACES, Kube, Object
 
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from slipway.apps.git_auth import OPEN, Access
+from slipway.apps.source.git_auth import OPEN, Access
 from slipway.errors import SlipwayError
 from slipway.run import run
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.git import git
+from slipway.apps.source.git import git
 
 MAIN = "main"
 

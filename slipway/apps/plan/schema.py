@@ -12,11 +12,11 @@ from typing import Any
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from slipway.apps.places import Finding, Places
-from slipway.apps.yaml_lines import Document, Place
+from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.yaml_lines import Document, Place
 from slipway.errors import Problem
 
-SCHEMA_FILE = Path(__file__).resolve().parents[2] / "apps.schema.json"
+SCHEMA_FILE = Path(__file__).resolve().parents[3] / "apps.schema.json"
 
 _TYPES = {
     dict: "a mapping",

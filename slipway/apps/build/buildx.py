@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.bases import StoredImage
-from slipway.apps.buildkit import BASE_ARGUMENT, secret_variables
-from slipway.apps.order import Order
+from slipway.apps.build.bases import StoredImage
+from slipway.apps.build.buildkit import BASE_ARGUMENT, secret_variables
+from slipway.apps.build.order import Order
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 

@@ -10,7 +10,9 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from slipway.apps.hold import OF_THE_VERSION, held_from
+from slipway.apps.deploy.hold import OF_THE_VERSION, held_from
+from slipway.apps.deploy.retention import REVISION
+from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
@@ -21,8 +23,6 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.records import Record
-from slipway.apps.retention import REVISION
-from slipway.apps.rollout import Rollouts
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, REPLICA_SETS, Kube, Object
 

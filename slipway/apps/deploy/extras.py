@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.apps.deploy.state import Key
 from slipway.apps.manifests.extras import (
     DEFINITION,
     Extra,
@@ -19,7 +20,6 @@ from slipway.apps.manifests.extras import (
     owner_of_extra,
 )
 from slipway.apps.records import App
-from slipway.apps.state import Key
 from slipway.kube import CONFIG_MAPS, SECRETS, Object, Resource
 from slipway.objects import contains
 

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.git import Mirror, branches
-from slipway.apps.git_auth import Access, Keys
-from slipway.apps.interrupts import watched_signals
 from slipway.apps.records import Record, fail
+from slipway.apps.source.git import Mirror, branches
+from slipway.apps.source.git_auth import Access, Keys
+from slipway.apps.source.interrupts import watched_signals
 from slipway.errors import SlipwayError
 
 STEP = "source"

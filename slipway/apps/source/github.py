@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from slipway.apps.interrupts import also_when_ended
+from slipway.apps.source.interrupts import also_when_ended
 from slipway.errors import Problem, SlipwayError
 
 API = "https://api.github.com"

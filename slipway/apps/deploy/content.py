@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from slipway.apps.helm import HOOK, Helm
+from slipway.apps.deploy.helm import HOOK, Helm
 from slipway.apps.manifests.extras import Extra
 from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.records import App

@@ -17,13 +17,17 @@ from pathlib import Path
 
 import yaml
 
-from slipway.addons import Applier, content
-from slipway.apps import notes
+from slipway.addons import Applier, as_written
 from slipway.apps.branches import Leaving
-from slipway.apps.content import Content, complete
-from slipway.apps.decide import Decision, decide, namespaces_of
-from slipway.apps.extras import adopt, missing
-from slipway.apps.helm import Helm
+from slipway.apps.deploy import notes
+from slipway.apps.deploy.content import Content, complete
+from slipway.apps.deploy.decide import Decision, decide, namespaces_of
+from slipway.apps.deploy.extras import adopt, missing
+from slipway.apps.deploy.helm import Helm
+from slipway.apps.deploy.preview import Intent, intents
+from slipway.apps.deploy.rollout import Rollouts
+from slipway.apps.deploy.state import key_of, read_state, usable
+from slipway.apps.deploy.tls import pairs
 from slipway.apps.manifests.config import configurations
 from slipway.apps.manifests.extras import extra_key, in_stages
 from slipway.apps.manifests.labels import (
@@ -36,11 +40,7 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.manifests.routes import hosts, tls_of
-from slipway.apps.preview import Intent, intents
 from slipway.apps.records import App, Record, app_label, fail
-from slipway.apps.rollout import Rollouts
-from slipway.apps.state import key_of, read_state, usable
-from slipway.apps.tls import pairs
 from slipway.certificates import Authority, Pair
 from slipway.kube import (
     CONFIG_MAPS,
@@ -329,7 +329,7 @@ class _Run:
                 fix = "what cannot be changed needs another name, or to be deleted by hand first"
                 raise ApiError(where, error.status, f"{what}; {fix}") from error
             after = self._made_anew(obj)
-        if before is None or after is None or content(before) != content(after):
+        if before is None or after is None or as_written(before) != as_written(after):
             self.changes.append(Change(before, after or obj))
 
     def _made_anew(self, obj: Object) -> Object | None:

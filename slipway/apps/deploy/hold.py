@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from slipway.apps.deploy.state import Key, key_of
 from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, POD_HASH
-from slipway.apps.state import Key, key_of
 from slipway.kube import DEPLOYMENTS, Object
 
 OF_THE_VERSION = (BRANCH, COMMIT)

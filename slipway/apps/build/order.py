@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from slipway.apps.bases import Base
+from slipway.apps.build.bases import Base
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slipway.apps.bases import file_identity
-from slipway.apps.git import Mirror, git
-from slipway.apps.order import Order
+from slipway.apps.build.bases import file_identity
+from slipway.apps.build.order import Order
 from slipway.apps.records import App, app_label
+from slipway.apps.source.git import Mirror, git
 from slipway.errors import Problem, SlipwayError
 
 RECIPE = "prebuilt 1"

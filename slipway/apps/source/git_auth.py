@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from slipway.apps import github
+from slipway.apps.source import github
 from slipway.errors import Problem, SlipwayError
 from slipway.secrets import Secrets
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps.decide import Decision
+from slipway.apps.deploy.decide import Decision
+from slipway.apps.deploy.state import Key, key_of
 from slipway.apps.manifests.labels import BRANCH, NAME, POD_HASH, owner_of
 from slipway.apps.records import App
-from slipway.apps.state import Key, key_of
 from slipway.kube import DEPLOYMENTS, INGRESSES, Object
 from slipway.overview.rows import in_one_line
 

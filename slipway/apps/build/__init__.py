@@ -21,17 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway.apps import buildkit, jib, prebuilt
-from slipway.apps.bases import Base, Bases
-from slipway.apps.buildkit import BuildKit, Daemon, Programs
-from slipway.apps.buildx import Buildx
-from slipway.apps.git import Mirror
-from slipway.apps.jib import Jib
+from slipway.apps.build import buildkit, jib, prebuilt
+from slipway.apps.build.bases import Base, Bases
+from slipway.apps.build.buildkit import BuildKit, Daemon, Programs
+from slipway.apps.build.buildx import Buildx
+from slipway.apps.build.jib import Jib
+from slipway.apps.build.order import Builder, Order
+from slipway.apps.build.prebuilt import Prebuilt
+from slipway.apps.build.registry import serve
 from slipway.apps.names import image_repository
-from slipway.apps.order import Builder, Order
-from slipway.apps.prebuilt import Prebuilt
 from slipway.apps.records import Record, app_label, fail
-from slipway.apps.registry import serve
+from slipway.apps.source.git import Mirror
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
