@@ -78,6 +78,9 @@ def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
     defaults = value.get("defaults", {})
     app = value["apps"][at]
     settings = {**defaults, **app}
+    if "ingress" not in app and "rules" not in defaults.get("ingress", {}):
+        # A host for all apps is no route of one that has none.
+        settings.pop("ingress", None)
     for key in _MERGED:
         if key in settings:
             settings[key] = {**defaults.get(key, {}), **app.get(key, {})}

@@ -72,6 +72,10 @@ class Shop:
         address = self.scenario.ingress_address()
         return self.scenario.ask(address, "demo.slipway.test", f"/shop/{branch_slug}/")
 
+    def says(self, branch_slug: str, words: str) -> None:
+        """Wait until the environment of a branch says it: the ingress learns of pods on its own."""
+        wait_for(lambda: self.ask(branch_slug).text, lambda text: words in text)
+
     def namespaces(self) -> set[str]:
         """The shop's namespaces."""
         names = (each["metadata"]["name"] for each in self.scenario.kube.list(NAMESPACES).items)
@@ -117,15 +121,15 @@ def test_a_branch_that_is_pushed_is_an_environment(shop: Shop) -> None:
     shop.push("feature/one", "Well begun")
     shop.push("feature/wip-two", "Not yet")
     assert _built(shop.deploy()) == {"feature/one"}
-    assert "Well begun" in shop.ask("feature-one").text
+    shop.says("feature-one", "Well begun")
     assert shop.namespaces() == {"shop-feature-one"}
 
 
 def test_only_branches_with_a_new_commit_are_built(shop: Shop) -> None:
     shop.push("feature/two", "Half done")
     assert _built(shop.deploy()) == {"feature/two"}
-    assert "Half done" in shop.ask("feature-two").text
-    assert "Well begun" in shop.ask("feature-one").text
+    shop.says("feature-two", "Half done")
+    shop.says("feature-one", "Well begun")
     again = shop.deploy()
     assert set(again.changed.values()) == {0}, again
 
@@ -136,31 +140,31 @@ def test_a_branch_that_is_deleted_takes_its_environment_along_after_its_grace(
     shop.delete("feature/one")
     apps_file.changed(lambda apps: apps.append(_app(str(shop.repository), grace="1h")))
     shop.deploy()
-    assert "Well begun" in shop.ask("feature-one").text
+    shop.says("feature-one", "Well begun")
     assert "branch gone, stays until" in shop.scenario.play("playbooks/list.yml").output
     apps_file.changed(lambda apps: apps.append(_app(str(shop.repository))))
     shop.deploy()
     wait_for(shop.namespaces, lambda names: names == {"shop-feature-two"})
-    assert shop.ask("feature-one").status == 404
-    assert "Half done" in shop.ask("feature-two").text
+    wait_for(lambda: shop.ask("feature-one").status, lambda status: status == 404)
+    shop.says("feature-two", "Half done")
     assert all(":feature-two-" in ref for ref in shop.images()), shop.images()
 
 
 def test_the_version_before_comes_back_without_a_build_and_stays(shop: Shop) -> None:
     first, second = shop.git("rev-parse", "feature/two"), shop.push("feature/two", "Worse")
     shop.deploy()
-    assert "Worse" in shop.ask("feature-two").text
+    shop.says("feature-two", "Worse")
     run = shop.roll_back("feature/two")
     assert f"(commit {second[:7]}) back to " in run.output
     assert f"(commit {first[:7]})" in run.output
-    assert "Half done" in shop.ask("feature-two").text
+    shop.says("feature-two", "Half done")
     again = shop.deploy()
     assert f"held at commit {first[:7]}" in again.output
     assert (_built(again), set(again.changed.values())) == (set(), {0}), again
-    assert "Half done" in shop.ask("feature-two").text
+    shop.says("feature-two", "Half done")
     shop.push("feature/two", "All done")
     shop.deploy()
-    assert "All done" in shop.ask("feature-two").text
+    shop.says("feature-two", "All done")
 
 
 def test_list_and_page_show_every_environment_with_its_last_failure(
@@ -199,9 +203,11 @@ def test_a_user_s_namespace_and_objects_stay_when_apps_leave(
     kubectl("create", "configmap", "theirs", "--namespace", "users-own")
     try:
         inside = apps_file.changed(lambda apps: _add_to(apps, shop, "users-own"))
-        assert shop.scenario.deploy(inside).code == 0
+        run = shop.scenario.deploy(inside)
+        assert run.code == 0, run
         without = apps_file.changed(list)
-        assert shop.scenario.deploy(without).code == 0
+        run = shop.scenario.deploy(without)
+        assert run.code == 0, run
         left = kubectl("get", "deployments,services,configmaps", "-n", "users-own", "-o", "name")
         assert left.split() == ["configmap/kube-root-ca.crt", "configmap/theirs"]
         wait_for(shop.namespaces, lambda names: names == set())

@@ -171,6 +171,19 @@ apps:
     assert (two["port"], two["ingress"]["rules"][0]["host"]) == (80, "b.test")
 
 
+def test_a_host_for_all_makes_no_route(tmp_path: Path) -> None:
+    text = """
+version: 1
+defaults: {git_url: x, ingress: {host: a.test}}
+apps:
+  - {name: inner}
+  - {name: outer, ingress: {rules: [{path: /}]}}
+"""
+    inner, outer = planned(tmp_path, text)
+    assert inner["ingress"] is None
+    assert outer["ingress"]["rules"][0]["host"] == "a.test"
+
+
 def test_anchors_and_merge_keys(tmp_path: Path) -> None:
     text = """
 version: 1
