@@ -195,6 +195,11 @@ class Containerd:
     ctr: str = "ctr -n k8s.io"
     root: str = "/var/lib/containerd"
 
+    @property
+    def _blobs(self) -> str:
+        """The folder of blobs, for a shell."""
+        return shlex.quote(f"{self.root}/io.containerd.content.v1.content/blobs/sha256")
+
     def probe(self, refs: Sequence[str], every_image: bool = False) -> str:
         """A command that says all that :func:`read_probe` reads, the machine last of all.
 
@@ -203,7 +208,6 @@ class Containerd:
         new line, whatever was written before.
         """
         pinned = shlex.quote(f'labels."{PINNED}"==pinned')
-        files = shlex.quote(f"{self.root}/io.containerd.content.v1.content/blobs/sha256")
         every = (
             f"echo === names && {self.ctr} images ls && "
             f"echo === used && {self.ctr} containers ls && "
@@ -215,7 +219,7 @@ class Containerd:
             f"echo === pinned && {self.ctr} images ls -q {pinned} && "
             f"{every if every_image else ''}"
             f"echo === content && {self.ctr} content ls -q && "
-            f"{{ echo === files; ls {files} 2>/dev/null; "
+            f"{{ echo === files; ls {self._blobs} 2>/dev/null; "
             f"echo === machine; uname -m; df -Pk {shlex.quote(self.root)}; }}"
         )
 
@@ -237,9 +241,17 @@ class Containerd:
         forget = f"{self.ctr} content rm {' '.join(sorted(anew))} >/dev/null 2>&1; " if anew else ""
         return forget + " && ".join(steps)
 
-    def are_ready(self, refs: Sequence[str]) -> str:
-        """A command that succeeds if the images are complete and unpacked."""
-        return f'[ "$({self.ctr} images check -q {_named(refs)} | wc -l)" -eq {len(refs)} ]'
+    def are_complete(self, images: Sequence[Image]) -> str:
+        """A command that succeeds if the images are unpacked and the files of their blobs there.
+
+        ``images check`` asks containerd's database alone, which does not know of a lost file.
+        """
+        refs = [image.ref for image in images]
+        names = {digest.removeprefix("sha256:") for image in images for digest in image.blobs}
+        return (
+            f'[ "$({self.ctr} images check -q {_named(refs)} | wc -l)" -eq {len(refs)} ] && '
+            f"(cd {self._blobs} && ls {' '.join(sorted(names))}) >/dev/null"
+        )
 
     def remove(self, removals: Sequence[Removal]) -> str:
         """A command that removes images, but those that a container has by now, and names them.

@@ -34,6 +34,9 @@ from slipway.run import last_lines
 COMPRESSION = 3
 """How many times larger than its blob a compressed layer is taken to be when unpacked."""
 
+COMPLETE = "=== complete"
+"""What a node says when the images that it got are whole."""
+
 NOTHING = NodeState({}, frozenset(), frozenset(), "", 0)
 """A node that has nothing, or does not answer yet."""
 
@@ -195,17 +198,22 @@ class Loader:
         return size, gone
 
     def _send(self, delivery: Delivery, removals: Sequence[Removal]) -> tuple[Delivery, Answer]:
-        """Send, import, remove, and ask the node again; what it lacks after all, and its answer."""
-        refs = delivery.refs
+        """Send, import and remove; what the node lacks after all, and its answer.
+
+        It is asked for all that it has only if the images are not complete.
+        """
         anew = delivery.anew & delivery.blobs.keys()
-        steps = [f"{self.containerd.load(delivery.images, anew, self.pinned)}; code=$?"]
-        if removals:
-            ready = f"[ $code -eq 0 ] && {self.containerd.are_ready(refs)}"
-            steps.append(f"{ready} && {self.containerd.remove(removals)}")
+        load = self.containerd.load(delivery.images, anew, self.pinned)
+        complete = f"[ $code -eq 0 ] && {self.containerd.are_complete(delivery.images)}"
+        remove = f"{self.containerd.remove(removals)}; " if removals else ""
+        probe = self.containerd.probe(delivery.refs)
         answer = self.node.feed(
-            "; ".join([*steps, self.containerd.probe(refs), "exit $code"]),
-            lambda out: self.store.write_archive(refs, out, delivery.without),
+            f"{load}; code=$?; "
+            f"if {complete}; then {remove}echo {COMPLETE}; else {probe}; fi; exit $code",
+            lambda out: self.store.write_archive(delivery.refs, out, delivery.without),
         )
+        if COMPLETE in answer.out.splitlines():
+            return Delivery((), without=frozenset(), anew=frozenset()), answer
         state = read_probe(answer)
         left = plan(delivery.images, state, self.pinned) if state else delivery
         return left.whole(), answer

