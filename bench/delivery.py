@@ -38,7 +38,7 @@ from bench.registry import Registry, serving
 from bench.runs import Run, play
 from bench.wire import metered_engine, received
 from slipway import tools
-from slipway.containers import connect, of_cluster, remove
+from slipway.containers import connect
 from slipway.oci import Image, ImageStore
 from slipway.run import run
 
@@ -225,16 +225,17 @@ def _median(ways: Sequence[Way]) -> Way:
 @contextmanager
 def _nodes(*, keep: bool) -> Iterator[Nodes]:
     """The nodes of the inventory, with containerd running."""
-    client = connect()
-    remove(of_cluster(client, CLUSTER))  # nodes of an earlier run have these very images
+    # Nodes of an earlier run have these very images.
+    play(INVENTORY, "playbooks/reset.yml")
     try:
         play(INVENTORY, "bench/playbooks/runtime.yml")
+        client = connect()
         yield [
             client.containers.get(f"{CLUSTER}-{number + 1}") for number in range(NODE_COUNTS[-1])
         ]
     finally:
         if not keep:
-            remove(of_cluster(client, CLUSTER))
+            play(INVENTORY, "playbooks/reset.yml")
 
 
 @contextmanager
