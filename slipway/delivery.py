@@ -10,7 +10,7 @@ ones are complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -151,7 +151,7 @@ class Loader:
         delivery = plan((stored[ref] for ref in refs if ref in stored), state, self.pinned)
         loaded = [ref for ref in refs if ref not in stored or ref in delivery.refs]
         removals = superfluous(state, self.retention, refs)
-        return self._outcome(state, loaded, delivery.size, _names(removals))
+        return self._outcome(state, stored, loaded, delivery.size, _names(removals))
 
     def load(self, refs: Sequence[str]) -> Outcome:
         """Make the node have the images named ``refs``, and send nothing that it has.
@@ -175,7 +175,9 @@ class Loader:
         elif removals:
             gone = read_removed(self.node.run(self.containerd.remove(removals)))
         removed = [name for name in _names(removals) if name in gone]
-        return self._outcome(before, delivery.refs, size, removed)
+        return self._outcome(
+            before, {image.ref: image for image in images}, delivery.refs, size, removed
+        )
 
     def _deliver(self, delivery: Delivery, removals: Sequence[Removal]) -> tuple[int, set[str]]:
         """Send, if need be a second time, until the images are there; bytes, and what went."""
@@ -242,11 +244,15 @@ class Loader:
             raise SlipwayError(problems)
 
     def _outcome(
-        self, state: NodeState, loaded: list[str], size: int, removed: list[str]
+        self,
+        state: NodeState,
+        stored: Mapping[str, Image],
+        loaded: list[str],
+        size: int,
+        removed: list[str],
     ) -> Outcome:
         old = {name: state.names[name] for name in removed}
         there = {ref: str(image) for ref, image in sorted(state.images.items())}
-        stored = self.store.images()
         new = {
             ref: str(NodeImage(stored[ref].manifest_digest, ready=True, pinned=self.pinned))
             if ref in stored

@@ -32,6 +32,8 @@ def is_template(text: Any) -> bool:
 
 def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
     """What is wrong with a template and how to mend it, without rendering it; None if nothing."""
+    if not _has_syntax(text):
+        return None
     names = list(known)
     try:
         used = meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
@@ -48,7 +50,7 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
     """The text with the variables filled in; raises Unfilled if it cannot be."""
-    if "{" not in text:  # to compile even an empty template takes most of a millisecond
+    if not _has_syntax(text):
         return text
     try:
         return _compiled(text).render(variables)
@@ -62,6 +64,11 @@ class Unfilled(ValueError):
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)
         self.line = line
+
+
+def _has_syntax(text: str) -> bool:
+    """Whether there is anything for Jinja in it: even an empty template takes it a while."""
+    return "{" in text
 
 
 def variables_of(app: App) -> dict[str, str]:
