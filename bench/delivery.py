@@ -163,12 +163,7 @@ class Site:
     def _load(self, image: Image, nodes: Nodes, **env: str) -> Run:
         """Run the part of ``make up`` that brings the image to the nodes."""
         names = [str(node.name) for node in nodes]
-        app = {"id": "bench/app", "name": "app", "namespace": "bench", "node_selector": {}}
-        variables = {
-            "slipway_cache_dir": str(self.folder),
-            "apps_image_result": {"apps": [{**app, "image": image.ref}]},
-            "cluster_nodes_found": {name: {"labels": {}, "schedulable": True} for name in names},
-        }
+        variables = {"slipway_cache_dir": str(self.folder), "app_images_needed": [image.ref]}
         extra = ["--limit", ",".join(names), "--verbose", f"--extra-vars={json.dumps(variables)}"]
         return play(INVENTORY, "bench/playbooks/load.yml", extra=extra, env=env)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -48,6 +50,11 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     def say(self, text: str) -> None:
         """Show one line of progress at once, while the task still runs."""
         Display().display(f"    {self._secrets.redact(text)}")
+
+    @property
+    def run_folder(self) -> Path:
+        """A folder of this user's alone that goes when the run ends."""
+        return Path(constants.DEFAULT_LOCAL_TMP)
 
     @property
     def check_mode(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.build import Settings, build_images
+from slipway.apps.records import load, save
+from slipway.housekeeping import Cache
 from slipway.secrets import Secrets
 
 
@@ -14,8 +16,9 @@ class ActionModule(SlipwayAction):
     """Has each app's image in the app store."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps": {"type": "list", "elements": "dict", "required": True},
+        "apps": {"type": "path", "required": True},
         "cache": {"type": "path", "required": True},
+        "cluster": {"type": "str", "required": True},
         "bundle": {"type": "path", "required": True},
         "default_base_images": {
             "type": "dict",
@@ -27,7 +30,7 @@ class ActionModule(SlipwayAction):
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records with their images."""
+        """Return the records with their images, which the cluster claims from now on."""
         settings = Settings(
             cache=Path(args["cache"]),
             bundle=Path(args["bundle"]),
@@ -35,10 +38,12 @@ class ActionModule(SlipwayAction):
             buildkit=args["buildkit"],
             secrets=Secrets(args["secrets"]),
         )
-        images = build_images(args["apps"], settings, check=self.check_mode, say=self.say)
+        images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
+        if not self.check_mode:
+            Cache(settings.cache, args["cluster"]).claim(images.records, settings.bundle)
         return {
             "changed": bool(images.built or images.pending),
             "built": images.built,
             "pending": images.pending,
-            "apps": images.records,
+            "apps": save(images.records, self.run_folder),
         }

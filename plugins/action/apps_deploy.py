@@ -11,6 +11,7 @@ from slipway.apps.branches import Leaving
 from slipway.apps.deploy import deploy, render_change
 from slipway.apps.deploy.helm import helm_program
 from slipway.apps.deploy.preview import before_the_cluster
+from slipway.apps.records import load, save
 from slipway.kube import Kube
 from slipway.secrets import Secrets
 
@@ -20,7 +21,7 @@ class ActionModule(SlipwayAction):
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
-        "apps": {"type": "list", "elements": "dict", "required": True},
+        "apps": {"type": "path", "required": True},
         "leaving": {"type": "list", "elements": "dict", "default": []},
         "ingress_class": {"type": "str", "default": "nginx"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
@@ -31,14 +32,14 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their failures, and the differences if they are asked for."""
-        kubeconfig = Path(args["kubeconfig"])
+        kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
         if self.check_mode and not kubeconfig.exists():
-            intents = [asdict(each) for each in before_the_cluster(args["apps"])]
-            return {"changed": bool(args["apps"]), "apps": args["apps"], "intents": intents}
+            intents = [asdict(each) for each in before_the_cluster(apps)]
+            return {"changed": bool(apps), "apps": args["apps"], "intents": intents}
         with Kube(kubeconfig) as kube:
             outcome = deploy(
                 kube,
-                args["apps"],
+                apps,
                 args["ingress_class"],
                 secrets=Secrets(args["secrets"]),
                 ca_dir=Path(args["ca_dir"]),
@@ -50,7 +51,7 @@ class ActionModule(SlipwayAction):
             )
         result = {
             "changed": outcome.changed,
-            "apps": outcome.apps,
+            "apps": save(outcome.apps, self.run_folder),
             "intents": [asdict(each) for each in outcome.intents],
         }
         if self.diff_mode:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.branches import Environment, Finder, Repositories
 from slipway.apps.plan import plan
+from slipway.apps.records import save
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
 from slipway.apps.source.interrupts import watched_signals
@@ -43,7 +44,7 @@ class ActionModule(SlipwayAction):
             self.say(secrets.redact(line))
         return {
             "changed": False,
-            "apps": apps,
+            "apps": save(apps, self.run_folder),
             "leaving": [asdict(left) for left in finder.leaving],
             "gone": finder.gone,
             "waiting": finder.waiting,

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.deploy.preview import Intent, table
+from slipway.apps.records import load
 
 
 class ActionModule(SlipwayAction):
     """Shows a line for each app."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps": {"type": "list", "elements": "dict", "required": True},
+        "apps": {"type": "path", "required": True},
         "intents": {"type": "list", "elements": "dict", "required": True},
         "pending": {"type": "list", "elements": "str", "default": []},
         "nodes": {"type": "dict", "default": {}},
@@ -22,7 +23,7 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the table."""
         shown = table(
-            args["apps"],
+            load(args["apps"]),
             [Intent(**each) for each in args["intents"]],
             args["pending"],
             args["nodes"],

@@ -10,6 +10,7 @@ from slipway.ansible_support import SlipwayAction
 from slipway.apps.deploy import notes
 from slipway.apps.deploy.rollback import carry_out, find
 from slipway.apps.manifests.labels import owner_of
+from slipway.apps.records import save
 from slipway.kube import Kube
 from slipway.oci import ImageStore
 
@@ -46,5 +47,5 @@ class ActionModule(SlipwayAction):
             "changed": True,
             "was": asdict(rollback.was),
             "becomes": asdict(rollback.becomes),
-            "apps": [app] if stored else [],
+            "apps": save([app] if stored else [], self.run_folder),
         }

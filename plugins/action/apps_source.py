@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.records import load, save
 from slipway.apps.source import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
@@ -16,7 +17,7 @@ class ActionModule(SlipwayAction):
     """Finds each app's commit and lays out its work tree."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps": {"type": "list", "elements": "dict", "required": True},
+        "apps": {"type": "path", "required": True},
         "cache": {"type": "path", "required": True},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "github_api": {"type": "str", "default": API},
@@ -25,7 +26,7 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their commits and work trees."""
         sources = get_sources(
-            args["apps"],
+            load(args["apps"]),
             Path(args["cache"]),
             check=self.check_mode,
             say=self.say,
@@ -34,5 +35,5 @@ class ActionModule(SlipwayAction):
         return {
             "changed": bool(sources.fetched),
             "fetched": sources.fetched,
-            "apps": sources.records,
+            "apps": save(sources.records, self.run_folder),
         }

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.deploy.notes import note_proof
+from slipway.apps.records import load
 from slipway.apps.verify import prove
 from slipway.kube import Kube
 from slipway.name_lines import name_lines, unresolved
@@ -18,7 +19,7 @@ class ActionModule(SlipwayAction):
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
-        "apps": {"type": "list", "elements": "dict", "required": True},
+        "apps": {"type": "path", "required": True},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "ca_dir": {"type": "path", "required": True},
         "address": {"type": "str"},
@@ -30,21 +31,18 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the table; fails with the reason of every app that failed at any step."""
         if self.check_mode:  # what is not deployed yet cannot answer
-            return {"changed": False, "apps": args["apps"], "table": []}
+            return {"changed": False, "table": []}
         secrets = Secrets(args["secrets"])
         with Kube(Path(args["kubeconfig"])) as kube:
             proof = prove(
                 kube,
-                args["apps"],
+                load(args["apps"]),
                 secrets=secrets,
                 ca_dir=Path(args["ca_dir"]),
                 address=args["address"],
                 seconds=args["timeout"],
             )
             note_proof(kube, proof.apps, secrets.redact)
-        for app in proof.apps:
-            if "failed" in app:
-                app["failed"] = {**app["failed"], "reason": secrets.redact(app["failed"]["reason"])}
         table = [secrets.redact(line) for line in proof.table]
         for line in table:
             self.say(line)
@@ -58,9 +56,4 @@ class ActionModule(SlipwayAction):
             for line in unknown:
                 self.say(line)
         proof.require()
-        return {
-            "changed": False,
-            "apps": proof.apps,
-            "table": table,
-            "names": name_lines(addresses),
-        }
+        return {"changed": False, "table": table, "names": name_lines(addresses)}

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.deploy.retention import History
+from slipway.apps.records import load
 from slipway.housekeeping import APPS, Cache
 from slipway.kube import Kube
-from slipway.oci import ImageStore
 from slipway.oci.model import readable
 
 
@@ -22,34 +22,27 @@ class ActionModule(SlipwayAction):
         "cluster": {"type": "str", "required": True},
         "kubeconfig": {"type": "path", "required": True},
         "bundle": {"type": "path", "required": True},
-        "apps": {"type": "list", "elements": "dict", "required": True},
-        "sweep": {"type": "bool", "default": True},
+        "apps": {"type": "path", "required": True},
+        "leaving": {"type": "list", "elements": "dict", "default": []},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Claim what the cluster needs and, if asked to, remove the rest."""
+        """Claim what the cluster needs, and remove the rest."""
         start = time.monotonic()
         cache, kubeconfig = Path(args["cache"]), Path(args["kubeconfig"])
         house = Cache(cache, args["cluster"])
-        apps, bundle = args["apps"], Path(args["bundle"])
-        result: dict[str, Any] = {"changed": False, "prune_prefix": "", "keep": [], "serving": []}
+        apps = [*load(args["apps"]), *args["leaving"]]
         if self.check_mode and not (cache.exists() and kubeconfig.exists()):
-            return result
+            return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
         with Kube(kubeconfig) as kube:
-            history = History.read(kube)
-        stored = ImageStore(cache / "images").images()
-        result["serving"] = [app for app in history.serving(apps) if app["image"] in stored]
-        if not args["sweep"]:
-            if not self.check_mode:
-                house.claim(apps, bundle)
-            return result
-        keep = history.retained(apps)
-        swept = house.sweep(house.needs(apps, bundle, keep), check=self.check_mode)
+            keep = History.read(kube).retained(apps)
+        needs = house.needs(apps, Path(args["bundle"]), keep)
+        swept = house.sweep(needs, check=self.check_mode)
         gone = [*swept.images, *swept.files]
         if gone:
             doing = "would be freed" if self.check_mode else "freed"
             self.say(f"cache: {readable(swept.bytes_freed)} {doing}")
-        result |= {
+        result: dict[str, Any] = {
             "changed": bool(gone),
             "prune_prefix": APPS,
             "keep": keep,

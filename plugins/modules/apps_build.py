@@ -24,15 +24,20 @@ description:
   - It runs on the controller.
 options:
   apps:
-    description: The records of M(apps_source).
-    type: list
-    elements: dict
+    description: The file with the records of M(apps_source).
+    type: path
     required: true
   cache:
     description:
       - Folder of the image store (C(images)), of notes about builds (C(builds)) and of the
         builders' caches (C(buildkit), which keeps itself below 10 GB, and C(jib)).
     type: path
+    required: true
+  cluster:
+    description:
+      - The name of the cluster, which from now on claims the images, so that M(housekeeping) of
+        another one leaves them alone.
+    type: str
     required: true
   bundle:
     description: The bundle, which has base images and the builders' programs.
@@ -79,6 +84,7 @@ EXAMPLES = r"""
   apps_build:
     apps: "{{ source.apps }}"
     cache: ~/.cache/slipway
+    cluster: slipway
     bundle: ~/.cache/slipway/bundle/current
     default_base_images:
       jib: bundle.slipway.internal/jre:21
@@ -98,10 +104,9 @@ pending:
   type: list
   elements: str
 apps:
-  description: The records.
+  description: A JSON file with the records, for as long as the run lasts.
   returned: always
-  type: list
-  elements: dict
+  type: str
   contains:
     image:
       description: Reference of the image in the store.

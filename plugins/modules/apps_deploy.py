@@ -40,11 +40,10 @@ options:
     required: true
   apps:
     description:
-      - The app records, as the earlier steps left them. All apps of the cluster must be given, as
-        what belongs to none of them is removed.
+      - The file with the app records, as the earlier steps left them. All apps of the cluster
+        must be given, as what belongs to none of them is removed.
       - A record with C(failed) is left as it is in the cluster.
-    type: list
-    elements: dict
+    type: path
     required: true
   leaving:
     description:
@@ -99,10 +98,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 apps:
-  description: The records; those of apps that could not be deployed have RV(apps[].failed).
+  description: >-
+    A JSON file with the records, for as long as the run lasts; those of apps that could not be
+    deployed have RV(apps[].failed).
   returned: always
-  type: list
-  elements: dict
+  type: str
   contains:
     failed:
       description: Why the app could not go on; absent if it could.

@@ -58,10 +58,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 apps:
-  description: One record for each app, in the order of the file.
+  description: >-
+    A JSON file, for as long as the run lasts, with a record of each app in the order of the
+    file.
   returned: always
-  type: list
-  elements: dict
+  type: str
   contains:
     id:
       description: Namespace and name, which no other app shares.

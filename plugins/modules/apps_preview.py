@@ -13,9 +13,8 @@ description:
   - It runs on the controller and changes nothing.
 options:
   apps:
-    description: The records of M(apps_deploy).
-    type: list
-    elements: dict
+    description: The file with the records of M(apps_deploy).
+    type: path
     required: true
   intents:
     description: What M(apps_deploy) would do.

@@ -64,9 +64,8 @@ becomes:
   type: dict
 apps:
   description:
-    - The app with the C(image) that its nodes need and its C(node_selector); empty when the store
-      no longer has that image.
+    - A file, as long as the run lasts, with the record of the app with the C(image) that its nodes
+      need and its C(node_selector); with none when the store no longer has that image.
   returned: success
-  type: list
-  elements: dict
+  type: str
 """

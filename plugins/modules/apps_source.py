@@ -16,9 +16,8 @@ description:
   - It runs on the controller.
 options:
   apps:
-    description: The records of M(apps_plan).
-    type: list
-    elements: dict
+    description: The file with the records of M(apps_plan).
+    type: path
     required: true
   cache:
     description: Folder of mirrors (C(git)) and work trees (C(source)).
@@ -61,10 +60,9 @@ fetched:
   type: list
   elements: str
 apps:
-  description: The records.
+  description: A JSON file with the records, for as long as the run lasts.
   returned: always
-  type: list
-  elements: dict
+  type: str
   contains:
     commit:
       description: The newest commit of the branch.

@@ -24,10 +24,9 @@ options:
     required: true
   apps:
     description:
-      - The app records. One without a commit gets that of its Deployment.
+      - The file with the app records. One without a commit gets that of its Deployment.
       - The routes of an app that failed before are asked once, to show what serves in its stead.
-    type: list
-    elements: dict
+    type: path
     required: true
   secrets:
     description: The values of the secrets that records name, by name. They are never shown.
@@ -74,11 +73,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-apps:
-  description: The records.
-  returned: always
-  type: list
-  elements: dict
 table:
   description: The lines of the table that was shown; none in check mode.
   returned: always

@@ -37,16 +37,14 @@ options:
     type: path
     required: true
   apps:
-    description: The records of all apps of the cluster, with their images.
+    description: The file with the records of all apps of the cluster, with their images.
+    type: path
+    required: true
+  leaving:
+    description: Environments whose branch is gone and that stay for now, as M(apps_plan) has them.
     type: list
     elements: dict
-    required: true
-  sweep:
-    description:
-      - Whether anything is removed. Without it the cluster only claims what its apps need, beside
-        all that it claimed before.
-    type: bool
-    default: true
+    default: []
 attributes:
   check_mode:
     support: full
@@ -69,25 +67,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-serving:
-  description: The images that pods of the apps have now, as far as they are in the store.
-  type: list
-  elements: dict
-  returned: success
-  contains:
-    image:
-      description: The image's reference.
-      type: str
-    node_selector:
-      description: The labels of the nodes that such pods may run on.
-      type: dict
 keep:
-  description: References of the images that stay; empty unless it swept.
+  description: References of the images that stay.
   type: list
   elements: str
   returned: success
 prune_prefix:
-  description: How the names of images begin of which nodes keep only those; empty for all.
+  description: How the names of images begin of which nodes keep only those; empty before a cluster.
   type: str
   returned: success
   sample: apps.slipway.internal/
@@ -95,13 +81,13 @@ removed:
   description: Images, and files and folders below the cache, that were (or would be) removed.
   type: list
   elements: str
-  returned: when it swept
+  returned: success
 bytes_freed:
   description: Bytes that were freed.
   type: int
-  returned: when it swept
+  returned: with a cluster
 seconds:
   description: How long it took.
   type: float
-  returned: when it swept
+  returned: with a cluster
 """

@@ -1,8 +1,15 @@
-"""App records: plain data that grows from step to step, from apps.yml to the answer of a route."""
+"""App records: plain data that grows from step to step, from apps.yml to the answer of a route.
+
+The steps hand them on as files: as values of Ansible's, a few hundred records would cost more time
+than all that is done with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
@@ -20,3 +27,18 @@ def app_label(app: App) -> str:
 def fail(record: Record, step: str, reason: str) -> None:
     """Note at which step an app failed and why, unless it failed before."""
     record.setdefault("failed", {"step": step, "reason": reason})
+
+
+def save(records: Iterable[App], folder: Path) -> str:
+    """Write records to a new file in ``folder``; return its path."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=folder, prefix="apps-", suffix=".json", delete=False
+    ) as file:
+        json.dump([*records], file)
+    return file.name
+
+
+def load(path: str) -> list[Record]:
+    """The records that :func:`save` wrote."""
+    found: list[Record] = json.loads(Path(path).read_bytes())
+    return found

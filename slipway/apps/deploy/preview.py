@@ -9,6 +9,7 @@ from typing import Any
 from slipway.apps.deploy.decide import Decision
 from slipway.apps.deploy.state import Key, key_of
 from slipway.apps.manifests.labels import BRANCH, NAME, POD_HASH, owner_of
+from slipway.apps.placement import may_run
 from slipway.apps.records import App
 from slipway.kube import DEPLOYMENTS, INGRESSES, Object
 from slipway.overview.rows import in_one_line
@@ -109,8 +110,8 @@ def table(
 ) -> list[str]:
     """One line for each app that says what a run would do, under a heading.
 
-    ``pending`` are the ids of apps whose image would be built, ``nodes`` the cluster's nodes as the
-    role cluster_nodes has them, and ``loaded`` what a check says each of them would be sent.
+    ``pending`` are the ids of apps whose image would be built, ``nodes`` the cluster's nodes as
+    :mod:`slipway.cluster` has them, and ``loaded`` what a check says each of them would be sent.
     """
     by_id = {app["id"]: app for app in apps}
     lines = [COLUMNS]
@@ -136,15 +137,10 @@ def _steps(
     if "failed" in app:
         return [f"FAIL at {app['failed']['step']}: {in_one_line(app['failed']['reason'])}"]
     if is_pending:
-        on = [name for name, node in nodes.items() if _may_run(app, node)]
+        on = [name for name, node in nodes.items() if may_run(app, node)]
         return ["build", f"load to {_named(on) or 'its nodes'}", *intent.would]
     on = [name for name, refs in loaded.items() if app.get("image") in refs]
     return [*([f"load to {_named(on)}"] if on else []), *intent.would]
-
-
-def _may_run(app: App, node: Mapping[str, Any]) -> bool:
-    wanted: Mapping[str, str] = app["node_selector"]
-    return bool(node["schedulable"]) and wanted.items() <= node["labels"].items()
 
 
 def _named(nodes: Iterable[str]) -> str:

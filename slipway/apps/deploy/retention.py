@@ -53,20 +53,21 @@ class History:
             else:
                 kept |= {image} if image else set()
                 kept.update(*ran)
-        return sorted(kept | {each["image"] for each in self.serving(apps)})
+        return sorted(kept | {each["image"] for each in serving(apps, self.replica_sets)})
 
-    def serving(self, apps: Collection[App]) -> list[Record]:
-        """The ``image`` that pods of the apps have now, and the ``node_selector`` of those pods.
 
-        That is another one than the record's for an app that failed, or was rolled back.
-        """
-        ids = {app["id"] for app in apps}
-        return [
-            {"image": image, "node_selector": _pod(replica_set).get("nodeSelector", {})}
-            for replica_set in self.replica_sets
-            if owner_of(replica_set) in ids and replica_set.get("status", {}).get("replicas")
-            for image in sorted(_images(replica_set))
-        ]
+def serving(apps: Iterable[App], replica_sets: Iterable[Object]) -> list[Record]:
+    """The ``image`` that pods of the apps have now, and the ``node_selector`` of those pods.
+
+    That is another one than the record's for an app that failed, or was rolled back.
+    """
+    ids = {app["id"] for app in apps}
+    return [
+        {"image": image, "node_selector": _pod(replica_set).get("nodeSelector", {})}
+        for replica_set in replica_sets
+        if owner_of(replica_set) in ids and replica_set.get("status", {}).get("replicas")
+        for image in sorted(_images(replica_set))
+    ]
 
 
 def _revision(replica_set: Object) -> int:

@@ -11,6 +11,8 @@ import pytest
 from plugins.action.housekeeping import ActionModule
 from slipway.apps.deploy.retention import REVISION, History
 from slipway.apps.manifests.labels import NAME, OWN
+from slipway.apps.records import save
+from slipway.housekeeping import Cache
 from slipway.kube import Object
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.unit.apps_deploy.app_cluster import FakeApi
@@ -110,42 +112,26 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
         layers = [layer_from_tree({"/app": bytes(version * 1000)})]
         store.add_image(ref(version), layers, ImageConfig())
     api.put("deployments", deployment(2))
-    serving = replica_set(2, 2, replicas=1)
-    serving["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
-    for obj in (replica_set(1, 1), serving):
+    for obj in (replica_set(1, 1), replica_set(2, 2, replicas=1)):
         api.put("replicasets", obj)
     return {
         "cache": str(tmp_path / "cache"),
         "cluster": "one",
         "kubeconfig": str(kubeconfig),
         "bundle": str(tmp_path / "cache/bundle/0123"),
-        "apps": [app(image=ref(3))],
+        "apps": save([app(image=ref(3))], tmp_path),
     }
 
 
-def test_what_pods_have_now_is_needed_where_they_may_run(arguments: dict[str, Any]) -> None:
-    claimed = run({**arguments, "apps": [app(failed=FAILED)], "sweep": False})
-    assert claimed["serving"] == [{"image": ref(2), "node_selector": {"disk": "ssd"}}]
-    assert run({**arguments, "apps": [app(image=ref(9), id="other")]})["serving"] == []
-
-
-def test_what_pods_have_but_the_store_lacks_cannot_be_loaded(
-    arguments: dict[str, Any], api: FakeApi
-) -> None:
-    api.put("replicasets", replica_set(7, 7, replicas=1))
-    assert [each["image"] for each in run(arguments)["serving"]] == [ref(2)]
-
-
 def run(arguments: dict[str, Any], **mode: bool) -> dict[str, Any]:
-    module = action(ActionModule, arguments, **mode)
-    return module.act({"sweep": True, **arguments}, {})
+    result: dict[str, Any] = action(ActionModule, arguments, **mode).run()
+    return result
 
 
 def test_what_the_cluster_gave_up_goes_and_nodes_are_told(arguments: dict[str, Any]) -> None:
     cache = Path(arguments["cache"])
-    before = {**arguments, "apps": [app(image=ref(1)), app(image=ref(2))]}
-    claimed = run({**before, "sweep": False})
-    assert (claimed["changed"], claimed["prune_prefix"], claimed["keep"]) == (False, "", [])
+    before = [app(image=ref(1)), app(image=ref(2))]
+    Cache(cache, arguments["cluster"]).claim(before, Path(arguments["bundle"]))
     size = sum(
         (cache / "images/blobs/sha256").joinpath(name).stat().st_size for name in _own(cache)
     )
@@ -179,7 +165,6 @@ def test_a_check_without_a_cluster_foresees_nothing(
 def test_a_check_claims_nothing(arguments: dict[str, Any]) -> None:
     claims = Path(arguments["cache"], "clusters/one.json")
     run(arguments, check=True)
-    run({**arguments, "sweep": False}, check=True)
     assert not claims.parent.exists()
     run(arguments)
     assert json.loads(claims.read_text())["images"] == [ref(2), ref(3)]
