@@ -170,8 +170,7 @@ class Site:
 
 def measure(*, keep: bool) -> Report:
     """Measure on nodes that are made for it, and removed unless they are to be kept."""
-    if missing := tools.missing(["docker_registry", "skopeo"]):
-        tools.install(missing, print)
+    tools.have(["docker_registry", "skopeo"], print)
     figures: list[Figure] = []
     with _nodes(keep=keep) as nodes:
         for shape in SHAPES:

@@ -66,6 +66,14 @@ TOOLS = {
 """Needs by name."""
 
 
+def have(names: Iterable[str], say: Callable[[str], None]) -> list[str]:
+    """Install what is missing of the needs, as :func:`install` does; return what that was."""
+    lacking = missing(names)
+    if lacking:
+        install(lacking, say)
+    return lacking
+
+
 def missing(names: Iterable[str]) -> list[str]:
     """The needs that are not met, by name."""
     return [name for name in names if not TOOLS[name].is_there()]

@@ -31,4 +31,5 @@ class ActionModule(SlipwayAction):
         if args["locate"]:
             return {"changed": False, "path": str(bundle_path(provider, cache))}
         bundle = ensure(provider, cache, self.say, check=self.check_mode)
-        return {"changed": bundle.made, "path": str(bundle.path)}
+        path = str(bundle.path)
+        return {"changed": bundle.made, "path": path, "ansible_facts": {"bundle_dir": path}}

@@ -21,9 +21,8 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what was (or would be) installed, and whether the engine was touched."""
         engine = tools.Engine(Path(args["cache"]) / "engine")
-        missing = tools.missing(args["names"])
-        if missing and not self.check_mode:
-            tools.install(missing, self.say)
+        names = args["names"]
+        missing = tools.missing(names) if self.check_mode else tools.have(names, self.say)
         touched = self._engine(engine, args["engine"], bool(missing))
         return {"changed": bool(missing) or touched, "installed": missing, "engine": touched}
 

@@ -12,6 +12,7 @@ description:
   - The bundle lies below O(cache), under a key of everything that decides its content. A changed
     version makes another bundle and leaves the one before alone.
   - What is slow to make is kept part by part, so an interrupted run goes on where it was.
+  - What a machine needs to make one is installed then, on Debian and as root.
   - It runs on the controller.
 options:
   provider:
@@ -60,4 +61,12 @@ path:
   returned: success
   type: str
   sample: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584
+ansible_facts:
+  description: The same for the roles that follow.
+  returned: unless it was only located
+  type: dict
+  contains:
+    bundle_dir:
+      description: The bundle's directory.
+      type: str
 """

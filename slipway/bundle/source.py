@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from slipway import tools
 from slipway.bundle import debian, go, manifest, parts
 from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
@@ -20,6 +21,9 @@ from slipway.oci import ImageStore, machine_platform
 
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
 """Component -> the manifest that its own module carries."""
+
+TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config")
+"""What this machine has to have to make a bundle."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class SourceProvider:
 
     def fill(self, into: Path, say: Callable[[str], None]) -> Mapping[str, object]:
         """Make what is missing of the parts, then lay the bundle out from them."""
+        tools.have(TOOLS, say)
         made = parts.make(self._parts, self._store, say)
         for component in self.components:
             for place in ("bin", "cni", "manifests", "tools"):

@@ -27,7 +27,6 @@ from typing import IO
 from slipway.apps.build.bases import StoredImage
 from slipway.apps.build.order import Order
 from slipway.errors import Problem, SlipwayError
-from slipway.files import link_or_copy
 from slipway.oci import ImageStore
 from slipway.run import last_lines, run
 from slipway.waiting import wait_until
@@ -327,4 +326,4 @@ def _link_layers(stores: Sequence[ImageStore], blobs: Path) -> None:
         for digest in {layer.digest for image in images for layer in image.layers}:
             name = digest.removeprefix("sha256:")
             if not (blobs / name).exists():
-                link_or_copy(store.root / "blobs" / "sha256" / name, blobs / name)
+                (blobs / name).symlink_to((store.root / "blobs" / "sha256" / name).resolve())

@@ -25,7 +25,6 @@ from slipway.apps.build.bases import StoredImage
 from slipway.apps.build.order import Order
 from slipway.apps.build.registry import Registry
 from slipway.errors import Problem, SlipwayError
-from slipway.files import link_or_copy
 from slipway.oci import machine_platform
 from slipway.oci.model import CONFIG, INDEX, MANIFEST, Descriptor, Manifest, canonical_json
 from slipway.run import run
@@ -243,7 +242,7 @@ def _result(digest: str, base: StoredImage | None, registry: Registry, place: Pa
         layers, config = on_base(base.image.layers, base.config(), manifest, config)
         paths |= {layer.digest: base.blob(layer.digest) for layer in base.image.layers}
     for layer, path in paths.items():
-        link_or_copy(path, files / layer.removeprefix("sha256:"))
+        (files / layer.removeprefix("sha256:")).symlink_to(path.resolve())
     made = Manifest(put(CONFIG, canonical_json(config)), layers)
     index = {
         "schemaVersion": 2,

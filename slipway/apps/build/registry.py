@@ -2,7 +2,8 @@
 
 Jib pushes what it built layer by layer, and only what is not there yet, which costs less than to
 write and to read whole images as archives. The registry is the CNCF's (Debian's docker-registry);
-it knows the layers that the image store has, and its files become the store's: both by hard links.
+it knows the layers that the image store has, by symbolic links, and its own files become the
+store's, by hard links.
 
 Everything pushed is checked against its digest, and a result is known by the digest that the
 builder wrote down, so nobody else on this machine can put another image in its place.
@@ -20,7 +21,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
-from slipway.files import link_or_copy
 from slipway.oci import ImageStore
 from slipway.run import last_lines
 from slipway.waiting import wait_until
@@ -74,7 +74,7 @@ class Registry:
         if not link.exists():
             for path in (link, self.path(digest)):
                 path.parent.mkdir(parents=True)
-            link_or_copy(file, self.path(digest))
+            self.path(digest).symlink_to(file.resolve())
             link.write_text(digest)
 
 

@@ -74,6 +74,7 @@ def test_stored_layer_is_known_and_takes_no_room(
     assert (answer.status, answer.headers["Content-Length"]) == (200, str(layer.size))
     original = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
     assert registry.path(layer.digest).samefile(original)
+    assert original.stat().st_nlink == 1
 
 
 def test_other_layer_is_not_known(registry: Registry) -> None:
