@@ -87,6 +87,9 @@ apps:
     pattern:
       description: The C(git_branch) with C(*) that the branch matches, if it came of one.
       type: str
+    head:
+      description: Newest commit of the branch; if the repository was asked because of a pattern.
+      type: str
     branches:
       description: What becomes of the pattern's environments; only with RV(apps[].pattern).
       type: dict

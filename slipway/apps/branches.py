@@ -6,7 +6,6 @@ also means ``feature/shop/cart``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.apps.names import pattern_id, slug
-from slipway.apps.plan.branches import Matches
+from slipway.apps.plan.branches import Matches, source
 from slipway.apps.records import App
 from slipway.apps.source import git
 from slipway.apps.source.git import Mirror
@@ -152,14 +151,14 @@ def _leaving(found: Environment, rules: Mapping[str, Any], now: datetime) -> Lea
 class Finder:
     """Resolves the patterns of a file; what it found out beside the branches is kept in it.
 
-    ``existing`` gives the environments that the cluster has; it is asked only if there are
-    patterns, as are repositories, each once.
+    ``existing`` gives the environments that the cluster has, ``heads`` the newest commit of each
+    branch of a repository; both are asked only if there are patterns, each repository once.
     """
 
     def __init__(
         self,
         existing: Callable[[], Sequence[Environment]],
-        heads: Callable[[App], Iterable[str]],
+        heads: Callable[[App], Mapping[str, str]],
         now: datetime,
     ) -> None:
         self._existing = existing
@@ -174,19 +173,22 @@ class Finder:
     def __call__(self, samples: Sequence[App]) -> list[Matches]:
         """The branches of each pattern, or why they cannot be had."""
         existing = self._existing()
-        by_source = {_source(sample): sample for sample in samples}
+        by_source = {source(sample): sample for sample in samples}
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             answers = dict(zip(by_source, pool.map(self._ask, by_source.values()), strict=True))
-        return [self._match(sample, answers[_source(sample)], existing) for sample in samples]
+        return [self._match(sample, answers[source(sample)], existing) for sample in samples]
 
-    def _ask(self, sample: App) -> set[str] | SlipwayError:
+    def _ask(self, sample: App) -> Mapping[str, str] | SlipwayError:
         try:
-            return set(self._heads(sample))
+            return self._heads(sample)
         except SlipwayError as error:
             return error
 
     def _match(
-        self, sample: App, heads: set[str] | SlipwayError, existing: Iterable[Environment]
+        self,
+        sample: App,
+        heads: Mapping[str, str] | SlipwayError,
+        existing: Iterable[Environment],
     ) -> Matches:
         pattern = pattern_id(sample["name"], sample["git_url"], sample["pattern"])
         own = [each for each in existing if each.pattern == pattern]
@@ -196,7 +198,7 @@ class Finder:
         self.leaving += resolved.leaving
         self.gone += resolved.gone
         self._note(sample, resolved.waiting)
-        return Matches(resolved.branches)
+        return Matches(resolved.branches, heads=heads)
 
     def _note(self, sample: App, waiting: Mapping[str, str]) -> None:
         for reason in dict.fromkeys(waiting.values()):
@@ -208,11 +210,6 @@ class Finder:
             )
 
 
-def _source(sample: App) -> tuple[str, str]:
-    """What is asked once: a repository, with what is needed to reach it."""
-    return sample["git_url"], json.dumps(sample["git_auth"], sort_keys=True)
-
-
 @dataclass(frozen=True)
 class Repositories:
     """Where apps come from; ``keys`` open those that want to know who asks."""
@@ -221,15 +218,15 @@ class Repositories:
     keys: Keys
     check: bool
 
-    def branches(self, app: App) -> Iterable[str]:
-        """The branches of an app's repository; raises SlipwayError.
+    def branches(self, app: App) -> Mapping[str, str]:
+        """The newest commit of every branch of an app's repository; raises SlipwayError.
 
         In a check, a folder that is still to be made has none, and no deploy key is made to ask:
         what was known last must do.
         """
         url, auth = app["git_url"], app["git_auth"]
         if self.check and Path(url).is_absolute() and not Path(url).exists():
-            return ()
+            return {}
         if self.check and auth and "github_deploy_key" in auth:
             return Mirror(url, self.cache).branches()
         with self.keys.access(url, auth) as access:

@@ -136,13 +136,15 @@ def _expanded(
             if not entry.pattern and entry.record["name"] == sample["name"]
         ]
         sample["branches"]["exclude"] = [*sample["branches"]["exclude"], *own]
-    matches = iter(find_branches(samples) if find_branches and samples else ())
+    found = find_branches(samples) if find_branches and samples else [Matches()] * len(samples)
+    heads = {branches.source(s): each.heads for s, each in zip(samples, found, strict=True)}
+    matches = iter(found)
     expanded: list[_Entry] = []
     for entry in entries:
-        if entry.pattern:
-            expanded += _environments(entry, next(matches, Matches()), context)
-        else:
-            expanded.append(entry)
+        expanded += _environments(entry, next(matches), context) if entry.pattern else [entry]
+    for record in (entry.record for entry in expanded):
+        if head := heads.get(branches.source(record), {}).get(record["git_branch"]):
+            record["head"] = head
     # The entries that are written out come first: what they have, no branch takes from them.
     records = [(e.places, e.record) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
     for record, (_, problem) in _conflicts(records):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
-from slipway.apps.records import Record
+from slipway.apps.records import App, Record
 from slipway.apps.templates import is_template
 
 _SAMPLE = "branch"
@@ -19,10 +20,17 @@ class Matches:
     """The branches that a pattern stands for.
 
     With a ``problem`` (the repository does not answer) they are those that have an environment.
+    ``heads`` has the newest commits of branches, as far as they are known.
     """
 
     names: Sequence[str] = ()
     problem: str = ""
+    heads: Mapping[str, str] = field(default_factory=dict)
+
+
+def source(record: App) -> tuple[str, str]:
+    """What is asked for its branches once: a repository, with what is needed to reach it."""
+    return record["git_url"], json.dumps(record["git_auth"], sort_keys=True)
 
 
 FindBranches = Callable[[Sequence[Record]], Sequence[Matches]]

@@ -1,7 +1,7 @@
 """From the plan to the sources: which commit each app is at, and its work tree.
 
 Each repository is asked once for each way into it, all repositories at the same time, and only
-what is missing is fetched.
+what is missing is fetched. One that was asked for the branches of a pattern is not asked again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,11 @@ def get_sources(
 ) -> Sources:
     """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
 
-    ``keys`` open the repositories that want to know who asks. An app whose repository does not
-    answer or lacks its branch gets ``failed`` instead. With ``check`` nothing is fetched or
-    written: an app whose commit is not here yet gets no ``checkout``, and one whose local
-    repository does not exist yet gets no ``commit`` either.
+    A record may have the ``head`` of its branch, if that was found out before. ``keys`` open the
+    repositories that want to know who asks. An app whose repository does not answer or lacks its
+    branch gets ``failed`` instead. With ``check`` nothing is fetched or written: an app whose
+    commit is not here yet gets no ``checkout``, and one whose local repository does not exist yet
+    gets no ``commit`` either.
     """
     copies = [dict(record) for record in records]
     by_url: dict[str, list[Record]] = defaultdict(list)
@@ -97,17 +98,24 @@ class _Repository:
 
     def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
         """Complete the records that have the same way in."""
+        known = {each["git_branch"]: each["head"] for each in records if "head" in each}
         try:
+            if len(known) == len(records) and (self._check or self._has_all(known.values())):
+                return self._complete(records, known, Access())
             if self._check and auth and "github_deploy_key" in auth:
                 # Making a key would be a change: what is known must do.
                 return self._complete(records, self._mirror.branches(), Access())
             with self._keys.access(self._url, auth) as access:
-                heads = branches(self._url, access)
+                heads = known if len(known) == len(records) else branches(self._url, access)
                 return self._complete(_on_branches(self._url, records, heads), heads, access)
         except SlipwayError as error:
             for record in records:
                 fail(record, STEP, str(error))
             return False
+
+    def _has_all(self, commits: Collection[str]) -> bool:
+        """Whether the work trees of the commits are here."""
+        return all(self._mirror.work_tree(commit).exists() for commit in commits)
 
     def _complete(
         self, records: Sequence[Record], heads: Mapping[str, str], access: Access

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps import source
 from slipway.apps.branches import (
     Environment,
     Finder,
@@ -22,7 +23,9 @@ from slipway.apps.branches import (
 from slipway.apps.names import pattern_id
 from slipway.apps.plan import plan
 from slipway.apps.plan.branches import Matches
-from slipway.apps.source.git_auth import Keys
+from slipway.apps.source import get_sources
+from slipway.apps.source import git as git_source
+from slipway.apps.source.git_auth import Access, Keys
 from slipway.errors import Problem, SlipwayError
 from tests.unit.apps.git_samples import commit, git
 
@@ -150,18 +153,22 @@ class Asked:
         self.heads = heads
         self.urls: list[str] = []
 
-    def __call__(self, app: Any) -> list[str]:
+    def __call__(self, app: Any) -> dict[str, str]:
         self.urls.append(app["git_url"])
         if app["git_url"] not in self.heads:
             raise SlipwayError(Problem(app["git_url"], "does not answer"))
-        return self.heads[app["git_url"]]
+        return {branch: f"at {branch}" for branch in self.heads[app["git_url"]]}
 
 
 def test_each_repository_is_asked_once() -> None:
     asked = Asked({URL: ["feature/a", "fix/b"]})
     find = Finder(list, asked, NOW)
     fixes = {**sample(), "pattern": "fix/*"}
-    assert find([sample(), fixes]) == [Matches(["feature/a"]), Matches(["fix/b"])]
+    heads = {"feature/a": "at feature/a", "fix/b": "at fix/b"}
+    assert find([sample(), fixes]) == [
+        Matches(["feature/a"], heads=heads),
+        Matches(["fix/b"], heads=heads),
+    ]
     assert asked.urls == [URL]
 
 
@@ -230,6 +237,35 @@ def test_each_branch_is_a_record(tmp_path: Path) -> None:
     assert [record["branches"] for record in records[:2]] == [rules, rules]
     assert records[0]["ingress"]["rules"][0]["path"] == "/feature-a/"
     assert [record["id"] for record in records if "failed" in record] == []
+
+
+def test_what_was_heard_of_branches_need_not_be_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web, cache = tmp_path / "web", tmp_path / "cache"
+    for branch in ("main", "feature/a", "feature/own"):
+        commit(web, {"file": branch}, branch)
+    asked: list[str] = []
+    ask = git_source.branches
+
+    def counted(url: str, access: Access) -> dict[str, str]:
+        asked.append(url)
+        return ask(url, access)
+
+    monkeypatch.setattr(git_source, "branches", counted)
+    monkeypatch.setattr(source, "branches", counted)
+
+    def commits() -> list[str]:
+        asked.clear()
+        records = get_sources(planned(tmp_path), cache, check=False, say=str).records
+        assert all(Path(each["checkout"], "file").exists() for each in records)
+        return [each["commit"] for each in records]
+
+    first = commits()
+    assert asked == [str(web)]
+    assert (commits(), asked) == (first, [str(web)])
+    new = commit(web, {"file": "new"}, "feature/a")
+    assert (commits(), asked) == ([new, *first[1:]], [str(web)])
 
 
 def test_a_branch_that_takes_somebodys_path_fails_alone(tmp_path: Path) -> None:

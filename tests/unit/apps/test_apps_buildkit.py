@@ -203,7 +203,9 @@ def test_layers_at_hand_are_there_before_and_git_is_not(place: Place) -> None:
         layout = BuildKit(daemon, store).build(order)
     linked = {path.name: path.stat() for path in (layout / "blobs" / "sha256").iterdir()}
     assert {stat.st_nlink for stat in linked.values()} == {1}
-    assert linked.keys() == {each.layers[0].digest.removeprefix("sha256:") for each in (image, base)}
+    assert linked.keys() == {
+        each.layers[0].digest.removeprefix("sha256:") for each in (image, base)
+    }
     assert [path.name for path in (order.scratch / "source").iterdir()] == ["Dockerfile"]
     said = (place.log / "argv").read_text()
     assert f"--output=type=oci,tar=false,compression=uncompressed,dest={layout}" in said
