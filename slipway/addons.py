@@ -1,16 +1,18 @@
-"""Add-ons: objects of any kind from manifests, applied and waited for."""
+"""Add-ons: objects of any kind from manifests, applied and waited for, or removed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeGuard
 
 import yaml
 
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import PODS, ApiError, Kube, Object, Resource
-from slipway.objects import contains, said, sealed
+from slipway.kube import NAMESPACES, PODS, ApiError, Kube, Object, Resource
+from slipway.namespaces import remaining, titles
+from slipway.objects import HASH, contains, said, sealed
 from slipway.waiting import wait_until
 from slipway.workloads import (
     EVENT_COUNT,
@@ -88,6 +90,40 @@ class Applier:
         if not wait_until(all_run, self._timeout, POLL_SECONDS):
             raise SlipwayError(self._reason(obj) for obj in waiting)
 
+    def remove(
+        self, objects: Sequence[Object], say: Callable[[str], None], *, dry_run: bool = False
+    ) -> list[str]:
+        """Remove what was applied of ``objects``, and wait for its end; return its ``Kind/name``.
+
+        What somebody else has made under one of these names stays, and so does a namespace with
+        anything else in it, of which ``say`` tells.
+        """
+        there = [obj for obj in self._read([*reversed(in_order(objects))]) if _is_applied(obj)]
+        gone: list[Object] = []
+        for obj in there:
+            if obj["kind"] == NAMESPACES.kind and (others := self._others(obj, gone)):
+                say(f"namespace {obj['metadata']['name']} stays, it still has {titles(others)}")
+                continue
+            if not dry_run:
+                self._kube.delete(self._known[_kind(obj)], *_place(obj))
+            gone.append(obj)
+        if not dry_run:
+            self._wait_for_end(gone)
+        return [f"{obj['kind']}/{obj['metadata']['name']}" for obj in gone]
+
+    def _others(self, namespace: Object, gone: Iterable[Object]) -> list[Object]:
+        """What a namespace has beside what has gone from it."""
+        name = namespace["metadata"]["name"]
+        own = [obj for obj in gone if obj["metadata"].get("namespace") == name]
+        return remaining(self._kube, name, own)
+
+    def _wait_for_end(self, objects: Sequence[Object]) -> None:
+        """Wait until there is none of ``objects``: what is still going cannot be made again."""
+        if not wait_until(lambda: not any(self._read(objects)), self._timeout, POLL_SECONDS):
+            left = filter(None, self._read(objects))
+            what = f"has not gone after {self._timeout:.0f} s"
+            raise SlipwayError(Problem(_title(obj), what) for obj in left)
+
     def _read(self, objects: Sequence[Object]) -> list[Object | None]:
         """Each object as it is now; None where there is none, or where it cannot be read yet."""
 
@@ -163,6 +199,12 @@ class Applier:
         troubled = [(pod, trouble) for pod in pods if (trouble := pod_trouble(pod))]
         pod, trouble = (troubled or [(pods[0], Trouble(state_of(pods), final=True))])[0]
         return explain(self._kube, pod, trouble)
+
+
+def _is_applied(obj: Object | None) -> TypeGuard[Object]:
+    """Whether an object is there, was applied by Slipway, and is not being deleted already."""
+    metadata = obj["metadata"] if obj else {}
+    return HASH in (metadata.get("annotations") or {}) and "deletionTimestamp" not in metadata
 
 
 def as_written(obj: Object) -> Object:

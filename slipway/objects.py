@@ -9,13 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.kube import Object
 
+T = TypeVar("T")
+K = TypeVar("K")
+
 HASH = "slipway.internal/hash"
 """The annotation with the hash."""
+
+
+_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
+
+
+def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The things by what ``key`` says of each, in their order."""
+    found: dict[K, list[T]] = defaultdict(list)
+    for thing in things:
+        found[key(thing)].append(thing)
+    return dict(found)
 
 
 def sealed(obj: Object) -> Object:
@@ -53,6 +69,8 @@ def contains(live: Any, wanted: Any) -> bool:
     The API adds what has a default, leaves out what is empty, and writes quantities in its own
     way: ``1000m`` is ``1``.
     """
+    if live == wanted:
+        return True
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
             not value if live.get(key) is None else contains(live[key], value)
@@ -62,7 +80,7 @@ def contains(live: Any, wanted: Any) -> bool:
         return (
             isinstance(live, list) and len(live) == len(wanted) and all(map(contains, live, wanted))
         )
-    return bool(live == wanted) or (
+    return (
         isinstance(live, str)
         and (amount := _amount(live)) is not None
         and amount == _amount(wanted)
@@ -79,5 +97,4 @@ def _amount(value: Any) -> Decimal | None:
 
 def digest(value: Any) -> str:
     """A short content hash of plain data, the same in every run; YAML's dates count as text."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_TEXT.encode(value).encode()).hexdigest()[:16]

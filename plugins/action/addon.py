@@ -12,18 +12,20 @@ from slipway.kube import Kube, Unreachable
 
 
 class ActionModule(SlipwayAction):
-    """Applies manifests and, if asked, waits until their workloads run."""
+    """Applies manifests and, if asked, waits until their workloads run; or removes them."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kubeconfig": {"type": "path", "required": True},
         "files": {"type": "list", "elements": "path", "default": []},
         "manifests": {"type": "list", "elements": "str", "default": []},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "wait": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 120},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return what was (or would be) applied because it was not so already."""
+        """Return what was (or would be) applied or removed because it was not so already."""
+        present = args["state"] == "present"
         files = [Path(name) for name in args["files"]]
         if self.check_mode and not all(file.exists() for file in files):
             return {"changed": True, "applied": [], "msg": "manifests are still to be made"}
@@ -32,13 +34,17 @@ class ActionModule(SlipwayAction):
         try:
             with Kube(Path(args["kubeconfig"])) as kube:
                 applier = Applier(kube, args["timeout"])
-                changed = applier.apply(objects, dry_run=self.check_mode)
-                if args["wait"] and not self.check_mode:
+                if present:
+                    changed = applier.apply(objects, dry_run=self.check_mode)
+                else:
+                    changed = applier.remove(objects, self.say, dry_run=self.check_mode)
+                if present and args["wait"] and not self.check_mode:
                     applier.wait(objects)
         except SlipwayError as error:
-            # Before there is a cluster, a check can only say that everything would be new.
+            # Before there is a cluster, a check can only say that nothing is there yet.
             missing = not Path(args["kubeconfig"]).exists() or isinstance(error, Unreachable)
             if not (self.check_mode and missing):
                 raise
-            changed = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in objects]
-        return {"changed": bool(changed), "applied": changed}
+            names = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in objects]
+            changed = names if present else []
+        return {"changed": bool(changed), ("applied" if present else "removed"): changed}

@@ -11,6 +11,8 @@ description:
   - Kinds that an object before has only just defined, and webhooks that are still starting, are
     waited for.
   - An object that is as the manifest says is not changed.
+  - With O(state=absent) the objects are removed, but for those that somebody else has made. A
+    namespace stays that has anything else in it.
   - It runs on the controller.
 options:
   kubeconfig:
@@ -27,6 +29,11 @@ options:
     type: list
     elements: str
     default: []
+  state:
+    description: Whether the objects are to be there. Their end is always waited for.
+    type: str
+    choices: [present, absent]
+    default: present
   wait:
     description:
       - Whether to wait until the Deployments and DaemonSets among the objects run and services of
@@ -59,9 +66,16 @@ EXAMPLES = r"""
 RETURN = r"""
 applied:
   description: The objects that were (or would be) made or changed, as C(Kind/name).
-  returned: success
+  returned: success, when O(state=present)
   type: list
   elements: str
   sample:
     - Deployment/controller
+removed:
+  description: The objects that were (or would be) removed, as C(Kind/name).
+  returned: success, when O(state=absent)
+  type: list
+  elements: str
+  sample:
+    - Namespace/metallb-system
 """

@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import urllib3
 
 from slipway.apps.deploy.tls import own_pairs
-from slipway.apps.manifests.labels import COMMIT, HELD_FROM, OWN_SELECTOR, owner_of
+from slipway.apps.manifests.labels import (
+    COMMIT,
+    HELD_FROM,
+    OWN_SELECTOR,
+    ROUTES_NAMESPACE,
+    owner_of,
+)
 from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
 from slipway.apps.records import App, Record, app_label, fail
 from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
+from slipway.objects import grouped
 
 STEP = "verify"
 """What a failure of this step is noted under."""
@@ -143,9 +151,10 @@ def prove(
             return _ask_until(http, route, 0.0 if route.app_id in failed_before else until)
 
         with ThreadPoolExecutor(WORKERS) as pool:
-            answers = list(zip(routes, pool.map(answer_of, routes), strict=True))
+            told = zip(routes, pool.map(answer_of, routes), strict=True)
+            answers = grouped(told, lambda each: each[0].app_id)
     for record in records:
-        problems = [a.problem for route, a in answers if route.app_id == record["id"] and a.problem]
+        problems = [a.problem for _, a in answers.get(record["id"], ()) if a.problem]
         if problems:
             fail(record, STEP, "\n".join(problems))
     return Proof(records, _table(records, answers), at)
@@ -182,11 +191,13 @@ def _trust(
     return found
 
 
+@cache
 def _trust_own(certificate: str) -> ssl.SSLContext:
     """Trust in this machine's roots, and in the chain of a certificate whatever its end.
 
     So a certificate of a company's authority, whose root this machine need not know, is proved to
-    be the one of the vault.
+    be the one of the vault. Hosts may share one, and to read the roots takes longer than many a
+    request.
     """
     own, *issuers = chain(certificate)
     context = ssl.create_default_context()
@@ -202,7 +213,7 @@ def _addresses(kube: Kube, hosts: AbstractSet[str], until: float) -> dict[str, s
     while True:
         found: dict[str, str] = {
             obj["metadata"]["name"]: point.get("ip") or point["hostname"]
-            for obj in kube.list(INGRESSES, labels=OWN_SELECTOR).items
+            for obj in kube.list(INGRESSES, namespace=ROUTES_NAMESPACE, labels=OWN_SELECTOR).items
             if obj["metadata"].get("annotations", {}).get(MERGEABLE) == "master"
             for point in obj.get("status", {}).get("loadBalancer", {}).get("ingress", [])[:1]
         }
@@ -226,18 +237,14 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
         text = "no ingress controller serves this host"
         return Answer(text, f"{route.url}: {text}")
     try:
-        response = _get(_pool(http, route), route)
-        body = response.read(BODY_BYTES).decode(errors="replace")
-        response.release_conn()
-        plain = _get(http.connection_from_url(_plain_url(route)), route) if route.trust else None
+        response, body = _get(_pool(http, route), route)
+        plain = _get(http.connection_from_url(_plain_url(route)), route)[0] if route.trust else None
     except urllib3.exceptions.HTTPError as error:
         text = _failure(route, error)
         return Answer(text, f"{route.url}: {text}")
-    if plain is not None:
-        plain.close()
-        if not _leads_to_https(plain, route.host):
-            text = f"HTTP {plain.status} over plain HTTP instead of a redirect to HTTPS"
-            return Answer(text, f"{route.url}: {text}")
+    if plain is not None and not _leads_to_https(plain, route.host):
+        text = f"HTTP {plain.status} over plain HTTP instead of a redirect to HTTPS"
+        return Answer(text, f"{route.url}: {text}")
     said = " ".join(body.split())
     line = said if len(said) <= ANSWER_WIDTH else f"{said[: ANSWER_WIDTH - 1]}…"
     if response.status >= 400:
@@ -264,9 +271,12 @@ def _plain_url(route: Route) -> str:
     )
 
 
-def _get(pool: urllib3.HTTPConnectionPool, route: Route) -> urllib3.BaseHTTPResponse:
-    """Ask for a route's path; the body of the answer is yet to be read."""
-    return pool.urlopen("GET", route.path, headers={"Host": route.host}, preload_content=False)
+def _get(pool: urllib3.HTTPConnectionPool, route: Route) -> tuple[urllib3.BaseHTTPResponse, str]:
+    """What a route's path answers, and the text of that."""
+    response = pool.urlopen("GET", route.path, headers={"Host": route.host}, preload_content=False)
+    body = response.read(BODY_BYTES)
+    response.close()  # what was read to its end has given its connection back already
+    return response, body.decode(errors="replace")
 
 
 def _failure(route: Route, error: urllib3.exceptions.HTTPError) -> str:
@@ -283,7 +293,9 @@ def _leads_to_https(response: urllib3.BaseHTTPResponse, host: str) -> bool:
     return response.status in REDIRECTS and (target.scheme, target.hostname) == ("https", host)
 
 
-def _table(records: Iterable[App], answers: Sequence[tuple[Route, Answer]]) -> list[str]:
+def _table(
+    records: Iterable[App], answers: Mapping[str, Iterable[tuple[Route, Answer]]]
+) -> list[str]:
     """One aligned line for each route, under a heading; apps without a route have one too."""
     rows = [COLUMNS]
     for record in records:
@@ -295,7 +307,7 @@ def _table(records: Iterable[App], answers: Sequence[tuple[Route, Answer]]) -> l
         )
         failed = record.get("failed", {}).get("step")
         mark = f"FAILED at {failed}; " if failed else ""
-        own = [(route.url, a.text) for route, a in answers if route.app_id == record["id"]]
+        own = [(route.url, a.text) for route, a in answers.get(record["id"], ())]
         rows += [(*about, url, f"{mark}{text}") for url, text in own or [("-", "no route")]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     return [

@@ -5,16 +5,30 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from plugins.action import addon
 from slipway import addons
 from slipway.addons import Applier, documents, in_order
 from slipway.errors import SlipwayError
-from slipway.kube import EVENTS, PODS, ApiError, Kube, Listing, Object, Resource
+from slipway.kube import (
+    CONFIG_MAPS,
+    EVENTS,
+    PODS,
+    SECRETS,
+    ApiError,
+    Kube,
+    Listing,
+    Object,
+    Resource,
+)
+from tests.unit.nodes.fake_ansible import action
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Service"],
@@ -28,7 +42,8 @@ POOL = "metallb.io/v1beta1"
 class FakeKube:
     """An API that stores what is applied, and does the bookkeeping that a real one does.
 
-    ``applied`` and ``read`` have the names of what was written and read, dry runs included.
+    ``applied`` and ``read`` have the names of what was written and read, dry runs included;
+    ``deleted`` those of what was removed.
     """
 
     def __init__(self) -> None:
@@ -38,8 +53,9 @@ class FakeKube:
         self.unreadable: list[ApiError] = []
         self.applied: list[str] = []
         self.read: list[str] = []
+        self.deleted: list[str] = []
         self.on_read: Callable[[], object] = lambda: None
-        self.others: dict[Resource, list[Object]] = {PODS: [], EVENTS: []}
+        self.others: dict[Resource, list[Object]] = defaultdict(list)
         self.version = 0
         self.asked = 0
         self.on_ask: Callable[[int], None] = lambda _count: None
@@ -86,6 +102,12 @@ class FakeKube:
             self.objects[key] = after
         return copy.deepcopy(after)
 
+    def delete(self, resource: Resource, name: str, _namespace: str | None = None) -> bool:
+        """What is deleted is gone, unless something holds it."""
+        self.deleted.append(f"{resource.kind}/{name}")
+        held = "finalizers" in self.objects[resource.kind, name]["metadata"]
+        return bool(held or self.objects.pop((resource.kind, name)))
+
     def report(self, kind: str, name: str, **status: Any) -> None:
         """Set an object's status, as controllers do."""
         found = self.objects[kind, name]
@@ -94,7 +116,7 @@ class FakeKube:
     def list(
         self, resource: Resource, *, namespace: str, labels: str = "", fields: str = ""
     ) -> Listing:
-        """Pods by their labels, events by the name of what they are about."""
+        """Pods by their labels, events by the name of what they are about, all by their place."""
         wanted = dict(part.split("=") for part in labels.split(",") if part)
         about = dict(part.split("=") for part in fields.split(",") if part)
         return Listing(
@@ -488,3 +510,89 @@ def test_everything_that_is_not_as_wanted_is_told(kube: FakeKube) -> None:
         "Deployment a: does not run after 0 s: Failed: no addresses left",
     ):
         applier(kube, timeout=0).wait(objects)
+
+
+ADD_ON = [
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "metallb"}},
+    thing("ConfigMap", "settings"),
+    workload("Deployment"),
+]
+NAMES = ["Deployment/a", "ConfigMap/settings", "Namespace/metallb"]
+
+
+def remove(kube: FakeKube, **how: Any) -> tuple[list[str], list[str]]:
+    """Remove the add-on; what was, and what was said."""
+    said: list[str] = []
+    return applier(kube).remove(ADD_ON, said.append, **how), said
+
+
+def put(kube: FakeKube, resource: Resource, name: str, *owners: tuple[str, str]) -> None:
+    """Have something in the add-on's namespace."""
+    references = [{"kind": kind, "name": owner} for kind, owner in owners]
+    metadata = {"name": name, "namespace": "metallb", "ownerReferences": references}
+    kube.others[resource].append({"kind": resource.kind, "metadata": metadata})
+
+
+def test_what_was_applied_is_removed_in_the_opposite_order(kube: FakeKube) -> None:
+    applier(kube).apply(ADD_ON)
+    assert remove(kube, dry_run=True) == (NAMES, [])
+    assert kube.deleted == []
+    assert remove(kube) == (NAMES, [])
+    assert kube.deleted == NAMES
+    assert kube.objects == {}
+    assert remove(kube) == ([], [])
+
+
+def test_what_somebody_else_made_is_not_removed(kube: FakeKube) -> None:
+    applier(kube).apply(ADD_ON)
+    kube.objects["ConfigMap", "settings"]["metadata"]["annotations"] = {"theirs": "true"}
+    assert remove(kube)[0] == ["Deployment/a", "Namespace/metallb"]
+    assert [*kube.objects] == [("ConfigMap", "settings")]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_namespace_with_something_else_in_it_stays(kube: FakeKube, dry_run: bool) -> None:
+    applier(kube).apply(ADD_ON)
+    put(kube, SECRETS, "theirs")
+    put(kube, PODS, "b-1-2", ("ReplicaSet", "b-1"))
+    told = "namespace metallb stays, it still has Pod b-1-2, Secret theirs"
+    assert remove(kube, dry_run=dry_run) == (NAMES[:2], [told])
+    if not dry_run:
+        assert remove(kube) == ([], [told])
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_goes_with_an_add_on_keeps_no_namespace(kube: FakeKube, dry_run: bool) -> None:
+    applier(kube).apply(ADD_ON)
+    put(kube, PODS, "a-1-2", ("ReplicaSet", "a-1"))
+    put(kube, CONFIG_MAPS, "settings")
+    put(kube, CONFIG_MAPS, "kube-root-ca.crt")
+    assert remove(kube, dry_run=dry_run) == (NAMES, [])
+
+
+def test_the_end_of_what_is_removed_is_waited_for(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applier(kube).apply(ADD_ON)
+    going = kube.objects["Namespace", "metallb"]
+    going["metadata"]["finalizers"] = ["kubernetes"]
+    with refused("Namespace metallb: has not gone after 0 s"):
+        applier(kube, timeout=0).remove(ADD_ON, print)
+
+    monkeypatch.setattr(time, "sleep", lambda _seconds: kube.objects.clear())
+    assert remove(kube)[0] == ["Namespace/metallb"]
+    assert kube.objects == {}
+
+
+def test_what_is_going_already_is_not_removed_again(kube: FakeKube) -> None:
+    applier(kube).apply(ADD_ON)
+    for obj in kube.objects.values():
+        obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert remove(kube) == ([], [])
+
+
+def test_before_there_is_a_cluster_there_is_nothing_to_remove(tmp_path: Path) -> None:
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: metallb}\n"
+    args = {"kubeconfig": str(tmp_path / "none"), "manifests": [manifest], "state": "absent"}
+    result = action(addon.ActionModule, args, check=True).run()
+    assert (result["changed"], result["removed"]) == (False, [])

@@ -8,7 +8,8 @@ so a run with nothing to do writes nothing, and one app's change touches no othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,17 +47,15 @@ from slipway.kube import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     NAMESPACES,
-    PODS,
     REPLICA_SETS,
     SECRETS,
-    SERVICES,
-    STATEFUL_SETS,
-    VOLUME_CLAIMS,
     ApiError,
     Kube,
     Object,
     Resource,
 )
+from slipway.namespaces import remaining, titles
+from slipway.objects import grouped
 from slipway.overview.rows import notes_in
 from slipway.secrets import MASK, Secrets
 from slipway.waiting import wait_until
@@ -76,9 +75,6 @@ KIND_SECONDS = 30.0
 
 TERMINATION_SECONDS = 120.0
 """How long a namespace that is being deleted may take before its new app gives up."""
-
-KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOLUME_CLAIMS)
-"""Kinds that keep a namespace of Slipway's alive when somebody else put one there."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +168,7 @@ class _Run:
         self.filled = {each.app["id"]: each.filled for each in contents}
         self.extras = self._adopt(contents)
         wanted = [obj for objects in self.extras.values() for obj in objects]
+        self.extras_in = grouped(wanted, lambda obj: obj["metadata"].get("namespace"))
         self.state = read_state(kube, wanted)
         self.changes: list[Change] = []
 
@@ -213,13 +210,13 @@ class _Run:
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))
+        in_space = _by_need(self.records.values(), namespaces_of)
         for obj in decision.namespaces:
-            name = obj["metadata"]["name"]
-            users = [app for app in self.records.values() if name in namespaces_of([app])]
+            users = in_space.get(obj["metadata"]["name"], ())
             self._attempt(users, partial(self._make_namespace, obj))
+        on_host = _by_need(self.records.values(), hosts)
         for host, objects in decision.hosts.items():
-            users = [app for app in self.records.values() if host in hosts([app])]
-            self._attempt(users, partial(self._apply, objects))
+            self._attempt(on_host[host], partial(self._apply, objects))
         with ThreadPoolExecutor(WORKERS) as pool:
             writing = dict.fromkeys((*decision.apply, *decision.extras))
             list(pool.map(partial(self._apply_app, decision), writing))
@@ -231,10 +228,14 @@ class _Run:
             for app_id in decision.undecided:
                 self._fail(app_id, "it has no image: the build did not run")
             for app_id, configs in decision.old_configs.items():
-                if configs and "failed" not in self.records[app_id]:
+                if "failed" not in self.records[app_id]:
                     self._forget(configs, self.records[app_id])
+        removed = grouped(
+            (each.before for each in self.changes if each.before and not each.after),
+            lambda obj: obj["metadata"].get("namespace"),
+        )
         for name in decision.spare_namespaces:
-            self._delete_namespace(name)
+            self._delete_namespace(name, removed.get(name, ()))
         changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
         if not self.dry_run:
             self._aside(self._note)
@@ -300,8 +301,7 @@ class _Run:
             known = usable(self.state.namespaces.get(space))
             return self.kube.get(resource, name, space) if known else None
 
-        extras = [obj for objects in self.extras.values() for obj in objects]
-        if lacking := missing(record, extras, get):
+        if lacking := missing(record, self.extras_in.get(space, ()), get):
             raise ApiError(f"namespace {space}", 404, "\n".join(lacking))
         before, after = in_stages(decision.extras.get(app_id, []))
         for obj in before:
@@ -447,46 +447,24 @@ class _Run:
             if config["metadata"]["name"] not in used:
                 self._delete(config)
 
-    def _delete_namespace(self, name: str) -> None:
-        removed = {
-            (change.before["kind"], change.before["metadata"]["name"])
-            for change in self.changes
-            if change.before
-            and not change.after
-            and change.before["metadata"].get("namespace") == name
-        }
-        if foreign := _foreign(self.kube, name, removed):
-            self.say(f"namespace {name} stays, it still has {foreign}")
+    def _delete_namespace(self, name: str, removed: Iterable[Object]) -> None:
+        """Delete a namespace from which objects were ``removed``, unless others have some there."""
+        left = remaining(self.kube, name, removed)
+        if others := [obj for obj in left if not (is_own(obj) or is_extra(obj))]:
+            self.say(f"namespace {name} stays, it still has {titles(others)}")
         else:
             self._delete(self.state.namespaces[name])
 
 
-def _foreign(kube: Kube, name: str, removed: Set[tuple[str, str]]) -> str:
-    """What somebody else keeps in a namespace, by kind and name; empty when there is nothing.
-
-    The pods of what was just ``removed``, by kind and name, are about to go.
-    """
-    things = [
-        f"{resource.kind} {obj['metadata']['name']}"
-        for resource in KEEPING
-        for obj in kube.list(resource, namespace=name).items
-        if not is_own(obj)
-        and not is_extra(obj)
-        and obj["metadata"]["name"] != "kube-root-ca.crt"
-        and removed.isdisjoint(_makers(obj))
-    ]
-    return ", ".join(things)
-
-
-def _makers(pod: Object) -> set[tuple[str, str]]:
-    """What made a pod; a Deployment by way of a ReplicaSet, which has its name and a hash."""
-    owners = pod["metadata"].get("ownerReferences", [])
-    direct = {(owner["kind"], owner["name"]) for owner in owners}
-    return direct | {
-        (DEPLOYMENTS.kind, name.rpartition("-")[0])
-        for kind, name in direct
-        if kind == REPLICA_SETS.kind
-    }
+def _by_need(
+    apps: Iterable[Record], needs: Callable[[Iterable[App]], Iterable[str]]
+) -> dict[str, list[Record]]:
+    """The apps by what each of them needs."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for app in apps:
+        for need in needs([app]):
+            found[need].append(app)
+    return found
 
 
 def _as_yaml(obj: Object | None, before: Object | None = None) -> str:

@@ -18,7 +18,7 @@ from slipway.apps.manifests.secrets import secret
 from slipway.apps.records import App
 from slipway.certificates import Pair
 from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
-from slipway.objects import contains
+from slipway.objects import contains, grouped
 
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
@@ -82,11 +82,10 @@ def decide(
     known = {app["id"] for app in apps} | {left.id for left in leaving}
     wanted = {app["id"]: extras.get(app["id"], []) for app in ready}
     of_extras = decide_extras(wanted, state.extras, known)
-    live_secrets = [obj for key, obj in state.objects.items() if key[0] == SECRETS.kind]
-    of_secrets = {
-        app["id"]: secret(app, secrets, (obj for obj in live_secrets if owner_of(obj) == app["id"]))
-        for app in ready
-    }
+    live_secrets = grouped(
+        (obj for key, obj in state.objects.items() if key[0] == SECRETS.kind), owner_of
+    )
+    of_secrets = {app["id"]: secret(app, secrets, live_secrets.get(app["id"], ())) for app in ready}
 
     def objects_of(app: App, leftovers: Sequence[Object]) -> list[Object]:
         own = of_secrets[app["id"]]
@@ -103,9 +102,8 @@ def decide(
         for obj in objects_of(app, ())
         if obj["kind"] == DEPLOYMENTS.kind and obj not in rendered[app["id"]]
     }
-    staying = {
-        key: obj for key, obj in state.objects.items() if owner_of(obj) in known - rendered.keys()
-    }
+    untold = known - rendered.keys()
+    staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
     kept_hosts = _hosts_of(staying.values())
     kept = {
         *by_key(_flat((*of_hosts.values(), *rendered.values()))),
@@ -113,13 +111,13 @@ def decide(
         *(key for key in state.objects if key[1] == ROUTES_NAMESPACE and key[2] in kept_hosts),
         *([(CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS)] if known else []),
     }
+    spare = {key: obj for key, obj in state.objects.items() if key not in kept}
     old = {
         key: obj
-        for key, obj in state.objects.items()
-        if key[0] in (CONFIG_MAPS.kind, SECRETS.kind)
-        and key not in kept
-        and owner_of(obj) in rendered
+        for key, obj in spare.items()
+        if key[0] in (CONFIG_MAPS.kind, SECRETS.kind) and owner_of(obj) in rendered
     }
+    old_configs = grouped(old.values(), owner_of)
     apply = {
         app_id: differing
         for app_id, objects in rendered.items()
@@ -149,10 +147,8 @@ def decide(
             app_id: obj for app_id, objects in rendered.items() for obj in objects if is_held(obj)
         },
         undecided=[app["id"] for app in apps if "failed" not in app and "image" not in app],
-        delete=[obj for key, obj in state.objects.items() if key not in kept | old.keys()],
-        old_configs={
-            app_id: [obj for obj in old.values() if owner_of(obj) == app_id] for app_id in apply
-        },
+        delete=[obj for key, obj in spare.items() if key not in old],
+        old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
         spare_namespaces=[
             name
             for name, obj in state.namespaces.items()

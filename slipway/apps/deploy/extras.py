@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from slipway.apps.deploy.state import Key
@@ -21,7 +22,7 @@ from slipway.apps.manifests.extras import (
 )
 from slipway.apps.records import App
 from slipway.kube import CONFIG_MAPS, SECRETS, Object, Resource
-from slipway.objects import contains
+from slipway.objects import contains, grouped
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 
@@ -112,12 +113,10 @@ def decide_extras(
         app_id: [obj for obj in objects if not contains(live.get(extra_key(obj)), obj)]
         for app_id, objects in wanted.items()
     }
-    leftovers = {
-        app_id: [obj for obj in gone if owner_of_extra(obj) == app_id] for app_id in wanted
-    }
+    by_owner = grouped(gone, owner_of_extra)
     return ExtrasDecision(
         apply={app_id: objects for app_id, objects in differing.items() if objects},
-        leftovers={app_id: objects for app_id, objects in leftovers.items() if objects},
+        leftovers={app_id: by_owner[app_id] for app_id in wanted if app_id in by_owner},
         orphans=[obj for obj in gone if owner_of_extra(obj) not in known],
     )
 
@@ -125,13 +124,13 @@ def decide_extras(
 def missing(
     app: App, extras: Iterable[Object], get: Callable[[Resource, str], Object | None]
 ) -> list[str]:
-    """What the app's pods refer to that is neither among ``extras`` nor to be had by ``get``."""
-    by_name = {
-        (*kind_of(obj), obj["metadata"]["name"]): obj
-        for obj in extras
-        if obj["metadata"].get("namespace") == app["namespace"]
-    }
+    """What the app's pods refer to that is neither among ``extras`` nor to be had by ``get``.
 
+    Those are the extras of all apps in its namespace.
+    """
+    by_name = {(*kind_of(obj), obj["metadata"]["name"]): obj for obj in extras}
+
+    @cache
     def found(resource: Resource, name: str) -> Object | None:
         extra = by_name.get((resource.api_version, resource.kind, name))
         return extra or get(resource, name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, owner_of
 from slipway.apps.records import App, app_label
-from slipway.kube import DEPLOYMENTS, PODS, Kube, Object
+from slipway.kube import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
+from slipway.objects import grouped
 from slipway.workloads import (
     Trouble,
     deployment_trouble,
@@ -27,16 +28,20 @@ REPORT_SECONDS = 15.0
 LOOK_SECONDS = 1
 """How often pods are looked at; Deployments are watched meanwhile."""
 
+FEW = 8
+"""Namespaces that are looked at one by one; of more, all are looked at in one request."""
 
-def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
+Pods = Mapping[str, Iterable[Object]]
+"""The pods of each app, by its id."""
+
+
+def newest_pods(deployment: Object, pods: Pods) -> list[Object]:
     """The pods of a Deployment's present template that are not about to go."""
     wanted = _pod_hash(deployment["spec"]["template"])
     return [
         pod
-        for pod in pods
-        if owner_of(pod) == owner_of(deployment)
-        and _pod_hash(pod) == wanted
-        and "deletionTimestamp" not in pod["metadata"]
+        for pod in pods.get(owner_of(deployment), ())
+        if _pod_hash(pod) == wanted and "deletionTimestamp" not in pod["metadata"]
     ]
 
 
@@ -58,15 +63,12 @@ class Rollouts:
         What made them fail may be mended since, and their next try must not wait minutes.
         Returns whether there was any.
         """
+        found = list(deployments)
+        pods = self._pods({each["metadata"]["namespace"] for each in found})
         stuck = [
             pod["metadata"]
-            for deployment in deployments
-            for pod in newest_pods(
-                deployment,
-                self._kube.list(
-                    PODS, namespace=deployment["metadata"]["namespace"], labels=OWN_SELECTOR
-                ).items,
-            )
+            for deployment in found
+            for pod in newest_pods(deployment, pods)
             if (trouble := pod_trouble(pod)) and trouble.final
         ]
         for pod in stuck:
@@ -79,17 +81,31 @@ class Rollouts:
         Returns the reason of each app that failed, by id; the others are ready.
         """
         while self._waiting:
-            listing = self._kube.list(DEPLOYMENTS, labels=OWN_SELECTOR)
-            deployments = {owner_of(item): item for item in listing.items}
+            listings = self._look(DEPLOYMENTS, self._namespaces)
+            deployments = {owner_of(each): each for found in listings for each in found.items}
             self._settle(deployments)
             if not self._waiting:
                 break
-            pods = self._kube.list(PODS, labels=OWN_SELECTOR).items
+            pods = self._pods(self._namespaces)
             self._look_for_trouble(deployments, pods, seconds)
             if self._waiting:
                 self._report(deployments, pods)
-                self._follow(listing.version)
+                self._follow(listings[0].version)
         return self._failed
+
+    @property
+    def _namespaces(self) -> set[str]:
+        """Where the apps are that are waited for."""
+        return {app["namespace"] for app in self._waiting.values()}
+
+    def _pods(self, namespaces: Collection[str]) -> Pods:
+        listings = self._look(PODS, namespaces)
+        return grouped((pod for found in listings for pod in found.items), owner_of)
+
+    def _look(self, resource: Resource, namespaces: Collection[str]) -> list[Listing]:
+        """What there is of Slipway's in namespaces, the oldest listing first."""
+        places: list[str | None] = [*sorted(namespaces)] if len(namespaces) <= FEW else [None]
+        return [self._kube.list(resource, namespace=each, labels=OWN_SELECTOR) for each in places]
 
     @property
     def _elapsed(self) -> float:
@@ -115,7 +131,7 @@ class Rollouts:
                 return
 
     def _look_for_trouble(
-        self, deployments: Mapping[str, Object], pods: Iterable[Object], seconds: float
+        self, deployments: Mapping[str, Object], pods: Pods, seconds: float
     ) -> None:
         """Take those off the list that cannot come to be, with the reason."""
         for app_id in list(self._waiting):
@@ -146,7 +162,7 @@ class Rollouts:
         headline = reason.split("\n", 1)[0]
         self._say(f"{app_label(app)}: failed after {self._elapsed:.0f} s: {headline}")
 
-    def _report(self, deployments: Mapping[str, Object], pods: Iterable[Object]) -> None:
+    def _report(self, deployments: Mapping[str, Object], pods: Pods) -> None:
         """Now and then, say what is still waited for."""
         if time.monotonic() - self._reported < REPORT_SECONDS:
             return

@@ -102,12 +102,16 @@ def _variable(name: str, source: Mapping[str, str], secret: Object | None) -> di
 
 
 def _probes(app: App) -> dict[str, Any]:
-    """The checks: those given, and where none is, whether the app starts and is ready to serve."""
+    """The checks: those given, and where none is, whether the app starts and is ready to serve.
+
+    The one of the start is made often, for people wait for it; the kubelet makes the other as soon
+    as that has passed, and a node has to make it for all its pods for ever.
+    """
     health = app["health_path"]
-    often = {**_check({"path": health} if health else {}), "periodSeconds": 1, "timeoutSeconds": 3}
+    check = {**_check({"path": health} if health else {}), "timeoutSeconds": 3}
     usual = {
-        "startupProbe": {**often, "failureThreshold": START_SECONDS},
-        "readinessProbe": {**often, "failureThreshold": 3},
+        "startupProbe": {**check, "periodSeconds": 1, "failureThreshold": START_SECONDS},
+        "readinessProbe": {**check, "periodSeconds": 5, "failureThreshold": 3},
     }
     given = {
         f"{name}Probe": {

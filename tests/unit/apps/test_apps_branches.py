@@ -257,7 +257,7 @@ def test_what_was_heard_of_branches_need_not_be_asked_again(
 
     def commits() -> list[str]:
         asked.clear()
-        records = get_sources(planned(tmp_path), cache, check=False, say=str).records
+        records = get_sources(planned(tmp_path), cache, check=False, say=lambda _: None).records
         assert all(Path(each["checkout"], "file").exists() for each in records)
         return [each["commit"] for each in records]
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from slipway.apps.deploy.decide import Decision, decide
-from slipway.apps.deploy.state import Key, State
+from slipway.apps.deploy.state import Key, State, by_key
 from slipway.apps.manifests import namespace, render
+from slipway.apps.manifests.extras import Extra, adopted, extra_key
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import master
+from slipway.apps.manifests.secrets import secret
 from slipway.kube import Object
-from tests.unit.apps_deploy.app_cluster import record
+from tests.unit.apps_deploy.app_cluster import calls, record
 
 HOST = "demo.slipway.test"
 
@@ -182,3 +185,29 @@ def test_a_namespace_that_is_being_deleted_is_made_again() -> None:
     state.namespaces["greeter-main"]["status"]["phase"] = "Terminating"
     assert names(decide(APPS, state, "nginx").namespaces) == ["Namespace greeter-main"]
     assert decide([], state, "nginx").spare_namespaces.count("greeter-main") == 0
+
+
+def test_twice_as_many_apps_cost_no_more_than_twice_as_much() -> None:
+    """Every app has secrets, an older configuration, and an extra that it no longer wants."""
+
+    def cost(count: int) -> int:
+        before = [
+            record(branch=f"b{number}", env={"P": {"secret": "password"}})
+            for number in range(count)
+        ]
+        passwords = [secret(app, {"password": "1"}) for app in before]
+        settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}
+        extras = [adopted(Extra("", settings), app, namespaced=True) for app in before]
+        state = state_of(before, *filter(None, passwords))
+        state = replace(state, extras={extra_key(obj): obj for obj in extras})
+        after = [{**app, "config_files": []} for app in before]
+
+        def work() -> None:
+            decision = decide(after, state, "nginx", secrets={"password": "2"})
+            old = by_key(chain.from_iterable(decision.old_configs.values()))
+            assert len(old) == 2 * count
+            assert len(decision.leftovers) == count
+
+        return calls(work)
+
+    assert cost(100) < 2.1 * cost(50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from slipway.apps.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
-from slipway.kube import Kube, Object
+from slipway.kube import APPLIED, Kube, Object
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
 
 APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
@@ -56,6 +57,33 @@ def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> No
     assert {path.split("/namespaces/")[1].split("/")[0] for _method, path in api.writes} == {
         "greeter-main"
     }
+
+
+def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
+    kube: Kube, api: FakeApi
+) -> None:
+    def asked(count: int) -> list[tuple[str, str]]:
+        apps = [record(branch=f"branch-{number}") for number in range(count)]
+        run(kube, apps)
+        api.requests.clear()
+        files = [{"path": "/config/application.properties", "content": "a=2\n"}]
+        run(kube, [{**apps[0], "commit": "f" * 40, "config_files": files}, *apps[1:]])
+        found = [(method, re.sub(r"-[0-9a-f]{10}$", "", path)) for method, path in api.requests]
+        run(kube, [])
+        return found
+
+    space = "namespaces/greeter-branch-0"
+    assert asked(2) == [
+        *(("GET", resource.path()) for resource in APPLIED),
+        ("GET", f"/api/v1/{space}/configmaps/greeter"),  # is it somebody else's?
+        ("PATCH", f"/api/v1/{space}/configmaps/greeter"),
+        ("PATCH", f"/apis/apps/v1/{space}/deployments/greeter"),
+        ("GET", f"/apis/apps/v1/{space}/deployments"),
+        ("GET", f"/apis/apps/v1/{space}/replicasets"),
+        ("DELETE", f"/api/v1/{space}/configmaps/greeter"),
+        ("PATCH", f"/api/v1/namespaces/{ROUTES_NAMESPACE}/configmaps/{ENVIRONMENTS}"),
+    ]
+    assert asked(20) == asked(2)
 
 
 def test_namespace_and_master_come_before_the_apps(kube: Kube, api: FakeApi) -> None:

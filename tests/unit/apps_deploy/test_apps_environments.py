@@ -16,6 +16,7 @@ from slipway.apps.deploy import Outcome, deploy
 from slipway.apps.deploy.environments import existing
 from slipway.apps.deploy.notes import Notes, note_proof, of_deployment, of_proof, settle
 from slipway.apps.manifests.labels import ENVIRONMENTS, GONE_SINCE, KEEP, OWN, ROUTES_NAMESPACE
+from slipway.apps.records import load
 from slipway.kube import Kube
 from tests.unit.apps.git_samples import commit
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
@@ -287,7 +288,7 @@ def test_the_plan_compares_branches_with_the_cluster(
         commit(tmp_path / "web", {}, branch)
     api.requests.clear()
     result = planned(kubeconfig, tmp_path)
-    assert [app["git_branch"] for app in result["apps"]] == ["b"]
+    assert [app["git_branch"] for app in load(result["apps"])] == ["b"]
     assert [left["branch"] for left in result["leaving"]] == ["a"]
     assert "no environment for c, d" in result["waiting"][0]
     assert {method for method, _path in api.requests} == {"GET"}
@@ -299,7 +300,7 @@ def test_a_plan_without_patterns_asks_no_cluster(
 ) -> None:
     (tmp_path / "apps.yml").write_text("version: 1\napps: [{name: web, git_url: web}]\n")
     args = {"path": str(tmp_path / "apps.yml"), "kubeconfig": str(kubeconfig), "cache": "/none"}
-    assert len(action(apps_plan.ActionModule, args).run()["apps"]) == 1
+    assert len(load(action(apps_plan.ActionModule, args).run()["apps"])) == 1
     assert api.requests == []
 
 
@@ -315,4 +316,4 @@ def test_a_cluster_that_does_not_answer_stops_the_plan_but_not_a_check(tmp_path:
     )
     result = planned(deaf, tmp_path)
     assert (result["failed"], "does not answer" in result["msg"]) == (True, True)
-    assert len(planned(deaf, tmp_path, check=True)["apps"]) == 1
+    assert len(load(planned(deaf, tmp_path, check=True)["apps"])) == 1

@@ -399,6 +399,16 @@ def test_what_an_app_refers_to_may_be_in_the_cluster_or_a_manifest(
     assert "failed" not in run(kube, [app(SETTINGS, ACCOUNT, **changes)]).apps[0]
 
 
+def test_what_several_variables_refer_to_is_asked_for_once(kube: Kube, api: FakeApi) -> None:
+    run(kube, [record()])
+    data = {"user": "", "password": ""}
+    api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": data})
+    api.requests.clear()
+    env = {key: {"kubernetes_secret": "db", "key": key} for key in data}
+    assert "failed" not in run(kube, [app(env=env)]).apps[0]
+    assert api.requests.count(("GET", "/api/v1/namespaces/greeter-main/secrets/db")) == 1
+
+
 def test_a_difference_of_a_secret_shows_no_value(kube: Kube) -> None:
     text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: canary-%s}\n"
     run(kube, [app(text % 1)])

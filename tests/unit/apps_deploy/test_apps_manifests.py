@@ -114,8 +114,8 @@ def test_a_roll_drops_no_request() -> None:
 )
 def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
     found = container(health_path=health_path)
-    assert contains(found["readinessProbe"], {**check, "periodSeconds": 1})
-    assert contains(found["startupProbe"], check)
+    assert contains(found["readinessProbe"], {**check, "periodSeconds": 5})
+    assert contains(found["startupProbe"], {**check, "periodSeconds": 1})
     start = found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"]
     assert 60 < start < only("Deployment")["spec"]["progressDeadlineSeconds"]
     assert "livenessProbe" not in found

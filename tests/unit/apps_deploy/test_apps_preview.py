@@ -10,6 +10,7 @@ import pytest
 from plugins.action import apps_deploy, apps_list, apps_preview, apps_verify
 from slipway.apps.deploy import Outcome, deploy
 from slipway.apps.deploy.preview import Intent, before_the_cluster, table
+from slipway.apps.records import save
 from slipway.apps.verify import Proof
 from slipway.kube import Kube
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
@@ -131,19 +132,17 @@ def test_a_check_without_a_cluster_ends_in_the_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apps = [unbuilt(app) for app in APPS]
+    saved = save(apps, tmp_path)
     places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
-    args = {"kubeconfig": str(tmp_path / "none"), "apps": apps, **places}
+    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places}
     deployed = action(apps_deploy.ActionModule, args, check=True).run()
-    args = {
-        "apps": deployed["apps"],
-        "intents": deployed["intents"],
-        "pending": [app["id"] for app in apps],
-    }
+    told = {"intents": deployed["intents"], "pending": [app["id"] for app in apps]}
+    args = {"apps": deployed["apps"], **told}
     shown = action(apps_preview.ActionModule, args, check=True).run()
     assert shown["table"][0].split() == ["APP", "BRANCH", "NAMESPACE", "WOULD"]
     assert shown["table"][1].endswith("build, load to its nodes, roll, route")
     assert "build, load to its nodes, roll, route" in capsys.readouterr().out
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [Path(saved)]
 
 
 def test_the_list_reads_and_no_more(
@@ -168,11 +167,15 @@ def test_the_list_reads_and_no_more(
 
 
 def test_the_page_s_name_is_told_like_those_of_the_apps(
-    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kubeconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     proof = Proof([], [], {"demo.test": "192.0.2.7"})
     monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
-    args = {"kubeconfig": str(kubeconfig), "apps": [], "ca_dir": "/none", "tell_names": False}
+    apps = save([], tmp_path)
+    args = {"kubeconfig": str(kubeconfig), "apps": apps, "ca_dir": "/none", "tell_names": False}
     told = action(apps_verify.ActionModule, {**args, "overview_host": "all.test"}).run()
     assert told["names"] == ["192.0.2.7 all.test demo.test"]
     assert "All environments: http://all.test/" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from plugins.action import apps_rollback
 from slipway.apps.deploy import Outcome, deploy
 from slipway.apps.deploy.rollback import Rollback, carry_out, find
 from slipway.apps.manifests.labels import COMMIT, HELD_FROM
+from slipway.apps.records import load
 from slipway.errors import SlipwayError
 from slipway.kube import Kube, Object
 from slipway.objects import digest
@@ -224,10 +225,11 @@ def test_a_check_finds_the_image_and_writes_nothing(
     run(kube, version(2))
     store = ImageStore(tmp_path / "images")
     api.requests.clear()
-    assert plugin(kubeconfig, store.root, check=True)["apps"] == []  # the nodes have to have it
+    found = plugin(kubeconfig, store.root, check=True)
+    assert load(found["apps"]) == []  # the nodes have to have it
     store.add_image(version(1)["image"], [], ImageConfig())
     found = plugin(kubeconfig, store.root, check=True)
-    assert found["apps"] == [
+    assert load(found["apps"]) == [
         {
             "id": "greeter-main/greeter",
             "image": version(1)["image"],

@@ -9,7 +9,9 @@ import pytest
 from slipway.apps.deploy import rollout
 from slipway.apps.deploy.rollout import Rollouts, newest_pods
 from slipway.apps.manifests import render
-from slipway.kube import Kube, Object
+from slipway.apps.manifests.labels import owner_of
+from slipway.kube import DEPLOYMENTS, PODS, Kube, Object
+from slipway.objects import grouped
 from slipway.workloads import deployment_trouble, pod_trouble, rolled_out
 from tests.unit.apps_deploy.app_cluster import FakeApi, deployment_status, record
 
@@ -143,7 +145,13 @@ def test_only_pods_of_the_present_template_count() -> None:
     older["metadata"]["annotations"] = {}
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     other["metadata"]["namespace"] = "elsewhere"
-    assert newest_pods(deployment(), [older, leaving, other, pod("now")]) == [pod("now")]
+    pods = grouped([older, leaving, other, pod("now")], owner_of)
+    assert newest_pods(deployment(), pods) == [pod("now")]
+
+
+def paths(api: FakeApi) -> list[str]:
+    """What the API was asked for."""
+    return [path for _method, path in api.requests]
 
 
 def wait(kube: Kube, seconds: float = 30) -> tuple[dict[str, str], list[str]]:
@@ -182,8 +190,8 @@ def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi
         "greeter (main): failed after 0 s: pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
         "what was deployed before still serves"
     ]
-    asked = [path for _method, path in api.requests]
-    assert asked.count("/apis/apps/v1/deployments") == 1  # nothing is left to be watched
+    assert paths(api).count(DEPLOYMENTS.path(APP["namespace"])) == 1
+    assert DEPLOYMENTS.path() not in paths(api)  # nothing is left to be watched
 
 
 def test_a_roll_out_is_seen_as_soon_as_it_is_done(kube: Kube, api: FakeApi) -> None:
@@ -200,7 +208,11 @@ def test_a_roll_out_is_seen_as_soon_as_it_is_done(kube: Kube, api: FakeApi) -> N
     said: list[str] = []
     assert Rolling(kube, {APP["id"]: APP}, said.append).wait(30) == {}
     assert said == ["greeter (main): 1/1 ready after 0 s"]
-    assert [path for _method, path in api.requests].count("/apis/apps/v1/deployments") == 2
+    assert paths(api) == [
+        DEPLOYMENTS.path(APP["namespace"]),
+        PODS.path(APP["namespace"]),
+        DEPLOYMENTS.path(),  # the watch
+    ]
 
 
 def test_a_trouble_that_may_pass_fails_only_when_it_lasts(
@@ -212,7 +224,7 @@ def test_a_trouble_that_may_pass_fails_only_when_it_lasts(
     api.put("pods", pod(**UNSCHEDULABLE))
     failed, _said = wait(kube)
     assert failed[APP["id"]].startswith("pod greeter-1: Unschedulable: 0/2 nodes are available")
-    assert len([path for _method, path in api.requests if path == "/api/v1/pods"]) > 1
+    assert paths(api).count(PODS.path(APP["namespace"])) > 1
 
 
 def test_a_roll_out_that_never_ends_says_what_its_pods_do(kube: Kube, api: FakeApi) -> None:
@@ -246,3 +258,60 @@ def test_pods_that_hold_back_after_old_failures_are_replaced(kube: Kube, api: Fa
     assert rollouts.retry([deployment()])
     assert [key[2] for key in api.objects] == ["starting"]
     assert not rollouts.retry([deployment()])
+
+
+def roll_outs(api: FakeApi, count: int) -> dict[str, dict[str, Any]]:
+    """Have apps in the cluster, each in its namespace, whose pods never start."""
+    apps = [record(branch=f"branch-{number}") for number in range(count)]
+    for app in apps:
+        [obj] = [obj for obj in render(app, "nginx") if obj["kind"] == "Deployment"]
+        api.put("deployments", {**obj, "status": {}})
+        metadata = {**obj["spec"]["template"]["metadata"], "namespace": app["namespace"]}
+        stuck = waiting("ErrImagePull", f"no image of {app['git_branch']}")
+        api.put("pods", {**pod(**stuck), "metadata": {**metadata, "name": "p"}})
+    return {app["id"]: app for app in apps}
+
+
+def test_of_many_apps_only_those_that_are_waited_for_are_looked_at(
+    kube: Kube, api: FakeApi
+) -> None:
+    apps = roll_outs(api, 20)
+    api.logs["p", False] = "hello"
+    one = dict([*apps.items()][:1])
+    assert list(Rollouts(kube, one, print).wait(30)) == list(one)
+    assert {path.split("/namespaces/")[1].split("/")[0] for path in paths(api)} == {
+        "greeter-branch-0"
+    }
+
+
+@pytest.mark.parametrize(("count", "looks"), [(rollout.FEW, rollout.FEW), (rollout.FEW + 1, 1)])
+def test_few_namespaces_are_looked_at_one_by_one_and_many_at_once(
+    kube: Kube, api: FakeApi, count: int, looks: int
+) -> None:
+    apps = roll_outs(api, count)
+    api.logs["p", False] = "hello"
+    failed = Rollouts(kube, apps, print).wait(30)
+    assert {app_id: reason.splitlines()[0] for app_id, reason in failed.items()} == {
+        app_id: f"pod p: ErrImagePull: no image of {app['git_branch']}"
+        for app_id, app in apps.items()
+    }
+    for kind in ("deployments", "pods"):
+        assert len([path for path in paths(api) if path.endswith(f"/{kind}")]) == looks
+
+
+def test_pods_that_hold_back_are_looked_for_in_one_request_if_there_are_many(
+    kube: Kube, api: FakeApi
+) -> None:
+    apps = roll_outs(api, rollout.FEW + 1)
+    deployments = kube.list(DEPLOYMENTS).items
+    api.requests.clear()
+    assert Rollouts(kube, apps, print).retry(deployments)
+    assert [path for method, path in api.requests if method == "GET"] == [PODS.path()]
+    assert len(api.writes) == len(apps)
+
+
+def test_nothing_is_asked_where_nothing_is_waited_for(kube: Kube, api: FakeApi) -> None:
+    rollouts = Rollouts(kube, {}, print)
+    assert not rollouts.retry([])
+    assert rollouts.wait(30) == {}
+    assert paths(api) == []

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from slipway.apps import verify
 from slipway.apps.manifests import render
-from slipway.apps.manifests.labels import HELD_FROM
+from slipway.apps.manifests.labels import HELD_FROM, ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import master
 from slipway.apps.verify import Proof, prove
 from slipway.certificates import Authority, Pair
 from slipway.errors import SlipwayError
-from slipway.kube import Kube
+from slipway.kube import INGRESSES, Kube
 from tests.unit.apps_deploy.app_cluster import FakeApi, record
 
 Answers = dict[tuple[str, str], list[tuple[int, str]]]
@@ -36,6 +37,7 @@ class Ingress:
     location: str = "/elsewhere"
     answers: Answers = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    connections: int = 0
     wait: Callable[[], object] = lambda: None
 
     def answer(self, host: str, path: str) -> tuple[int, str]:
@@ -51,6 +53,13 @@ def ingress(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingress]:
     fake = Ingress()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body of an answer in one packet
+
+        def setup(self) -> None:
+            fake.connections += 1
+            super().setup()
+
         def log_message(self, format: str, *args: Any) -> None:
             """Keep the test's output clean."""
 
@@ -59,6 +68,7 @@ def ingress(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingress]:
             self.send_response(status)
             if status in (301, 302):
                 self.send_header("Location", fake.location)
+            self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -173,6 +183,18 @@ def test_routes_are_asked_at_the_same_time(kube: Kube, ingress: Ingress) -> None
     assert not [app for app in proof.apps if "failed" in app]
 
 
+def test_a_connection_serves_one_route_after_another(
+    kube: Kube, ingress: Ingress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "WORKERS", 1)
+    apps = [record(f"app{number}") for number in range(3)]
+    for app in apps:
+        ingress.answers[HOST, f"/{app['name']}/main/"] = [(200, "Hello")]
+    proof = ask(kube, ingress, *apps, seconds=0)
+    assert not [app for app in proof.apps if "failed" in app]
+    assert ingress.connections == 1
+
+
 def test_an_app_that_failed_before_is_asked_once_and_stays_failed(
     kube: Kube, ingress: Ingress
 ) -> None:
@@ -262,6 +284,7 @@ def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingres
     api.put("ingresses", {**minion, "status": {"loadBalancer": {"ingress": [{"ip": "::"}]}}})
     proof = prove(kube, [record()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert "failed" not in proof.apps[0]
+    assert api.requests == [("GET", INGRESSES.path(ROUTES_NAMESPACE))]
 
 
 def test_a_host_that_no_controller_serves(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
@@ -352,6 +375,24 @@ def test_a_host_with_tls_is_asked_over_https_by_its_name(
     assert proof.table[1].endswith(f"https://{HOST}/greeter/main/  Hello")
 
 
+def test_redirects_to_https_share_a_connection(
+    kube: Kube, secure: Secure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "WORKERS", 1)
+    secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
+    app = with_tls()
+    rule = app["ingress"]["rules"][0]
+    app["ingress"]["rules"] = [{**rule, "path": f"/{number}"} for number in range(3)]
+    secure.ingress.location = f"https://{HOST}/"
+    for number in range(3):
+        secure.ingress.answers |= {
+            (f"https://{HOST}", f"/{number}"): [(200, "Hello")],
+            (HOST, f"/{number}"): [(301, "moved")],
+        }
+    assert "failed" not in ask(kube, secure.ingress, app, ca_dir=tmp_path / "ca").apps[0]
+    assert secure.ingress.connections == 1
+
+
 @pytest.mark.parametrize("location", ["https://other.test/", f"http://{HOST}/greeter/main/", ""])
 def test_a_redirect_has_to_lead_to_the_same_host_over_https(
     kube: Kube, secure: Secure, tmp_path: Path, location: str
@@ -398,6 +439,19 @@ def test_a_certificate_of_the_vault_is_proved_by_its_own_chain(
         secure.serve(Authority.make().issue(HOST))
         proof = ask(kube, secure.ingress, with_tls(OWN), secrets=secrets, seconds=0)
         assert "wrong certificate" in reason(proof)
+
+
+def test_hosts_that_share_a_certificate_share_what_it_is_proved_by(
+    kube: Kube, ingress: Ingress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = Authority.make().issue("*.slipway.test")
+    made = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", made)
+    apps = [with_tls(OWN), with_tls(OWN)]
+    apps[1]["ingress"]["rules"][0]["host"] = "other.slipway.test"
+    secrets = {"shop_certificate": leaf.certificate, "shop_key": leaf.key}
+    ask(kube, ingress, *apps, secrets=secrets, seconds=0)
+    assert made.call_count == 1
 
 
 def test_without_the_authority_nothing_can_be_proved(kube: Kube, ingress: Ingress) -> None:
