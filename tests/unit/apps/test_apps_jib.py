@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,9 @@ JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 MAVEN = """#!/bin/sh
 printf '%s\n' "$@" > "$LOG/argv"
 env > "$LOG/environment"
+case $MAVEN_OPTS in *ArchiveClassesAtExit=*) echo > "${MAVEN_OPTS##*=}";; esac
 echo "the value is $TOKEN" >&2
-exit 1
+exit ${CODE:-1}
 """
 
 
@@ -187,7 +189,7 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
     others = threading.Barrier(2)
     joined_by_others: list[bool] = []
 
-    def maven(self: Jib, source: Path, argv: list[str], label: str, secrets: object) -> None:
+    def maven(self: Jib, source: Path, argv: list[str], order: Order) -> None:
         if next(turns) == 0:
             joined_by_others.append(others_began.wait(0.3))
         else:
@@ -199,7 +201,8 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
         project(tmp_path / name, {"pom.xml": "the same"})
     with ThreadPoolExecutor(3) as pool:
         jib = Jib(tmp_path / "cache", registry(tmp_path))
-        builds = [pool.submit(jib._run, tmp_path / name, [], name, {}) for name in "abc"]
+        one = order(tmp_path)
+        builds = [pool.submit(jib._run, tmp_path / name, [], one) for name in "abc"]
         for build in builds:
             build.result()
     assert joined_by_others == [False]
@@ -224,16 +227,55 @@ def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
     assert found["config.json"]["rootfs"]["diff_ids"] == []
 
 
-def test_secrets_are_in_mavens_environment_and_nowhere_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = tmp_path / "log"
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a double of Maven writes down how it was called."""
     for folder in ("bin", "log"):
         (tmp_path / folder).mkdir()
     (tmp_path / "bin" / "mvn").write_text(MAVEN)
     (tmp_path / "bin" / "mvn").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    monkeypatch.setenv("LOG", str(log))
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    monkeypatch.delenv("MAVEN_OPTS", raising=False)
+    return tmp_path / "log"
+
+
+def test_classes_are_archived_once_for_each_jvm(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "jdk" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.touch()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    monkeypatch.setenv("CODE", "0")
+    jib, one = Jib(tmp_path / "cache", registry(tmp_path)), order(tmp_path)
+
+    def options() -> str:
+        jib._maven(tmp_path, ["mvn"], one)
+        return next(
+            line for line in (log / "environment").read_text().splitlines() if "MAVEN_OPTS" in line
+        )
+
+    assert "ArchiveClassesAtExit=" in options()
+    [archive] = (tmp_path / "cache" / "jib" / "classes").iterdir()
+    assert options().endswith(f"-XX:SharedArchiveFile={archive}")
+    os.utime(java, (1, 1))
+    assert "ArchiveClassesAtExit=" in options()
+
+
+def test_a_folder_with_a_blank_is_no_place_for_an_archive(tmp_path: Path, log: Path) -> None:
+    with pytest.raises(SlipwayError):
+        Jib(tmp_path / "my cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
+    assert "Archive" not in (log / "environment").read_text()
+
+
+def test_a_build_that_fails_leaves_no_archive(tmp_path: Path, log: Path) -> None:
+    with pytest.raises(SlipwayError):
+        Jib(tmp_path / "cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_secrets_are_in_mavens_environment_and_nowhere_else(tmp_path: Path, log: Path) -> None:
     project(tmp_path / "checkout", {"pom.xml": ""})
 
     with pytest.raises(SlipwayError, match="the value is hidden-1234"):
