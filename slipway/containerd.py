@@ -1,6 +1,7 @@
 """A node's containerd: what is asked of it, as shell commands, and what its answers mean.
 
-All of it goes through ``ctr``, which every containerd brings; 1.7 and 2.x answer alike.
+All of it goes through ``ctr``, which every containerd brings; 1.7 and 2.x answer alike. Each start
+of it takes the node longer than most questions, so one call asks about all images.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image
@@ -18,17 +19,11 @@ from slipway.oci.model import architecture_of
 PINNED = "io.cri-containerd.pinned"
 """Label that keeps an image from the kubelet's garbage collection."""
 
-MOST_REMOVALS = 100
-"""Images that are removed at a time: a command has an end. What is left goes the next time."""
-
 ID = "sha256:"
 """How the names begin that the kubelet's side of containerd gives to images by itself."""
 
-_CHECK = re.compile(
-    r"(?P<ref>\S+) +\S+ +(?P<digest>sha256:[0-9a-f]{64}) +"
-    r"(?P<status>\w+) \([^)]*\).* (?P<unpacked>true|false) *"
-)
-_LISTED = re.compile(r"(?P<name>\S+) +\S+ +(?P<digest>sha256:[0-9a-f]{64}) .*")
+_LISTED = re.compile(r"(?P<name>\S+) +\S+ +(?P<digest>sha256:[0-9a-f]{64}) (?P<rest>.*)")
+_COMMITTED = re.compile(r"(?P<chain_id>sha256:[0-9a-f]{64}) .*\bCommitted *")
 _DISK = re.compile(r" (?P<available>\d+) +\d+% ")
 _REPOSITORIES = re.compile(r"[a-z0-9-]+[.:][a-z0-9.:-]+/([a-z0-9._-]+/)*")
 _SECTION = re.compile(r"^=== (\w+)$", re.MULTILINE)
@@ -45,45 +40,36 @@ class Answer:
 
 @dataclass(frozen=True)
 class NodeImage:
-    """An image on a node; ``ready`` means complete and unpacked."""
+    """What a name on a node stands for."""
 
     digest: str
-    ready: bool
     pinned: bool
 
     def __str__(self) -> str:
-        marks = [*([] if self.ready else ["incomplete"]), *(["pinned"] if self.pinned else [])]
-        return " ".join([self.digest, *marks])
+        return f"{self.digest} pinned" if self.pinned else self.digest
 
 
 @dataclass(frozen=True)
 class NodeState:
     """What a node said: its images among those asked for, its blobs, itself.
 
-    ``blobs`` are there; ``lost`` are listed by containerd, but their files are gone.
-    ``architecture`` is as in image platforms (``amd64``), ``free`` is in bytes. ``names`` are all
-    its images, name to digest, and ``used`` the names that containers have; both are empty when
-    they were not asked for.
+    ``architecture`` is as in image platforms (``amd64``), ``free`` is in bytes. ``found`` are the
+    names that stand for the right image, and are pinned if they are to be. ``blobs`` are listed by
+    containerd and have their files, ``snapshots`` are the chain IDs of what is unpacked; a node
+    that found nothing says only which files there are. ``names`` are those of all its images, if
+    they were asked for.
     """
 
-    images: Mapping[str, NodeImage]
-    blobs: frozenset[str]
-    lost: frozenset[str]
-    architecture: str
-    free: int
-    names: Mapping[str, str] = field(default_factory=dict)
-    used: frozenset[str] = frozenset()
+    architecture: str = ""
+    free: int = 0
+    found: frozenset[str] = frozenset()
+    blobs: frozenset[str] = frozenset()
+    snapshots: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
-    def has(self, image: Image, pinned: bool) -> bool:
-        """Whether pods on the node can use ``image`` as it is."""
-        found = self.images.get(image.ref)
-        return (
-            found is not None
-            and found.digest == image.manifest_digest
-            and found.ready
-            and not self.lost & image.blobs.keys()
-            and (found.pinned or not pinned)
-        )
+    def has(self, image: Image) -> bool:
+        """Whether it has ``image`` as it is to be, with every blob; unpacked or not."""
+        return image.ref in self.found and image.blobs.keys() <= self.blobs
 
 
 @dataclass(frozen=True)
@@ -105,39 +91,41 @@ class Retention:
     def __bool__(self) -> bool:
         return bool(self.prefix)
 
+    def superfluous(self, names: Iterable[str], wanted: Collection[str]) -> list[str]:
+        """The names that need not stay on a node that is to have ``wanted``."""
+        if not self:
+            return []
+        kept = {*self.keep, *wanted}
+        return sorted(each for each in names if each.startswith(self.prefix) and each not in kept)
+
 
 @dataclass(frozen=True)
 class Removal:
     """One image to remove: the ``names`` that go, and all that it has, those that stay too."""
 
+    digest: str
     names: tuple[str, ...]
     aliases: tuple[str, ...]
 
 
-def superfluous(state: NodeState, retention: Retention, wanted: Collection[str]) -> list[Removal]:
-    """What is to be removed from a node that is to have ``wanted``.
+def plan_removals(
+    images: Mapping[str, NodeImage], old: Collection[str], staying: Collection[str]
+) -> list[Removal]:
+    """How the names ``old`` go, of ``images`` with all their names.
 
-    An image that a container has, also one that has ended, stays whole. The name that the
-    kubelet's side gave an image goes with the last of its other names, for it keeps the blobs.
+    The name that the kubelet's side gave an image goes with the last of its other names, for it
+    keeps the blobs; but not where the image's digest is among those ``staying``.
     """
-    if not retention:
-        return []
     by_digest: dict[str, list[str]] = defaultdict(list)
-    for name, digest in sorted(state.names.items()):
-        by_digest[digest].append(name)
+    for name, image in sorted(images.items()):
+        by_digest[image.digest].append(name)
     removals = []
-    for names in by_digest.values():
-        old = [
-            name
-            for name in names
-            if name.startswith(retention.prefix)
-            and name not in retention.keep
-            and name not in wanted
-        ]
-        if old and state.used.isdisjoint(names):
-            ids = [name for name in names if name.startswith(ID)]
-            is_last = len(old) + len(ids) == len(names)
-            removals.append(Removal((*old, *(ids if is_last else [])), tuple(names)))
+    for digest, names in by_digest.items():
+        going = [name for name in names if name in old]
+        ids = [name for name in names if name.startswith(ID)]
+        is_last = len(going) + len(ids) == len(names) and digest not in staying
+        if going:
+            removals.append(Removal(digest, (*going, *(ids if is_last else [])), tuple(names)))
     return removals
 
 
@@ -147,27 +135,28 @@ def read_probe(answer: Answer) -> NodeState | None:
     disk = _DISK.search("\n".join(sections.get("machine", [])))
     if disk is None:
         return None
-    images = {
-        found["ref"]: NodeImage(
-            digest=found["digest"],
-            ready=found["status"] == "complete" and found["unpacked"] == "true",
-            pinned=found["ref"] in sections["pinned"],
-        )
-        for found in map(_CHECK.fullmatch, sections["check"])
-        if found
-    }
-    listed = frozenset(sections["content"])
-    files = {f"sha256:{name}" for name in sections["files"]}
-    names = filter(None, map(_LISTED.fullmatch, sections.get("names", [])))
+    files = frozenset(f"sha256:{name}" for name in sections["files"])
+    listed = frozenset(sections.get("content", files))
+    snapshots = map(_COMMITTED.fullmatch, sections.get("snapshots", []))
     return NodeState(
-        images=images,
-        blobs=listed & files,
-        lost=listed - files,
         architecture=architecture_of(sections["machine"][0]),
         free=int(disk["available"]) * 1024,
-        names={found["name"]: found["digest"] for found in names},
-        used=frozenset(line.split()[1] for line in sections.get("used", [])),
+        found=frozenset(sections.get("found", [])),
+        blobs=listed & files,
+        snapshots=frozenset(each["chain_id"] for each in snapshots if each),
+        names=frozenset(sections.get("names", [])),
     )
+
+
+def read_images(answer: Answer) -> dict[str, NodeImage]:
+    """The images, by name, that an answer lists; none when the node did not list all."""
+    if answer.code:
+        return {}
+    lines = filter(None, map(_LISTED.fullmatch, answer.out.splitlines()))
+    return {
+        line["name"]: NodeImage(line["digest"], pinned=f"{PINNED}=pinned" in line["rest"])
+        for line in lines
+    }
 
 
 def read_removed(answer: Answer) -> set[str]:
@@ -200,74 +189,98 @@ class Containerd:
         """The folder of blobs, for a shell."""
         return shlex.quote(f"{self.root}/io.containerd.content.v1.content/blobs/sha256")
 
-    def probe(self, refs: Sequence[str], every_image: bool = False) -> str:
+    def probe(self, images: Sequence[Image], pinned: bool, every_name: bool = False) -> str:
         """A command that says all that :func:`read_probe` reads, the machine last of all.
 
-        ``every_image`` asks for all names and their use as well. ``images check`` may end with an
-        error because of a broken image; that one is then simply not ready. The output starts on a
-        new line, whatever was written before.
+        Blobs and snapshots are asked for only where one of ``images`` may turn out to be ready.
+        ``every_name`` asks for the names of all images: a pattern would cost containerd more. The
+        output starts on a new line, whatever was written before.
         """
-        pinned = shlex.quote(f'labels."{PINNED}"==pinned')
-        every = (
-            f"echo === names && {self.ctr} images ls && "
-            f"echo === used && {self.ctr} containers ls && "
+        label = f',labels."{PINNED}"==pinned' if pinned else ""
+        wanted = " ".join(
+            shlex.quote(f'name=="{image.ref}",target.digest=={image.manifest_digest}{label}')
+            for image in images
         )
-        # Without a filter it would check every image that there is.
-        check = f"{self.ctr} images check {_named(refs)}; " if refs else ""
+        ls = f"{self.ctr} images ls -q"
+        names = f"echo === names && {ls} && " if every_name else ""
+        # Without a filter it would find every image that there is.
+        found = (
+            f'echo === found && found=$({ls} {wanted}) && echo "$found" && '
+            f'{{ [ -z "$found" ] || {{ echo === content && {self.ctr} content ls -q && '
+            f"echo === snapshots && {self.ctr} snapshots ls; }}; }} && "
+        )
         return (
-            f"echo; echo === check; {check}"
-            f"echo === pinned && {self.ctr} images ls -q {pinned} && "
-            f"{every if every_image else ''}"
-            f"echo === content && {self.ctr} content ls -q && "
+            f"echo; {names}{found if images else ''}"
             f"{{ echo === files; ls {self._blobs} 2>/dev/null; "
             f"echo === machine; uname -m; df -Pk {shlex.quote(self.root)}; }}"
         )
 
     def load(self, images: Sequence[Image], anew: Collection[str], pinned: bool) -> str:
-        """A command that imports the archive on its standard input.
+        """A command that imports the archive on its standard input and succeeds if all went well.
 
-        The blobs ``anew`` are forgotten first, for containerd does not store again what it
-        believes to have. The import is ``ctr``'s own (``--local``) and not containerd's transfer
-        service: with containerd 1.7 only the former tells the kubelet's side about the image, and
-        with 2.x it takes about half the time. Labels are set afterwards, since ``ctr`` 1.7 cannot
-        set them on import.
+        Success says that every image has its name and label and is unpacked. The blobs ``anew``
+        are forgotten first, for containerd keeps a file that is there, whatever is in it. The
+        import is ``ctr``'s own (``--local``) and not containerd's transfer service: with
+        containerd 1.7 only the former tells the kubelet's side about the image, and with 2.x it
+        takes about half the time.
         """
-        steps = [f"{self.ctr} images import --local --platform {images[0].platform} -"]
-        if pinned:
-            steps += [
-                f"{self.ctr} images label {shlex.quote(image.ref)} {PINNED}=pinned"
-                for image in images
-            ]
         forget = f"{self.ctr} content rm {' '.join(sorted(anew))} >/dev/null 2>&1; " if anew else ""
-        return forget + " && ".join(steps)
-
-    def are_complete(self, images: Sequence[Image]) -> str:
-        """A command that succeeds if the images are unpacked and the files of their blobs there.
-
-        ``images check`` asks containerd's database alone, which does not know of a lost file.
-        """
-        refs = [image.ref for image in images]
-        names = {digest.removeprefix("sha256:") for image in images for digest in image.blobs}
+        bring = f"{self.ctr} images import --local --platform {images[0].platform}"
+        if not pinned:
+            return f"{forget}{bring} -"
+        label = f"{PINNED}=pinned"
+        labels = (f"{self.ctr} images label {shlex.quote(image.ref)} {label}" for image in images)
+        # 1.7 cannot label on import, and says so before it reads its input.
         return (
-            f'[ "$({self.ctr} images check -q {_named(refs)} | wc -l)" -eq {len(refs)} ] && '
-            f"(cd {self._blobs} && ls {' '.join(sorted(names))}) >/dev/null"
+            f"{forget}said=$({bring} --label {label} - 2>&1 >/dev/null); code=$?; "
+            'case "$said" in *"flag provided but not defined: -label"*) '
+            f"{' && '.join([f'{bring} -', *labels])} ;; "
+            "*) printf '%s\\n' \"$said\" >&2; (exit $code) ;; esac"
         )
 
-    def remove(self, removals: Sequence[Removal]) -> str:
-        """A command that removes images, but those that a container has by now, and names them.
+    def have_blobs(self, images: Sequence[Image]) -> str:
+        """A command that succeeds if every blob of the images is listed and its file is there.
 
-        The kubelet makes a container's record before it starts it, and containerd keeps a
-        record's unpacked image in any case; asked just before, next to nothing can come between.
+        An import finds out neither: it does not look at the layers of what is unpacked already.
+        """
+        blobs = sorted({digest for image in images for digest in image.blobs})
+        listed = " ".join(f"digest=={digest}" for digest in blobs)
+        files = " ".join(digest.removeprefix("sha256:") for digest in blobs)
+        return (
+            f'[ "$({self.ctr} content ls -q {listed} | wc -l)" -eq {len(blobs)} ] && '
+            f"(cd {self._blobs} && ls {files}) >/dev/null"
+        )
+
+    def images(self, names: Collection[str]) -> str:
+        """A command that lists the images with these names, for :func:`read_images`."""
+        # Without a filter it would list every image that there is.
+        return f"{self.ctr} images ls {_named(names)}" if names else ":"
+
+    def aliases(self, names: Collection[str]) -> str:
+        """A command that lists the images with these names under all names that they have."""
+        digests = "awk 'NR > 1 { print \"target.digest==\" $3 }' | sort -u"
+        return f"{self.images(names)} | {digests} | xargs -r {self.ctr} images ls"
+
+    def remove(self, removals: Sequence[Removal], really: bool = True) -> str:
+        """A command that removes images, but those that a container has, and names them.
+
+        An image of a container stays whole, also when that has ended. The kubelet makes a
+        container's record before it starts it, and containerd keeps a record's unpacked image in
+        any case; asked just before, next to nothing can come between. Unless ``really``, it only
+        names what it would remove.
         """
         steps = []
-        for removal in removals[:MOST_REMOVALS]:
+        for removal in removals:
             used = "|".join(f"*{shlex.quote(f' {name} ')}*" for name in removal.aliases)
             names = " ".join(map(shlex.quote, removal.names))
-            steps.append(f'case "$used" in {used}) ;; *) {self.ctr} images rm {names} ;; esac')
-        used = f"used=$({self.ctr} containers ls)"
-        return f"{{ echo; echo === removed; {used} && {{ {'; '.join(steps)}; }}; }}"
+            steps.append(f'case "$used" in {used}) ;; *) set -- "$@" {names} ;; esac')
+        rm = f"{self.ctr} images rm" if really else r"printf '%s\n'"
+        return (
+            f"{{ echo; echo === removed; set --; used=$({self.ctr} containers ls) && "
+            f'{{ {"; ".join(steps)}; [ $# -eq 0 ] || {rm} "$@"; }}; }}'
+        )
 
 
-def _named(refs: Sequence[str]) -> str:
+def _named(names: Iterable[str]) -> str:
     """The images as ``ctr``'s filters."""
-    return " ".join(shlex.quote(f'name=="{ref}"') for ref in refs)
+    return " ".join(shlex.quote(f'name=="{name}"') for name in names)

@@ -1,11 +1,12 @@
 """Bring images to a node by sending only the blobs that its containerd lacks.
 
 A node is asked once what it has; what is missing of all images goes to it as one partial OCI
-archive; then it is asked again. ``ctr images check`` has the last word: an image is there when its
-manifest has the right digest, all its blobs are there and it is unpacked. When the node turns out
-not to have what it was thought to have (a blob is listed but gone, a stream was cut), the images
-are sent once more, whole. Images that the node need not keep go on the same trip, after the new
-ones are complete.
+archive. An image is there when its name stands for the right manifest, containerd lists all its
+blobs and their files are there, and it is unpacked. The import proves the name and the unpacking,
+and the blobs are asked for after it. When the node turns out not to have what it was thought to
+have (a blob's file is of no use, a stream was cut), it is asked for everything, and the images that
+are not there are sent once more, whole. Images that the node need not keep go on the same trip,
+after the new ones are complete.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from slipway.containerd import (
     NodeState,
     Removal,
     Retention,
+    plan_removals,
+    read_images,
     read_probe,
     read_removed,
-    superfluous,
 )
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
@@ -37,7 +39,7 @@ COMPRESSION = 3
 COMPLETE = "=== complete"
 """What a node says when the images that it got are whole."""
 
-NOTHING = NodeState({}, frozenset(), frozenset(), "", 0)
+NOTHING = NodeState()
 """A node that has nothing, or does not answer yet."""
 
 
@@ -59,13 +61,12 @@ class Node(Protocol):
 class Delivery:
     """Images that a node needs.
 
-    The blobs in ``without`` need not be sent. Those in ``anew`` the node must forget first, for
-    containerd does not store again what it believes to have.
+    The blobs in ``without`` need not be sent; those in ``anew`` the node must forget first.
     """
 
     images: tuple[Image, ...]
-    without: Set[str]
-    anew: Set[str]
+    without: Set[str] = frozenset()
+    anew: Set[str] = frozenset()
 
     @property
     def refs(self) -> list[str]:
@@ -99,24 +100,30 @@ class Delivery:
 
     def whole(self) -> Delivery:
         """The same images with every blob sent and stored again."""
-        return Delivery(self.images, without=frozenset(), anew=self.blobs.keys())
+        return Delivery(self.images, anew=self.blobs.keys())
 
 
-def plan(images: Iterable[Image], state: NodeState, pinned: bool) -> Delivery:
+def plan(
+    images: Iterable[Image], state: NodeState, chain_id: Callable[[Image], str | None]
+) -> Delivery:
     """What to send so that the node has ``images``; no images when it has them.
 
-    Manifests and configs are always sent: they are small, and the import reads them.
+    ``chain_id`` says which snapshot an image unpacks to. Manifests and configs are always sent:
+    they are small, and the import reads them.
     """
-    missing = tuple(image for image in images if not state.has(image, pinned))
+    missing = tuple(
+        image for image in images if not (state.has(image) and chain_id(image) in state.snapshots)
+    )
     read = {digest for each in missing for digest in (each.manifest_digest, each.config_digest)}
-    return Delivery(missing, without=state.blobs - read, anew=state.lost)
+    return Delivery(missing, without=state.blobs - read)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What was loaded onto a node and removed from it, or would be: names and bytes.
 
-    ``before`` and ``after`` list the images asked for, and those removed, as text by name.
+    ``before`` and ``after`` list the images asked for, and those removed, as text by name; they
+    are whole only if the loader was to list them.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -130,7 +137,8 @@ class Outcome:
 class Loader:
     """Brings images from ``store`` to ``node``; ``say`` shows a line of progress.
 
-    What ``retention`` does not keep is removed.
+    What ``retention`` does not keep is removed. ``listing`` asks the node once more, for what the
+    outcome lists.
     """
 
     store: ImageStore
@@ -139,6 +147,7 @@ class Loader:
     pinned: bool = True
     containerd: Containerd = field(default_factory=Containerd)
     retention: Retention = field(default_factory=Retention)
+    listing: bool = False
 
     def preview(self, refs: Sequence[str]) -> Outcome:
         """What :meth:`load` would do, also before the node or the images are there.
@@ -147,11 +156,14 @@ class Loader:
         be loaded, with a size that is not known.
         """
         stored = self.store.images()
-        state = read_probe(self.node.run(self._probe(refs))) or NOTHING
-        delivery = plan((stored[ref] for ref in refs if ref in stored), state, self.pinned)
+        images = [stored[ref] for ref in refs if ref in stored]
+        there = self._listed(refs)
+        state = read_probe(self._probe(images)) or NOTHING
+        delivery = plan(images, state, self.store.chain_id)
         loaded = [ref for ref in refs if ref not in stored or ref in delivery.refs]
-        removals = superfluous(state, self.retention, refs)
-        return self._outcome(state, stored, loaded, delivery.size, _names(removals))
+        removals = self._removals(state, images, refs)
+        gone = self._remove(removals, really=False)
+        return self._outcome(there, images, loaded, delivery.size, _removed(removals, gone))
 
     def load(self, refs: Sequence[str]) -> Outcome:
         """Make the node have the images named ``refs``, and send nothing that it has.
@@ -162,22 +174,44 @@ class Loader:
         left for the next time.
         """
         images = self.store.require(refs)
-        answer = self.node.run(self._probe(refs))
-        before = read_probe(answer)
-        if before is None:
+        there = self._listed(refs)
+        answer = self._probe(images)
+        state = read_probe(answer)
+        if state is None:
             raise self._error("cannot say which images it has", answer)
-        delivery = plan(images, before, self.pinned)
-        removals = superfluous(before, self.retention, refs)
-        size, gone = 0, set[str]()
+        delivery = plan(images, state, self.store.chain_id)
+        removals = self._removals(state, images, refs)
         if delivery.images:
-            self._check(delivery, before)
+            self._check(delivery, state)
             size, gone = self._deliver(delivery, removals)
-        elif removals:
-            gone = read_removed(self.node.run(self.containerd.remove(removals)))
-        removed = [name for name in _names(removals) if name in gone]
-        return self._outcome(
-            before, {image.ref: image for image in images}, delivery.refs, size, removed
+        else:
+            size, gone = 0, self._remove(removals)
+        return self._outcome(there, images, delivery.refs, size, _removed(removals, gone))
+
+    def _listed(self, refs: Sequence[str]) -> dict[str, NodeImage]:
+        """What the node has under the names, if it is to be listed."""
+        return read_images(self.node.run(self.containerd.images(refs))) if self.listing else {}
+
+    def _probe(self, images: Sequence[Image]) -> Answer:
+        return self.node.run(
+            self.containerd.probe(images, self.pinned, every_name=bool(self.retention))
         )
+
+    def _removals(
+        self, state: NodeState, images: Sequence[Image], refs: Sequence[str]
+    ) -> list[Removal]:
+        """What is to be removed, as far as containers leave it."""
+        old = self.retention.superfluous(state.names, refs)
+        if not old:
+            return []
+        there = read_images(self.node.run(self.containerd.aliases(old)))
+        return plan_removals(there, old, {image.manifest_digest for image in images})
+
+    def _remove(self, removals: Sequence[Removal], really: bool = True) -> set[str]:
+        """Remove images now, and say which names went; or only say which would."""
+        if not removals:
+            return set()
+        return read_removed(self.node.run(self.containerd.remove(removals, really)))
 
     def _deliver(self, delivery: Delivery, removals: Sequence[Removal]) -> tuple[int, set[str]]:
         """Send, if need be a second time, until the images are there; bytes, and what went."""
@@ -204,24 +238,20 @@ class Loader:
 
         It is asked for all that it has only if the images are not complete.
         """
-        anew = delivery.anew & delivery.blobs.keys()
-        load = self.containerd.load(delivery.images, anew, self.pinned)
-        complete = f"[ $code -eq 0 ] && {self.containerd.are_complete(delivery.images)}"
+        load = self.containerd.load(delivery.images, delivery.anew, self.pinned)
+        complete = f"[ $code -eq 0 ] && {self.containerd.have_blobs(delivery.images)}"
         remove = f"{self.containerd.remove(removals)}; " if removals else ""
-        probe = self.containerd.probe(delivery.refs)
+        probe = self.containerd.probe(delivery.images, self.pinned)
         answer = self.node.feed(
             f"{load}; code=$?; "
             f"if {complete}; then {remove}echo {COMPLETE}; else {probe}; fi; exit $code",
             lambda out: self.store.write_archive(delivery.refs, out, delivery.without),
         )
         if COMPLETE in answer.out.splitlines():
-            return Delivery((), without=frozenset(), anew=frozenset()), answer
+            return Delivery(()), answer
         state = read_probe(answer)
-        left = plan(delivery.images, state, self.pinned) if state else delivery
+        left = plan(delivery.images, state, self.store.chain_id) if state else delivery
         return left.whole(), answer
-
-    def _probe(self, refs: Sequence[str]) -> str:
-        return self.containerd.probe(refs, every_image=bool(self.retention))
 
     def _check(self, delivery: Delivery, state: NodeState) -> None:
         """Raise SlipwayError if the node cannot use the images or has no room for them."""
@@ -245,21 +275,21 @@ class Loader:
 
     def _outcome(
         self,
-        state: NodeState,
-        stored: Mapping[str, Image],
+        there: Mapping[str, NodeImage],
+        images: Sequence[Image],
         loaded: list[str],
         size: int,
-        removed: list[str],
+        removed: dict[str, str],
     ) -> Outcome:
-        old = {name: state.names[name] for name in removed}
-        there = {ref: str(image) for ref, image in sorted(state.images.items())}
+        digests = {image.ref: image.manifest_digest for image in images}
         new = {
-            ref: str(NodeImage(stored[ref].manifest_digest, ready=True, pinned=self.pinned))
-            if ref in stored
-            else "not known yet"
+            ref: str(NodeImage(digests[ref], self.pinned)) if ref in digests else "not known yet"
             for ref in loaded
         }
-        return Outcome(loaded, removed, size, {**there, **old}, {**there, **new})
+        old = {ref: str(image) for ref, image in there.items()}
+        broken = {ref: f"{old[ref]} incomplete" for ref in loaded if old.get(ref) == new[ref]}
+        before = {**old, **broken, **removed}
+        return Outcome(loaded, sorted(removed), size, before, after={**old, **new})
 
     def _error(self, what: str, answer: Answer) -> SlipwayError:
         said = (line for line in answer.err.splitlines() if "level=warning" not in line)
@@ -269,6 +299,11 @@ class Loader:
         )
 
 
-def _names(removals: Sequence[Removal]) -> list[str]:
-    """The names that people know; an image's id goes with the last of them."""
-    return sorted(name for each in removals for name in each.names if not name.startswith(ID))
+def _removed(removals: Sequence[Removal], gone: Set[str]) -> dict[str, str]:
+    """The digests by the names that people know; an image's id goes with the last of them."""
+    return {
+        name: each.digest
+        for each in removals
+        for name in each.names
+        if name in gone and not name.startswith(ID)
+    }

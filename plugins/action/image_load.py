@@ -45,6 +45,7 @@ class ActionModule(SlipwayAction):
                 pinned=args["pinned"],
                 containerd=Containerd(args["ctr"], args["containerd_root"]),
                 retention=Retention(args["prune_prefix"], frozenset(args["keep"])),
+                listing=self.diff_mode,
             )
             outcome = loader.preview(refs) if self.check_mode else loader.load(refs)
         result: dict[str, Any] = {
@@ -78,8 +79,10 @@ class ActionModule(SlipwayAction):
 
     def _run_on_host(self, command: str) -> Answer:
         """Run a shell command on the host, as the task's user."""
-        # With input there is no terminal, which would mix the errors into the output.
-        done = self._low_level_execute_command(command, in_data=b"\n")
+        # As input it may be of any length, and there is no terminal, which would mix the errors
+        # into the output.
+        read = 'command=$(cat); eval "$command"'
+        done = self._low_level_execute_command(read, in_data=command.encode())
         return Answer(done["rc"], done["stdout"], done["stderr"])
 
     def _client(self, command: str) -> Argv | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from slipway.errors import Problem, SlipwayError
@@ -60,6 +62,15 @@ def check_ref(ref: str) -> None:
                 "or docker.io/library/name:tag",
             )
         )
+
+
+def chain_id(diff_ids: Sequence[str]) -> str:
+    """Chain ID of layers, bottom one first: identifies what they make, applied in this order."""
+
+    def on_top(chain: str, diff_id: str) -> str:
+        return f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}"
+
+    return reduce(on_top, diff_ids)
 
 
 def readable(size: int) -> str:

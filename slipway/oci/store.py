@@ -34,6 +34,7 @@ from slipway.oci.model import (
     Image,
     ImageConfig,
     Manifest,
+    chain_id,
     check_ref,
     machine_platform,
     readable,
@@ -108,6 +109,16 @@ class ImageStore:
                     if not self._blobs.path(digest).exists():
                         link_or_copy(other._blobs.path(digest), self._blobs.path(digest))
                 self._enter(image.ref, image.manifest, image.platform)
+
+    def chain_id(self, image: Image) -> str | None:
+        """Chain ID of all layers of a stored image: the name of the snapshot it unpacks to.
+
+        None when its config does not say (any longer) what it consists of.
+        """
+        try:
+            return chain_id(json.loads(self._blobs.read(image.config_digest))["rootfs"]["diff_ids"])
+        except (FileNotFoundError, DigestMismatch, ValueError, KeyError, TypeError):
+            return None
 
     def stored_at(self, image: Image) -> float:
         """When the image was last added, in seconds since the epoch."""

@@ -192,7 +192,7 @@ def test_a_change_travels_as_what_changed(node: Node, images: tuple[Image, Image
     assert first["bytes_sent"] == one.size
     assert second["bytes_sent"] == two.size - two.layers[0].size < 30_000
     assert (third["changed"], third["bytes_sent"]) == (False, 0)
-    assert third["seconds"] < second["seconds"] < first["seconds"]
+    assert max(second["seconds"], third["seconds"]) < first["seconds"]
     assert node.is_ready(one)
     assert node.is_ready(two)
 
@@ -332,6 +332,29 @@ def test_a_damaged_blob_in_the_store_is_never_used(node: Node, images: tuple[Ima
     assert node.is_ready(one)
 
 
+def _archive(node: Node, image: Image, folder: Path) -> Path:
+    """The whole image as an archive."""
+    archive = folder / "image.tar"
+    with archive.open("wb") as out:
+        node.store.write_archive([image.ref], out)
+    return archive
+
+
+def test_a_blob_that_was_damaged_on_the_node_is_stored_again(
+    node: Node, images: tuple[Image, Image], tmp_path: Path
+) -> None:
+    one, _ = images
+    node.put(_archive(node, one, tmp_path), "/var/tmp/one.tar")
+    node.ctr("images import --local --no-unpack /var/tmp/one.tar")
+    node.shell("rm /var/tmp/one.tar")
+    base = one.layers[0].digest
+    node.shell(f"printf damage | dd of={node.blob(base)} seek=1000 conv=notrunc")
+    result = node.load(one.ref)
+    assert "incomplete" in result["said"]
+    assert node.is_ready(one)
+    assert node.shell(f"sha256sum {node.blob(base)}").split()[0] == base.removeprefix("sha256:")
+
+
 def _begin(node: Node, image: Image) -> subprocess.Popen[str]:
     """Begin to load an image; the stream has begun, and takes several times as long."""
     running = node.start(image.ref)
@@ -368,9 +391,7 @@ def test_an_archive_that_is_cut_off_leaves_no_image(
     node: Node, images: tuple[Image, Image], tmp_path: Path
 ) -> None:
     one, _ = images
-    archive = tmp_path / "half.tar"
-    with archive.open("wb") as out:
-        node.store.write_archive([one.ref], out)
+    archive = _archive(node, one, tmp_path)
     os.truncate(archive, archive.stat().st_size // 2)
     node.put(archive, "/var/tmp/half.tar")
     node.shell(f"! {node.containerd.ctr} images import --local /var/tmp/half.tar")

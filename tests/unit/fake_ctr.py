@@ -1,10 +1,10 @@
 """A ``ctr`` on a directory: what Slipway asks of containerd, with containerd's own wording.
 
 Run as ``python fake_ctr.py DIRECTORY images import ...``. Blobs lie where containerd keeps them;
-``listed`` names the blobs that its database knows, and ``images.json`` has its images. An image is
-unpacked when all its blobs came with it. As with the kubelet's side of containerd, an image has its
-config's digest as a second name. ``containers`` names the images of containers. ``log`` gets a line
-per command.
+``listed`` names the blobs that its database knows, ``snapshots`` has the chain IDs of what is
+unpacked, and ``images.json`` the images. As with the kubelet's side of containerd, an image has its
+config's digest as a second name. ``containers`` names the images of containers. Where there is a
+file ``1.7``, images cannot be labelled on import. ``log`` gets a line per command.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,69 +20,120 @@ ROOT = Path(sys.argv[1])
 BLOBS = ROOT / "io.containerd.content.v1.content/blobs/sha256"
 IMAGES = ROOT / "images.json"
 LISTED = ROOT / "listed"
+SNAPSHOTS = ROOT / "snapshots"
+SELECTOR = r'(name|digest|target\.digest|labels\."[^"]+")==("[^"]+"|[^\s,"]+)'
 
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def blobs_of(manifest: str) -> list[str]:
-    content = json.loads((BLOBS / manifest[7:]).read_text())
-    return [manifest, content["config"]["digest"], *(each["digest"] for each in content["layers"])]
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content))
 
 
-def check(wanted: list[str], quiet: bool = False) -> None:
-    if not quiet:
-        print("REF TYPE DIGEST STATUS SIZE UNPACKED")
-    for ref, image in read(IMAGES).items():
-        if not wanted or f'name=="{ref}"' in wanted:
-            need = blobs_of(image["digest"])
-            there = [digest for digest in need if digest in read(LISTED)]
-            status = "complete" if there == need else "incomplete"
-            size = f"{len(there)}/{len(need)}"
-            unpacked = str(image["unpacked"]).lower()
-            if quiet:
-                if status == "complete" and image["unpacked"]:
-                    print(ref)
-                continue
-            print(f"{ref} manifest {image['digest']} {status} ({size}) 1.0 MiB/1.0 MiB {unpacked} ")
+def say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
 
 
-def bring_in() -> None:
-    import hashlib
-    import tarfile
+def fits(fields: dict[str, str], filters: list[str]) -> bool:
+    """Whether one of the filters takes what has these fields; without a filter all is taken."""
+    for each in filters:
+        if not re.fullmatch(f"{SELECTOR}(,{SELECTOR})*", each):
+            sys.exit(f"ctr: failed to list images: parse error: {each}: invalid argument")
+    return not filters or any(
+        all(fields.get(name) == value.strip('"') for name, value in re.findall(SELECTOR, each))
+        for each in filters
+    )
 
-    listed, images, index = read(LISTED), read(IMAGES), {}
-    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
-        for member in tar:
-            stream = tar.extractfile(member)
-            content = stream.read() if stream else b""
-            if member.name == "index.json":
-                index = json.loads(content)
-            if not member.name.startswith("blobs/"):
-                continue
-            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-            if not member.name.endswith(digest[7:]):
-                sys.exit(f"ctr: unexpected digest {digest}")
-            if digest not in listed:  # what it believes to have, it does not store again
-                BLOBS.mkdir(parents=True, exist_ok=True)
-                (BLOBS / digest[7:]).write_bytes(content)
-                listed[digest] = True
-    LISTED.write_text(json.dumps(listed))
+
+def images(filters: list[str]) -> dict[str, Any]:
+    """The images that the filters take."""
+    return {
+        ref: image
+        for ref, image in read(IMAGES).items()
+        if fits(
+            {
+                "name": ref,
+                "target.digest": image["digest"],
+                **{f'labels."{name}"': value for name, value in image["labels"].items()},
+            },
+            filters,
+        )
+    }
+
+
+def content(digest: str) -> bytes:
+    """A blob that the database knows and that has a file."""
+    if digest not in read(LISTED):
+        sys.exit(f"ctr: content digest {digest}: not found")
+    if not (BLOBS / digest[7:]).exists():
+        sys.exit(f"ctr: open {BLOBS / digest[7:]}: no such file or directory")
+    return (BLOBS / digest[7:]).read_bytes()
+
+
+def bring_in(labels: dict[str, str] | None) -> None:
+    index = take_archive()
     if (ROOT / "broken").exists():
         sys.exit("ctr: no space left on device")
     for entry in index["manifests"]:
+        content(entry["digest"])
+    for entry in index["manifests"]:
+        found = read(IMAGES)
         ref = entry["annotations"]["org.opencontainers.image.ref.name"]
-        absent = [
-            digest for digest in blobs_of(entry["digest"]) if not (BLOBS / digest[7:]).exists()
-        ]
-        image = {"digest": entry["digest"], "unpacked": not absent, "labels": {}}
-        images[ref] = image
-        if not absent:
-            images[blobs_of(entry["digest"])[1]] = image
-        IMAGES.write_text(json.dumps(images))
-        if absent:
-            sys.exit(f"ctr: content digest {absent[0]}: not found")
+        before = found.get(ref, {"labels": {}})["labels"]
+        managed = {"io.cri-containerd.image": "managed"}
+        image = {"digest": entry["digest"], "labels": (labels or before) | managed}
+        alias = {"digest": entry["digest"], "labels": managed}
+        config = json.loads(content(entry["digest"]))["config"]["digest"]
+        write(IMAGES, found | {ref: image, config: alias})
+    for entry in index["manifests"]:
+        print(f"unpacking {entry['digest']}...", end="")
+        unpack(entry["digest"])
+        print("done")
+
+
+def take_archive() -> Any:
+    """Store the blobs on standard input that have no file yet; return the index."""
+    import hashlib
+    import tarfile
+
+    listed, index = read(LISTED), None
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            blob = stream.read() if stream else b""
+            if member.name == "index.json":
+                index = json.loads(blob)
+            if not member.name.startswith("blobs/"):
+                continue
+            digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+            if not member.name.endswith(digest[7:]):
+                sys.exit(f"ctr: unexpected digest {digest}")
+            if not (BLOBS / digest[7:]).exists():
+                BLOBS.mkdir(parents=True, exist_ok=True)
+                (BLOBS / digest[7:]).write_bytes(blob)
+            listed[digest] = True
+    write(LISTED, listed)
+    return index
+
+
+def unpack(manifest: str) -> None:
+    """Make the snapshots of an image's layers; what is there already is not looked at again."""
+    import hashlib
+
+    value = json.loads(content(manifest))
+    diff_ids = json.loads(content(value["config"]["digest"]))["rootfs"]["diff_ids"]
+    chain = ""
+    for layer, diff_id in zip(value["layers"], diff_ids, strict=True):
+        parent = chain
+        both = f"{parent} {diff_id}".encode()
+        chain = f"sha256:{hashlib.sha256(both).hexdigest()}" if parent else diff_id
+        if chain not in read(SNAPSHOTS):
+            if layer["digest"] != f"sha256:{hashlib.sha256(content(layer['digest'])).hexdigest()}":
+                sys.exit("ctr: apply layer error: wrong diff id calculated on extraction")
+            write(SNAPSHOTS, read(SNAPSHOTS) | {chain: parent})
 
 
 def main(verbs: list[str]) -> None:
@@ -92,43 +144,46 @@ def main(verbs: list[str]) -> None:
         sys.exit('ctr: failed to dial "/run/containerd/containerd.sock"')
     print("level=warning msg=DEPRECATION", file=sys.stderr)
     match verbs:
-        case ["images", "check", "-q", *wanted]:
-            check(wanted, quiet=True)
-        case ["images", "ls"]:
+        case ["images", "ls", "-q", *filters]:
+            say(images(filters))
+        case ["images", "ls", *filters]:
             print("REF TYPE DIGEST SIZE PLATFORMS LABELS ")
-            for ref, image in read(IMAGES).items():
-                print(f"{ref} manifest {image['digest']} 1.0 MiB linux/amd64 - ")
+            for ref, image in images(filters).items():
+                labels = ",".join(f"{name}={value}" for name, value in image["labels"].items())
+                print(f"{ref} manifest {image['digest']} 1.0 MiB linux/amd64 {labels} ")
         case ["images", "rm", *refs]:
-            images = read(IMAGES)
-            for ref in refs:
-                if images.pop(ref, None):
-                    print(ref)
-            IMAGES.write_text(json.dumps(images))
-        case ["containers", "ls"]:
-            print("CONTAINER    IMAGE    RUNTIME    ")
-            for ref in read(ROOT / "containers") or []:
-                print(f"0123abcd    {ref}    io.containerd.runc.v2    ")
-        case ["images", "check", *wanted]:
-            check(wanted)
-        case ["images", "ls", "-q", 'labels."io.cri-containerd.pinned"==pinned']:
-            images = read(IMAGES).items()
-            print(*(ref for ref, image in images if "pinned" in image["labels"].values()), sep="\n")
+            found = read(IMAGES)
+            say(ref for ref in refs if found.pop(ref, None))
+            write(IMAGES, found)
+        case ["images", "import", "--local", "--platform", "linux/amd64", "--label", label, "-"]:
+            if (ROOT / "1.7").exists():
+                print("Incorrect Usage: flag provided but not defined: -label\n\nNAME:\n   ctr ...")
+                sys.exit("ctr: flag provided but not defined: -label")
+            bring_in(dict([label.split("=")]))
         case ["images", "import", "--local", "--platform", "linux/amd64", "-"]:
-            bring_in()
+            bring_in(None)
         case ["images", "label", ref, label]:
-            name, _, value = label.partition("=")
-            images = read(IMAGES)
-            images[ref]["labels"][name] = value
-            IMAGES.write_text(json.dumps(images))
+            found = read(IMAGES)
+            found[ref]["labels"] |= [label.split("=")]
+            write(IMAGES, found)
             print(label)
-        case ["content", "ls", "-q"]:
-            print(*read(LISTED), sep="\n")
+        case ["content", "ls", "-q", *filters]:
+            say(each for each in read(LISTED) if fits({"digest": each}, filters))
         case ["content", "rm", *digests] if all(re.match("sha256:", each) for each in digests):
             listed = read(LISTED)
             for digest in digests:
                 listed.pop(digest, None)
                 (BLOBS / digest[7:]).unlink(missing_ok=True)
-            LISTED.write_text(json.dumps(listed))
+            write(LISTED, listed)
+        case ["snapshots", "ls"]:
+            print("KEY PARENT KIND      ")
+            for chain, parent in read(SNAPSHOTS).items():
+                print(f"{chain} {parent:71} Committed ")
+                print(f"0123abcd {chain} Active    ")
+        case ["containers", "ls"]:
+            print("CONTAINER    IMAGE    RUNTIME    ")
+            for ref in read(ROOT / "containers") or []:
+                print(f"0123abcd    {ref}    io.containerd.runc.v2    ")
         case _:
             sys.exit(f"ctr: unknown command {verbs}")
 

@@ -163,6 +163,16 @@ def test_input_reaches_the_command_whole(arguments: dict[str, Any], transport: s
 
 
 @pytest.mark.parametrize("transport", ["local", "other"])
+def test_a_command_may_be_long_and_has_no_input_of_its_own(
+    arguments: dict[str, Any], transport: str
+) -> None:
+    with Plugin(arguments, transport).node() as node:
+        long = f": {'x' * 1_000_000}; cat; echo 'two  words'"
+        assert node.run(f"{long}; exit 3").out.strip() == "two  words"
+        assert node.feed(long, put(b"input, ")).out.strip() == "input, two  words"
+
+
+@pytest.mark.parametrize("transport", ["local", "other"])
 def test_an_error_while_writing_is_the_error(
     arguments: dict[str, Any], transport: str, tmp_path: Path
 ) -> None:
@@ -194,6 +204,8 @@ def test_the_difference_lists_images_before_and_after(
     diff = Plugin(arguments, diff=True).run()["diff"]
     assert diff["before"] == ""
     assert diff["after"] == f"{REF} {image.manifest_digest} pinned\n"
+    again = Plugin(arguments, diff=True).run()["diff"]
+    assert again["before"] == again["after"] == diff["after"]
     tidy = {**arguments, "images": [], "prune_prefix": "apps.slipway.internal/"}
     diff = Plugin(tidy, diff=True).run()["diff"]
     assert (diff["before"], diff["after"]) == (f"{REF} {image.manifest_digest}\n", "")

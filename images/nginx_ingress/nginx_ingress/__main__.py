@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -53,7 +54,12 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--http-port", type=int, default=8080, help="port that nginx listens on")
     add("--https-port", type=int, default=8443, help="port that nginx listens on with TLS")
     add("--health-port", type=int, default=8081, help="port of /livez and /readyz")
-    add("--worker-processes", default="auto", help="nginx's worker_processes")
+    add(
+        "--worker-processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="how many of nginx's workers there are; as many as processors unless given",
+    )
     add("--no-access-log", action="store_true", help="do not log requests")
     add(
         "--grace-seconds",

@@ -41,13 +41,9 @@ class Applied:
         When nginx refuses, hosts are tried one by one, and those that it does not take keep their
         last good decisions, with today's endpoints.
         """
-        self._nginx.add_certificates(
-            {
-                secret.file_name: secret.pem
-                for secret in snapshot.secrets.values()
-                if secret.file_name in _certificates(wanted)
-            }
-        )
+        pems = {secret.file_name: secret.pem for secret in snapshot.secrets.values()}
+        names = _certificates(wanted)
+        self._nginx.add_certificates({name: pem for name, pem in pems.items() if name in names})
         failures: dict[str, str] = {}
         try:
             try:

@@ -16,6 +16,7 @@ from nginx_ingress.kube import Api
 from nginx_ingress.mirror import Mirror
 from nginx_ingress.model import (
     Key,
+    Service,
     Snapshot,
     parse_endpoint_slice,
     parse_ingress,
@@ -24,19 +25,19 @@ from nginx_ingress.model import (
     parse_tls_secret,
 )
 from nginx_ingress.nginx import Nginx
-from nginx_ingress.reporter import Event, Item, Reporter, StatusChange
+from nginx_ingress.reporter import Event, Reporter, StatusChange
 
 log = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS = 0.1
-"""How long others are waited for after a change: a rollout is a few reloads, not many."""
+"""The shortest pause between two turns: a rollout is a few reloads, not many."""
 RETRY_SECONDS = 5.0
 STUCK_SECONDS = 60.0
 """After how long without a turn the loop counts as stuck."""
 _TURN_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 
-Wakeup = Literal["changed", "stop", "broken"]
+Wakeup = Literal["changed", "unwritten", "stop", "broken"]
 
 
 class Controller:
@@ -60,6 +61,7 @@ class Controller:
         self._last_turn = time.monotonic()
         self._said: dict[Key, tuple[object, Message]] = {}
         self._served: set[Key] = set()
+        self._statuses: dict[Key, StatusChange] = {}
         self._class_known = True
         networking = "/apis/networking.k8s.io/v1"
         self._ingresses = Mirror(api, f"{networking}/ingresses", parse_ingress, self.wake)
@@ -82,7 +84,7 @@ class Controller:
             self._slices,
             self._secrets,
         )
-        self._reporter = Reporter(api, failed=self.wake)
+        self._reporter = Reporter(api, failed=lambda: self._wakeups.put("unwritten"))
 
     def wake(self) -> None:
         """Have the loop look at the cluster again."""
@@ -133,32 +135,35 @@ class Controller:
         return thread
 
     def _loop(self) -> int:
+        """Take a turn when something has changed: at once after a quiet time, else after a pause.
+
+        The pause is as long as the last turn took, so that no more than about half of a core goes
+        into turns, however much changes.
+        """
+        changed, rested = False, 0.0
         while True:
-            asked = self._asked()
+            patience = rested - time.monotonic() if changed else _TURN_SECONDS
+            try:
+                wakeup = self._wakeups.get(timeout=min(max(0.0, patience), _TURN_SECONDS))
+            except Empty:
+                wakeup = None
             self._last_turn = time.monotonic()
             if self._nginx.exit_code is not None:
                 log.error("nginx has ended with code %d", self._nginx.exit_code)
                 return 1
-            if "broken" in asked:
+            if wakeup == "broken":
                 return 1
-            if "stop" in asked:
+            if wakeup == "stop":
                 return 0
-            if "changed" in asked and all(mirror.synced for mirror in self._mirrors):
-                self._turn()
-
-    def _asked(self) -> set[Wakeup]:
-        """Wait for a turn's time; once something is asked for, until others have joined it."""
-        asked: set[Wakeup] = set()
-        deadline = time.monotonic() + _TURN_SECONDS
-        while asked <= {"changed"}:
-            try:
-                wakeup = self._wakeups.get(timeout=max(0.0, deadline - time.monotonic()))
-            except Empty:
-                break
-            if not asked:
-                deadline = time.monotonic() + (DEBOUNCE_SECONDS if self._ready else 0.0)
-            asked.add(wakeup)
-        return asked
+            if wakeup == "unwritten":
+                self._statuses.clear()
+            changed = changed or wakeup is not None
+            if changed and self._last_turn >= rested and self._wakeups.empty():
+                changed = False
+                if all(mirror.synced for mirror in self._mirrors):
+                    self._turn()
+                    took = time.monotonic() - self._last_turn
+                    rested = time.monotonic() + max(DEBOUNCE_SECONDS, took)
 
     def _turn(self) -> None:
         snapshot = Snapshot(
@@ -178,11 +183,14 @@ class Controller:
         elif not self._ready:
             log.info("ready")
             self._ready = True
-        self._reporter.submit(self._news(decisions, outcome, snapshot))
+        self._reporter.submit(self._events(decisions, outcome))
+        if self._external_service:
+            service = snapshot.services.get(self._external_service)
+            self._reporter.submit(self._status_changes(decisions, service))
 
-    def _news(self, decisions: Decisions, outcome: Outcome, snapshot: Snapshot) -> list[Item]:
-        """What has to be written: statuses that differ, messages not given before."""
-        news: list[Item] = []
+    def _events(self, decisions: Decisions, outcome: Outcome) -> list[Event]:
+        """Messages that have not been given before."""
+        news: list[Event] = []
         said: dict[Key, tuple[object, Message]] = {}
         for key, report in decisions.reports.items():
             message = report.message(outcome.failures)
@@ -194,13 +202,26 @@ class Controller:
                 for note in report.notes:
                     log.error("%s", note)
                 news.append(Event(report.ingress, message))
-            if self._external_service:
-                service = snapshot.services.get(self._external_service)
-                addresses = service.addresses if service and not report.refusal else ()
-                if report.ingress.addresses != addresses:
-                    news.append(StatusChange(report.ingress, addresses))
         self._said = said
         self._served = {key for key, report in decisions.reports.items() if not report.refusal}
+        return news
+
+    def _status_changes(self, decisions: Decisions, service: Service | None) -> list[StatusChange]:
+        """Statuses that differ and have not been submitted for the very object that is mirrored.
+
+        Whatever happens to an Ingress puts another object into the mirror, also what makes it equal
+        to what it was before. Until then, what has been submitted is on its way, or its echo is.
+        """
+        before, self._statuses = self._statuses, {}
+        news: list[StatusChange] = []
+        for key, report in decisions.reports.items():
+            addresses = service.addresses if service and not report.refusal else ()
+            if report.ingress.addresses == addresses:
+                continue
+            change = self._statuses[key] = StatusChange(report.ingress, addresses)
+            last = before.get(key)
+            if not (last and last.ingress is change.ingress and last.addresses == addresses):
+                news.append(change)
         return news
 
     def _look_for_class(self, snapshot: Snapshot) -> None:

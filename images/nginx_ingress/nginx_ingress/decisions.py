@@ -170,25 +170,23 @@ class _Round:
         tls, tls_warnings = self._tls(master, host)
         owners = _path_owners(minions)
         locations: list[Location] = []
-        warnings: dict[Key, list[str]] = {master.key: tls_warnings}
         for minion in minions:
             paths = minion.rules[0].paths or ()
             mine = [path for path in paths if owners[path.path] is minion]
-            locations += self._locations(minion, host, mine, master.annotations)
-            warnings[minion.key] = [
+            own = tuple(self._locations(minion, host, mine, master.annotations))
+            locations += own
+            lost = [
                 f"path {path} is taken by another resource"
                 for path in dict.fromkeys(each.path for each in paths)
                 if owners[path] is not minion
             ]
+            revision = (_identity(minion), own)
+            self._accept(minion, revision, (host,), lost, known.MINION_IGNORES)
         https = known.https_of(master.annotations)
         server = Server(host, master.key, tuple(locations), tls, https)
         self._servers[host] = server
-        members = [master, *minions]
-        revision = (tuple(_identity(member) for member in members), server)
-        for member in members:
-            role = role_of(member)
-            denied = known.MASTER_IGNORES if role is Role.MASTER else known.MINION_IGNORES
-            self._accept(member, revision, (host,), warnings[member.key], denied)
+        whole = (tuple(_identity(member) for member in (master, *minions)), server)
+        self._accept(master, whole, (host,), tls_warnings, known.MASTER_IGNORES)
 
     def _serve_regular(self, ingress: Ingress, hosts: Sequence[str], lost: Sequence[str]) -> None:
         warnings = list(lost)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 
 from nginx_ingress.render import Settings, render_config
@@ -17,7 +19,7 @@ log = logging.getLogger(__name__)
 
 CONFIRM_SECONDS = 10.0
 """How long new workers may take to answer."""
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.002
 _STDOUT = 1
 
 
@@ -89,7 +91,7 @@ class Nginx:
             raise ConfigRefused(problem)
         previous = self._config.read_bytes() if self.running else None
         candidate.replace(self._config)
-        before = self._workers()
+        before = self._workers().keys()
         if self._process is None:
             command = [*self._command, "-c", str(self._config)]
             self._process = subprocess.Popen(command, stderr=_STDOUT)
@@ -135,24 +137,32 @@ class Nginx:
         reason = re.search(r"\[emerg\] (?:\d+#\d+: )?(.+?)(?: in \S+:\d+)?$", done.stderr, re.M)
         return reason[1] if reason else done.stderr.strip() or f"exit code {done.returncode}"
 
-    def _confirm(self, before: Collection[int]) -> None:
-        """Wait until new workers answer and the workers from ``before`` take no new connection."""
+    def _confirm(self, before: Set[int]) -> None:
+        """Wait until new workers answer and no others take connections.
+
+        The workers from ``before`` are told to end as soon as there is a new one. There are others
+        if an earlier reload, which had not been confirmed, comes about at the same time.
+        """
         deadline = time.monotonic() + CONFIRM_SECONDS
         while time.monotonic() < deadline:
             if self.exit_code is not None:
                 raise NginxError(f"nginx ended with code {self.exit_code}")
-            answered = self._answered_version() == self._version
-            if answered and not any(_accepts(worker) for worker in before):
+            workers = self._workers()
+            staying = {worker for worker, title in workers.items() if _stays(title)}
+            others = before & staying or len(staying) > self._settings.worker_processes
+            if not others and self._answered_version() == self._version:
                 return
+            if any(b"worker process" in workers[worker] for worker in staying - before):
+                _end(before & staying)
             time.sleep(_POLL_SECONDS)
         raise NginxError(f"after {CONFIRM_SECONDS:.0f} s not all connections met it")
 
-    def _workers(self) -> list[int]:
-        """The process ids of nginx's workers, also of those that are about to end."""
+    def _workers(self) -> dict[int, bytes]:
+        """The titles of nginx's workers by process id, also of those that are about to end."""
         if not self.running or self._process is None:
-            return []
+            return {}
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        return [int(child) for child in children.read_text().split()]
+        return {int(child): _title(child) for child in children.read_text().split()}
 
     def _answered_version(self) -> int | None:
         """The version that a worker answers with; None if none answers."""
@@ -168,9 +178,25 @@ class Nginx:
         return int(body) if body.isdigit() else None
 
 
-def _accepts(worker: int) -> bool:
-    """Whether a worker still listens; one that does not has that in its title, or is gone."""
+def _title(process: str) -> bytes:
+    """What a process calls itself; nothing once it has ended."""
     try:
-        return b"shutting down" not in Path(f"/proc/{worker}/cmdline").read_bytes()
+        return Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return b""
+
+
+def _stays(title: bytes) -> bool:
+    """Whether a worker takes connections, or will: has neither ended nor been told to."""
+    return bool(title) and b"shutting down" not in title
+
+
+def _end(workers: Collection[int]) -> None:
+    """Have workers finish what they have begun, now that others take the connections.
+
+    nginx's master tells them too, but sleeps for 0.1 s before it does, and they go on taking most
+    connections until then. It learns of their end after it has told them, so it replaces none.
+    """
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGQUIT)

@@ -26,7 +26,7 @@ class Settings:
     run_dir: Path
     http_port: int = 8080
     https_port: int = 8443
-    worker_processes: str = "auto"
+    worker_processes: int = 1
     access_log: str = "/dev/stdout main"
     worker_shutdown_timeout: str = "300s"
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import SimpleQueue
+from threading import Condition
 from typing import Any
 
 from nginx_ingress.decisions import Message
 from nginx_ingress.kube import Api, ApiError, ApiUnreachable
-from nginx_ingress.model import Address, Ingress
+from nginx_ingress.model import Address, Ingress, Key
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ Item = StatusChange | Event
 class Reporter:
     """Writes to the API server, one thing after another, in a thread of its own.
 
+    Objects have their turn in the order in which they were submitted. Of what waits for one, only
+    the last status is written, and the same words are said once, where they were submitted last.
+
     Events are written twice at most; ``failed`` is called when a status could not be written, for
     whoever knows what it should be by then.
     """
@@ -58,24 +62,39 @@ class Reporter:
         self._api = api
         self._failed = failed
         self._pause = pause
-        self._items: SimpleQueue[Item | None] = SimpleQueue()
+        self._changed = Condition()
+        self._waiting: OrderedDict[tuple[Key, str], list[Item]] = OrderedDict()
+        self._finishing = False
 
     def submit(self, items: Sequence[Item]) -> None:
         """Have these written soon."""
-        for item in items:
-            self._items.put(item)
+        with self._changed:
+            for item in items:
+                waiting = self._waiting.setdefault((item.ingress.key, item.ingress.uid), [])
+                waiting[:] = [each for each in waiting if not _replaces(item, each)]
+                waiting.append(item)
+            self._changed.notify()
 
     def finish(self) -> None:
         """Have :meth:`run` return after what has been submitted."""
-        self._items.put(None)
+        with self._changed:
+            self._finishing = True
+            self._changed.notify()
 
     def run(self) -> None:
         """Write what is submitted, until :meth:`finish`."""
-        while (item := self._items.get()) is not None:
-            if isinstance(item, Event):
-                self._say(item)
-            else:
-                self._set_status(item)
+        while items := self._next():
+            for item in items:
+                if isinstance(item, Event):
+                    self._say(item)
+                else:
+                    self._set_status(item)
+
+    def _next(self) -> list[Item]:
+        """Wait for an object's turn and take what there is to write on it; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._finishing)
+            return self._waiting.popitem(last=False)[1] if self._waiting else []
 
     def _set_status(self, change: StatusChange) -> None:
         key, addresses = change.ingress.key, [each.as_json() for each in change.addresses]
@@ -119,6 +138,13 @@ class Reporter:
             count = self._api.request("GET", path).get("count") or 0
             again = {"count": count + 1, "lastTimestamp": document["lastTimestamp"]}
             self._api.request("PATCH", path, body=again)
+
+
+def _replaces(new: Item, old: Item) -> bool:
+    """Whether nobody misses the older of two items on the same object."""
+    if isinstance(new, Event) and isinstance(old, Event):
+        return new.message == old.message
+    return isinstance(new, StatusChange) and isinstance(old, StatusChange)
 
 
 def event_document(event: Event, now: datetime) -> dict[str, Any]:

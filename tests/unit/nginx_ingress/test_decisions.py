@@ -547,14 +547,30 @@ def test_a_failure_is_told_to_the_master_and_all_its_minions() -> None:
     assert other.reason == "AddedOrUpdated"
 
 
-def test_every_member_is_told_again_when_one_of_them_changes() -> None:
+def test_a_minion_is_told_again_when_what_concerns_it_changes_and_a_master_always() -> None:
     tea, coffee = minion("tea", "default", path("/tea")), minion("c", "default", path("/c"))
     other = master("b", host="b.example.com")
-    before = decided(master(), tea, coffee, other).reports
-    tea["metadata"]["generation"] += 1
-    after = decided(master(), tea, coffee, other).reports
-    changed = {key.name for key in before if before[key].revision != after[key].revision}
-    assert changed == {"master", "tea", "c"}
+    annotated = {"nginx.org/client-max-body-size": "8m"}
+
+    def told(*after: Document) -> set[str]:
+        """Which of those that were there before are told again."""
+        reports, now = decided(master(), tea, coffee, other).reports, decided(*after).reports
+        return {key.name for key in reports if reports[key].revision != now[key].revision}
+
+    changed = minion("tea", "default", path("/tea"))
+    changed["metadata"]["generation"] += 1
+    assert told(master(), changed, coffee, other) == {"master", "tea"}
+    elsewhere = minion("tea", "default", path("/tea", "milk"))
+    assert told(master(), elsewhere, coffee, other) == {"master", "tea"}
+    added = minion("a", "default", path("/a"))
+    assert told(master(), added, tea, coffee, other) == {"master"}
+    # What a minion inherits concerns it.
+    assert told(master(annotations=annotated), tea, coffee, other) == {"master", "tea", "c"}
+    heir = minion("c", "default", path("/c"), annotations=annotated)
+    assert told(master(), tea, heir, other) == {"master", "c"}
+    secure = master(tls=[{"hosts": [HOST]}])
+    assert told(secure, tea, coffee, other) == {"master"}
+    assert told(master(), tea, coffee, master("b", host="b.example.com", uid="new")) == {"b"}
 
 
 def test_a_status_is_no_reason_to_tell_again() -> None:

@@ -188,10 +188,12 @@ def test_tls_follows_its_secret(live: Live, tea: Backend) -> None:
         "invalid: there is no such secret of type kubernetes.io/tls"
     )
     told(live, "tls", "AddedOrUpdatedWithWarning", warning)
+    # That may have been told before, if the secret came after its master.
+    certificates = live.folder / "run" / "certificates"
+    eventually("no certificate", lambda: not list(certificates.iterdir()))
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         live.get_tls("/", host, renewed)
     assert live.get("/", host).status == 301
-    assert not list((live.folder / "run" / "certificates").iterdir())
 
 
 def test_each_host_has_the_certificate_of_its_own_master(live: Live, tea: Backend) -> None:
@@ -489,7 +491,7 @@ def test_endpoints_change_without_a_lost_request(live: Live, tea: Backend, coffe
     assert live.version() == first + 20
     assert client.failures == []
     assert client.bodies == {"tea /", "coffee /"}
-    assert client.answered > 100
+    assert client.answered > 50
 
 
 def reloaded(live: Live, version: int) -> None:

@@ -155,6 +155,29 @@ def test_a_change_that_does_not_show_is_no_change() -> None:
 
 
 @pytest.mark.parametrize(
+    "news",
+    [
+        [[event("MODIFIED", thing("a", 1, 6))]],
+        [ApiError(410, "gone"), listed(9, thing("a", 1))],
+    ],
+    ids=["event", "list"],
+)
+def test_what_is_told_of_again_is_another_object(news: list[Any]) -> None:
+    parsed: list[list[int]] = []
+
+    def parse(document: Json) -> list[int]:
+        parsed.append([document["value"]])
+        return parsed[-1]
+
+    script = Script(listed(5, thing("a", 1)), *news)
+    mirror = Mirror(script, "/things", parse, lambda: None, pause=script.pauses.append)
+    with pytest.raises(Over):
+        mirror.run()
+    assert parsed == [[1], [1]]
+    assert mirror.objects()[Key("", "a")] is parsed[-1]
+
+
+@pytest.mark.parametrize(
     "gone",
     [
         [event("ERROR", {"kind": "Status", "code": 410, "message": "too old"})],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +16,17 @@ import pytest
 from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
 from nginx_ingress.render import Settings
 
-from tests.unit.nginx_ingress.live import Answer, ask_plainly, free_ports
+from tests.unit.nginx_ingress.live import WORKERS, Answer, ask_plainly, eventually, free_ports
 
+NAP_SECONDS = 0.1
+"""How long nginx lets old workers go on after it has started new ones."""
 BROKEN = "server { listen nowhere:x; }"
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     http_port, https_port = free_ports(2)
-    return Settings(tmp_path / "run", http_port, https_port, "2", access_log="off")
+    return Settings(tmp_path / "run", http_port, https_port, WORKERS, access_log="off")
 
 
 @pytest.fixture
@@ -45,6 +49,12 @@ def pid(settings: Settings) -> int:
     return int((settings.run_dir / "nginx.pid").read_text())
 
 
+def workers(settings: Settings) -> list[int]:
+    """nginx's children."""
+    children = Path(f"/proc/{pid(settings)}/task/{pid(settings)}/children")
+    return [int(child) for child in children.read_text().split()]
+
+
 @contextmanager
 def stopped(process: int) -> Iterator[None]:
     """A process that does nothing for a while."""
@@ -65,14 +75,31 @@ def test_what_has_been_applied_is_what_every_connection_meets(
     assert nginx.running
 
 
+def test_a_reload_does_not_wait_for_nginx_s_own_nap(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("0", settings))
+    tries = itertools.count(1)
+
+    def is_quick() -> bool:
+        time.sleep(2 * NAP_SECONDS)  # The one before is over.
+        started = time.monotonic()
+        nginx.apply(saying(f"{next(tries)}", settings))
+        return time.monotonic() - started < NAP_SECONDS
+
+    eventually("a quick reload", is_quick)
+    # Workers that have been told to end are not replaced.
+    time.sleep(2 * NAP_SECONDS)
+    assert len(workers(settings)) == WORKERS
+
+
 def test_a_reload_is_not_over_while_an_old_worker_takes_connections(
     nginx: Nginx, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nginx.apply(saying("old", settings))
-    children = Path(f"/proc/{pid(settings)}/task/{pid(settings)}/children")
-    worker = int(children.read_text().split()[0])
     monkeypatch.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.5)
-    with stopped(worker), pytest.raises(NginxError, match="not all connections met it"):
+    with (
+        stopped(workers(settings)[0]),
+        pytest.raises(NginxError, match="not all connections met it"),
+    ):
         nginx.apply(saying("new", settings))
 
 

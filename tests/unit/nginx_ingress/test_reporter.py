@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from nginx_ingress.reporter import (
     event_document,
 )
 
+from tests.unit.nginx_ingress.live import PATIENCE_SECONDS, eventually
 from tests.unit.nginx_ingress.objects import master
 
 INGRESS = parse_ingress(master("cafe", "shop", uid="u1"))
@@ -154,3 +157,93 @@ def test_an_event_is_tried_once_more_when_nobody_answers() -> None:
 def test_an_event_that_is_refused_is_let_go() -> None:
     api, pauses, failures = written(Event(INGRESS, MESSAGE), ApiError(403, "terminating"))
     assert (len(api.asked), pauses, failures) == (1, [], 0)
+
+
+# What waits
+
+
+class Diary(Recorder):
+    """An API that notes whom something is said about, and what: a message or an IP address.
+
+    ``meanwhile`` is called during the first request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[tuple[str, str]] = []
+        self.meanwhile: Callable[[], None] | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+    ) -> Any:
+        assert body is not None
+        if method == "POST":
+            self.notes.append((body["involvedObject"]["uid"], body["message"]))
+        else:
+            (address,) = body["status"]["loadBalancer"]["ingress"]
+            self.notes.append((body["metadata"]["uid"], address["ip"]))
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            meanwhile()
+
+
+def status(uid: str, ip: str, name: str = "") -> StatusChange:
+    return StatusChange(parse_ingress(master(name or uid, uid=uid)), (Address(ip=ip),))
+
+
+def event(uid: str, text: str) -> Event:
+    return Event(parse_ingress(master(uid, uid=uid)), Message("Normal", "AddedOrUpdated", text))
+
+
+def noted(*items: Item, meanwhile: Item | None = None) -> list[tuple[str, str]]:
+    """What is written when all these wait, and another one comes during the first request."""
+    diary = Diary()
+    reporter = Reporter(diary, lambda: None)
+    for item in items:
+        reporter.submit([item])
+    if meanwhile:
+        diary.meanwhile = lambda: reporter.submit([meanwhile])
+    reporter.finish()
+    reporter.run()
+    return diary.notes
+
+
+def test_a_newer_status_takes_the_place_of_the_one_that_waits() -> None:
+    items = (status("a", "1"), status("b", "1"), status("a", "2"), status("a", "3"))
+    assert noted(*items) == [("a", "3"), ("b", "1")]
+
+
+def test_a_status_comes_after_the_one_that_is_being_written() -> None:
+    assert noted(status("a", "1"), meanwhile=status("a", "2")) == [("a", "1"), ("a", "2")]
+
+
+def test_another_object_of_that_name_has_a_status_of_its_own() -> None:
+    items = (status("a", "1", "name"), status("b", "2", "name"))
+    assert noted(*items) == [("a", "1"), ("b", "2")]
+
+
+def test_the_same_words_that_wait_are_said_once() -> None:
+    items = (event("a", "x"), event("b", "x"), event("a", "x"))
+    assert noted(*items) == [("a", "x"), ("b", "x")]
+
+
+def test_the_last_words_on_an_object_stay_the_last() -> None:
+    items = (event("a", "x"), event("b", "x"), event("a", "y"), status("a", "1"), event("a", "x"))
+    assert noted(*items) == [("a", "y"), ("a", "1"), ("a", "x"), ("b", "x")]
+
+
+def test_the_writer_waits_for_what_is_submitted() -> None:
+    diary = Diary()
+    reporter = Reporter(diary, lambda: None)
+    thread = threading.Thread(target=reporter.run)
+    thread.start()
+    for text in ("x", "y"):
+        reporter.submit([event("a", text)])
+        eventually(text, partial(diary.notes.__contains__, ("a", text)))
+    reporter.finish()
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
