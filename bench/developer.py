@@ -33,6 +33,10 @@ KUBECONFIG = Path.home() / ".kube" / "bench.yaml"
 SECONDS = 300.0
 """How long the edited service may take to answer with its new text."""
 
+EDITS = 3
+"""Edits that are followed; the one with the middle overhead counts. A kubelet looks once a second
+whether a pod has started, and how long the wait for that is, is chance."""
+
 OVERHEAD = Target(most=3)
 """Seconds between edit and answer that neither the compiler nor the service itself takes."""
 
@@ -76,16 +80,21 @@ class Edit:
             "first answer": self.served - self.started,
         }
 
+    @property
+    def overhead(self) -> float:
+        """Seconds of all parts that are Slipway's."""
+        parts = self.parts()
+        return sum(parts.values()) - parts["compile"] - parts["application start"]
+
     def figures(self) -> list[Figure]:
         """The whole way, its parts, and the sum of those that are Slipway's."""
         parts = self.parts()
-        others = parts["compile"] + parts["application start"]
         return [
             Figure("one line of the Java greeter to its text served", sum(parts.values())),
             *(Figure(f"of that, {name}", seconds) for name, seconds in parts.items()),
             Figure(
                 "of that, all but compile and application start",
-                sum(parts.values()) - others,
+                self.overhead,
                 target=OVERHEAD,
             ),
         ]
@@ -99,7 +108,9 @@ def measure(*, keep: bool) -> Report:
         workspace = Path(folder)
         shutil.copytree(PROJECT / "examples", workspace / "examples")
         shutil.copy(PROJECT / "apps.yml", workspace)
-        run, edit = edit_to_served(workspace)
+        play(INVENTORY, "playbooks/apps.yml", extra=of_workspace(workspace))
+        edits = [edit_to_served(workspace) for _ in range(EDITS)]
+        run, edit = sorted(edits, key=lambda each: each[1].overhead)[EDITS // 2]
         again = play(INVENTORY, "site.yml", extra=of_workspace(workspace))
     delivered, whole = run.role("app_images").seconds, whole_image()
     if not keep:
@@ -135,7 +146,6 @@ def of_workspace(workspace: Path) -> list[str]:
 def edit_to_served(workspace: Path) -> tuple[Run, Edit]:
     """Change one line of the Java greeter and follow it to where its text is served."""
     extra = of_workspace(workspace)
-    play(INVENTORY, "playbooks/apps.yml", extra=extra)
     address = ingress_address()
     text = f"from main, {time.time_ns()}"
     source = workspace / GREETING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_the_defaults_are_the_image_s() -> None:
     assert args.external_service is None
     assert args.run_dir == Path("/var/run/nginx-ingress")
     assert (args.http_port, args.https_port, args.health_port) == (8080, 8443, 8081)
+    assert args.worker_processes == os.cpu_count()
 
 
 def test_the_external_service_is_a_key() -> None:
