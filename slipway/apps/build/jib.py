@@ -38,9 +38,13 @@ PLUGIN_VERSION = "3.5.2"
 
 BUILD_SECONDS = 3600.0
 
+ARCHIVES = 13
+"""The first Java that can archive the classes of a program that runs."""
+
 _PACKAGED = re.compile(
     r"<packaging>\s*war\s*</packaging>|<containerizingMode>\s*packaged\s*</containerizingMode>"
 )
+_VERSION = re.compile(r'^JAVA_VERSION="(?P<version>(?P<major>\d+)[^"\s]*)"', re.MULTILINE)
 _MODULE = re.compile(r"<module>\s*([^<\s]+)\s*</module>")
 
 
@@ -198,11 +202,11 @@ class Jib:
     def _maven(self, source: Path, argv: Sequence[str], order: Order) -> None:
         """Run Maven, with the JVM's own classes as an earlier build has left them."""
         made = order.scratch / "classes.jsa"
-        archive = self._cache / "jib" / "classes" / f"{_jvm()}.jsa"
+        archive, classes = _class_archive(self._cache / "jib" / "classes", made)
         options = [
             # A build is over before the JVM's second compiler has paid for itself.
             *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            *_class_archive(archive, made),
+            *classes,
             os.environ.get("MAVEN_OPTS", ""),
         ]
         run(
@@ -217,25 +221,22 @@ class Jib:
             made.replace(archive)
 
 
-def _class_archive(archive: Path, new: Path) -> list[str]:
-    """The JVM's options to start with an archive of classes, or to leave a ``new`` one.
+def _class_archive(folder: Path, new: Path) -> tuple[Path, list[str]]:
+    """The archive of classes of Maven's JVM, and the options to start with it or to make it.
 
-    They came with Java 13 (JEP 350); an older one is told not to mind.
+    It is made as ``new`` when there is none in ``folder``. Archives came with Java 13 (JEP 350).
     """
-    if re.search(r"\s", f"{archive}{new}"):  # mvn would take it for two options
-        return []
+    home = os.environ.get("JAVA_HOME") or Path(shutil.which("java") or "").resolve().parent.parent
+    try:
+        version = _VERSION.search(Path(home, "release").read_text())
+    except OSError:
+        version = None
+    archive = folder / f"{version['version'] if version else ''}.jsa"
+    # mvn would take a path with a blank for two options.
+    if version is None or int(version["major"]) < ARCHIVES or re.search(r"\s", f"{archive}{new}"):
+        return archive, []
     classes = f"SharedArchiveFile={archive}" if archive.exists() else f"ArchiveClassesAtExit={new}"
-    return ["-XX:+IgnoreUnrecognizedVMOptions", f"-XX:{classes}"]
-
-
-def _jvm() -> str:
-    """What tells the JVM that Maven runs on from others, and from what it was before an update."""
-    home = os.environ.get("JAVA_HOME")
-    java = f"{home}/bin/java" if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return "none"
-    program = Path(java).resolve()
-    return sha256(f"{program} {program.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    return archive, ["-Xlog:cds*=off", f"-XX:{classes}"]
 
 
 def write_stand_in(base: StoredImage, archive: Path) -> None:

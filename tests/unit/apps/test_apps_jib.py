@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import tarfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -240,32 +240,47 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "log"
 
 
-def test_classes_are_archived_once_for_each_jvm(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    java = tmp_path / "jdk" / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.touch()
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+@pytest.fixture
+def options(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What the JVM is told, with a Java of some version and a cache of some name."""
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setenv("CODE", "0")
-    jib, one = Jib(tmp_path / "cache", registry(tmp_path)), order(tmp_path)
+    one = order(tmp_path)
 
-    def options() -> str:
-        jib._maven(tmp_path, ["mvn"], one)
+    def told(version: str, cache: str = "cache") -> str:
+        (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+        Jib(tmp_path / cache, registry(tmp_path))._maven(tmp_path, ["mvn"], one)
         return next(
             line for line in (log / "environment").read_text().splitlines() if "MAVEN_OPTS" in line
         )
 
-    assert "ArchiveClassesAtExit=" in options()
+    return told
+
+
+def test_classes_are_archived_once_for_each_java(
+    tmp_path: Path, options: Callable[..., str]
+) -> None:
+    assert "ArchiveClassesAtExit=" in options("17.0.15")
     [archive] = (tmp_path / "cache" / "jib" / "classes").iterdir()
-    assert options().endswith(f"-XX:SharedArchiveFile={archive}")
-    os.utime(java, (1, 1))
-    assert "ArchiveClassesAtExit=" in options()
+    assert options("17.0.15").endswith(f"-XX:SharedArchiveFile={archive}")
+    assert "ArchiveClassesAtExit=" in options("17.0.16")
 
 
-def test_a_folder_with_a_blank_is_no_place_for_an_archive(tmp_path: Path, log: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "cache"), [("1.8.0_392", "cache"), ("11.0.21", "cache"), ("17.0.15", "my cache")]
+)
+def test_no_archive_where_java_or_mvn_cannot_have_one(
+    options: Callable[..., str], version: str, cache: str
+) -> None:
+    assert "Archive" not in options(version, cache)
+
+
+def test_a_java_that_does_not_say_what_it_is(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(SlipwayError):
-        Jib(tmp_path / "my cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
+        Jib(tmp_path / "cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
     assert "Archive" not in (log / "environment").read_text()
 
 
