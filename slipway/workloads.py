@@ -17,6 +17,10 @@ HOPELESS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidIma
 PASSING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 """Waiting reasons that may pass, as a volume or a name turns up."""
 
+REFUSED = "RunContainerError"
+"""The runtime did not start a container. Once is nothing: it does so when a machine is busy, and
+the kubelet tries again."""
+
 LOG_LINES = 15
 EVENT_COUNT = 3
 
@@ -65,7 +69,7 @@ def pod_trouble(pod: Object) -> Trouble | None:
             return Trouble(joined(reason, _end(container)), True, container["name"])
         if reason in HOPELESS:
             return Trouble(joined(reason, message), True, container["name"])
-        if reason in PASSING:
+        if reason in PASSING and not (reason == REFUSED and container["restartCount"] == 0):
             return Trouble(joined(reason, message), False, container["name"])
     return None
 

@@ -101,6 +101,7 @@ def test_rolled_out(status: dict[str, int], expected: bool) -> None:
         ),
         (waiting("ErrImagePull", "no such host"), "ErrImagePull: no such host", True),
         (waiting("ErrImageNeverPull", "not present"), "ErrImageNeverPull: not present", True),
+        (waiting("RunContainerError", "no such file", 1), "RunContainerError: no such file", False),
         (
             waiting("CreateContainerConfigError", 'configmap "x" not found'),
             'CreateContainerConfigError: configmap "x" not found',
@@ -125,6 +126,7 @@ def test_trouble_of_a_pod(status: dict[str, Any], reason: str, final: bool) -> N
     [
         {},
         waiting("ContainerCreating"),
+        waiting("RunContainerError", "unable to freeze"),
         waiting("CrashLoopBackOff", "back-off", 1, exitCode=1, reason="Error"),
         {"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}]},
     ],
