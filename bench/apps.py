@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,7 @@ COUNTS = (10, FIRST, MANY)
 """Apps of the runs without a change."""
 
 REPEATS = 3
-"""Runs without a change; the fastest counts, for what disturbs a run can only lengthen it."""
+"""Runs of a kind; the fastest counts, for what disturbs a run can only lengthen it."""
 
 ONE_MORE = Target(most=0.1)
 """Seconds for an unchanged app."""
@@ -100,6 +101,17 @@ class Pages:
         make_repository(self._folder / "page", self._folder, check=False)
 
 
+def _changes(pages: Pages, count: int) -> Iterator[Run]:
+    """Deploy ``count`` services again and again, each time with another text of the first."""
+    for number in range(REPEATS):
+        pages.change_one(f"{number} of {count}")
+        yield pages.deploy(count)
+
+
+def _fastest(runs: Iterable[Run]) -> Run:
+    return min(runs, key=lambda run: run.seconds)
+
+
 def measure(*, keep: bool) -> Report:
     """Measure on a cluster that is made for it, and removed unless it is to be kept."""
     play(INVENTORY, "playbooks/bundle.yml", "playbooks/reset.yml")
@@ -110,11 +122,9 @@ def measure(*, keep: bool) -> Report:
         unchanged, changed = {}, {}
         for count in sorted({FEW, *COUNTS}):
             pages.deploy(count)
-            again = [pages.deploy(count) for _ in range(REPEATS)]
-            unchanged[count] = min(again, key=lambda run: run.seconds)
+            unchanged[count] = _fastest(pages.deploy(count) for _ in range(REPEATS))
             if count in (FEW, MANY):
-                pages.change_one(f"one of {count}")
-                changed[count] = pages.deploy(count)
+                changed[count] = _fastest(_changes(pages, count))
     if not keep:
         play(INVENTORY, "playbooks/reset.yml")
     figures = [
