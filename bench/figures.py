@@ -28,13 +28,15 @@ class Unit(Enum):
 class Target:
     """The range that a ratio, or a figure that stands alone, is to lie in."""
 
-    least: float = 0.0
+    least: float = -math.inf
     most: float = math.inf
 
     def __str__(self) -> str:
         if self.most == math.inf:
             return f"at least {self.least:,g}"
-        return f"{self.least:g} to {self.most:g}" if self.least else f"at most {self.most:,g}"
+        if self.least == -math.inf:
+            return f"at most {self.most:,g}"
+        return f"{self.least:g} to {self.most:g}"
 
     def is_met(self, value: float) -> bool:
         """Whether ``value`` lies in the range."""

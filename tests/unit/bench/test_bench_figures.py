@@ -16,6 +16,10 @@ from bench.figures import HEADER, Figure, Report, Target, Unit
             "| short | 2.50 s |  |  |  | at most 3 | yes |",
         ),
         (
+            Figure("less than none", -0.01, target=Target(most=3)),
+            "| less than none | -0.01 s |  |  |  | at most 3 | yes |",
+        ),
+        (
             Figure("long", 3.5, target=Target(most=3)),
             "| long | 3.50 s |  |  |  | at most 3 | **no** |",
         ),
