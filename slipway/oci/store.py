@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -106,7 +106,7 @@ class ImageStore:
         with self._adding():
             for image in other.images().values():
                 for digest in image.blobs:
-                    if not self._blobs.path(digest).exists():
+                    with suppress(FileExistsError):  # others may add the same at this moment
                         link_or_copy(other._blobs.path(digest), self._blobs.path(digest))
                 self._enter(image.ref, image.manifest, image.platform)
 
