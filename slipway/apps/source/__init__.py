@@ -98,15 +98,16 @@ class _Repository:
 
     def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
         """Complete the records that have the same way in."""
-        known = {each["git_branch"]: each["head"] for each in records if "head" in each}
+        told = all("head" in each for each in records)
+        known = {each["git_branch"]: each["head"] for each in records} if told else {}
         try:
-            if len(known) == len(records) and (self._check or self._has_all(known.values())):
+            if known and (self._check or self._has_all(known.values())):
                 return self._complete(records, known, Access())
             if self._check and auth and "github_deploy_key" in auth:
                 # Making a key would be a change: what is known must do.
                 return self._complete(records, self._mirror.branches(), Access())
             with self._keys.access(self._url, auth) as access:
-                heads = known if len(known) == len(records) else branches(self._url, access)
+                heads = known or branches(self._url, access)
                 return self._complete(_on_branches(self._url, records, heads), heads, access)
         except SlipwayError as error:
             for record in records:

@@ -268,6 +268,23 @@ def test_what_was_heard_of_branches_need_not_be_asked_again(
     assert (commits(), asked) == ([new, *first[1:]], [str(web)])
 
 
+def test_several_apps_of_one_branch_need_not_ask_again_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path / "web", {"file": ""}, "feature/a")
+    text = """
+version: 1
+apps:
+  - {name: web, git_url: web, git_branch: feature/*}
+  - {name: admin, git_url: web, git_branch: feature/*}
+"""
+    records = planned(tmp_path, text=text)
+    get_sources(records, tmp_path / "cache", check=False, say=lambda _: None)
+    monkeypatch.setattr(source, "branches", None)
+    again = get_sources(records, tmp_path / "cache", check=False, say=lambda _: None).records
+    assert [each["git_branch"] for each in again if "checkout" in each] == ["feature/a"] * 2
+
+
 def test_a_branch_that_takes_somebodys_path_fails_alone(tmp_path: Path) -> None:
     for branch in ("main", "feature/a", "feature/taken", "feature/own"):
         commit(tmp_path / "web", {"file": branch}, branch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -32,7 +32,10 @@ NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Recorder:
-    """An API that writes down what is asked of it and fails as told, in order."""
+    """An API that writes down what is asked of it and answers as told, in order.
+
+    An answer that is an exception is raised, and one that can be called gives the answer.
+    """
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
@@ -49,7 +52,7 @@ class Recorder:
         answer = self._answers.pop(0) if self._answers else {}
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer() if callable(answer) else answer
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[Any]:
         raise AssertionError("nothing is watched")
@@ -162,33 +165,16 @@ def test_an_event_that_is_refused_is_let_go() -> None:
 # What waits
 
 
-class Diary(Recorder):
-    """An API that notes whom something is said about, and what: a message or an IP address.
-
-    ``meanwhile`` is called during the first request.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[tuple[str, str]] = []
-        self.meanwhile: Callable[[], None] | None = None
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Json | None = None,
-    ) -> Any:
-        assert body is not None
+def notes(api: Recorder) -> list[tuple[str, str]]:
+    """Whom something was said about, and what: a message or an IP address."""
+    found = []
+    for method, _, body in api.asked:
         if method == "POST":
-            self.notes.append((body["involvedObject"]["uid"], body["message"]))
+            found.append((body["involvedObject"]["uid"], body["message"]))
         else:
             (address,) = body["status"]["loadBalancer"]["ingress"]
-            self.notes.append((body["metadata"]["uid"], address["ip"]))
-        if meanwhile := self.meanwhile:
-            self.meanwhile = None
-            meanwhile()
+            found.append((body["metadata"]["uid"], address["ip"]))
+    return found
 
 
 def status(uid: str, ip: str, name: str = "") -> StatusChange:
@@ -201,15 +187,18 @@ def event(uid: str, text: str) -> Event:
 
 def noted(*items: Item, meanwhile: Item | None = None) -> list[tuple[str, str]]:
     """What is written when all these wait, and another one comes during the first request."""
-    diary = Diary()
-    reporter = Reporter(diary, lambda: None)
+    more = [meanwhile] if meanwhile else []
+
+    def another() -> None:
+        reporter.submit(more)
+
+    api = Recorder(another)
+    reporter: Reporter = Reporter(api, lambda: None)
     for item in items:
         reporter.submit([item])
-    if meanwhile:
-        diary.meanwhile = lambda: reporter.submit([meanwhile])
     reporter.finish()
     reporter.run()
-    return diary.notes
+    return notes(api)
 
 
 def test_a_newer_status_takes_the_place_of_the_one_that_waits() -> None:
@@ -237,13 +226,17 @@ def test_the_last_words_on_an_object_stay_the_last() -> None:
 
 
 def test_the_writer_waits_for_what_is_submitted() -> None:
-    diary = Diary()
-    reporter = Reporter(diary, lambda: None)
+    api = Recorder()
+
+    def said(text: str) -> bool:
+        return ("a", text) in notes(api)
+
+    reporter = Reporter(api, lambda: None)
     thread = threading.Thread(target=reporter.run)
     thread.start()
     for text in ("x", "y"):
         reporter.submit([event("a", text)])
-        eventually(text, partial(diary.notes.__contains__, ("a", text)))
+        eventually(text, partial(said, text))
     reporter.finish()
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
