@@ -31,11 +31,15 @@ class Registry:
         """The name here of what is ``ref`` in an image store."""
         return f"{self.address}/{ref.partition('/')[2]}"
 
-    def push(self, store: ImageStore, ref: str) -> None:
-        """Push an image of a store, with the digests it has, as fast as a real client can."""
+    def push_command(self, store: ImageStore, ref: str) -> list[str]:
+        """What pushes an image of a store, with the digests it has, as fast as a client can."""
         source, target = f"oci:{store.root}:{ref}", f"docker://{self.ref(ref)}"
         options = ["--quiet", "--preserve-digests", "--dest-tls-verify=false"]
-        run(["skopeo", "--insecure-policy", "copy", *options, source, target], what="push")
+        return ["skopeo", "--insecure-policy", "copy", *options, source, target]
+
+    def push(self, store: ImageStore, ref: str) -> None:
+        """Push an image of a store."""
+        run(self.push_command(store, ref), what="push")
 
     def sent(self) -> int:
         """Bytes of content that machines have had so far."""

@@ -82,10 +82,12 @@ def play(
     command = ["ansible-playbook", "--inventory", str(INVENTORIES / inventory), *playbooks, *extra]
     print(f"{inventory}: {' '.join(playbooks)}", file=sys.stderr, flush=True)
     begin = time.time()
+    # Compiled Python is kept between the runs of a user, too.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with subprocess.Popen(
         command,
         cwd=PROJECT,
-        env={**os.environ, **PLAIN, **(env or {})},
+        env={**inherited, **PLAIN, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -197,17 +197,21 @@ class Containerd:
         output starts on a new line, whatever was written before.
         """
         label = f',labels."{PINNED}"==pinned' if pinned else ""
-        wanted = " ".join(
-            shlex.quote(f'name=="{image.ref}",target.digest=={image.manifest_digest}{label}')
+        # An image whose manifest has no file need not be asked for, and one that was just built
+        # has none.
+        wanted = "; ".join(
+            f"[ ! -e {self._blobs}/{image.manifest_digest.removeprefix(ID)} ] || set -- \"$@\" "
+            + shlex.quote(f'name=="{image.ref}",target.digest=={image.manifest_digest}{label}')
             for image in images
         )
         ls = f"{self.ctr} images ls -q"
         names = f"echo === names && {ls} && " if every_name else ""
         # Without a filter it would find every image that there is.
         found = (
-            f'echo === found && found=$({ls} {wanted}) && echo "$found" && '
+            f"{{ set --; {wanted}; echo === found; }} && {{ [ $# -eq 0 ] || {{ "
+            f'found=$({ls} "$@") && echo "$found" && '
             f'{{ [ -z "$found" ] || {{ echo === content && {self.ctr} content ls -q && '
-            f"echo === snapshots && {self.ctr} snapshots ls; }}; }} && "
+            f"echo === snapshots && {self.ctr} snapshots ls; }}; }}; }}; }} && "
         )
         return (
             f"echo; {names}{found if images else ''}"

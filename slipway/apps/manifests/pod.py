@@ -104,14 +104,15 @@ def _variable(name: str, source: Mapping[str, str], secret: Object | None) -> di
 def _probes(app: App) -> dict[str, Any]:
     """The checks: those given, and where none is, whether the app starts and is ready to serve.
 
-    The one of the start is made often, for people wait for it; the kubelet makes the other as soon
-    as that has passed, and a node has to make it for all its pods for ever.
+    The one of the start is made often, for people wait for it. The kubelet makes the other as soon
+    as that has passed, and then as often as is usual in Kubernetes: a node has to make it for all
+    its pods for ever.
     """
     health = app["health_path"]
     check = {**_check({"path": health} if health else {}), "timeoutSeconds": 3}
     usual = {
         "startupProbe": {**check, "periodSeconds": 1, "failureThreshold": START_SECONDS},
-        "readinessProbe": {**check, "periodSeconds": 5, "failureThreshold": 3},
+        "readinessProbe": check,
     }
     given = {
         f"{name}Probe": {

@@ -114,7 +114,7 @@ def test_a_roll_drops_no_request() -> None:
 )
 def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
     found = container(health_path=health_path)
-    assert contains(found["readinessProbe"], {**check, "periodSeconds": 5})
+    assert found["readinessProbe"] == {**check, "timeoutSeconds": 3}
     assert contains(found["startupProbe"], {**check, "periodSeconds": 1})
     start = found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"]
     assert 60 < start < only("Deployment")["spec"]["progressDeadlineSeconds"]
