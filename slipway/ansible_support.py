@@ -47,9 +47,10 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
             result.update(failed=True, msg=self._secrets.redact(str(error)))
         return result
 
-    def say(self, text: str) -> None:
-        """Show one line of progress at once, while the task still runs."""
-        Display().display(f"    {self._secrets.redact(text)}")
+    def say(self, *lines: str) -> None:
+        """Show lines of progress at once, while the task still runs."""
+        # Each display is a message to Ansible's main process.
+        Display().display("\n".join(f"    {self._secrets.redact(line)}" for line in lines))
 
     @property
     def run_folder(self) -> Path:

@@ -200,7 +200,7 @@ class Containerd:
         # An image whose manifest has no file need not be asked for, and one that was just built
         # has none.
         wanted = "; ".join(
-            f"[ ! -e {self._blobs}/{image.manifest_digest.removeprefix(ID)} ] || set -- \"$@\" "
+            f'[ ! -e {self._blobs}/{image.manifest_digest.removeprefix(ID)} ] || set -- "$@" '
             + shlex.quote(f'name=="{image.ref}",target.digest=={image.manifest_digest}{label}')
             for image in images
         )

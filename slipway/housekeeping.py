@@ -20,7 +20,7 @@ from typing import Any
 from slipway.apps.records import App
 from slipway.bundle import manifest
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import ImageStore
+from slipway.oci import Image, ImageStore
 
 DAY = 24 * 60 * 60.0
 """Seconds after which something that nobody claims is nobody's."""
@@ -161,18 +161,18 @@ class _Sweeper:
 
     def sweep(self) -> None:
         """Remove what nobody needs."""
-        self._sweep_images()
-        self._sweep_notes()
+        self._sweep_notes(self._sweep_images())
         self._sweep_sources()
         self._sweep_bundles()
         for path in _in(self.root / "work"):
             if self._age(path) > DAY:
                 self._remove(path)
 
-    def _sweep_images(self) -> None:
+    def _sweep_images(self) -> list[Image]:
+        """Remove images; return those that stay."""
         store = ImageStore(self.root / "images")
         claimed = {ref for claims in self.claims for ref in claims.images}
-        images = store.images().values()
+        images = [*store.images().values()]
         apps = [image for image in images if image.ref.startswith(APPS)]
         gone = [
             image
@@ -189,18 +189,16 @@ class _Sweeper:
             and not any(layers[: len(base.layers)] == base.layers for layers in built_on)
         ]
         self.swept.images = sorted(image.ref for image in gone)
-        if self.check:
-            self.swept.bytes_freed += store.garbage(without=frozenset(self.swept.images))
-            return
-        if gone:
+        if gone and not self.check:
             store.remove(*self.swept.images)
-        if store.garbage():
-            self.swept.bytes_freed += store.collect_garbage(wait=False)
+        left = [image for image in images if image not in gone]
+        if freed := store.garbage(left):
+            self.swept.bytes_freed += freed if self.check else store.collect_garbage(wait=False)
+        return left
 
-    def _sweep_notes(self) -> None:
+    def _sweep_notes(self, images: Iterable[Image]) -> None:
         """Forget which image came of a build when that image is gone."""
-        images = ImageStore(self.root / "images").images().items()
-        there = {image.manifest_digest for ref, image in images if ref not in self.swept.images}
+        there = {image.manifest_digest for image in images}
         for path in _in(self.root / "builds"):
             is_whole = path.suffix == ".json"
             if _digest_noted(path) not in there if is_whole else self._age(path) > DAY:

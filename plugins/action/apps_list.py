@@ -25,6 +25,5 @@ class ActionModule(SlipwayAction):
             notes = kube.get(CONFIG_MAPS, ENVIRONMENTS, ROUTES_NAMESPACE)
         found = rows(deployments, notes)
         table = as_table(found, datetime.now(UTC))
-        for line in table:
-            self.say(line)
+        self.say(*table)
         return {"changed": False, "environments": [asdict(row) for row in found], "table": table}

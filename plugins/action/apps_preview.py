@@ -29,6 +29,5 @@ class ActionModule(SlipwayAction):
             args["nodes"],
             args["loaded"],
         )
-        for line in shown:
-            self.say(line)
+        self.say(*shown)
         return {"changed": False, "table": shown}

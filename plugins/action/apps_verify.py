@@ -44,16 +44,13 @@ class ActionModule(SlipwayAction):
             )
             note_proof(kube, proof.apps, secrets.redact)
         table = [secrets.redact(line) for line in proof.table]
-        for line in table:
-            self.say(line)
+        self.say(*table)
         addresses = dict(proof.addresses)
         if overview := args["overview_host"]:
             self.say(f"All environments: http://{overview}/")
             addresses[overview] = next(filter(None, proof.addresses.values()), "")
         if args["tell_names"] and (unknown := name_lines(unresolved(addresses))):
-            self.say("")
-            self.say("This machine does not know these names; for /etc/hosts (or: make hosts):")
-            for line in unknown:
-                self.say(line)
+            heading = "This machine does not know these names; for /etc/hosts (or: make hosts):"
+            self.say("", heading, *unknown)
         proof.require()
         return {"changed": False, "table": table, "names": name_lines(addresses)}

@@ -22,8 +22,7 @@ class ActionModule(SlipwayAction):
         if before is None and self.check_mode:
             return {"changed": True, "root": root, "fingerprint": ""}
         authority = before or Authority.keep(folder)
-        for line in _advice(root, authority.fingerprint):
-            self.say(line)
+        self.say(*_advice(root, authority.fingerprint))
         return {
             "changed": before is None,
             "root": root,

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -54,21 +54,22 @@ class ImageStore:
         self.root = root
         self._blobs = BlobDirectory(root)
 
-    def images(self) -> dict[str, Image]:
-        """Every stored image by its reference."""
-        found = (self._image(entry) for entry in self._entries())
+    def images(self, refs: Collection[str] | None = None) -> dict[str, Image]:
+        """The images that are wholly stored, of ``refs`` or of all, by their references."""
+        found = (
+            self._image(entry)
+            for entry in self._entries()
+            if refs is None or entry["annotations"][REF_NAME] in refs
+        )
         return {image.ref: image for image in found if image is not None}
 
     def get(self, ref: str) -> Image | None:
         """The image with this reference, or None when it is not (or no longer wholly) stored."""
-        for entry in self._entries():
-            if entry["annotations"][REF_NAME] == ref:
-                return self._image(entry)
-        return None
+        return self.images([ref]).get(ref)
 
     def require(self, refs: Sequence[str]) -> list[Image]:
         """The images with these references; SlipwayError names all that are not stored."""
-        images = self.images()
+        images = self.images({*refs})
         missing = [Problem(ref, f"is not in the image store {self.root}") for ref in refs]
         missing = [problem for problem in missing if problem.where not in images]
         if missing:
@@ -152,12 +153,11 @@ class ImageStore:
             return 0
         return freed
 
-    def garbage(self, without: Set[str] = frozenset()) -> int:
-        """Bytes that a collection would free if the images ``without`` were removed before."""
+    def garbage(self, images: Iterable[Image]) -> int:
+        """Bytes that a collection would free if only ``images`` were stored."""
         if not self.root.exists():
             return 0
-        kept = (image for image in self.images().values() if image.ref not in without)
-        return sum(path.stat().st_size for path in self._garbage(kept))
+        return sum(path.stat().st_size for path in self._garbage(images))
 
     def verify(self, ref: str) -> list[str]:
         """Digests of the image's blobs that are missing or damaged; reads every byte of it.

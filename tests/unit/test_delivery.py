@@ -427,7 +427,9 @@ def test_a_node_whose_containerd_is_down_says_so(store: ImageStore, machine: Mac
         with pytest.raises(SlipwayError, match=r"worker1: cannot say .*(\n.*)*ctr: failed to dial"):
             loader(store, machine, keep=frozenset()).load(refs)
     assert machine.archives == []
-    with pytest.raises(SlipwayError, match=r"worker1: has no complete .*(\n.*)*ctr: failed to dial"):
+    with pytest.raises(
+        SlipwayError, match=r"worker1: has no complete .*(\n.*)*ctr: failed to dial"
+    ):
         loader(store, machine).load([ONE])
 
 

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ class Bases:
         self._work = cache / "work"
         self._unreachable: dict[str, SlipwayError] = {}
 
+    @cached_property
+    def _bundled(self) -> dict[str, Image]:
+        """The bundle's images by their references."""
+        return self._bundle.images()
+
     def find(self, tool: str, given: str | None) -> Base | None:
         """The base that a user ``given`` or, without one, the default for the builder ``tool``.
 
@@ -84,7 +90,7 @@ class Bases:
             return None
         if ref.startswith(_ARCHIVE):
             return self._archive(Path(ref.removeprefix(_ARCHIVE)))
-        if image := self._bundle.get(ref):
+        if image := self._bundled.get(ref):
             return _stored(self._bundle, image)
         if ref.startswith(BUNDLE_HOST):
             raise SlipwayError(

@@ -90,11 +90,11 @@ def test_the_meter_passes_everything_on_and_counts_it(engine: str, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("shape", "count", "targets"),
-    [(SHAPES[0], 1, 2), (SHAPES[-1], 1, 3), (SHAPES[0], 4, 3), (SHAPES[-1], 4, 4)],
+    [(SHAPES[0], 1, 3), (SHAPES[-1], 1, 4), (SHAPES[0], 4, 4), (SHAPES[-1], 4, 5)],
 )
 def test_targets_hold_for_the_image_and_the_nodes_that_they_are_set_for(
     shape: Shape, count: int, targets: int
 ) -> None:
-    way = Way(seconds=1, content=2, wire=3, part=0.5)
+    way = Way(seconds=1, content=2, wire=3, tasks=4)
     figures = Taken(shape, count, way, way, way).figures()
     assert sum(figure.target is not None for figure in figures) == targets

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from bench.developer import Edit, maven_moments, spring_moments
+from bench.developer import GREETING, Edit, edit_greeting, maven_moments, spring_moments
+from bench.runs import PROJECT
 
 EDIT = Edit(
     edited=100,
@@ -34,8 +38,31 @@ def test_the_parts_are_all_of_the_way() -> None:
 
 
 def test_the_target_is_for_what_slipway_takes() -> None:
-    [last] = [figure for figure in EDIT.figures() if figure.target]
+    [last] = [figure for figure in EDIT.figures(EDIT) if figure.target]
     assert last.value == 13.25 - 2.5 - 5
+
+
+def test_every_part_stands_beside_what_it_takes_by_hand() -> None:
+    by_hand = replace(EDIT, edited=102, deploying=107)
+    figures = {
+        figure.what.removeprefix("of that, "): (figure.value, figure.instead_value)
+        for figure in EDIT.figures(by_hand)
+        if figure.instead
+    }
+    others = by_hand.parts()
+    assert others["delivery"] == 1
+    assert EDIT.parts().items() <= {name: own for name, (own, _) in figures.items()}.items()
+    assert others.items() <= {name: other for name, (_, other) in figures.items()}.items()
+    assert figures["all but compile and application start"] == (5.75, 3.75)
+
+
+def test_an_edit_replaces_the_one_before(tmp_path: Path) -> None:
+    source = tmp_path / GREETING
+    source.parent.mkdir(parents=True)
+    source.write_text((PROJECT / GREETING).read_text())
+    texts = [edit_greeting(tmp_path) for _ in range(2)]
+    assert texts[0] != texts[1]
+    assert source.read_text() == (PROJECT / GREETING).read_text().replace("from main", texts[1])
 
 
 def test_maven_has_compiled_when_the_first_class_of_jib_is_loaded() -> None:
