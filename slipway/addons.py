@@ -84,7 +84,7 @@ class Applier:
         waiting = [obj for obj in objects if _is_waited_for(obj)]
 
         def all_run() -> bool:
-            waiting[:] = [obj for obj in waiting if not _is_running(self._get(obj))]
+            waiting[:] = [obj for obj in waiting if not is_running(self._get(obj))]
             return not waiting
 
         if not wait_until(all_run, self._timeout, POLL_SECONDS):
@@ -236,15 +236,15 @@ def _may_pass(error: ApiError) -> bool:
 
 
 def _is_waited_for(obj: Object) -> bool:
-    return obj["kind"] in ("Deployment", "DaemonSet") or (
+    return obj["kind"] in ("Deployment", "DaemonSet", "StatefulSet") or (
         obj["kind"] == "Service" and obj["spec"].get("type") == "LoadBalancer"
     )
 
 
-def _is_running(obj: Object | None) -> bool:
-    """Whether a workload has all its pods, the newest ones, or a service its address."""
-    if obj is None:
-        return False
+def is_running(obj: Object | None) -> bool:
+    """Whether a workload has all its pods or a service its address; what is neither just is."""
+    if obj is None or not _is_waited_for(obj):
+        return obj is not None
     if obj["kind"] == "Service":
         return bool(obj.get("status", {}).get("loadBalancer", {}).get("ingress"))
     return rolled_out(obj)

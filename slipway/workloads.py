@@ -41,17 +41,29 @@ class Trouble:
 
 
 def rolled_out(workload: Object) -> bool:
-    """Whether all pods of a Deployment or DaemonSet are of its newest version and available."""
+    """Whether all pods of a workload are available and, unless it says so, of its newest version.
+
+    It is a Deployment, a DaemonSet or a StatefulSet.
+    """
     status = workload.get("status", {})
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
         return False
     if workload["kind"] == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
-        counts = ["updatedNumberScheduled", "numberAvailable"]
+        updated, counts = "updatedNumberScheduled", ["numberAvailable"]
     else:
         wanted = workload["spec"].get("replicas", 1)
-        counts = ["updatedReplicas", "replicas", "availableReplicas"]
+        updated, counts = "updatedReplicas", ["replicas", "availableReplicas"]
+    if not _keeps_older_pods(workload):
+        counts.append(updated)
     return all(status.get(count, 0) == wanted for count in counts)
+
+
+def _keeps_older_pods(workload: Object) -> bool:
+    """Whether pods of an older version stay until somebody wants something else."""
+    strategy = workload["spec"].get("updateStrategy", {})
+    partition: int = strategy.get("rollingUpdate", {}).get("partition", 0)
+    return strategy.get("type") == "OnDelete" or partition > 0
 
 
 def pod_trouble(pod: Object) -> Trouble | None:

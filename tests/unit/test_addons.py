@@ -32,7 +32,7 @@ from tests.unit.nodes.fake_ansible import action
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Service"],
-    "apps/v1": ["Deployment", "DaemonSet"],
+    "apps/v1": ["Deployment", "DaemonSet", "StatefulSet"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
 }
 
@@ -167,9 +167,9 @@ def thing(kind: str, name: str = "a", **content: Any) -> Object:
 
 
 def workload(kind: str, name: str = "a") -> Object:
-    """A Deployment of two pods, or a DaemonSet."""
+    """A Deployment or StatefulSet of two pods, or a DaemonSet."""
     spec = {"selector": {"matchLabels": {"app": name}}}
-    return thing(kind, name, spec=spec | ({"replicas": 2} if kind == "Deployment" else {}))
+    return thing(kind, name, spec=spec | ({} if kind == "DaemonSet" else {"replicas": 2}))
 
 
 def pod(name: str, state: dict[str, Any], *, ready: bool = False) -> Object:
@@ -401,6 +401,7 @@ READY: dict[str, dict[str, Any]] = {
     },
     "Service": {"loadBalancer": {"ingress": [{"ip": "192.0.2.200"}]}},
 }
+READY["StatefulSet"] = READY["Deployment"]
 
 
 def waited_for(kind: str) -> Object:
@@ -441,6 +442,7 @@ def test_the_wait_goes_on_until_all_are_as_wanted(
         ("Deployment", {"replicas": 3}),
         ("Deployment", {"availableReplicas": 1}),
         ("Deployment", {"observedGeneration": 0}),
+        ("StatefulSet", {"updatedReplicas": 1}),
         ("DaemonSet", {"updatedNumberScheduled": 2}),
         ("DaemonSet", {"numberAvailable": 2}),
         ("DaemonSet", {"observedGeneration": 0}),

@@ -8,6 +8,7 @@ so a run with nothing to do writes nothing, and one app's change touches no othe
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from slipway.addons import Applier, as_written
+from slipway.addons import Applier, as_written, is_running
 from slipway.apps.branches import Leaving
 from slipway.apps.deploy import notes
 from slipway.apps.deploy.content import Content, complete
@@ -43,6 +44,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.routes import hosts, tls_of
 from slipway.apps.records import App, Record, app_label, fail
 from slipway.certificates import Authority, Pair
+from slipway.errors import SlipwayError
 from slipway.kube import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -421,9 +423,26 @@ class _Run:
                 if app_id in waiting and app_id not in decision.apply
             ]
         )
+        until = time.monotonic() + seconds
         for app_id, reason in rollouts.wait(seconds).items():
             self._fail(app_id, reason)
+        self._wait_for_extras(decision, until)
         return retried
+
+    def _wait_for_extras(self, decision: Decision, until: float) -> None:
+        """Wait for the workloads that apps brought along, and note those that do not run."""
+        for app_id, objects in self.extras.items():
+            written = decision.extras.get(app_id, [])
+            starting = [
+                obj
+                for obj in objects
+                if obj in written or not is_running(self.state.extras.get(extra_key(obj)))
+            ]
+            if starting and "failed" not in self.records[app_id]:
+                try:
+                    Applier(self.kube, max(0.0, until - time.monotonic())).wait(starting)
+                except SlipwayError as error:
+                    self._fail(app_id, str(error))
 
     def _delete(self, obj: Object) -> None:
         kind, place, name = key_of(obj)

@@ -211,7 +211,7 @@ def _selected(obj: Object, query: dict[str, str]) -> bool:
 
 
 def deployment_status(obj: Object) -> dict[str, Any]:
-    """The status of a Deployment that is rolled out."""
+    """The status of a Deployment or StatefulSet that is rolled out."""
     count = obj["spec"]["replicas"]
     return {
         "observedGeneration": obj["metadata"]["generation"],
@@ -222,9 +222,9 @@ def deployment_status(obj: Object) -> dict[str, Any]:
 
 
 def rolled_out_at_once(api: FakeApi, obj: Object) -> None:
-    """A hook that has every Deployment ready as soon as it is applied."""
-    if obj["kind"] == "Deployment":
-        api.put("deployments", {**obj, "status": deployment_status(obj)})
+    """A hook that has every Deployment and StatefulSet ready as soon as it is applied."""
+    if obj["kind"] in ("Deployment", "StatefulSet"):
+        api.put(f"{obj['kind'].lower()}s", {**obj, "status": deployment_status(obj)})
 
 
 def record(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ metadata:
   name: redis
 spec:
   replicas: 1
+  selector: {matchLabels: {app.kubernetes.io/name: redis}}
 """
 ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
@@ -173,6 +174,23 @@ def test_an_app_that_leaves_takes_its_extras_along(kube: Kube, api: FakeApi) -> 
     assert not run(kube, [other]).changed
 
 
+def test_an_app_whose_own_workload_does_not_run_fails_until_it_does(
+    kube: Kube, api: FakeApi
+) -> None:
+    def only_the_app(api: FakeApi, obj: Object) -> None:
+        if obj["kind"] == "Deployment":
+            rolled_out_at_once(api, obj)
+
+    api.on_apply = only_the_app
+    apps = [app(REDIS), app(SETTINGS, branch="feature")]
+    for _ in range(2):
+        outcome = run(kube, apps, seconds=0.5)
+        assert "StatefulSet redis: does not run after" in reason(outcome)
+        assert "failed" not in outcome.apps[1]
+    rolled_out_at_once(api, api.named("statefulsets", "greeter-main", "redis"))
+    assert "failed" not in run(kube, apps, seconds=0.5).apps[0]
+
+
 def test_pods_of_removed_extras_do_not_keep_the_namespace(kube: Kube, api: FakeApi) -> None:
     run(kube, [app(REDIS)])
     owner = {"kind": "StatefulSet", "name": "redis"}
@@ -230,9 +248,9 @@ def test_a_setting_of_a_manifest_rolls_the_app_that_has_it(kube: Kube, api: Fake
 def test_what_is_sent_again_but_stays_as_it_is_is_no_change(kube: Kube, api: FakeApi) -> None:
     def canonical(api: FakeApi, obj: Object) -> None:
         """Write a duration as Go does."""
-        rolled_out_at_once(api, obj)
         if obj["kind"] == "StatefulSet":
             obj["spec"] = {**obj["spec"], "period": "1m0s"}
+        rolled_out_at_once(api, obj)
 
     api.on_apply = canonical
     text = REDIS + "  period: 60s\n"

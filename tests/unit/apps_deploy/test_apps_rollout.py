@@ -87,6 +87,30 @@ def test_rolled_out(status: dict[str, int], expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({}, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, True),
+        ({"type": "OnDelete"}, True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_older_pods_may_stay_where_the_workload_says_so(
+    kind: str, strategy: dict[str, Any], expected: bool
+) -> None:
+    status = {"replicas": 2, "availableReplicas": 2, "updatedReplicas": 1}
+    daemons = {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 1}
+    found = {
+        "kind": kind,
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 2, "updateStrategy": strategy},
+        "status": {"observedGeneration": 1, **status, **daemons},
+    }
+    assert rolled_out(found) is expected
+
+
+@pytest.mark.parametrize(
     ("status", "reason", "final"),
     [
         (
