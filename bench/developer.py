@@ -190,7 +190,7 @@ class ByHand:
         images = max(CACHE.glob("bundle/*/images"), key=lambda path: path.stat().st_mtime)
         bundle = ImageStore(images)
         bundle.write_docker_archive(
-            next(ref for ref in bundle.images() if "java" in ref), self._base
+            next(ref for ref in bundle.images() if "/jre:" in ref), self._base
         )
 
     def edit_to_served(self) -> Edit:
@@ -228,6 +228,7 @@ class ByHand:
             "jib.to.image": ref,
             "jib.outputPaths.tar": archive,
             "jib.disableUpdateChecks": "true",
+            "style.color": "never",
             "jib.baseImageCache": self._workspace / "jib" / "base",
             "jib.applicationCache": self._workspace / "jib" / "application",
         }

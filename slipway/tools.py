@@ -142,6 +142,10 @@ class Engine:
         said = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
         return said.returncode == 0 or "permission denied" in said.stderr.lower()
 
+    def has_containers(self) -> bool:
+        """Whether containers run on the engine; raises SlipwayError when it does not say."""
+        return bool(run(["docker", "ps", "--quiet"], what="list of containers").strip())
+
     def start(self, say: Callable[[str], None]) -> None:
         """Start the engine and wait until it answers.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway import containers, tools
+from slipway import tools
 from slipway.ansible_support import SlipwayAction
 
 
@@ -35,7 +35,7 @@ class ActionModule(SlipwayAction):
                 engine.start(self.say)
             return True
         if wanted == "stopped" and engine.is_ours():
-            if containers.connect().containers.list():
+            if engine.has_containers():
                 self.say("the container engine stays: containers of others run on it")
                 return False
             if not self.check_mode:

@@ -234,6 +234,14 @@ def test_an_engine_that_this_user_may_not_ask_runs_nevertheless(
     assert engine.answers()
 
 
+@pytest.mark.parametrize(("printed", "expected"), [("", False), ("4f2a\n9c1b\n", True)])
+def test_an_engine_says_whether_it_has_containers(
+    machine: Machine, engine: Engine, printed: str, expected: bool
+) -> None:
+    machine.command("docker", f"#!/bin/sh\n[ \"$*\" = 'ps --quiet' ] && printf '{printed}'\n")
+    assert engine.has_containers() is expected
+
+
 def test_where_systemd_runs_it_starts_the_engine(
     machine: Machine, engine: Engine, tmp_path: Path
 ) -> None:

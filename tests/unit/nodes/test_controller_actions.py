@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from plugins.action import addon, preflight, tools
-from slipway import containers
 from slipway import tools as library
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import Object, Unreachable
@@ -157,11 +156,10 @@ def test_mistakes_of_inventory_and_file_are_told_together(tmp_path: Path) -> Non
 class FakeEngine:
     """An engine that notes what is done to it."""
 
-    def __init__(self, *, answers: bool = False, ours: bool = False, containers: int = 0) -> None:
+    def __init__(self, *, answers: bool = False, ours: bool = False, in_use: bool = False) -> None:
         self._answers = answers
         self._ours = ours
-        self.containers = self
-        self._count = containers
+        self._in_use = in_use
         self.installed = True
         self.did: list[str] = []
 
@@ -187,9 +185,9 @@ class FakeEngine:
         """Note."""
         self.did.append("stop")
 
-    def list(self) -> list[int]:
-        """Running containers."""
-        return list(range(self._count))
+    def has_containers(self) -> bool:
+        """As prepared."""
+        return self._in_use
 
 
 def tools_run(
@@ -205,7 +203,6 @@ def tools_run(
     monkeypatch.setattr(library, "Engine", lambda _state: engine)
     monkeypatch.setattr(library, "missing", lambda _names: list(missing))
     monkeypatch.setattr(library, "install", engine.install)
-    monkeypatch.setattr(containers, "connect", lambda: engine)
     args = {"names": ["docker"], "engine": wanted, "cache": "/cache"}
     result: dict[str, Any] = action(tools.ActionModule, args, check=check).run()
     return result
@@ -221,7 +218,7 @@ def tools_run(
         (FakeEngine(), "started", ("docker",), ["install docker", "start"], True),
         (FakeEngine(answers=True), "stopped", (), [], False),
         (FakeEngine(answers=True, ours=True), "stopped", (), ["stop"], True),
-        (FakeEngine(answers=True, ours=True, containers=1), "stopped", (), [], False),
+        (FakeEngine(answers=True, ours=True, in_use=True), "stopped", (), [], False),
     ],
 )
 def test_tools_and_engine_come_to_be_as_wanted(
