@@ -148,6 +148,9 @@ def measure(*, keep: bool) -> Report:
     notes = [
         f"First deployment of {FIRST} apps: {first.where_the_time_went}",
         f"{MANY} apps, nothing changed: {unchanged[MANY].where_the_time_went}",
-        f"One app of {MANY} changed: {changed[MANY].where_the_time_went}",
+        *(
+            f"One app of {count} changed: {run.where_the_time_went}"
+            for count, run in changed.items()
+        ),
     ]
     return Report(figures, notes)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from slipway.cluster import NODES
 from slipway.kube import SERVICES
+from slipway.objects import contains
 from tests.e2e.scenario import Scenario
 
 UNITS = ("containerd", "kubelet", "pod-routes")
@@ -16,6 +19,15 @@ def test_every_node_runs_its_units_and_has_them_started_at_boot(scenario: Scenar
         for unit in UNITS
     }
     assert states == dict.fromkeys(states, (True, True))
+
+
+def test_containerd_heeds_all_of_its_configuration(scenario: Scenario) -> None:
+    for name, host in scenario.nodes.items():
+        given = tomllib.loads(host.file("/etc/containerd/config.toml").content_string)
+        used = tomllib.loads(host.check_output("containerd config dump"))
+        # containerd brings what it reads to its newest version.
+        assert given.pop("version") <= used["version"]
+        assert contains(used, given), name
 
 
 def test_every_node_is_ready_and_of_the_locked_versions(scenario: Scenario) -> None:
