@@ -26,7 +26,10 @@ DAY = 24 * 60 * 60.0
 """Seconds after which something that nobody claims is nobody's."""
 
 WEEK = 7 * DAY
-"""The same for what is slow to make again: bundles, their parts, base images."""
+"""The same for what is slow to make again: bundles, their parts, base images, git mirrors."""
+
+MONTH = 30 * DAY
+"""How long what a builder made stays at hand for its next builds; nothing tells what it needs."""
 
 CLAIM_SECONDS = 90 * DAY
 """How long a cluster's claims hold that no run renews: it is gone, and was not removed."""
@@ -163,6 +166,7 @@ class _Sweeper:
         """Remove what nobody needs."""
         self._sweep_notes(self._sweep_images())
         self._sweep_sources()
+        self._sweep_builders()
         self._sweep_bundles()
         for path in _in(self.root / "work"):
             if self._age(path) > DAY:
@@ -214,7 +218,16 @@ class _Sweeper:
             if not trees and self._age(repository) > DAY:
                 self._remove(repository)
         for path in _in(self.root / "git"):
-            if path.suffix != ".git" and self._age(path) > DAY:
+            is_mirror = path.suffix == ".git"
+            has_trees = is_mirror and (self.root / "source" / path.stem).exists()
+            if not has_trees and self._age(path) > (WEEK if is_mirror else DAY):
+                self._remove(path)
+
+    def _sweep_builders(self) -> None:
+        """Remove layers and archives of classes that Jib's builds left long ago."""
+        jib = self.root / "jib"
+        for path in (*_in(jib / "application" / "layers"), *_in(jib / "classes")):
+            if self._age(path) > MONTH:
                 self._remove(path)
 
     def _sweep_bundles(self) -> None:

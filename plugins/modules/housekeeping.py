@@ -11,12 +11,14 @@ description:
     it is to run and the one before; of an app that failed, all that the cluster may go back to; and
     each image that pods still have.
   - Removes from the cache what no cluster needs any more. Those are other images of apps with what
-    is noted about their builds, base images of none of the rest, work trees, bundles before the
-    previous one with the parts that only those have, and what broken-off runs left.
+    is noted about their builds, base images of none of the rest, work trees, git mirrors without
+    any, bundles before the previous one with the parts that only those have, and what broken-off
+    runs left.
   - Each cluster claims what it needs in a file of its own, C(clusters/<name>.json) below
     the cache, so clusters and checkouts may share a cache. What a cluster gave up goes at once,
-    what nobody ever claimed when it is a day old, bundles when they are a week old. Claims that no
-    run renewed for 90 days do not count.
+    what nobody ever claimed when it is a day old, bundles and mirrors when they are a week old, and
+    what Jib keeps for its next builds when it is a month old. Claims that no run renewed for 90
+    days do not count.
   - While another run builds, all stays as it is; the next time is early enough.
   - It runs on the controller.
 options:

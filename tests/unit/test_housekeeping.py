@@ -12,7 +12,7 @@ import pytest
 
 from slipway.bundle import manifest
 from slipway.errors import SlipwayError
-from slipway.housekeeping import CLAIM_SECONDS, DAY, WEEK, Cache, Claims, Swept
+from slipway.housekeeping import CLAIM_SECONDS, DAY, MONTH, WEEK, Cache, Claims, Swept
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 
 ONE, TWO = "apps.slipway.internal/greeter:one", "apps.slipway.internal/greeter:two"
@@ -168,6 +168,23 @@ def test_sources_go_when_they_are_old_and_nobody_claims_them(tmp_path: Path) -> 
     assert swept.bytes_freed == 300
     assert paths(cluster(tmp_path, later=2 * DAY).sweep(claimed)) == {"source/b"}
     assert (tmp_path / "source/a/used/file").exists()
+
+
+def test_a_mirror_goes_when_it_is_old_and_there_is_no_work_tree_of_it(tmp_path: Path) -> None:
+    file(tmp_path / "source/a.b-01/used/file")
+    for name in ("a.b-01", "c-02"):
+        file(tmp_path / f"git/{name}.git/config")
+    claimed = claims(sources={"source/a.b-01/used"})
+    assert paths(cluster(tmp_path, later=WEEK - 60).sweep(claimed)) == set()
+    assert paths(cluster(tmp_path, later=WEEK + 60).sweep(claimed)) == {"git/c-02.git"}
+
+
+def test_what_jib_left_goes_after_a_month(tmp_path: Path) -> None:
+    for name in ("application/layers/01/02.gz", "application/selectors/01", "classes/21.0.1.jsa"):
+        file(tmp_path / "jib" / name)
+    assert paths(cluster(tmp_path, later=MONTH - 60).sweep(claims())) == set()
+    gone = {"jib/application/layers/01", "jib/classes/21.0.1.jsa"}
+    assert paths(cluster(tmp_path, later=MONTH + 60).sweep(claims())) == gone
 
 
 def bundle(root: Path, name: str, *parts: str) -> None:
