@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from abc import abstractmethod
 from pathlib import Path
@@ -40,11 +41,16 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         # Ansible's strings carry tags; YAML writers and the like want plain ones.
         plain: dict[str, Any] = json.loads(json.dumps(args))
+        # What Ansible has in memory stays, and to look there for garbage takes longer than many a
+        # task.
+        gc.freeze()
         try:
             self._secrets = Secrets(plain.get("secrets") or {})
             result.update(self.act(plain, task_vars or {}))
         except SlipwayError as error:
             result.update(failed=True, msg=self._secrets.redact(str(error)))
+        finally:
+            gc.unfreeze()
         return result
 
     def say(self, *lines: str) -> None:
