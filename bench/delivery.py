@@ -10,7 +10,7 @@ clock runs from the image's lying in the controller's store to its being complet
   has to be written first (kind calls ``docker save``) is not counted.
 
 The first two are measured as a playbook's tasks, which is what a user waits for, and as they are
-without Ansible around them: the loader on the slowest node, and the two commands.
+without Ansible around them: the loader, and the two commands.
 
 Bytes of content are what Slipway's loader reports to have sent, what the registry's log says that
 it answered with, and the archive's size. Bytes on the wire are, for Slipway, all that is sent to
@@ -21,7 +21,6 @@ network interfaces receive.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import tempfile
@@ -42,8 +41,10 @@ from bench.runs import Run, play
 from bench.wire import metered_engine, received
 from slipway import tools
 from slipway.containers import connect
+from slipway.delivery import ConnectedNode, Loader, Outcome
 from slipway.oci import Image, ImageStore
 from slipway.run import run
+from slipway.session import session
 
 INVENTORY = "delivery"
 CLUSTER = "bench-delivery"
@@ -118,12 +119,19 @@ class Site:
         return ImageStore(self.folder / "images")
 
     def by_slipway(self, image: Image, nodes: Nodes) -> Way:
-        """Deliver as ``make up`` does."""
-        load = self._load(image, nodes)
+        """Have the loader deliver to all nodes at once."""
+        begin = time.monotonic()
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            outcomes = list(pool.map(lambda node: _load(self.store, image, node), nodes))
+        end = time.monotonic()
         _check(image.ref, image, nodes)
-        loader = max(map(float, _results(load, "seconds")))
-        sent = max(map(float, _results(load, "bytes_sent")))
-        return Way(loader, sent, tasks=_tasks_seconds(load))
+        return Way(end - begin, max(outcome.bytes_sent for outcome in outcomes))
+
+    def by_slipway_tasks(self, image: Image, nodes: Nodes) -> float:
+        """Deliver as ``make up`` does; return its tasks' seconds."""
+        loaded = self._play(image, nodes)
+        _check(image.ref, image, nodes)
+        return _tasks_seconds(loaded)
 
     def by_slipway_metered(self, image: Image, nodes: Nodes) -> float:
         """Deliver as ``make up`` does; return the bytes on the wire to each node.
@@ -131,7 +139,7 @@ class Site:
         The meter takes time, so this is a run apart.
         """
         with metered_engine(self.folder) as meter:
-            self._load(image, nodes, DOCKER_HOST=f"unix://{meter.server_address!s}")
+            self._play(image, nodes, DOCKER_HOST=f"unix://{meter.server_address!s}")
         _check(image.ref, image, nodes)
         return sum(meter.sent) / len(nodes)
 
@@ -170,10 +178,10 @@ class Site:
         _check(image.ref, image, nodes)
         return Way(end - begin, size, size)
 
-    def _load(self, image: Image, nodes: Nodes, **env: str) -> Run:
+    def _play(self, image: Image, nodes: Nodes, **env: str) -> Run:
         """Run the part of ``make up`` that brings the image to the nodes."""
         variables = {"slipway_cache_dir": str(self.folder), "app_images_needed": [image.ref]}
-        extra = [*_arguments(nodes, variables), "--verbose"]
+        extra = _arguments(nodes, variables)
         return play(INVENTORY, "bench/playbooks/load.yml", extra=extra, env=env)
 
 
@@ -205,16 +213,15 @@ def _deliver(shape: Shape, site: Site, nodes: Nodes) -> Iterator[list[Figure]]:
 
     for count in NODE_COUNTS:
         some = nodes[:count]
-        slipway, registry, tasks = [], [], []
+        slipway, registry = [], []
         for _ in range(ROUNDS):
-            slipway.append(site.by_slipway(changed(), some))
-            registry.append(site.by_registry(changed(), some))
-            tasks.append(site.by_registry_tasks(changed(), some))
+            own, other = site.by_slipway(changed(), some), site.by_registry(changed(), some)
+            slipway.append(replace(own, tasks=site.by_slipway_tasks(changed(), some)))
+            registry.append(replace(other, tasks=site.by_registry_tasks(changed(), some)))
         wire = site.by_slipway_metered(changed(), some)
         archive = site.by_archive(changed(), some)
         own = replace(_median(slipway), wire=wire)
-        other = replace(_median(registry), tasks=median(tasks))
-        yield Taken(shape, count, own, other, archive).figures()
+        yield Taken(shape, count, own, _median(registry), archive).figures()
 
 
 def _median(ways: Sequence[Way]) -> Way:
@@ -225,6 +232,14 @@ def _median(ways: Sequence[Way]) -> Way:
         wire=median(way.wire for way in ways),
         tasks=median(way.tasks for way in ways),
     )
+
+
+def _load(store: ImageStore, image: Image, node: Container) -> Outcome:
+    """Deliver to one node, without Ansible."""
+    reach = ["docker", "exec", "--interactive", str(node.name), "/bin/sh", "-c"]
+    with session(lambda command: [*reach, command]) as shell:
+        connected = ConnectedNode(str(node.name), shell.run, shell.feed)
+        return Loader(store, connected, say=lambda _line: None).load([image.ref])
 
 
 @contextmanager
@@ -289,8 +304,3 @@ def _tasks_seconds(run: Run) -> float:
     """Seconds from the first task's beginning to the last one's end."""
     tasks = list(run.tasks())
     return tasks[-1].end - tasks[0].begin
-
-
-def _results(load: Run, name: str) -> list[str]:
-    """A value of the loader's result on each node."""
-    return re.findall(rf"^ +{name}: (\S+)$", load.output, re.MULTILINE)

@@ -58,6 +58,15 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True)
+class ConnectedNode:
+    """A node, with the ways in which commands get there."""
+
+    name: str
+    run: Callable[[str], Answer]
+    feed: Callable[[str, Callable[[IO[bytes]], None]], Answer]
+
+
+@dataclass(frozen=True)
 class Delivery:
     """Images that a node needs.
 

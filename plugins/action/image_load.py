@@ -7,7 +7,6 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -15,7 +14,7 @@ from ansible import constants
 
 from slipway.ansible_support import SlipwayAction
 from slipway.containerd import Answer, Containerd, Retention
-from slipway.delivery import Loader, Node
+from slipway.delivery import ConnectedNode, Loader, Node
 from slipway.oci import ImageStore
 from slipway.session import Argv, session
 
@@ -132,15 +131,6 @@ class ActionModule(SlipwayAction):
             return self._run_on_host(f"{{ {command}; }} < {shlex.quote(path)}")
         finally:
             self._remove_tmp_path(remote)
-
-
-@dataclass(frozen=True)
-class ConnectedNode:
-    """A host, with the ways in which commands get there: see :class:`slipway.delivery.Node`."""
-
-    name: str
-    run: Callable[[str], Answer]
-    feed: Callable[[str, Callable[[IO[bytes]], None]], Answer]
 
 
 def _listing(images: dict[str, str]) -> str:
