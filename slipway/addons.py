@@ -243,8 +243,10 @@ def _is_waited_for(obj: Object) -> bool:
 
 def is_running(obj: Object | None) -> bool:
     """Whether a workload has all its pods or a service its address; what is neither just is."""
-    if obj is None or not _is_waited_for(obj):
-        return obj is not None
+    if obj is None:
+        return False
+    if not _is_waited_for(obj):
+        return True
     if obj["kind"] == "Service":
         return bool(obj.get("status", {}).get("loadBalancer", {}).get("ingress"))
     return rolled_out(obj)

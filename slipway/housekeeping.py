@@ -196,8 +196,8 @@ class _Sweeper:
         if gone and not self.check:
             store.remove(*self.swept.images)
         left = [image for image in images if image not in gone]
-        if freed := store.garbage(left):
-            self.swept.bytes_freed += freed if self.check else store.collect_garbage(wait=False)
+        freed = store.garbage(left) if self.check else store.collect_garbage(wait=False)
+        self.swept.bytes_freed += freed
         return left
 
     def _sweep_notes(self, images: Iterable[Image]) -> None:
