@@ -62,6 +62,7 @@ NOT_SLOWER = Target(1)
 CTR = ("ctr", "--namespace=k8s.io", "images")
 IMPORT = (*CTR, "import", "--all-platforms", "--digests", "--snapshotter=overlayfs", "-")
 """As ``kind load`` calls it."""
+PULL = (*CTR, "pull", "--plain-http")
 
 Nodes = Sequence[Container]
 
@@ -131,7 +132,7 @@ class Site:
         """Deliver as ``make up`` does; return its tasks' seconds."""
         loaded = self._play(image, nodes)
         _check(image.ref, image, nodes)
-        return _tasks_seconds(loaded)
+        return loaded.all_tasks().seconds
 
     def by_slipway_metered(self, image: Image, nodes: Nodes) -> float:
         """Deliver as ``make up`` does; return the bytes on the wire to each node.
@@ -149,7 +150,7 @@ class Site:
         content, wire = self.registry.sent(), sum(map(received, nodes))
         begin = time.monotonic()
         self.registry.push(self.store, image.ref)
-        _on_all(nodes, [*CTR, "pull", "--plain-http", ref])
+        on_all(nodes, [*PULL, ref])
         end = time.monotonic()
         content, wire = self.registry.sent() - content, sum(map(received, nodes)) - wire
         _check(ref, image, nodes)
@@ -160,11 +161,11 @@ class Site:
         ref = self.registry.ref(image.ref)
         commands = {
             "registry_push": self.registry.push_command(self.store, image.ref),
-            "registry_pull": shlex.join([*CTR, "pull", "--plain-http", ref]),
+            "registry_pull": shlex.join([*PULL, ref]),
         }
         pulled = play(INVENTORY, "bench/playbooks/registry.yml", extra=_arguments(nodes, commands))
         _check(ref, image, nodes)
-        return _tasks_seconds(pulled)
+        return pulled.all_tasks().seconds
 
     def by_archive(self, image: Image, nodes: Nodes) -> Way:
         """Import the whole image on every node."""
@@ -173,7 +174,7 @@ class Site:
             archive.flush()
             size = Path(archive.name).stat().st_size
             begin = time.monotonic()
-            _on_all(nodes, IMPORT, Path(archive.name))
+            on_all(nodes, IMPORT, Path(archive.name))
             end = time.monotonic()
         _check(image.ref, image, nodes)
         return Way(end - begin, size, size)
@@ -268,7 +269,7 @@ def _site(nodes: Nodes) -> Iterator[Site]:
             yield Site(folder, registry)
 
 
-def _on_all(nodes: Nodes, command: Sequence[str], stdin: Path = Path("/dev/null")) -> None:
+def on_all(nodes: Nodes, command: Sequence[str], stdin: Path = Path("/dev/null")) -> None:
     """Run a command on all nodes at once, each with the whole of a file as its input.
 
     Ends the program with what the command said when it fails.
@@ -298,9 +299,3 @@ def _arguments(nodes: Nodes, variables: Mapping[str, object]) -> list[str]:
     """The arguments with which a playbook runs on these nodes alone, and on this machine."""
     hosts = ["localhost", *(str(node.name) for node in nodes)]
     return ["--limit", ",".join(hosts), f"--extra-vars={json.dumps(variables)}"]
-
-
-def _tasks_seconds(run: Run) -> float:
-    """Seconds from the first task's beginning to the last one's end."""
-    tasks = list(run.tasks())
-    return tasks[-1].end - tasks[0].begin

@@ -21,10 +21,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from bench.delivery import IMPORT
+from bench.delivery import IMPORT, on_all
 from bench.figures import Figure, Report, Target
 from bench.runs import PROJECT, Run, play
 from slipway.apps.build.jib import PLUGIN, PLUGIN_VERSION
+from slipway.containers import connect
 from slipway.kube import PODS, SERVICES, Kube
 from slipway.oci import ImageStore
 
@@ -49,7 +50,7 @@ OVERHEAD = Target(most=3)
 """Seconds between edit and answer that neither the compiler nor the service itself takes."""
 
 _LOADED = re.compile(r"\[(?P<moment>[^]]+)\] (?P<name>\S+)")
-"""A line of the JVM's log of classes, as MAVEN_OPTS below asks for it."""
+"""A line of the JVM's log of classes, as :func:`maven_log` asks for it."""
 
 _GREETING = re.compile('from main[^"]*')
 """The text of the greeter that is edited."""
@@ -125,9 +126,11 @@ def measure(*, keep: bool) -> Report:
         play(INVENTORY, "playbooks/apps.yml", extra=of_workspace(workspace))
         hand = ByHand(workspace)
         hand.edit_to_served()  # fills Jib's cache
-        by_hand = sorted((hand.edit_to_served() for _ in range(EDITS)), key=overhead_of)
+        by_hand = sorted(
+            (hand.edit_to_served() for _ in range(EDITS)), key=lambda each: each.overhead
+        )
         edits = [edit_to_served(workspace) for _ in range(EDITS)]
-        run, edit = sorted(edits, key=lambda each: overhead_of(each[1]))[EDITS // 2]
+        run, edit = sorted(edits, key=lambda each: each[1].overhead)[EDITS // 2]
         again = play(INVENTORY, "site.yml", extra=of_workspace(workspace))
     if not keep:
         play(INVENTORY, "playbooks/reset.yml")
@@ -158,27 +161,16 @@ def edit_to_served(workspace: Path) -> tuple[Run, Edit]:
     extra = of_workspace(workspace)
     address = ingress_address()
     classes = workspace / "classes.log"
-    env = {"MAVEN_OPTS": f"-Xlog:class+load:file={classes}:time"}
     text = edit_greeting(workspace)
     edited = time.time()
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(play, INVENTORY, "playbooks/apps.yml", extra=extra, env=env)
+        running = pool.submit(
+            play, INVENTORY, "playbooks/apps.yml", extra=extra, env=maven_log(classes)
+        )
         served = wait_for_text(address, text)
         run = running.result()
-    compiling, packaging = maven_moments(classes.read_text().splitlines())
-    starting, started = spring_moments(newest_log())
     build, deploy = run.role("apps_image"), run.role("apps_deploy")
-    return run, Edit(
-        edited=edited,
-        building=build.begin,
-        compiling=compiling,
-        packaging=packaging,
-        built=build.end,
-        deploying=deploy.begin,
-        starting=starting,
-        started=started,
-        served=served,
-    )
+    return run, completed(classes, edited, build.begin, build.end, deploy.begin, served)
 
 
 class ByHand:
@@ -186,6 +178,7 @@ class ByHand:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
+        self._worker = connect().containers.get(WORKER)
         self._base = workspace / "base.tar"
         images = max(CACHE.glob("bundle/*/images"), key=lambda path: path.stat().st_mtime)
         bundle = ImageStore(images)
@@ -201,25 +194,11 @@ class ByHand:
         edited = time.time()
         self._maven(classes, archive, ref)
         built = time.time()
-        with archive.open("rb") as whole:
-            command = ["docker", "exec", "--interactive", WORKER, *IMPORT]
-            subprocess.run(command, stdin=whole, stdout=subprocess.DEVNULL, check=True)
+        on_all([self._worker], IMPORT, archive)
         deploying = time.time()
         self._kubectl("set", "image", "deployment/greeter", f"*={ref}")
         served = wait_for_text(address, text)
-        compiling, packaging = maven_moments(classes.read_text().splitlines())
-        starting, started = spring_moments(newest_log())
-        return Edit(
-            edited=edited,
-            building=edited,
-            compiling=compiling,
-            packaging=packaging,
-            built=built,
-            deploying=deploying,
-            starting=starting,
-            started=started,
-            served=served,
-        )
+        return completed(classes, edited, edited, built, deploying, served)
 
     def _maven(self, classes: Path, archive: Path, ref: str) -> None:
         """Compile, and have Jib write the image to ``archive``."""
@@ -237,7 +216,7 @@ class ByHand:
         subprocess.run(
             ["mvn", "--batch-mode", "--quiet", *goals, *properties],
             cwd=self._workspace / SOURCE,
-            env={**os.environ, "MAVEN_OPTS": f"-Xlog:class+load:file={classes}:time"},
+            env={**os.environ, **maven_log(classes)},
             check=True,
         )
 
@@ -258,9 +237,28 @@ def edit_greeting(workspace: Path) -> str:
     return text
 
 
-def overhead_of(edit: Edit) -> float:
-    """As a key to sort by."""
-    return edit.overhead
+def maven_log(classes: Path) -> dict[str, str]:
+    """What has Maven's JVM log its classes to a file, as environment variables."""
+    return {"MAVEN_OPTS": f"-Xlog:class+load:file={classes}:time"}
+
+
+def completed(
+    classes: Path, edited: float, building: float, built: float, deploying: float, served: float
+) -> Edit:
+    """The edit with the moments that Maven's log of classes and the service's own log tell."""
+    compiling, packaging = maven_moments(classes.read_text().splitlines())
+    starting, started = spring_moments(newest_log())
+    return Edit(
+        edited=edited,
+        building=building,
+        compiling=compiling,
+        packaging=packaging,
+        built=built,
+        deploying=deploying,
+        starting=starting,
+        started=started,
+        served=served,
+    )
 
 
 def maven_moments(log: Sequence[str]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,8 +67,17 @@ class Run:
 
     def role(self, name: str) -> Task:
         """All tasks of a role as one."""
-        tasks = [task for task in self.tasks() if task.title.startswith(f"{name} : ")]
-        return Task(name, tasks[0].begin, tasks[-1].end)
+        return _as_one(name, (each for each in self.tasks() if each.title.startswith(f"{name} : ")))
+
+    def all_tasks(self) -> Task:
+        """All its tasks as one."""
+        return _as_one("all", self.tasks())
+
+
+def _as_one(title: str, tasks: Iterable[Task]) -> Task:
+    """Tasks that follow one another as one that begins with the first and ends with the last."""
+    found = list(tasks)
+    return Task(title, found[0].begin, found[-1].end)
 
 
 def play(

@@ -39,6 +39,7 @@ def test_a_task_ends_where_the_next_task_or_play_begins(run: Run) -> None:
 
 def test_a_role_takes_from_its_first_task_to_its_last(run: Run) -> None:
     assert run.role("app_images").seconds == 3.0
+    assert run.all_tasks().seconds == 9.0
     assert run.role("apps_deploy") == Task("apps_deploy", 107.0, 111.0)
 
 
