@@ -21,6 +21,9 @@ up: environment ## Make everything as written: cluster, images, services; prove 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml playbooks/verify.yml
 
+dev: environment ## Follow the sources: what is saved or committed is served, until Ctrl-C
+	python -m slipway.dev $(playbook) playbooks/dev.yml
+
 list: environment ## List all environments: commit, age, state, address, last failure
 	$(playbook) playbooks/list.yml
 

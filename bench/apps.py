@@ -76,7 +76,7 @@ class Pages:
             )
         )
         # Only these apps: the project's own samples take no part.
-        samples = [f"-eexample_repositories_source={self._folder}/none"]
+        samples = [f"-eslipway_examples_dir={self._folder}/none"]
         extra = [f"-eslipway_apps_file={apps_file}", *samples]
         return play(INVENTORY, "playbooks/apps.yml", "playbooks/verify.yml", extra=extra)
 

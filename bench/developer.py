@@ -1,8 +1,8 @@
 """What the developer of a service waits for: everything from nothing, nothing, and an edit.
 
-The edit is followed by hand, too, with the tools that Slipway calls and nothing around them: Jib
-makes an archive in a checkout that has been built before, kind's command imports that on the one
-worker, and ``kubectl set image`` names it.
+The edit is followed by ``make dev`` and by hand, with the tools that Slipway calls and nothing
+around them: Jib makes an archive in a checkout that has been built before, kind's command imports
+that on the one worker, and ``kubectl set image`` names it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from bench.delivery import IMPORT, on_all
 from bench.figures import Figure, Report, Target
-from bench.runs import PROJECT, Run, play
+from bench.runs import PROJECT, Session, play
 from slipway.apps.build.jib import PLUGIN, PLUGIN_VERSION
 from slipway.containers import connect
 from slipway.kube import PODS, SERVICES, Kube
@@ -42,15 +42,22 @@ KUBECONFIG = Path.home() / ".kube" / "bench.yaml"
 SECONDS = 300.0
 """How long the edited service may take to answer with its new text."""
 
-EDITS = 3
-"""Edits that are followed; the one with the middle overhead counts. A kubelet looks once a second
-whether a pod has started, and how long the wait for that is, is chance."""
+EDITS = 5
+"""Edits that are followed, after one that fills caches; the one with the middle overhead counts. A
+kubelet looks once a second whether a pod has started, and how long the wait for that is, is
+chance."""
+
+REST_SECONDS = 5.0
+"""Time before an edit, in which the service that it is to replace comes to rest."""
 
 OVERHEAD = Target(most=3)
 """Seconds between edit and answer that neither the compiler nor the service itself takes."""
 
-_LOADED = re.compile(r"\[(?P<moment>[^]]+)\] (?P<name>\S+)")
-"""A line of the JVM's log of classes, as :func:`maven_log` asks for it."""
+_GOAL = re.compile(
+    r"^(?P<moment>\S+) \[INFO\] (?P<what>Scanning for projects|--- jib-maven-plugin)"
+)
+"""The lines of Maven's log, as :func:`maven_log` asks for it, with which it begins and comes to
+Jib."""
 
 _GREETING = re.compile('from main[^"]*')
 """The text of the greeter that is edited."""
@@ -66,8 +73,7 @@ _STARTED = re.compile(
 class Edit:
     """The moments, in seconds since the epoch, between an edit and the answer that shows it.
 
-    ``compiling`` is when Maven starts and ``packaging`` when the first class of Jib is loaded into
-    it, which is when it has compiled.
+    ``compiling`` is when Maven starts, ``packaging`` when it has compiled and comes to Jib.
     """
 
     edited: float
@@ -124,24 +130,19 @@ def measure(*, keep: bool) -> Report:
         shutil.copytree(PROJECT / "examples", workspace / "examples")
         shutil.copy(PROJECT / "apps.yml", workspace)
         play(INVENTORY, "playbooks/apps.yml", extra=of_workspace(workspace))
-        hand = ByHand(workspace)
-        hand.edit_to_served()  # fills Jib's cache
-        by_hand = sorted(
-            (hand.edit_to_served() for _ in range(EDITS)), key=lambda each: each.overhead
-        )
-        edits = [edit_to_served(workspace) for _ in range(EDITS)]
-        run, edit = sorted(edits, key=lambda each: each[1].overhead)[EDITS // 2]
+        by_hand = middle(ByHand(workspace).edit_to_served)
+        with Followed(workspace) as followed:
+            edit = middle(followed.edit_to_served)
         again = play(INVENTORY, "site.yml", extra=of_workspace(workspace))
     if not keep:
         play(INVENTORY, "playbooks/reset.yml")
     figures = [
         Figure("no nodes to all routes answer", up.seconds),
         Figure("nothing changed", again.seconds, instead="from nothing", instead_value=up.seconds),
-        *edit.figures(by_hand[EDITS // 2]),
+        *edit.figures(by_hand),
     ]
     notes = [
         f"From nothing: {up.where_the_time_went}",
-        f"After the edit: {run.where_the_time_went}",
         f"Nothing changed: {again.where_the_time_went}",
     ]
     return Report(figures, notes)
@@ -151,26 +152,45 @@ def of_workspace(workspace: Path) -> list[str]:
     """The arguments that make a run take apps.yml and the samples of ``workspace``."""
     return [
         f"-eslipway_apps_file={workspace}/apps.yml",
-        f"-eexample_repositories_source={workspace}/examples",
-        f"-eexample_repositories_path={workspace}/.slipway/examples",
+        f"-eslipway_examples_dir={workspace}/examples",
+        f"-eslipway_example_repositories_dir={workspace}/.slipway/examples",
     ]
 
 
-def edit_to_served(workspace: Path) -> tuple[Run, Edit]:
-    """Change one line of the Java greeter and follow it to where its text is served."""
-    extra = of_workspace(workspace)
-    address = ingress_address()
-    classes = workspace / "classes.log"
-    text = edit_greeting(workspace)
-    edited = time.time()
-    with ThreadPoolExecutor() as pool:
-        running = pool.submit(
-            play, INVENTORY, "playbooks/apps.yml", extra=extra, env=maven_log(classes)
-        )
+def middle(follow: Callable[[], Edit]) -> Edit:
+    """The edit with the middle overhead, of those after the first."""
+    edits = []
+    for _ in range(1 + EDITS):
+        time.sleep(REST_SECONDS)
+        edits.append(follow())
+    return sorted(edits[1:], key=lambda edit: edit.overhead)[EDITS // 2]
+
+
+class Followed:
+    """A session of ``make dev`` that follows the samples of a workspace."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace = workspace
+        self._log = workspace / "maven.log"
+        self._session = Session(INVENTORY, of_workspace(workspace), maven_log(self._log))
+
+    def __enter__(self) -> Self:
+        self._session.start()
+        self._session.wait_until_waiting()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.end()
+
+    def edit_to_served(self) -> Edit:
+        """Change one line of the Java greeter and follow it to where its text is served."""
+        address, text = ingress_address(), edit_greeting(self._workspace)
+        edited = time.time()
         served = wait_for_text(address, text)
-        run = running.result()
-    build, deploy = run.role("apps_image"), run.role("apps_deploy")
-    return run, completed(classes, edited, build.begin, build.end, deploy.begin, served)
+        run = self._session.wait_until_waiting()
+        build, deploy = run.role("apps_image"), run.role("apps_deploy")
+        compiling, packaging = maven_moments(self._log.read_text().splitlines())
+        return completed(edited, build.begin, compiling, packaging, build.end, deploy.begin, served)
 
 
 class ByHand:
@@ -188,19 +208,20 @@ class ByHand:
 
     def edit_to_served(self) -> Edit:
         """Change the line and bring it to where it is served."""
-        address, classes = ingress_address(), self._workspace / "classes.log"
+        address, log = ingress_address(), self._workspace / "maven.log"
         archive, text = self._workspace / "greeter.tar", edit_greeting(self._workspace)
         ref = f"apps.slipway.internal/greeter:by-hand-{time.time_ns()}"
         edited = time.time()
-        self._maven(classes, archive, ref)
+        self._maven(log, archive, ref)
         built = time.time()
         on_all([self._worker], IMPORT, archive)
         deploying = time.time()
         self._kubectl("set", "image", "deployment/greeter", f"*={ref}")
         served = wait_for_text(address, text)
-        return completed(classes, edited, edited, built, deploying, served)
+        _, packaging = maven_moments(log.read_text().splitlines())
+        return completed(edited, edited, edited, packaging, built, deploying, served)
 
-    def _maven(self, classes: Path, archive: Path, ref: str) -> None:
+    def _maven(self, log: Path, archive: Path, ref: str) -> None:
         """Compile, and have Jib write the image to ``archive``."""
         settings = {
             "jib.from.image": f"tar://{self._base}",
@@ -216,7 +237,7 @@ class ByHand:
         subprocess.run(
             ["mvn", "--batch-mode", "--quiet", *goals, *properties],
             cwd=self._workspace / SOURCE,
-            env={**os.environ, **maven_log(classes)},
+            env={**os.environ, **maven_log(log)},
             check=True,
         )
 
@@ -237,16 +258,28 @@ def edit_greeting(workspace: Path) -> str:
     return text
 
 
-def maven_log(classes: Path) -> dict[str, str]:
-    """What has Maven's JVM log its classes to a file, as environment variables."""
-    return {"MAVEN_OPTS": f"-Xlog:class+load:file={classes}:time"}
+def maven_log(file: Path) -> dict[str, str]:
+    """What has Maven write to a file when it begins each of its goals, as environment variables."""
+    settings = {
+        "log.org.apache.maven.cli.event.ExecutionEventLogger": "info",
+        "logFile": file,
+        "showDateTime": "true",
+        "dateTimeFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+    }
+    options = [f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in settings.items()]
+    return {"MAVEN_OPTS": " ".join(options)}
 
 
 def completed(
-    classes: Path, edited: float, building: float, built: float, deploying: float, served: float
+    edited: float,
+    building: float,
+    compiling: float,
+    packaging: float,
+    built: float,
+    deploying: float,
+    served: float,
 ) -> Edit:
-    """The edit with the moments that Maven's log of classes and the service's own log tell."""
-    compiling, packaging = maven_moments(classes.read_text().splitlines())
+    """The edit with the moments that the service's own log tells."""
     starting, started = spring_moments(newest_log())
     return Edit(
         edited=edited,
@@ -262,10 +295,10 @@ def completed(
 
 
 def maven_moments(log: Sequence[str]) -> tuple[float, float]:
-    """When Maven started and when it came to Jib, of its JVM's log of classes."""
-    found = [match for match in map(_LOADED.match, log) if match]
-    jib = next(each for each in found if each["name"].startswith("com.google.cloud.tools.jib."))
-    return moment(found[0]["moment"]), moment(jib["moment"])
+    """When Maven's last build began and when it came to Jib, of its log."""
+    found = {match["what"]: match["moment"] for match in map(_GOAL.match, log) if match}
+    begun, jib = found["Scanning for projects"], found["--- jib-maven-plugin"]
+    return moment(begun), moment(jib)
 
 
 def spring_moments(log: str) -> tuple[float, float]:

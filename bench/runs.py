@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +19,9 @@ INVENTORIES = PROJECT / "bench" / "inventory"
 
 PLAIN = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
 """Ansible prints the heading of a task when it begins, unless it may turn out to be skipped."""
+
+LOUD = {"ANSIBLE_DISPLAY_OK_HOSTS": "true"}
+"""What shows the headings of all tasks of a session, too."""
 
 _HEADINGS = ("TASK [", "PLAY ", "==> ")
 """How the lines begin at which a task has ended."""
@@ -88,22 +94,67 @@ def play(
     ``extra`` are more arguments, ``env`` is added to the environment. Ends the program with the
     output when the run fails.
     """
-    command = ["ansible-playbook", "--inventory", str(INVENTORIES / inventory), *playbooks, *extra]
-    print(f"{inventory}: {' '.join(playbooks)}", file=sys.stderr, flush=True)
     begin = time.time()
-    # Compiled Python is kept between the runs of a user, too.
-    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    with subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env={**inherited, **PLAIN, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as running:
+    with _started(inventory, playbooks, extra, env or {}) as running:
         lines = [(time.time(), line.rstrip("\n")) for line in running.stdout or ()]
     run = Run(begin, time.time(), lines)
     if running.returncode != 0:
         raise SystemExit(f"{' '.join(playbooks)} failed:\n{run.output[-4000:]}")
     return run
+
+
+class Session:
+    """``make dev`` on the cluster of an inventory; the arguments are those of :func:`play`."""
+
+    SECONDS = 300.0
+    WAITING = "waiting for a change"
+
+    def __init__(self, inventory: str, extra: Sequence[str], env: Mapping[str, str]) -> None:
+        self._call = (inventory, ["playbooks/dev.yml"], extra, {**env, **LOUD})
+        self._runs: queue.Queue[Run] = queue.Queue()
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._running = _started(*self._call, under=[sys.executable, "-m", "slipway.dev"])
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def end(self) -> None:
+        """End as by Ctrl-C."""
+        os.killpg(self._running.pid, signal.SIGINT)
+        self._running.wait()
+
+    def wait_until_waiting(self) -> Run:
+        """Wait until there is nothing to do; return what it did before."""
+        return self._runs.get(timeout=self.SECONDS)
+
+    def _read(self) -> None:
+        begin, lines = time.time(), []
+        for line in self._running.stdout or ():
+            lines.append((time.time(), line.rstrip("\n")))
+            if self.WAITING in line:
+                self._runs.put(Run(begin, time.time(), lines))
+                begin, lines = time.time(), []
+
+
+def _started(
+    inventory: str,
+    playbooks: Sequence[str],
+    extra: Sequence[str],
+    env: Mapping[str, str],
+    under: Sequence[str] = (),
+) -> subprocess.Popen[str]:
+    """Start playbooks; ``under`` is a command that runs a command."""
+    command = ["ansible-playbook", "--inventory", str(INVENTORIES / inventory), *playbooks, *extra]
+    print(f"{inventory}: {' '.join(playbooks)}", file=sys.stderr, flush=True)
+    # Compiled Python is kept between the runs of a user, too.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.Popen(
+        [*under, *command],
+        cwd=PROJECT,
+        env={**inherited, **PLAIN, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )

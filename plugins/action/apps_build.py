@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.build import Settings, build_images
 from slipway.apps.records import load, save
+from slipway.dev.session import Session
 from slipway.housekeeping import Cache
 from slipway.secrets import Secrets
 
@@ -26,6 +27,7 @@ class ActionModule(SlipwayAction):
             "options": {"jib": {"type": "str"}, "buildx": {"type": "str"}},
         },
         "buildkit": {"type": "bool", "default": True},
+        "session": {"type": "path"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
     }
 
@@ -37,6 +39,7 @@ class ActionModule(SlipwayAction):
             bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
             buildkit=args["buildkit"],
             secrets=Secrets(args["secrets"]),
+            session=Session(Path(args["session"])) if args["session"] else None,
         )
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
         if not self.check_mode:

@@ -10,6 +10,7 @@ from slipway.apps.records import load, save
 from slipway.apps.source import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
+from slipway.dev.session import Session
 from slipway.secrets import Secrets
 
 
@@ -19,6 +20,7 @@ class ActionModule(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "apps": {"type": "path", "required": True},
         "cache": {"type": "path", "required": True},
+        "session": {"type": "path"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "github_api": {"type": "str", "default": API},
     }
@@ -28,6 +30,7 @@ class ActionModule(SlipwayAction):
         sources = get_sources(
             load(args["apps"]),
             Path(args["cache"]),
+            heads=Session(Path(args["session"])).heads if args["session"] else {},
             check=self.check_mode,
             say=self.say,
             keys=Keys(Secrets(args["secrets"]), args["github_api"]),

@@ -16,6 +16,7 @@ short_description: Shows how far a run is and where its time went
 description:
   - Says at the start of every play which phase of the run it is, and the time since the start.
   - Shows at the end how long every phase took, and the slowest tasks.
+  - Leaves out the seconds that a task returns as C(waited).
   - Only adds lines. What tasks do is shown by the stdout callback.
 author:
   - Slipway
@@ -37,6 +38,12 @@ class Stopwatch:
         """End the span that is running, if one is, and begin the next."""
         self.stop()
         self._running = (title, self.clock())
+
+    def skip(self, seconds: float) -> None:
+        """Leave seconds that have passed out of the span that is running, if one is."""
+        if self._running is not None:
+            title, begun = self._running
+            self._running = title, begun + seconds
 
     def stop(self) -> None:
         """End the span that is running, if one is."""
@@ -109,6 +116,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         """A handler begins."""
         self._tasks.start(task.get_name().strip())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """A task has ended; ``waited`` are seconds of it in which there was nothing to do."""
+        if waited := result.result.get("waited"):
+            self._started += waited
+            self._phases.skip(waited)
+            self._tasks.skip(waited)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """All is done: show where the time went."""

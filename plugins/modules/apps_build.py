@@ -62,6 +62,11 @@ options:
         that may use Docker but not mount file systems wants V(false).
     type: bool
     default: true
+  session:
+    description:
+      - Folder of a session of C(make dev). In one, the Maven of a project that is built again
+        stays, with all that it has loaded; it ends with the session.
+    type: path
   secrets:
     description:
       - Values by name, of which a build gets those that its app names. Dockerfiles have them with

@@ -23,6 +23,9 @@ options:
     description: Folder of mirrors (C(git)) and work trees (C(source)).
     type: path
     required: true
+  session:
+    description: Folder of a session of C(make dev), whose M(apps_watch) has found the commits.
+    type: path
   secrets:
     description:
       - Values by name, of which C(git_auth) of a record names one. They reach git and ssh in

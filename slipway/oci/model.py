@@ -144,6 +144,11 @@ class Image:
     layers: tuple[Descriptor, ...]
 
     @property
+    def repository(self) -> str:
+        """The reference without its tag."""
+        return self.ref.rsplit(":", 1)[0]
+
+    @property
     def manifest_digest(self) -> str:
         """Digest of the manifest: what containerd shows as the image's digest."""
         return self.manifest.digest

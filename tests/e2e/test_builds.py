@@ -516,7 +516,7 @@ def test_base_of_a_registry_is_asked_for_once(workshop: Workshop) -> None:
     workshop.repository(
         "api", {"pom.xml": POM.format(more=""), "src/main/java/s/Main.java": MAIN_CLASS}
     )
-    with serve(tools / "docker-registry", place, ImageStore(place / "none")) as registry:
+    with serve(tools / "docker-registry", place, ImageStore(place / "none"), []) as registry:
         base = f"{registry.repository}:1"
         push(workshop, base)
         apps = [{"name": name, "git_url": name, "base_image": base} for name in ("web", "api")]

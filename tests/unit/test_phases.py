@@ -6,12 +6,17 @@ import os
 import re
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ansible.executor.task_result import CallbackTaskResult
 
 from plugins.callback import phases
-from plugins.callback.phases import Stopwatch, merged, minutes, table
+from plugins.callback.phases import CallbackModule, Stopwatch, merged, minutes, table
 
 PROJECT = Path(__file__).parents[2]
 
@@ -98,3 +103,62 @@ def test_it_adds_to_ansible_s_own_output(tmp_path: Path) -> None:
     rows = re.findall(r"^ +\d+\.\d s  (.*)$", end, re.MULTILINE)
     assert rows[:3] == ["First", "Second", "total"]
     assert sorted(rows[3:]) == ["Fail", "Handle", "Notify"]
+
+
+def test_what_is_skipped_is_left_out_of_the_span_that_is_running() -> None:
+    times = iter([10.0, 20.0, 20.0, 50.0])
+    watch = Stopwatch(clock=lambda: next(times))
+    watch.skip(100.0)
+    watch.start("a")
+    watch.skip(3.0)
+    watch.skip(5.0)
+    watch.start("b")
+    watch.stop()
+    watch.skip(100.0)
+    assert watch.spans == [("a", 2.0), ("b", 30.0)]
+
+
+class Run:
+    """Events as Ansible gives them, on a clock that only tasks move."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(phases, "Stopwatch", partial(Stopwatch, clock=lambda: self.now))
+        self._callback = CallbackModule()
+
+    def play(self, name: str) -> None:
+        self._callback.v2_playbook_on_play_start(SimpleNamespace(get_name=lambda: name))
+
+    def task(self, name: str, seconds: float, **result: Any) -> None:
+        self._callback.v2_playbook_on_task_start(SimpleNamespace(get_name=lambda: name), False)
+        self.now += seconds
+        self._callback.v2_runner_on_ok(CallbackTaskResult(None, None, result, {}))
+
+    def end(self) -> None:
+        self._callback.v2_playbook_on_stats(None)
+
+
+def test_seconds_in_which_there_was_nothing_to_do_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(monkeypatch)
+    run.play("Changes")
+    run.task("Wait", 600.5, waited=600.0)
+    run.task("Note", 2.0, changed=True)
+    run.play("Services")
+    run.task("Deploy", 60.0)
+    run.end()
+    said = capsys.readouterr().out
+    assert re.findall(r"==> (.*) phase .: (.*)", said.replace(" of 0", "")) == [
+        ("0:00", "Changes"),
+        ("0:02", "Services"),
+    ]
+    assert re.findall(r"^ +(\d+\.\d) s  (.*)$", said, re.MULTILINE) == [
+        ("2.5", "Changes"),
+        ("60.0", "Services"),
+        ("62.5", "total"),
+        ("60.0", "Deploy"),
+        ("2.0", "Note"),
+        ("0.5", "Wait"),
+    ]

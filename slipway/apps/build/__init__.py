@@ -14,10 +14,11 @@ import posixpath
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from slipway.apps.build.jib import Jib
 from slipway.apps.build.order import Builder, Order
 from slipway.apps.build.prebuilt import Prebuilt
 from slipway.apps.build.registry import serve
+from slipway.apps.build.standby import MOST, Standbys
 from slipway.apps.names import image_repository
 from slipway.apps.records import Record, app_label, fail
 from slipway.apps.source.git import Mirror
+from slipway.dev.session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
@@ -55,7 +58,8 @@ class Settings:
 
     ``bundle`` is the bundle's directory, ``bases`` the default base image of each builder,
     ``secrets`` what builds may ask for by name. ``buildkit`` is false where Docker's engine is to
-    build Dockerfiles, though a BuildKit daemon could be run.
+    build Dockerfiles, though a BuildKit daemon could be run. ``session`` is the one that this run
+    belongs to, if any.
     """
 
     cache: Path
@@ -63,6 +67,7 @@ class Settings:
     bases: Mapping[str, str]
     buildkit: bool = True
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
+    session: Session | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,6 @@ class _Run:
 
     def images(self, records: list[Record]) -> Images:
         """Complete the records."""
-        stored = self._store.images()
         works: dict[str, _Work] = {}
         pending: list[Record] = []
         for record in records:
@@ -144,7 +148,7 @@ class _Run:
                 continue
             try:
                 work = self._work(record)
-                ref = self._known(work.key, record, stored)
+                ref = self._known(work.key, record)
             except SlipwayError as error:
                 self._fail(record, error)
                 continue
@@ -216,7 +220,12 @@ class _Run:
     def _note(self, key: str) -> Path:
         return self._settings.cache / "builds" / f"{key}.json"
 
-    def _known(self, key: str, record: Record, stored: Mapping[str, Image]) -> str | None:
+    @cached_property
+    def _stored(self) -> Mapping[str, Image]:
+        """The images that the run began with, by their references."""
+        return self._store.images()
+
+    def _known(self, key: str, record: Record) -> str | None:
         """The image that came of a key, under the app's own name; None if it is not stored."""
         try:
             note = json.loads(self._note(key).read_bytes())
@@ -224,9 +233,9 @@ class _Run:
             return None
         digest = note["digest"]
         ref = _ref(record, note["config"])
-        if ref in stored and stored[ref].manifest_digest == digest:
+        if ref in self._stored and self._stored[ref].manifest_digest == digest:
             return ref
-        if self._check or all(image.manifest_digest != digest for image in stored.values()):
+        if self._check or all(image.manifest_digest != digest for image in self._stored.values()):
             return None
         self._name(ref, note)
         return ref
@@ -244,11 +253,11 @@ class _Run:
             builders: dict[str, Builder] = {}
             for tool in sorted({work.tool for work in works}):
                 try:
-                    builders[tool] = self._builder(tool, stack)
+                    own = [work for work in works if work.tool == tool]
+                    builders[tool] = self._builder(tool, own, stack)
                 except SlipwayError as error:
-                    for work in works:
-                        if work.tool == tool:
-                            self._fail_all(work, error)
+                    for work in own:
+                        self._fail_all(work, error)
             works = [work for work in works if work.tool in builders]
             pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
             running = {
@@ -266,16 +275,27 @@ class _Run:
                         seconds = time.monotonic() - work.started
                         self._say(f"{work.label}: {builders[work.tool].doing}: {seconds:.0f} s")
 
-    def _builder(self, tool: str, stack: ExitStack) -> Builder:
-        """A builder, with what it needs running until ``stack`` is closed."""
+    def _builder(self, tool: str, works: Sequence[_Work], stack: ExitStack) -> Builder:
+        """The builder of some works, with what it needs running until ``stack`` is closed."""
         if tool == "jib":
             program = self._settings.bundle / "tools" / "docker-registry"
-            registry = stack.enter_context(serve(program, self._work_folder(), self._store))
-            return Jib(self._settings.cache, registry)
+            # What else it may have pushed to it, the store knows from images of the same apps.
+            names = {image_repository(each["name"]) for work in works for each in work.records}
+            alike = [each for each in self._stored.values() if each.repository in names]
+            served = serve(program, self._work_folder(), self._store, alike)
+            registry = stack.enter_context(served)
+            return Jib(self._settings.cache, registry, self._standbys(len(works)))
         if tool == "prebuilt":
             return Prebuilt()
         program = self._settings.bundle / "tools" / "docker-buildx"
         return self._buildkit or Buildx(self._settings.cache, program)
+
+    def _standbys(self, builds: int) -> Standbys | None:
+        """Those of the session; a first run that builds many would only start and end them."""
+        session = self._settings.session
+        if session is None or builds > MOST:
+            return None
+        return Standbys(session.folder, session.process, self._settings.cache / "jib" / "standby")
 
     def _build(self, work: _Work, builder: Builder) -> None:
         """Build one image and enter it under the name of each app that wants it."""

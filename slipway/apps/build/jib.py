@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import shutil
 import tarfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway.apps.build.bases import StoredImage
+from slipway.apps.build.maven import Maven
 from slipway.apps.build.order import Order
 from slipway.apps.build.registry import Registry
+from slipway.apps.build.standby import Standbys
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import machine_platform
 from slipway.oci.model import CONFIG, INDEX, MANIFEST, Descriptor, Manifest, canonical_json
-from slipway.run import run
 
 RECIPE = "jib 1"
 """Changes whenever the same source would be built into another image."""
@@ -36,15 +34,9 @@ PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
 PLUGIN_VERSION = "3.5.2"
 """Jib for projects whose poms do not name the plugin; others are built with their own version."""
 
-BUILD_SECONDS = 3600.0
-
-ARCHIVES = 13
-"""The first Java that can archive the classes of a program that runs."""
-
 _PACKAGED = re.compile(
     r"<packaging>\s*war\s*</packaging>|<containerizingMode>\s*packaged\s*</containerizingMode>"
 )
-_VERSION = re.compile(r'^JAVA_VERSION="(?P<version>(?P<major>\d+)[^"\s]*)"', re.MULTILINE)
 _MODULE = re.compile(r"<module>\s*([^<\s]+)\s*</module>")
 
 
@@ -151,19 +143,14 @@ class Jib:
 
     doing = "maven"
 
-    def __init__(self, cache: Path, registry: Registry) -> None:
-        self._cache = cache
+    def __init__(self, cache: Path, registry: Registry, standbys: Standbys | None = None) -> None:
+        self._cache = cache / "jib"
         self._registry = registry
-        self._downloading = threading.Lock()
+        self._maven = Maven(self._cache, standbys)
 
     def build(self, order: Order) -> Path:
         """As Builder; the failure has Maven's last lines."""
-        label = order.label
-        if not shutil.which("mvn"):
-            fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
-            raise SlipwayError(Problem(label, "is built with Maven, which is not here", fix))
-        source = order.copy()
-        project = Project.read(source, order.options, label)
+        project = Project.read(order.checkout, order.options, order.label)
         stored = order.base.fetch() if order.base and order.base.fetch else None
         base = order.base.ref if order.base else None
         if stored:
@@ -174,69 +161,12 @@ class Jib:
         settings = properties(
             f"{self._registry.repository}:{order.scratch.name.lower()}",
             digest_file,
-            self._cache / "jib",
+            self._cache,
             base,
         )
-        self._run(source, command(project, settings), order)
+        self._maven.build(order, lambda given: command(project, given), settings)
         digest = digest_file.read_text().strip()
         return _result(digest, stored, self._registry, order.scratch / "image")
-
-    def _run(self, source: Path, argv: Sequence[str], order: Order) -> None:
-        """Run Maven; alone as long as it may have to download what this project needs.
-
-        Maven's local repository is not made for two that fill it at the same time.
-        """
-        poms = sha256()
-        for pom in sorted(source.rglob("pom.xml")):
-            poms.update(pom.read_bytes())
-        complete = self._cache / "jib" / "resolved" / poms.hexdigest()
-        if not complete.exists():
-            with self._downloading:
-                if not complete.exists():
-                    self._maven(source, argv, order)
-                    complete.parent.mkdir(parents=True, exist_ok=True)
-                    complete.touch()
-                    return
-        self._maven(source, argv, order)
-
-    def _maven(self, source: Path, argv: Sequence[str], order: Order) -> None:
-        """Run Maven, with the JVM's own classes as an earlier build has left them."""
-        made = order.scratch / "classes.jsa"
-        archive, classes = _class_archive(self._cache / "jib" / "classes", made)
-        options = [
-            # A build is over before the JVM's second compiler has paid for itself.
-            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            *classes,
-            os.environ.get("MAVEN_OPTS", ""),
-        ]
-        run(
-            argv,
-            what=order.label,
-            cwd=source,
-            timeout=BUILD_SECONDS,
-            env={"MAVEN_OPTS": " ".join(filter(None, options)), **order.secrets},
-        )
-        if made.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            made.replace(archive)
-
-
-def _class_archive(folder: Path, new: Path) -> tuple[Path, list[str]]:
-    """The archive of classes of Maven's JVM, and the options to start with it or to make it.
-
-    It is made as ``new`` when there is none in ``folder``. Archives came with Java 13 (JEP 350).
-    """
-    home = os.environ.get("JAVA_HOME") or Path(shutil.which("java") or "").resolve().parent.parent
-    try:
-        version = _VERSION.search(Path(home, "release").read_text())
-    except OSError:
-        version = None
-    archive = folder / f"{version['version'] if version else ''}.jsa"
-    # mvn would take a path with a blank for two options.
-    if version is None or int(version["major"]) < ARCHIVES or re.search(r"\s", f"{archive}{new}"):
-        return archive, []
-    classes = f"SharedArchiveFile={archive}" if archive.exists() else f"ArchiveClassesAtExit={new}"
-    return archive, ["-Xlog:cds*=off", f"-XX:{classes}"]
 
 
 def write_stand_in(base: StoredImage, archive: Path) -> None:

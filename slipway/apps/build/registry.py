@@ -15,13 +15,13 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import ImageStore
+from slipway.oci import Image, ImageStore
 from slipway.run import last_lines
 from slipway.waiting import wait_until
 
@@ -79,8 +79,10 @@ class Registry:
 
 
 @contextmanager
-def serve(program: Path, folder: Path, store: ImageStore) -> Iterator[Registry]:
-    """Run a registry that has the layers of ``store``; what it has goes with its end.
+def serve(
+    program: Path, folder: Path, store: ImageStore, images: Iterable[Image]
+) -> Iterator[Registry]:
+    """Run a registry that has the layers of ``images`` of ``store``; all goes with its end.
 
     Raises SlipwayError when ``program`` is not there or does not start.
     """
@@ -99,7 +101,7 @@ def serve(program: Path, folder: Path, store: ImageStore) -> Iterator[Registry]:
         }
         (scratch / "config.yml").write_text(json.dumps(settings))
         registry = Registry("", root)
-        for image in store.images().values():
+        for image in images:
             for layer in image.layers:
                 name = layer.digest.removeprefix("sha256:")
                 registry.know(layer.digest, store.root / "blobs" / "sha256" / name)

@@ -42,18 +42,21 @@ def get_sources(
     check: bool,
     say: Callable[[str], None],
     keys: Keys | None = None,
+    heads: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Sources:
     """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
 
-    A record may have the ``head`` of its branch, if that was found out before. ``keys`` open the
-    repositories that want to know who asks. An app whose repository does not answer or lacks its
-    branch gets ``failed`` instead. With ``check`` nothing is fetched or written: an app whose
-    commit is not here yet gets no ``checkout``, and one whose local repository does not exist yet
-    gets no ``commit`` either.
+    ``heads`` are commits by repository and branch that hold without a question, as does the
+    ``head`` that a record may have. ``keys`` open the repositories that want to know who asks. An
+    app whose repository does not answer or lacks its branch gets ``failed`` instead. With ``check``
+    nothing is fetched or written: an app whose commit is not here yet gets no ``checkout``, and one
+    whose local repository does not exist yet gets no ``commit`` either.
     """
     copies = [dict(record) for record in records]
     by_url: dict[str, list[Record]] = defaultdict(list)
     for record in copies:
+        if head := (heads or {}).get(record["git_url"], {}).get(record["git_branch"]):
+            record["head"] = head
         if "failed" not in record:
             by_url[record["git_url"]].append(record)
 

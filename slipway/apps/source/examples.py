@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ class Repository:
 def make_repositories(examples: Path, repositories: Path, *, check: bool) -> list[Repository]:
     """The repository of every sample in ``examples``, made or updated; see make_repository."""
     folders = sorted(folder.parent for folder in examples.glob(f"*/{MAIN}"))
-    return [make_repository(folder, repositories, check=check) for folder in folders]
+    with ThreadPoolExecutor() as pool:
+        made = pool.map(lambda folder: make_repository(folder, repositories, check=check), folders)
+        return list(made)
 
 
 def make_repository(example: Path, repositories: Path, *, check: bool) -> Repository:
@@ -56,16 +59,16 @@ def make_repository(example: Path, repositories: Path, *, check: bool) -> Reposi
     SlipwayError.
     """
     path = repositories / f"{example.name}.git"
-    before = _heads(path) if path.exists() else {}
+    before, trees = _heads(path) if path.exists() else ({}, {})
     if not check:
         _create(path)
-        return Repository(path, before, _update(path, example, before))
+        return Repository(path, before, _update(path, example, before, trees))
     with tempfile.TemporaryDirectory() as scratch:
         passing = Path(scratch) / "check.git"
         _create(passing)
         if before:
             _git(passing, "fetch", "--quiet", str(path), "+refs/heads/*:refs/heads/*")
-        return Repository(path, before, _update(passing, example, before))
+        return Repository(path, before, _update(passing, example, before, trees))
 
 
 def _create(path: Path) -> None:
@@ -74,12 +77,17 @@ def _create(path: Path) -> None:
         git("init", "--quiet", "--bare", f"--initial-branch={MAIN}", path, what=str(path))
 
 
-def _heads(path: Path) -> dict[str, str]:
-    listed = _git(path, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
-    return dict(line.rsplit(" ", 1) for line in listed.splitlines())
+def _heads(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The commit of each branch, and its tree."""
+    each = "--format=%(refname:lstrip=2) %(objectname) %(tree)"
+    lines = _git(path, "for-each-ref", each, "refs/heads").splitlines()
+    found = [line.rsplit(" ", 2) for line in lines]
+    return {branch: commit for branch, commit, _ in found}, {each[0]: each[2] for each in found}
 
 
-def _update(path: Path, example: Path, before: dict[str, str]) -> dict[str, str]:
+def _update(
+    path: Path, example: Path, before: dict[str, str], trees: dict[str, str]
+) -> dict[str, str]:
     """Move the branches to where the files are, and return all of them."""
     after: dict[str, str] = {}
     features = sorted(each for each in (example / "feature").glob("*") if each.is_dir())
@@ -90,10 +98,10 @@ def _update(path: Path, example: Path, before: dict[str, str]) -> dict[str, str]
             for layer in layers:
                 _git(path, f"--work-tree={layer}", "add", "--ignore-removal", ".", **index)
             tree = _git(path, "write-tree", **index).strip()
-        parent = before.get(branch) or after.get(MAIN)
-        if branch in before and tree == _git(path, "rev-parse", f"{parent}^{{tree}}").strip():
+        if tree == trees.get(branch):
             after[branch] = before[branch]
             continue
+        parent = before.get(branch) or after.get(MAIN)
         parents = ["-p", parent] if parent else []
         words = f"{example.name}: the files of {branch}"
         commit = _git(path, "commit-tree", *parents, "-m", words, tree, **_AUTHOR).strip()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import tarfile
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ from slipway.apps.build.bases import StoredImage
 from slipway.apps.build.jib import (
     PLUGIN,
     PLUGIN_VERSION,
-    Jib,
     Project,
     command,
     on_base,
@@ -25,39 +20,16 @@ from slipway.apps.build.jib import (
     stand_in,
     write_stand_in,
 )
-from slipway.apps.build.order import Order
-from slipway.apps.build.registry import Registry
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform
+from tests.unit.apps.maven_samples import write
 
 JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 
 
-MAVEN = """#!/bin/sh
-printf '%s\n' "$@" > "$LOG/argv"
-env > "$LOG/environment"
-case $MAVEN_OPTS in *ArchiveClassesAtExit=*) echo > "${MAVEN_OPTS##*=}";; esac
-echo "the value is $TOKEN" >&2
-exit ${CODE:-1}
-"""
-
-
-def registry(root: Path) -> Registry:
-    return Registry("127.0.0.1:1", root)
-
-
-def order(root: Path, **secrets: str) -> Order:
-    """To build what is in ``checkout`` below ``root``."""
-    scratch = root / "scratch"
-    scratch.mkdir()
-    return Order("web (main)", root / "checkout", {}, None, secrets, scratch)
-
-
 def project(root: Path, poms: dict[str, str], **options: Any) -> Project:
-    for place, text in poms.items():
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        (root / place).write_text(f"<project>{text}</project>")
+    write(root, poms)
     return Project.read(root, options, "web (main)")
 
 
@@ -172,42 +144,6 @@ def test_base_goes_below_what_was_built() -> None:
     assert config["config"] == {"Env": ["A=1"], "Entrypoint": ["java"]}
 
 
-def test_machine_without_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SlipwayError) as caught:
-        Jib(tmp_path, registry(tmp_path)).build(order(tmp_path))
-    [problem] = caught.value.problems
-    assert problem.what == "is built with Maven, which is not here"
-    assert "packages maven" in problem.fix
-
-
-def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    turns = itertools.count()
-    others_began = threading.Event()
-    others = threading.Barrier(2)
-    joined_by_others: list[bool] = []
-
-    def maven(self: Jib, source: Path, argv: list[str], order: Order) -> None:
-        if next(turns) == 0:
-            joined_by_others.append(others_began.wait(0.3))
-        else:
-            others_began.set()
-            others.wait(10)
-
-    monkeypatch.setattr(Jib, "_maven", maven)
-    for name in "abc":
-        project(tmp_path / name, {"pom.xml": "the same"})
-    with ThreadPoolExecutor(3) as pool:
-        jib = Jib(tmp_path / "cache", registry(tmp_path))
-        one = order(tmp_path)
-        builds = [pool.submit(jib._run, tmp_path / name, [], one) for name in "abc"]
-        for build in builds:
-            build.result()
-    assert joined_by_others == [False]
-
-
 def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "store")
     layer = layer_from_tree({"file": b"x"})
@@ -225,79 +161,3 @@ def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
     assert (manifest["Config"], manifest["Layers"]) == ("config.json", [])
     assert found["config.json"]["config"]["Env"] == ["A=1"]
     assert found["config.json"]["rootfs"]["diff_ids"] == []
-
-
-@pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a double of Maven writes down how it was called."""
-    for folder in ("bin", "log"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "bin" / "mvn").write_text(MAVEN)
-    (tmp_path / "bin" / "mvn").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    monkeypatch.setenv("LOG", str(tmp_path / "log"))
-    monkeypatch.delenv("MAVEN_OPTS", raising=False)
-    return tmp_path / "log"
-
-
-@pytest.fixture
-def options(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What the JVM is told, with a Java of some version and a cache of some name."""
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setenv("CODE", "0")
-    one = order(tmp_path)
-
-    def told(version: str, cache: str = "cache") -> str:
-        (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
-        Jib(tmp_path / cache, registry(tmp_path))._maven(tmp_path, ["mvn"], one)
-        return next(
-            line for line in (log / "environment").read_text().splitlines() if "MAVEN_OPTS" in line
-        )
-
-    return told
-
-
-def test_classes_are_archived_once_for_each_java(
-    tmp_path: Path, options: Callable[..., str]
-) -> None:
-    assert "ArchiveClassesAtExit=" in options("17.0.15")
-    [archive] = (tmp_path / "cache" / "jib" / "classes").iterdir()
-    assert options("17.0.15").endswith(f"-XX:SharedArchiveFile={archive}")
-    assert "ArchiveClassesAtExit=" in options("17.0.16")
-
-
-@pytest.mark.parametrize(
-    ("version", "cache"), [("1.8.0_392", "cache"), ("11.0.21", "cache"), ("17.0.15", "my cache")]
-)
-def test_no_archive_where_java_or_mvn_cannot_have_one(
-    options: Callable[..., str], version: str, cache: str
-) -> None:
-    assert "Archive" not in options(version, cache)
-
-
-def test_a_java_that_does_not_say_what_it_is(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(SlipwayError):
-        Jib(tmp_path / "cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
-    assert "Archive" not in (log / "environment").read_text()
-
-
-def test_a_build_that_fails_leaves_no_archive(tmp_path: Path, log: Path) -> None:
-    with pytest.raises(SlipwayError):
-        Jib(tmp_path / "cache", registry(tmp_path))._maven(tmp_path, ["mvn"], order(tmp_path))
-    assert not (tmp_path / "cache").exists()
-
-
-def test_secrets_are_in_mavens_environment_and_nowhere_else(tmp_path: Path, log: Path) -> None:
-    project(tmp_path / "checkout", {"pom.xml": ""})
-
-    with pytest.raises(SlipwayError, match="the value is hidden-1234"):
-        Jib(tmp_path / "cache", registry(tmp_path)).build(order(tmp_path, TOKEN="hidden-1234"))
-
-    assert "TOKEN=hidden-1234" in (log / "environment").read_text().splitlines()
-    (log / "environment").unlink()
-    left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not any(b"hidden-1234" in path.read_bytes() for path in left)
-    assert log / "argv" in left

@@ -40,7 +40,7 @@ def stored(store: ImageStore) -> Image:
 def registry(tmp_path: Path, store: ImageStore, stored: Image) -> Iterator[Registry]:
     work = tmp_path / "work"
     work.mkdir()
-    with serve(PROGRAM, work, store) as running:
+    with serve(PROGRAM, work, store, [stored]) as running:
         yield running
     assert list(work.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
@@ -124,7 +124,7 @@ def test_what_was_changed_since(registry: Registry) -> None:
 
 
 def test_two_at_once(tmp_path: Path, store: ImageStore, registry: Registry) -> None:
-    with serve(PROGRAM, tmp_path / "work", store) as other:
+    with serve(PROGRAM, tmp_path / "work", store, []) as other:
         push(other, b"new", digest_of(b"new"))
         assert other.address != registry.address
         assert not registry.path(digest_of(b"new")).exists()
@@ -134,7 +134,7 @@ def test_registry_of_a_run_that_was_killed_ends_too(tmp_path: Path, store: Image
     address = tmp_path / "address"
     killed = os.fork()
     if killed == 0:
-        with serve(PROGRAM, tmp_path, store) as running:
+        with serve(PROGRAM, tmp_path, store, []) as running:
             address.write_text(running.address)
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(killed, 0)
@@ -153,6 +153,6 @@ def test_registry_of_a_run_that_was_killed_ends_too(tmp_path: Path, store: Image
 def test_registry_that_does_not_start(tmp_path: Path, store: ImageStore, program: str) -> None:
     with (
         pytest.raises(SlipwayError, match=f"{program} does not start"),
-        serve(Path(program), tmp_path, store),
+        serve(Path(program), tmp_path, store, []),
     ):
         pass

@@ -13,8 +13,9 @@ import pytest
 
 from slipway.apps import source
 from slipway.apps.source import Sources, get_sources
-from slipway.apps.source.git import branches
+from slipway.apps.source.git import Mirror, branches
 from slipway.apps.source.git_auth import Access
+from slipway.apps.source.working_copy import heads_of
 from tests.unit.apps.git_samples import commit, git
 
 
@@ -176,3 +177,79 @@ def test_check_looks_and_leaves_everything(tmp_path: Path) -> None:
 def test_a_failed_record_stays_as_it_is(tmp_path: Path) -> None:
     failed = {**record(tmp_path), "failed": {"step": "plan", "reason": "x"}}
     assert get(tmp_path / "cache", failed).records == [failed]
+
+
+def told(
+    cache: Path,
+    heads: dict[Path | str, dict[str, str]],
+    *records: dict[str, Any],
+    check: bool = False,
+) -> Sources:
+    """The sources by what is known already, and what is asked for beside it."""
+    known = {str(url): commits for url, commits in heads.items()}
+    return get_sources(records, cache, check=check, say=lambda text: None, heads=known)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_known_heads_hold_without_a_question(tmp_path: Path, check: bool) -> None:
+    repository = tmp_path / "repository"
+    known = commit(repository, {"file": "1"})
+    web = record(f"file://{repository}")
+    first = get(tmp_path / "cache", web)
+    repository.rename(tmp_path / "away")
+    assert "failed" in get(tmp_path / "cache", web).records[0]
+
+    got = told(tmp_path / "cache", {web["git_url"]: {"main": known}}, web, check=check)
+
+    assert got.fetched == []
+    assert got.records == [{**first.records[0], "head": known}]
+
+
+def test_a_known_head_holds_although_the_branch_has_moved(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    known = commit(repository, {"file": "1"})
+    commit(repository, {"file": "2"})
+    got = told(tmp_path / "cache", {repository: {"main": known}}, record(repository))
+    assert got.fetched == [str(repository)]
+    assert Path(got.records[0]["checkout"], "file").read_text() == "1"
+
+
+def test_a_known_head_may_be_what_is_not_committed(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    commit(repository, {"file": "committed"})
+    get(tmp_path / "cache", record(repository))
+    (repository / "file").write_text("saved")
+    heads = heads_of(Mirror(str(repository), tmp_path / "cache"))
+    [got] = told(tmp_path / "cache", {repository: heads}, record(repository)).records
+    assert got["commit"] == heads["main"]
+    assert Path(got["checkout"], "file").read_text() == "saved"
+
+
+def test_repositories_and_branches_without_a_known_head_are_asked_for(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    known = commit(one, {"file": "1"})
+    heads = [commit(two, {"file": "1"}), commit(two, {"file": "2"}, "feature/x")]
+    got = told(
+        tmp_path / "cache",
+        {one: {"main": known}, two: {"other": known}},
+        record(one),
+        record(two),
+        record(two, "feature/x"),
+    )
+    assert [each["commit"] for each in got.records] == [known, *heads]
+    assert [each.get("head") for each in got.records] == [known, None, None]
+
+
+@pytest.mark.xfail(strict=True, reason="one branch that is not known has all be asked for")
+def test_a_known_head_also_holds_beside_a_branch_that_there_is_not(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    known = commit(repository, {"file": "1"})
+    commit(repository, {"file": "2"})
+    good, bad = told(
+        tmp_path / "cache",
+        {repository: {"main": known}},
+        record(repository),
+        record(repository, "nope"),
+    ).records
+    assert "no branch nope" in bad["failed"]["reason"]
+    assert good["commit"] == known

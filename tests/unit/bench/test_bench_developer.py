@@ -65,12 +65,14 @@ def test_an_edit_replaces_the_one_before(tmp_path: Path) -> None:
     assert source.read_text() == (PROJECT / GREETING).read_text().replace("from main", texts[1])
 
 
-def test_maven_has_compiled_when_the_first_class_of_jib_is_loaded() -> None:
+def test_maven_has_compiled_when_it_comes_to_jib() -> None:
     log = [
-        "[2026-11-21T10:00:00.500+0000] java.lang.Object source: shared objects file",
-        "[2026-11-21T10:00:01.000+0000] org.apache.maven.cli.MavenCli source: file:/maven.jar",
-        "[2026-11-21T10:00:03.250+0000] com.google.cloud.tools.jib.maven.BuildImageMojo source: x",
-        "[2026-11-21T10:00:04.000+0000] com.google.cloud.tools.jib.api.Jib source: x",
+        "2026-11-21T10:00:00.000+00:00 [INFO] Scanning for projects...",
+        "2026-11-21T10:00:00.500+00:00 [INFO] --- jib-maven-plugin:3.5.2:build (default-cli) @ a",
+        "2026-11-21T10:01:01.000+00:00 [INFO] Scanning for projects...",
+        "2026-11-21T10:01:01.250+00:00 [INFO] --- maven-compiler-plugin:3.14.1:compile @ a ---",
+        "2026-11-21T10:01:03.750+00:00 [INFO] --- jib-maven-plugin:3.5.2:build (default-cli) @ a",
+        "2026-11-21T10:01:04.000+00:00 [INFO] BUILD SUCCESS",
     ]
     compiling, packaging = maven_moments(log)
     assert packaging - compiling == 2.75

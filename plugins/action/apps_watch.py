@@ -1,0 +1,63 @@
+"""Wait for a change: see ``plugins/modules/apps_watch.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+# Loaded while there is time: what the steps after the change need, which begin with what Ansible's
+# main process has loaded.
+import slipway.apps.build
+import slipway.apps.deploy
+import slipway.delivery  # noqa: F401
+from slipway.ansible_support import SlipwayAction
+from slipway.apps.branches import Repositories
+from slipway.apps.source.git_auth import Keys
+from slipway.apps.source.github import API
+from slipway.apps.source.interrupts import watched_signals
+from slipway.dev.session import Session
+from slipway.dev.watch import Watch
+from slipway.errors import Problem, SlipwayError
+from slipway.kube import Kube
+from slipway.secrets import Secrets
+
+
+class ActionModule(SlipwayAction):
+    """Returns when a source is not what the session's last run took up.
+
+    A session begins on a cluster that answers.
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "path": {"type": "path", "required": True},
+        "kubeconfig": {"type": "path", "required": True},
+        "examples": {"type": "path", "required": True},
+        "repositories": {"type": "path", "required": True},
+        "cache": {"type": "path", "required": True},
+        "session": {"type": "path", "required": True},
+        "interval": {"type": "int", "required": True},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "github_api": {"type": "str", "default": API},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return when there is something to take up."""
+        if not args["session"]:
+            raise SlipwayError(Problem("slipway_session_dir", "is empty", "start it by make dev"))
+        session = Session(Path(args["session"]))
+        secrets = Secrets(args["secrets"])
+        keys = Keys(secrets, args["github_api"])
+        watch = Watch(
+            path=Path(args["path"]),
+            secrets=secrets,
+            examples=Path(args["examples"]),
+            samples=Path(args["repositories"]),
+            repositories=Repositories(Path(args["cache"]), keys, check=False),
+            interval=args["interval"],
+            say=self.say,
+        )
+        if session.taken() is None:
+            with Kube(Path(args["kubeconfig"])) as kube:
+                kube.version()
+        with watched_signals():
+            return {"changed": False, "waited": watch.wait(session)}

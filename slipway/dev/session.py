@@ -1,0 +1,59 @@
+"""What the runs of one ``make dev`` know of one another."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Session:
+    """Runs that follow one another, with a folder of their own."""
+
+    folder: Path
+
+    @property
+    def process(self) -> int:
+        """The process whose end is the session's end."""
+        return int((self.folder / "pid").read_text())
+
+    @property
+    def taken_file(self) -> Path:
+        """The file of what the newest run took up."""
+        return self.folder / "taken.json"
+
+    def taken(self) -> dict[str, Any] | None:
+        """What the newest run took up; None before the first one has."""
+        try:
+            taken: dict[str, Any] = json.loads(self.taken_file.read_bytes())
+        except FileNotFoundError:
+            return None
+        return taken
+
+    @property
+    def heads(self) -> dict[str, dict[str, str]]:
+        """The commits by repository and branch that the newest run took up."""
+        taken = self.taken()
+        return dict(taken["heads"]) if taken else {}
+
+    def take(self, found: dict[str, Any]) -> None:
+        """Note what this run takes up."""
+        new = self.taken_file.with_suffix(".new")
+        new.write_text(json.dumps(found, indent=1))
+        new.replace(self.taken_file)
+
+
+@contextmanager
+def new_session() -> Iterator[Session]:
+    """A session of this process, for as long as that wants it."""
+    # What belongs to the session ends by itself, and may still write a last file meanwhile.
+    with tempfile.TemporaryDirectory(prefix="slipway-dev-", ignore_cleanup_errors=True) as folder:
+        session = Session(Path(folder))
+        (session.folder / "pid").write_text(str(os.getpid()))
+        yield session

@@ -1,0 +1,189 @@
+"""Wait until there is something to take up: a commit, a file that was saved, another apps.yml.
+
+A clone on this machine is followed as its files are, committed or not, on the branch that is
+checked out there; its other branches and all other repositories by their commits. Only what git
+would commit counts, so a compiler may write what ``.gitignore`` names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from watchfiles import DefaultFilter, watch
+
+from slipway.apps.branches import CONNECTIONS, Repositories
+from slipway.apps.plan import plan
+from slipway.apps.plan.branches import Matches
+from slipway.apps.records import App, Record
+from slipway.apps.source.examples import make_repositories
+from slipway.apps.source.git import Mirror
+from slipway.apps.source.working_copy import heads_of, refs_of
+from slipway.dev.session import Session
+from slipway.errors import Problem, SlipwayError
+from slipway.secrets import Secrets
+
+LOOK_SECONDS = 1.0
+"""How often apps.yml is looked at; folders are followed by the kernel's notices. Those are of a
+file and not of its name, under which an editor may put another one."""
+
+STILL_MILLISECONDS = 20
+"""How long nothing may change until a change counts as done; if it was not, another run follows."""
+
+Heads = dict[str, dict[str, str]]
+"""The newest commits by repository and branch."""
+
+
+@dataclass
+class Watch:
+    """Follows the apps of the file at ``path``, and the samples in ``examples``.
+
+    The samples become ``samples``, repositories of their own. Other machines are asked every
+    ``interval`` seconds; ``say`` shows a line.
+    """
+
+    path: Path
+    secrets: Secrets
+    examples: Path
+    samples: Path
+    repositories: Repositories
+    interval: float
+    say: Callable[[str], None]
+    _asked: float | None = None
+    _elsewhere: Heads = field(default_factory=dict)
+    _known: Heads = field(default_factory=dict)
+
+    def wait(self, session: Session) -> float:
+        """Return when there is something that the session has not taken up; then it has.
+
+        The result are the seconds that nothing was to be done.
+        """
+        since = time.monotonic()
+        taken, self._known = session.taken(), session.heads
+        found = self._look()
+        if taken == found:
+            self.say("waiting for a change (Ctrl-C ends this)")
+            found = next(found for found in self._looks() if found != taken)
+        for line in differences(taken or found, found):
+            self.say(line)
+        session.take(found)
+        return time.monotonic() - since
+
+    def _look(self) -> dict[str, Any]:
+        """What there is now: the hash of the file, and the commits of its repositories.
+
+        What a repository had that does not answer, or a file that is being replaced, still holds.
+        """
+        try:
+            file = sha256(self.path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            file = ""
+        try:
+            make_repositories(self.examples, self.samples, check=False)
+            apps = self._apps()
+        except SlipwayError:
+            # The run says what is wrong with it.
+            return {"file": file, "heads": {}}
+        if self._due:
+            self._ask([app for app in apps if not _is_local(app["git_url"])])
+        return {"file": file, "heads": {**self._elsewhere, **self._here(apps)}}
+
+    def _apps(self) -> list[App]:
+        """One app of each repository."""
+        samples: list[Record] = []
+
+        def find(records: Sequence[Record]) -> list[Matches]:
+            samples.extend(records)
+            return [Matches() for _ in records]
+
+        apps = [*plan(self.path, secrets=self.secrets, find_branches=find), *samples]
+        return [*{app["git_url"]: app for app in apps}.values()]
+
+    @property
+    def _due(self) -> bool:
+        """Whether it is time to ask other machines."""
+        return self._asked is None or time.monotonic() - self._asked > self.interval
+
+    def _ask(self, apps: Sequence[App]) -> None:
+        """Ask the repositories on other machines."""
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            answers = pool.map(self._answer, apps)
+            self._elsewhere = {
+                app["git_url"]: dict(answer) for app, answer in zip(apps, answers, strict=True)
+            }
+        self._asked = time.monotonic()
+
+    def _answer(self, app: App) -> Mapping[str, str]:
+        try:
+            return self.repositories.branches(app)
+        except SlipwayError:
+            return self._known.get(app["git_url"], {})
+
+    def _here(self, apps: Sequence[App]) -> Heads:
+        """The commits of the repositories on this machine."""
+        heads = {}
+        for url in (app["git_url"] for app in apps if _is_local(app["git_url"])):
+            try:
+                heads[url] = heads_of(Mirror(url, self.repositories.cache))
+            except SlipwayError:
+                heads[url] = self._known.get(url, {})
+        return heads
+
+    def _looks(self) -> Iterator[dict[str, Any]]:
+        """What there is, each time it may have changed."""
+        local = [Path(url) for url in self._known if _is_local(url)]
+        clones = [path for path in local if (path / ".git").exists()]
+        refs = [str(folder) for folder in map(refs_of, local) if folder]
+        examples = [path for path in (self.examples,) if path.exists()]
+        usual = DefaultFilter()
+        # Something may have changed before the kernel was asked for notices.
+        stamp = None
+        try:
+            for changes in watch(
+                *examples,
+                *clones,
+                *refs,
+                watch_filter=lambda change, path: (
+                    path.startswith(tuple(refs)) or usual(change, path)
+                ),
+                step=STILL_MILLISECONDS,
+                rust_timeout=int(LOOK_SECONDS * 1000),
+                yield_on_timeout=True,
+            ):
+                before, stamp = stamp, _stamp(self.path)
+                if changes or stamp != before or (self._elsewhere and self._due):
+                    yield self._look()
+        except OSError as error:
+            what = f"the kernel gives no notice of their changes: {error}"
+            fix = "raise fs.inotify.max_user_watches, or set WATCHFILES_FORCE_POLLING=true"
+            raise SlipwayError(Problem("sources", what, fix)) from error
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that was there before; None while there is none."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_ino, state.st_mtime_ns
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each thing that is not as it was."""
+    if before["file"] != now["file"]:
+        yield "apps.yml has changed"
+    for url, heads in now["heads"].items():
+        known = before["heads"].get(url, {})
+        for branch in sorted(heads.keys() | known.keys()):
+            if heads.get(branch) != known.get(branch):
+                commit = heads.get(branch)
+                yield f"{url}: {branch} is {f'at {commit[:7]}' if commit else 'gone'}"
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith("/")
