@@ -79,6 +79,33 @@ def test_what_git_ignores_does_not_count(clone: Path) -> None:
     assert heads_of(mirror) == {"main": git(clone, "rev-parse", "HEAD")}
 
 
+def test_what_is_committed_counts_although_git_ignores_it(clone: Path) -> None:
+    commit(clone, {"kept": "kept"})
+    head = commit(clone, {".gitignore": "built\nkept\n"})
+    mirror = mirrored(clone)
+    assert heads_of(mirror) == {"main": head}
+    (clone / "kept").write_text("changed")
+    assert laid_out(mirror, heads_of(mirror)["main"])["kept"] == "changed"
+
+
+def test_what_git_comes_to_ignore_no_longer_counts(clone: Path) -> None:
+    mirror = mirrored(clone)
+    (clone / "new").write_text("new")
+    head = git(clone, "rev-parse", "HEAD")
+    assert heads_of(mirror)["main"] != head
+    (clone / ".git" / "info" / "exclude").write_text("new\n")
+    assert heads_of(mirror)["main"] == head
+
+
+def test_a_clone_may_go_to_another_branch(clone: Path) -> None:
+    main = git(clone, "rev-parse", "main")
+    feature = commit(clone, {"a": "feature", "more": "more"}, "feature/x")
+    mirror = mirrored(clone, "main", "feature/x")
+    for branch in ("main", "feature/x", "main"):
+        git(clone, "checkout", "-q", branch)
+        assert heads_of(mirror) == {"main": main, "feature/x": feature}
+
+
 def test_the_same_files_are_the_same_commit(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mirror = mirrored(clone)
     found = []
@@ -194,6 +221,8 @@ def test_where_branches_are_files(clone: Path, tmp_path: Path) -> None:
     assert refs_of(tmp_path / "linked") == clone / ".git" / "refs"
     (tmp_path / "link").symlink_to(clone)
     assert refs_of(tmp_path / "link") == clone / ".git" / "refs"
+    assert refs_of(tmp_path) is None
+    assert refs_of(tmp_path / "nowhere") is None
 
 
 def stage(clone: Path) -> None:

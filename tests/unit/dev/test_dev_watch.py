@@ -168,13 +168,14 @@ def test_a_commit_in_a_bare_repository(runs: Runs, clone: Path, bare: Path) -> N
 def test_a_file_that_is_saved_and_not_committed(runs: Runs, clone: Path) -> None:
     runs.write(clone)
     runs.take()
-    waiting = runs.wait()
-    (clone / "a").write_text("saved")
-    waiting.result(DEADLINE)
     mirror = Mirror(str(clone), runs.repositories.cache)
-    as_it_is = runs.heads(clone)["main"]
-    assert runs.said == [WAITING, f"{clone}: main is at {as_it_is[:7]}"]
-    assert git(mirror.path, "show", f"{as_it_is}:a") == "saved"
+    for text in ("saved", "saved again"):
+        waiting = runs.wait()
+        (clone / "a").write_text(text)
+        waiting.result(DEADLINE)
+        as_it_is = runs.heads(clone)["main"]
+        assert runs.said == [WAITING, f"{clone}: main is at {as_it_is[:7]}"]
+        assert git(mirror.path, "show", f"{as_it_is}:a") == text
 
 
 def test_what_git_ignores_and_what_is_only_touched_is_no_change(runs: Runs, clone: Path) -> None:
@@ -337,6 +338,32 @@ def test_a_repository_that_stops_answering_is_no_change(
     assert runs.said == [WAITING, f"file://{bare}: main is at {pushed[:7]}"]
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_repository_that_stops_answering_between_two_runs_is_no_change(
+    runs: Runs, clone: Path, bare: Path, tmp_path: Path, scheme: str
+) -> None:
+    runs.write(f"{scheme}{bare}", clone)
+    runs.take()
+    taken = runs.session.heads
+    bare.rename(tmp_path / "away")
+    waiting = runs.wait(interval=0.1)
+    (clone / "a").write_text("saved")
+    waiting.result(DEADLINE)
+    assert len(runs.said) == 2
+    assert runs.session.heads == {**taken, str(clone): runs.heads(clone)}
+
+
+def test_the_first_commit_of_a_repository(runs: Runs, clone: Path, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "new.git")
+    runs.write(tmp_path / "new.git")
+    runs.take()
+    waiting = runs.wait()
+    git(clone, "push", "-q", str(tmp_path / "new.git"), "main")
+    waiting.result(DEADLINE)
+    head = git(clone, "rev-parse", "HEAD")
+    assert runs.said == [WAITING, f"{tmp_path}/new.git: main is at {head[:7]}"]
+
+
 def test_a_repository_that_answers_at_last(
     runs: Runs, clone: Path, bare: Path, tmp_path: Path
 ) -> None:
@@ -365,6 +392,17 @@ def test_a_broken_apps_yml_is_taken_up_and_its_mend_waited_for(runs: Runs, clone
     waiting.result(DEADLINE)
     assert runs.said[:2] == [WAITING, "apps.yml has changed"]
     assert runs.heads(clone).keys() == {"main"}
+
+
+def test_an_apps_yml_that_is_away_for_a_moment(runs: Runs, clone: Path, tmp_path: Path) -> None:
+    runs.write(clone)
+    runs.take()
+    waiting = runs.wait()
+    away = runs.file.rename(tmp_path / "away")
+    time.sleep(STEADY)
+    away.rename(runs.file)
+    (clone / "a").write_text("saved")
+    waiting.result(DEADLINE)
 
 
 def test_folders_that_the_kernel_does_not_follow(
@@ -402,32 +440,3 @@ BEFORE = {"file": "1", "heads": {"/web": {"main": "a" * 40, "old": "b" * 40}}}
 )
 def test_a_line_for_each_difference(now: dict[str, Any], lines: Sequence[str]) -> None:
     assert [*differences(BEFORE, now)] == lines
-
-
-def test_a_repository_that_stops_answering_between_two_runs_is_no_change(
-    runs: Runs, bare: Path, tmp_path: Path
-) -> None:
-    runs.write(f"file://{bare}")
-    runs.take()
-    bare.rename(tmp_path / "away")
-    runs.wait()
-
-
-def test_the_first_commit_of_a_repository(runs: Runs, clone: Path, tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q", "--bare", "new.git")
-    runs.write(tmp_path / "new.git")
-    runs.take()
-    waiting = runs.wait()
-    git(clone, "push", "-q", str(tmp_path / "new.git"), "main")
-    waiting.result(1)
-
-
-def test_an_apps_yml_that_is_away_for_a_moment(runs: Runs, clone: Path, tmp_path: Path) -> None:
-    runs.write(clone)
-    runs.take()
-    waiting = runs.wait()
-    away = runs.file.rename(tmp_path / "away")
-    time.sleep(STEADY)
-    away.rename(runs.file)
-    (clone / "a").write_text("saved")
-    waiting.result(DEADLINE)
