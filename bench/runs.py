@@ -156,5 +156,5 @@ def _started(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
+        start_new_session=bool(under),  # which is interrupted as a whole
     )

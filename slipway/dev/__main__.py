@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ this tag, are the same in all of them."""
 
 INTERRUPTED = 130
 """The exit code of programs that were interrupted, as shells have it."""
+
+
+TERMINATED = 143
+"""The exit code of programs that were told to end."""
 
 
 def main(command: Sequence[str]) -> int:
@@ -46,6 +51,10 @@ def run(command: Sequence[str], session: Session) -> int | None:
         except KeyboardInterrupt:
             running.wait()  # it was interrupted as well, and tidies up
             raise
+        except SystemExit:
+            running.send_signal(signal.SIGINT)
+            running.wait()
+            raise
     return None if _moment(session) != before else code
 
 
@@ -56,4 +65,5 @@ def _moment(session: Session) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main(sys.argv[1:]))

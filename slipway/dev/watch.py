@@ -7,6 +7,7 @@ would commit counts, so a compiler may write what ``.gitignore`` names.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from watchfiles import DefaultFilter, watch
+from watchfiles import Change, DefaultFilter, watch
 
 from slipway.apps.branches import CONNECTIONS, Repositories
 from slipway.apps.plan import plan
@@ -23,7 +24,7 @@ from slipway.apps.plan.branches import Matches
 from slipway.apps.records import App, Record
 from slipway.apps.source.examples import make_repositories
 from slipway.apps.source.git import Mirror
-from slipway.apps.source.working_copy import heads_of, refs_of
+from slipway.apps.source.working_copy import git_folder, heads_of
 from slipway.dev.session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.secrets import Secrets
@@ -34,6 +35,9 @@ file and not of its name, under which an editor may put another one."""
 
 STILL_MILLISECONDS = 20
 """How long nothing may change until a change counts as done; if it was not, another run follows."""
+
+_BRANCHES = re.compile(r"HEAD|refs/|packed-refs|worktrees/[^/]+/HEAD")
+"""Where git has branches, and which of them is checked out (gitrepository-layout(5))."""
 
 Heads = dict[str, dict[str, str]]
 """The newest commits by repository and branch."""
@@ -57,6 +61,7 @@ class Watch:
     _asked: float | None = None
     _elsewhere: Heads = field(default_factory=dict)
     _known: Heads = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
 
     def wait(self, session: Session) -> float:
         """Return when there is something that the session has not taken up; then it has.
@@ -77,7 +82,7 @@ class Watch:
     def _look(self) -> dict[str, Any]:
         """What there is now: the hash of the file, and the commits of its repositories.
 
-        What a repository had that does not answer, or a file that is being replaced, still holds.
+        What a repository had that does not answer still holds.
         """
         try:
             file = sha256(self.path.read_bytes()).hexdigest()
@@ -121,47 +126,79 @@ class Watch:
     def _answer(self, app: App) -> Mapping[str, str]:
         try:
             return self.repositories.branches(app)
-        except SlipwayError:
-            return self._known.get(app["git_url"], {})
+        except SlipwayError as error:
+            return self._unanswered(app["git_url"], error)
 
     def _here(self, apps: Sequence[App]) -> Heads:
         """The commits of the repositories on this machine."""
-        heads = {}
-        for url in (app["git_url"] for app in apps if _is_local(app["git_url"])):
-            try:
-                heads[url] = heads_of(Mirror(url, self.repositories.cache))
-            except SlipwayError:
-                heads[url] = self._known.get(url, {})
-        return heads
+        local = [app["git_url"] for app in apps if _is_local(app["git_url"])]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            return dict(zip(local, pool.map(self._heads, local), strict=True))
+
+    def _heads(self, url: str) -> dict[str, str]:
+        try:
+            return heads_of(Mirror(url, self.repositories.cache))
+        except SlipwayError as error:
+            return self._unanswered(url, error)
+
+    def _unanswered(self, url: str, error: SlipwayError) -> dict[str, str]:
+        """What a repository had that does not answer now, which is told once."""
+        if url not in self._told:
+            self._told.add(url)
+            self.say(f"{url} cannot be followed now: {error}")
+        return self._known.get(url, {})
 
     def _looks(self) -> Iterator[dict[str, Any]]:
         """What there is, each time it may have changed."""
         local = [Path(url) for url in self._known if _is_local(url)]
-        clones = [path for path in local if (path / ".git").exists()]
-        refs = [str(folder) for folder in map(refs_of, local) if folder]
-        examples = [path for path in (self.examples,) if path.exists()]
-        usual = DefaultFilter()
+        missing = [path for path in local if not path.exists()]
+        notices = _Notices(
+            [path for path in (self.examples, *local) if path.exists()],
+            [folder for folder in map(git_folder, local) if folder],
+        )
         # Something may have changed before the kernel was asked for notices.
         stamp = None
         try:
             for changes in watch(
-                *examples,
-                *clones,
-                *refs,
-                watch_filter=lambda change, path: (
-                    path.startswith(tuple(refs)) or usual(change, path)
-                ),
+                *notices.folders,
+                watch_filter=None,
                 step=STILL_MILLISECONDS,
                 rust_timeout=int(LOOK_SECONDS * 1000),
                 yield_on_timeout=True,
             ):
                 before, stamp = stamp, _stamp(self.path)
-                if changes or stamp != before or (self._elsewhere and self._due):
+                if (
+                    stamp != before
+                    or any(notices.count(change, path) for change, path in changes)
+                    or any(path.exists() for path in missing)
+                    or (self._elsewhere and self._due)
+                ):
                     yield self._look()
         except OSError as error:
             what = f"the kernel gives no notice of their changes: {error}"
             fix = "raise fs.inotify.max_user_watches, or set WATCHFILES_FORCE_POLLING=true"
             raise SlipwayError(Problem("sources", what, fix)) from error
+
+
+class _Notices:
+    """What the kernel is asked to tell, and which of that may count.
+
+    ``repositories`` are the folders in which git has branches, ``folders`` those with files.
+    """
+
+    def __init__(self, folders: Sequence[Path], repositories: Sequence[Path]) -> None:
+        self.folders = {*folders, *repositories}
+        self._git = [f"{folder}/" for folder in repositories]
+        self._files = [f"{folder}/" for folder in folders]
+        self._usual = DefaultFilter()
+
+    def count(self, change: Change, path: str) -> bool:
+        """Whether a change may be one of a branch, or of a file that is followed."""
+        for folder in self._git:
+            if path.startswith(folder):
+                return bool(_BRANCHES.match(path.removeprefix(folder)))
+        inside = (path.removeprefix(folder) for folder in self._files if path.startswith(folder))
+        return any(self._usual(change, f"/{name}") for name in inside)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,22 +46,22 @@ def get_sources(
 ) -> Sources:
     """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
 
-    ``heads`` are commits by repository and branch that hold without a question, as does the
-    ``head`` that a record may have. ``keys`` open the repositories that want to know who asks. An
-    app whose repository does not answer or lacks its branch gets ``failed`` instead. With ``check``
-    nothing is fetched or written: an app whose commit is not here yet gets no ``checkout``, and one
-    whose local repository does not exist yet gets no ``commit`` either.
+    ``heads`` are the newest commits of all branches of some repositories, which are not asked then;
+    nor is one of which all records have the ``head`` of their branch. ``keys`` open the
+    repositories that want to know who asks. An app whose repository does not answer or lacks its
+    branch gets ``failed`` instead. With ``check`` nothing is fetched or written: an app whose
+    commit is not here yet gets no ``checkout``, and one whose local repository does not exist yet
+    gets no ``commit`` either.
     """
     copies = [dict(record) for record in records]
     by_url: dict[str, list[Record]] = defaultdict(list)
     for record in copies:
-        if head := (heads or {}).get(record["git_url"], {}).get(record["git_branch"]):
-            record["head"] = head
         if "failed" not in record:
             by_url[record["git_url"]].append(record)
 
     def get(url: str) -> bool:
-        return _Repository(url, by_url[url], cache, keys or Keys(), check, say).get()
+        known = (heads or {}).get(url, {})
+        return _Repository(url, by_url[url], known, cache, keys or Keys(), check, say).get()
 
     with watched_signals(), ThreadPoolExecutor(CONNECTIONS) as pool:
         fetched = list(pool.map(get, by_url))
@@ -75,6 +75,7 @@ class _Repository:
         self,
         url: str,
         records: Sequence[Record],
+        heads: Mapping[str, str],
         cache: Path,
         keys: Keys,
         check: bool,
@@ -82,6 +83,7 @@ class _Repository:
     ) -> None:
         self._url = url
         self._records = records
+        self._heads = heads
         self._mirror = Mirror(url, cache)
         self._keys = keys
         self._check = check
@@ -101,11 +103,12 @@ class _Repository:
 
     def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
         """Complete the records that have the same way in."""
-        told = all("head" in each for each in records)
-        known = {each["git_branch"]: each["head"] for each in records} if told else {}
+        known = self._heads
+        if not known and all("head" in each for each in records):
+            known = {each["git_branch"]: each["head"] for each in records}
         try:
-            if known and (self._check or self._has_all(known.values())):
-                return self._complete(records, known, Access())
+            if known and (self._check or self._has_all(records, known)):
+                return self._complete(_on_branches(self._url, records, known), known, Access())
             if self._check and auth and "github_deploy_key" in auth:
                 # Making a key would be a change: what is known must do.
                 return self._complete(records, self._mirror.branches(), Access())
@@ -117,9 +120,10 @@ class _Repository:
                 fail(record, STEP, str(error))
             return False
 
-    def _has_all(self, commits: Collection[str]) -> bool:
-        """Whether the work trees of the commits are here."""
-        return all(self._mirror.work_tree(commit).exists() for commit in commits)
+    def _has_all(self, records: Sequence[Record], heads: Mapping[str, str]) -> bool:
+        """Whether the work trees of the records are here, as far as there are branches."""
+        commits = {heads.get(record["git_branch"]) for record in records} - {None}
+        return all(self._mirror.work_tree(str(commit)).exists() for commit in commits)
 
     def _complete(
         self, records: Sequence[Record], heads: Mapping[str, str], access: Access

@@ -39,13 +39,13 @@ def heads_of(mirror: Mirror) -> dict[str, str]:
     return heads
 
 
-def refs_of(path: Path) -> Path | None:
-    """The folder in which a repository's branches are files; None if it is no repository."""
+def git_folder(path: Path) -> Path | None:
+    """The folder in which a repository has its branches; None if it is no repository."""
     try:
         shared = git("-C", path, "rev-parse", "--git-common-dir", what=str(path)).strip()
     except SlipwayError:
         return None
-    return (path / shared / "refs").resolve()
+    return (path / shared).resolve()
 
 
 def _as_it_is(mirror: Mirror, branch: str, head: str) -> str:

@@ -202,7 +202,7 @@ def test_known_heads_hold_without_a_question(tmp_path: Path, check: bool) -> Non
     got = told(tmp_path / "cache", {web["git_url"]: {"main": known}}, web, check=check)
 
     assert got.fetched == []
-    assert got.records == [{**first.records[0], "head": known}]
+    assert got.records == first.records
 
 
 def test_a_known_head_holds_although_the_branch_has_moved(tmp_path: Path) -> None:
@@ -225,22 +225,20 @@ def test_a_known_head_may_be_what_is_not_committed(tmp_path: Path) -> None:
     assert Path(got["checkout"], "file").read_text() == "saved"
 
 
-def test_repositories_and_branches_without_a_known_head_are_asked_for(tmp_path: Path) -> None:
+def test_repositories_without_known_heads_are_asked_for(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     known = commit(one, {"file": "1"})
     heads = [commit(two, {"file": "1"}), commit(two, {"file": "2"}, "feature/x")]
     got = told(
         tmp_path / "cache",
-        {one: {"main": known}, two: {"other": known}},
+        {one: {"main": known}},
         record(one),
         record(two),
         record(two, "feature/x"),
     )
     assert [each["commit"] for each in got.records] == [known, *heads]
-    assert [each.get("head") for each in got.records] == [known, None, None]
 
 
-@pytest.mark.xfail(strict=True, reason="one branch that is not known has all be asked for")
 def test_a_known_head_also_holds_beside_a_branch_that_there_is_not(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     known = commit(repository, {"file": "1"})

@@ -25,6 +25,11 @@ OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 MISSING = "<modules><module>missing</module></modules>"
 PARENT = "<parent><groupId>test</groupId><artifactId>top</artifactId><version>1</version></parent>"
+NUMBER = "<properties><number>1</number></properties>"
+NEEDS = (
+    "<dependencies><dependency><groupId>test</groupId><artifactId>needed</artifactId>"
+    "<version>${number}</version></dependency></dependencies>"
+)
 
 
 def pom(text: str = "", name: str = "top") -> str:
@@ -173,6 +178,12 @@ def test_settings_are_those_of_one_build(shared: Session) -> None:
     assert shared.build(KIND, settings={"kind": "good"})
     assert shared.build(KIND)
     assert shared.mavens() == mavens
+
+
+def test_settings_win_over_what_the_pom_says(shared: Session) -> None:
+    files = {"pom.xml": pom(NUMBER + NEEDS)}
+    assert shared.build(files)
+    assert not shared.build(files, settings={"number": ""})
 
 
 def test_settings_may_hold_any_text(shared: Session) -> None:
@@ -331,15 +342,10 @@ def test_only_the_modules_of_the_command_line_are_built(shared: Session, session
 
 def test_a_parent_that_has_changed_is_read_again(session: Session) -> None:
     modules = "<modules><module>part</module></modules>"
-    number = "<properties><number>1</number></properties>"
-    needs = (
-        "<dependencies><dependency><groupId>test</groupId><artifactId>needed</artifactId>"
-        "<version>${number}</version></dependency></dependencies>"
-    )
-    part = {"part/pom.xml": pom(needs, "part")}
-    assert session.build({"pom.xml": pom(modules + number), **part})
+    part = {"part/pom.xml": pom(NEEDS, "part")}
+    assert session.build({"pom.xml": pom(modules + NUMBER), **part})
     assert not session.build({"pom.xml": pom(modules), **part})
-    assert session.build({"pom.xml": pom(modules + number), **part})
+    assert session.build({"pom.xml": pom(modules + NUMBER), **part})
 
 
 def test_settings_are_system_properties_of_the_request_too(session: Session) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.source.git import Mirror
-from slipway.apps.source.working_copy import heads_of, refs_of
+from slipway.apps.source.working_copy import git_folder, heads_of
 from slipway.errors import SlipwayError
 from tests.unit.apps.git_samples import commit, git
 
@@ -216,13 +216,13 @@ def test_a_clone_without_commits_has_no_branches(tmp_path: Path) -> None:
 def test_where_branches_are_files(clone: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--bare", str(clone), "bare.git")
     git(clone, "worktree", "add", "-q", "-b", "feature/x", str(tmp_path / "linked"))
-    assert refs_of(clone) == clone / ".git" / "refs"
-    assert refs_of(tmp_path / "bare.git") == tmp_path / "bare.git" / "refs"
-    assert refs_of(tmp_path / "linked") == clone / ".git" / "refs"
+    assert git_folder(clone) == clone / ".git"
+    assert git_folder(tmp_path / "bare.git") == tmp_path / "bare.git"
+    assert git_folder(tmp_path / "linked") == clone / ".git"
     (tmp_path / "link").symlink_to(clone)
-    assert refs_of(tmp_path / "link") == clone / ".git" / "refs"
-    assert refs_of(tmp_path) is None
-    assert refs_of(tmp_path / "nowhere") is None
+    assert git_folder(tmp_path / "link") == clone / ".git"
+    assert git_folder(tmp_path) is None
+    assert git_folder(tmp_path / "nowhere") is None
 
 
 def stage(clone: Path) -> None:

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.dev.__main__ import INTERRUPTED, LATER, main
+from slipway.dev.__main__ import INTERRUPTED, LATER, TERMINATED, main
 from slipway.dev.session import Session, new_session
 from slipway.waiting import wait_until
 
@@ -156,8 +156,20 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def interrupt(session: int) -> None:
+    """As a terminal does: the run gets it, too."""
+    os.killpg(session, signal.SIGINT)
+
+
+def terminate(session: int) -> None:
+    os.kill(session, signal.SIGTERM)
+
+
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_the_run_and_then_the_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "code"), [(interrupt, INTERRUPTED), (terminate, TERMINATED)])
+def test_a_signal_ends_the_run_and_then_the_session(
+    tmp_path: Path, end: Callable[[int], None], code: int
+) -> None:
     (tmp_path / "run.py").write_text(INTERRUPTIBLE)
     begun = tmp_path / "begun"
     with subprocess.Popen(
@@ -169,8 +181,8 @@ def test_an_interrupt_ends_the_run_and_then_the_session(tmp_path: Path) -> None:
         try:
             assert wait_until(begun.exists, 20)
             assert Path(begun.read_text()).is_dir()
-            os.killpg(session.pid, signal.SIGINT)
-            assert session.wait(20) == INTERRUPTED
+            end(session.pid)
+            assert session.wait(20) == code
         finally:
             session.kill()
     assert (tmp_path / "tidy").exists()

@@ -80,8 +80,7 @@ class Runs:
 
     def take(self) -> None:
         """A run that has something to take up; builds have its sources then."""
-        in_thread(lambda: self.watch().wait(self.session)).result(DEADLINE)
-        assert WAITING not in self.said
+        self.wait_for_news()
         for url, heads in self.session.heads.items():
             if (Path(url) / ".git").exists():
                 Mirror(url, self.repositories.cache).fetch(list(heads))
@@ -94,8 +93,13 @@ class Runs:
         time.sleep(STEADY)
         if waiting.done():
             waiting.result()
-        assert self.said == [WAITING]
+        assert self.said[-1] == WAITING
         return waiting
+
+    def wait_for_news(self) -> None:
+        """A run that has something to take up at once."""
+        in_thread(lambda: self.watch().wait(self.session)).result(DEADLINE)
+        assert WAITING not in self.said
 
     def heads(self, url: Path) -> dict[str, str]:
         return self.session.heads[str(url)]
@@ -335,7 +339,9 @@ def test_a_repository_that_stops_answering_is_no_change(
     away.rename(bare)
     pushed = push(clone)
     waiting.result(DEADLINE)
-    assert runs.said == [WAITING, f"file://{bare}: main is at {pushed[:7]}"]
+    waited, silent, moved = runs.said
+    assert silent.startswith(f"file://{bare} cannot be followed now: ")
+    assert [waited, moved] == [WAITING, f"file://{bare}: main is at {pushed[:7]}"]
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -349,7 +355,9 @@ def test_a_repository_that_stops_answering_between_two_runs_is_no_change(
     waiting = runs.wait(interval=0.1)
     (clone / "a").write_text("saved")
     waiting.result(DEADLINE)
-    assert len(runs.said) == 2
+    silent, waited, _ = runs.said
+    assert silent.startswith(f"{scheme}{bare} cannot be followed now: ")
+    assert waited == WAITING
     assert runs.session.heads == {**taken, str(clone): runs.heads(clone)}
 
 
@@ -374,7 +382,7 @@ def test_a_repository_that_answers_at_last(
     away.rename(bare)
     waiting.result(DEADLINE)
     head = git(clone, "rev-parse", "HEAD")
-    assert runs.said == [WAITING, f"file://{bare}: main is at {head[:7]}"]
+    assert runs.said[-2:] == [WAITING, f"file://{bare}: main is at {head[:7]}"]
 
 
 def test_a_broken_apps_yml_is_taken_up_and_its_mend_waited_for(runs: Runs, clone: Path) -> None:
@@ -440,3 +448,62 @@ BEFORE = {"file": "1", "heads": {"/web": {"main": "a" * 40, "old": "b" * 40}}}
 )
 def test_a_line_for_each_difference(now: dict[str, Any], lines: Sequence[str]) -> None:
     assert [*differences(BEFORE, now)] == lines
+
+
+def test_files_that_move_to_another_branch_of_the_same_tree(runs: Runs, clone: Path) -> None:
+    git(clone, "branch", "other")
+    runs.write(clone)
+    runs.take()
+    (clone / "a").write_text("not committed")
+    runs.wait_for_news()
+    waiting = runs.wait()
+    git(clone, "checkout", "-q", "other")
+    waiting.result(DEADLINE)
+    heads = runs.heads(clone)
+    assert heads["main"] == git(clone, "rev-parse", "main") != heads["other"]
+
+
+def test_a_clone_below_a_folder_that_editors_fill(runs: Runs, clone: Path, tmp_path: Path) -> None:
+    below = tmp_path / "node_modules" / "clone"
+    below.parent.mkdir()
+    git(tmp_path, "clone", "-q", str(clone), str(below))
+    runs.write(below)
+    runs.take()
+    waiting = runs.wait()
+    (below / "a").write_text("saved")
+    waiting.result(DEADLINE)
+
+
+def test_what_does_not_count_keeps_nobody_from_looking(runs: Runs, clone: Path) -> None:
+    runs.write(clone)
+    runs.take()
+    waiting = runs.wait()
+    runs.file.write_text(runs.file.read_text() + "# another one\n")
+    deadline = time.monotonic() + DEADLINE
+    while not waiting.done():
+        assert time.monotonic() < deadline
+        (clone / ".git" / "noise").write_text(str(time.monotonic()))
+        time.sleep(0.01)
+    waiting.result()
+
+
+def test_a_repository_that_is_made_while_it_waits(runs: Runs, bare: Path, tmp_path: Path) -> None:
+    away = bare.rename(tmp_path / "away")
+    runs.write(bare)
+    runs.take()
+    waiting = runs.wait()
+    away.rename(bare)
+    waiting.result(DEADLINE)
+    assert runs.session.heads[str(bare)]
+
+
+def test_a_clone_that_git_cannot_add_is_told(runs: Runs, clone: Path) -> None:
+    runs.write(clone)
+    runs.take()
+    waiting = runs.wait()
+    git(clone, "init", "-q", "sub/nested")
+    assert wait_until(lambda: len(runs.said) == 2, DEADLINE)
+    assert runs.said[1].startswith(f"{clone} cannot be followed now: ")
+    assert not waiting.done()
+    (clone / "sub" / "nested" / ".git").rename(clone / "sub" / "nested" / "git")
+    waiting.result(DEADLINE)
