@@ -37,6 +37,7 @@ import org.eclipse.aether.DefaultRepositoryCache;
 public final class Standby extends AbstractEventSpy {
     private static final long LOOK_MILLIS = 500;
 
+    private final Properties own = joined(System.getProperties(), new Properties());
     private PlexusContainer container;
     private boolean serving;
 
@@ -95,22 +96,25 @@ public final class Standby extends AbstractEventSpy {
         }
     }
 
-    private static boolean build(Maven maven, MavenExecutionRequest called, Properties order)
+    private boolean build(Maven maven, MavenExecutionRequest called, Properties order)
             throws ReflectiveOperationException {
         order.putAll(called.getUserProperties());
-        // As Maven does with those of its command line; Jib reads some of its own from there.
-        Properties system = new Properties();
-        system.putAll(called.getSystemProperties());
-        system.putAll(order);
-        System.getProperties().putAll(order);
         MavenExecutionRequest request = copy(called);
         request.setUserProperties(order);
-        request.setSystemProperties(system);
+        // As Maven does with those of its command line; Jib reads some of its own from there.
+        request.setSystemProperties(joined(called.getSystemProperties(), order));
+        System.setProperties(joined(own, order));
         request.setRepositoryCache(new DefaultRepositoryCache());
         request.setStartTime(new Date());
         MavenExecutionResult result = maven.execute(request);
-        result.getExceptions().forEach(Throwable::printStackTrace);
         return !result.hasExceptions();
+    }
+
+    private static Properties joined(Properties some, Properties more) {
+        Properties all = new Properties();
+        all.putAll(some);
+        all.putAll(more);
+        return all;
     }
 
     /** Maven's own copy leaves out what modules are to be built, among others. */

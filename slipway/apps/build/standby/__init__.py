@@ -61,15 +61,17 @@ class Standbys:
         if extension is None:
             return False
         # What Maven reads at its start alone.
-        files = {
-            str(path.relative_to(order.checkout)): path.read_text(errors="replace")
-            for path in sorted(order.checkout.glob(".mvn/*"))
+        settings_file = Path.home() / ".m2" / "settings.xml"
+        files = [
+            (path.name, path.read_text(errors="replace"))
+            for path in (*sorted(order.checkout.glob(".mvn/*")), settings_file)
             if path.is_file()
-        }
+        ]
         same = [str(extension), options, command, files, sorted(order.secrets.items())]
         key = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:12]
         place = self._folder / key
         place.mkdir(parents=True, exist_ok=True)
+        (place / "asked").touch()
         with _alone(place):
             _fill(place / "source", order)
             peer = _connected(place / "socket")
@@ -81,7 +83,6 @@ class Standbys:
             if peer is None:
                 return False
             with peer:
-                os.utime(place / "socket")
                 return _ask(peer, settings)
 
     def _extension(self, maven: Path) -> Path | None:
@@ -104,31 +105,31 @@ class Standbys:
 
     def _make_room(self) -> None:
         """End those that were asked longest ago, so that one more may start."""
-        there = sorted(self._folder.glob("*/socket"), key=lambda path: path.stat().st_mtime)
+        there = [path.parent for path in self._folder.glob("*/socket")]
+        there.sort(key=lambda place: (place / "asked").stat().st_mtime)
         for oldest in there[: max(0, len(there) - MOST + 1)]:
-            oldest.unlink()
+            (oldest / "socket").unlink(missing_ok=True)
 
     def _started(
         self, place: Path, command: Sequence[str], extension: Path, environment: Mapping[str, str]
     ) -> socket.socket | None:
         """Start a Maven and connect to it; None when it ends instead, or takes too long."""
-        with (place / "log").open("wb") as log:
-            started = subprocess.Popen(
-                [
-                    *command,
-                    # Maven 3.8 would keep the poms that it has read.
-                    "-Dmaven.defaultProjectBuilder.disableGlobalModelCache=true",
-                    f"-Dmaven.ext.class.path={extension}",
-                    f"-Dslipway.socket={place / 'socket'}",
-                    f"-Dslipway.session={self._session}",
-                ],
-                cwd=place / "source",
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        started = subprocess.Popen(
+            [
+                *command,
+                # Maven 3.8 would keep the poms that it has read.
+                "-Dmaven.defaultProjectBuilder.disableGlobalModelCache=true",
+                f"-Dmaven.ext.class.path={extension}",
+                f"-Dslipway.socket={place / 'socket'}",
+                f"-Dslipway.session={self._session}",
+            ],
+            cwd=place / "source",
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + START_SECONDS
         while started.poll() is None and time.monotonic() < deadline:
             if peer := _connected(place / "socket"):
