@@ -13,20 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.source.git import git
+from slipway.apps.source.git import author, git
 
 MAIN = "main"
 
-_AUTHOR = {
-    role + part: value
-    for role in ("GIT_AUTHOR_", "GIT_COMMITTER_")
-    for part, value in (
-        ("NAME", "Slipway examples"),
-        ("EMAIL", "examples@slipway.test"),
-        ("DATE", "2026-01-01T00:00:00Z"),
-    )
-}
-"""The same for every commit, so that the same files give the same commits on every machine."""
+_AUTHOR = author("Slipway examples", "examples@slipway.test")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ def git(
     )
 
 
+def author(name: str, email: str) -> dict[str, str]:
+    """The environment for commits of somebody; the same files give the same one at any time."""
+    parts = {"NAME": name, "EMAIL": email, "DATE": "2026-01-01T00:00:00Z"}
+    roles = ("GIT_AUTHOR_", "GIT_COMMITTER_")
+    return {role + part: value for role in roles for part, value in parts.items()}
+
+
 def _ask(*arguments: str | Path, url: str, access: Access, timeout: float = FETCH_SECONDS) -> str:
     """Run git where it talks to the server of ``url``; an error says what to do about it."""
     try:

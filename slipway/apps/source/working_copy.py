@@ -10,19 +10,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from slipway.apps.source.git import Mirror, branches, git
+from slipway.apps.source.git import Mirror, author, branches, git
 from slipway.errors import SlipwayError
 
-_AUTHOR = {
-    role + part: value
-    for role in ("GIT_AUTHOR_", "GIT_COMMITTER_")
-    for part, value in (
-        ("NAME", "Slipway"),
-        ("EMAIL", "dev@slipway.test"),
-        ("DATE", "2026-01-01T00:00:00Z"),
-    )
-}
-"""The same for every commit, so that the same files give the same commit."""
+_AUTHOR = author("Slipway", "dev@slipway.test")
 
 
 def heads_of(mirror: Mirror) -> dict[str, str]:
