@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-# Loaded while there is time: what the steps after the change need, which begin with what Ansible's
-# main process has loaded.
-import slipway.apps.build
-import slipway.apps.deploy
-import slipway.delivery  # noqa: F401
 from slipway.ansible_support import SlipwayAction
 from slipway.apps.branches import Repositories
 from slipway.apps.source.git_auth import Keys
@@ -20,6 +16,11 @@ from slipway.dev.watch import Watch
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import Kube
 from slipway.secrets import Secrets
+
+# The steps after the change begin with what Ansible's main process has loaded, and now there is
+# time.
+for each in ("slipway.apps.build", "slipway.apps.deploy", "slipway.delivery"):
+    import_module(each)
 
 
 class ActionModule(SlipwayAction):

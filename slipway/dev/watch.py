@@ -69,7 +69,8 @@ class Watch:
         The result are the seconds that nothing was to be done.
         """
         since = time.monotonic()
-        taken, self._known = session.taken(), session.heads
+        taken = session.taken()
+        self._known = taken["heads"] if taken else {}
         found = self._look()
         if taken == found:
             self.say("waiting for a change (Ctrl-C ends this)")
