@@ -8,7 +8,8 @@ module: apps_build
 short_description: Have an image of each app in the store of app images
 description:
   - Builds Maven projects with their Jib plugin and Dockerfiles with BuildKit, as many at the same
-    time as there are cores, each in a copy of its work tree. Archives of images are taken as they
+    time as there are cores, each in a copy of what it is made of, its folder or its whole work
+    tree. Archives of images are taken as they
     are.
   - BuildKit is a daemon from the bundle, which runs as long as something is built. For a user who
     is not root, or with a bundle that has none, Docker's engine builds Dockerfiles.

@@ -80,6 +80,9 @@ apps:
     git_branch:
       description: Branch.
       type: str
+    git_path:
+      description: Folder of the project in the repository, C(.) for its top.
+      type: str
     branch_slug:
       description: The branch as a DNS label.
       type: str

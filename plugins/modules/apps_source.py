@@ -11,8 +11,10 @@ description:
     the cache.
   - Keeps a bare mirror for each URL and a work tree for each commit; apps of one repository
     share them.
-  - Git never prompts. An app whose repository does not answer in time or lacks the branch gets
-    RV(apps[].failed) and the others go on.
+  - What is not in the folder of an app that has one is no part of its source. Only a Maven project
+    that needs more, as a parent's pom above it, is made of the whole repository.
+  - Git never prompts. An app whose repository does not answer in time or lacks the branch or
+    the folder gets RV(apps[].failed) and the others go on.
   - It runs on the controller.
 options:
   apps:
@@ -58,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 fetched:
-  description: The URLs from which something was fetched or laid out.
+  description: The URLs of which an app has another source than before.
   returned: always
   type: list
   elements: str
@@ -68,17 +70,29 @@ apps:
   type: str
   contains:
     commit:
-      description: The newest commit of the branch.
+      description:
+        - The newest commit of the branch or, for an app that is made of a folder alone, the newest
+          one that changed this folder.
       returned: when the branch was found
       type: str
     tree:
-      description: Git's hash of the files at that commit.
+      description: Git's hash of the files that the app is made of.
       returned: when the commit is in the cache
       type: str
     checkout:
-      description: Absolute path of a work tree at that commit; it must not be changed.
+      description:
+        - Absolute path of a work tree at the newest commit of the branch; it must not be changed.
       returned: when the commit is in the cache
       type: str
+    project:
+      description: The app's folder, seen from RV(apps[].checkout), links followed.
+      returned: with RV(apps[].checkout)
+      type: str
+      sample: services/orders
+    whole:
+      description: Whether the app is made of the whole repository.
+      returned: with RV(apps[].checkout)
+      type: bool
     failed:
       description: Why the app cannot go on, as C(step) and C(reason).
       returned: on failure

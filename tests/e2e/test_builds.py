@@ -368,6 +368,48 @@ def test_one_module_of_several(workshop: Workshop) -> None:
     assert "several modules: words, service" in unnamed["failed"]["reason"]
 
 
+def test_folders_of_one_repository(workshop: Workshop) -> None:
+    alone, parent = "services/an alone one", "<relativePath>../../pom.xml</relativePath></parent>"
+    files = {
+        "pom.xml": AGGREGATOR.replace("<modules>", "<!--").replace("</modules>", "-->"),
+        f"{alone}/pom.xml": POM.format(more=""),
+        f"{alone}/{MAIN_PLACE}": MAIN_CLASS,
+        "services/child/pom.xml": MODULE.format(name="child", more="").replace("</parent>", parent),
+        f"services/child/{MAIN_PLACE}": MAIN_CLASS,
+        "services/many/pom.xml": AGGREGATOR,
+        "services/many/words/pom.xml": MODULE.format(name="words", more=""),
+        "services/many/words/src/main/java/w/Words.java": "package w; public class Words {}",
+        "services/many/service/pom.xml": MODULE.format(name="service", more=SERVICE_MORE),
+        f"services/many/service/{MAIN_PLACE}": MAIN_CLASS,
+        "services/web/Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY . /web\n",
+        "services/web/.dockerignore": "hidden\n",
+        "services/web/hidden": "",
+    }
+    workshop.repository("shop", files)
+    module = {"jib": {"module": "service"}}
+    apps: list[dict[str, Any]] = [
+        {"name": "alone", "git_url": "shop", "git_path": alone},
+        {"name": "child", "git_url": "shop", "git_path": "services/child"},
+        {"name": "many", "git_url": "shop", "git_path": "services/many", "build": module},
+        {"name": "web", "git_url": "shop", "git_path": "services/web/"},
+    ]
+
+    first = workshop.build(apps)
+
+    for record in first[:3]:
+        assert "app/classes/s/Main.class" in workshop.files(workshop.image(record))
+    assert "app/libs/words-1.jar" in workshop.files(workshop.image(first[2]))
+    web = {name for name in workshop.files(workshop.image(first[3])) if name.startswith("web/")}
+    assert web == {"web/Dockerfile", "web/.dockerignore"}
+
+    workshop.said.clear()
+    workshop.repository("shop", {"README": "more"})
+    again = workshop.build(apps)
+    built = [line.split(":")[0] for line in workshop.said if ": built in" in line]
+    assert built == ["child (main)"]  # of which the parent is above
+    assert [each["image"] for each in again] == [each["image"] for each in first]
+
+
 def test_failing_builds_give_the_tools_words_and_others_go_on(workshop: Workshop) -> None:
     broken = APPLICATION.replace("Application.class", "Applicatoin.class")
     place = "src/main/java/org/example/Application.java"

@@ -34,6 +34,7 @@ from slipway.apps.build.standby import MOST, Standbys
 from slipway.apps.names import image_repository
 from slipway.apps.records import Record, app_label, fail
 from slipway.apps.source.git import Mirror
+from slipway.apps.source.project import DETECTED, folder_in, lacking
 from slipway.dev.session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
@@ -45,9 +46,6 @@ STEP = "build"
 
 PROGRESS_SECONDS = 10.0
 """How often a running build says that it still runs."""
-
-DETECTED = {"pom.xml": "jib", "Dockerfile": "buildx"}
-"""The builder that a file at the top of a repository stands for; the first one there counts."""
 
 _RECIPES = {"jib": jib.RECIPE, "buildx": buildkit.RECIPE, "prebuilt": prebuilt.RECIPE}
 
@@ -193,29 +191,30 @@ class _Run:
     def _detect(self, record: Record) -> str:
         """The builder that an app's files call for."""
         for name, tool in DETECTED.items():
-            if Path(record["checkout"], name).is_file():
+            if Path(record["checkout"], record["project"], name).is_file():
                 self._say(f"{app_label(record)}: {name} found, so {tool}")
                 return tool
-        raise SlipwayError(
-            Problem(
-                app_label(record),
-                f"has neither {' nor '.join(DETECTED)} at the top of its repository",
-                "say in apps.yml how it is built, for example build: {buildx: {context: folder}}",
-            )
-        )
+        fix = "say in apps.yml how it is built, for example build: {buildx: {context: folder}}"
+        place = Path(record["checkout"])
+        raise SlipwayError(lacking(app_label(record), place, record["project"], [*DETECTED], fix))
 
     def _source(self, record: Record) -> str:
         """What names all that goes into the image: a git hash, or the state of an archive."""
         mirror = Mirror(record["git_url"], self._settings.cache)
         if record["build"]["tool"] == "prebuilt":
             return prebuilt.identity(record, mirror)
-        folder = record["build"].get("context", ".")
-        if posixpath.normpath(folder) == ".":
-            return str(record["tree"])
-        [tree] = mirror.trees([f"{record['commit']}:{posixpath.normpath(folder)}"])
-        if tree is None:
-            raise SlipwayError(Problem(app_label(record), f"has no folder {folder}"))
-        return tree
+        tree, folder, context = (
+            record["tree"],
+            record["project"],
+            record["build"].get("context", "."),
+        )
+        if posixpath.normpath(context) == ".":
+            return f"{tree}:{folder}" if record["whole"] and folder != "." else str(tree)
+        place = folder_in(Path(record["checkout"], folder), context)
+        if place is None:
+            raise SlipwayError(Problem(app_label(record), f"has no folder {context}"))
+        name = f"{tree}:{place}"
+        return mirror.trees([name])[0] or name  # that of a submodule is not in the mirror
 
     def _note(self, key: str) -> Path:
         return self._settings.cache / "builds" / f"{key}.json"
@@ -303,9 +302,15 @@ class _Run:
         record = work.records[0]
         try:
             with self._scratch() as scratch:
-                checkout = Path(record["checkout"])
                 order = Order(
-                    work.label, checkout, record["build"], work.base, work.secrets, scratch
+                    label=work.label,
+                    checkout=Path(record["checkout"]),
+                    options=record["build"],
+                    base=work.base,
+                    secrets=work.secrets,
+                    scratch=scratch,
+                    folder=record["project"],
+                    whole=record["whole"],
                 )
                 self._enter(work, builder.build(order), scratch)
         except (SlipwayError, OSError) as error:

@@ -63,7 +63,7 @@ class Buildx:
     def build(self, order: Order) -> Path:
         """As Builder; the failure has buildx's last lines."""
         # Git's own files differ from clone to clone and would spoil the builder's cache.
-        context = order.copy(without=[".git"]) / order.options.get("context", ".")
+        context = order.copy(with_git=False) / order.options.get("context", ".")
         if not context.is_dir():
             raise SlipwayError(Problem(order.label, f"has no folder {order.options['context']}"))
         base = order.base

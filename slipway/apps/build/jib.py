@@ -23,6 +23,7 @@ from slipway.apps.build.maven import Maven
 from slipway.apps.build.order import Order
 from slipway.apps.build.registry import Registry
 from slipway.apps.build.standby import Standbys
+from slipway.apps.source.project import POM, lacking, poms
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import machine_platform
 from slipway.oci.model import CONFIG, INDEX, MANIFEST, Descriptor, Manifest, canonical_json
@@ -50,16 +51,18 @@ class Project:
     needs_package: bool
 
     @classmethod
-    def read(cls, root: Path, options: Mapping[str, Any], label: str) -> Project:
-        """The project at ``root``, built with the ``options`` of apps.yml.
+    def read(cls, order: Order) -> Project:
+        """The project that is to be built.
 
         Raises SlipwayError when there is none, or when it has modules and none is named.
         """
-        poms = {path: path.read_text(errors="replace") for path in sorted(root.rglob("pom.xml"))}
-        own = poms.get(root / "pom.xml")
+        label, options = order.label, order.options
+        texts = poms(order.project, order.checkout)
+        own = texts.get(order.project / POM)
         module = options.get("module")
         if own is None:
-            raise SlipwayError(Problem(label, "has no pom.xml at the top of its repository"))
+            fix = "build it with buildx, or add its pom.xml"
+            raise SlipwayError(lacking(label, order.checkout, order.folder, [POM], fix))
         if (modules := _MODULE.findall(own)) and not module:
             raise SlipwayError(
                 Problem(
@@ -71,8 +74,8 @@ class Project:
         return cls(
             module=module,
             args=tuple(options.get("args", ())),
-            has_plugin=any("jib-maven-plugin" in pom for pom in poms.values()),
-            needs_package=bool(module) or any(map(_PACKAGED.search, poms.values())),
+            has_plugin=any("jib-maven-plugin" in pom for pom in texts.values()),
+            needs_package=bool(module) or any(map(_PACKAGED.search, texts.values())),
         )
 
 
@@ -150,7 +153,7 @@ class Jib:
 
     def build(self, order: Order) -> Path:
         """As Builder; the failure has Maven's last lines."""
-        project = Project.read(order.checkout, order.options, order.label)
+        project = Project.read(order)
         stored = order.base.fetch() if order.base and order.base.fetch else None
         base = order.base.ref if order.base else None
         if stored:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from slipway.apps.build.order import Order
 from slipway.apps.build.standby import BUILD_SECONDS, Standbys
+from slipway.apps.source.project import POM
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
@@ -45,7 +46,7 @@ class Maven:
             fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
             raise SlipwayError(Problem(order.label, "is built with Maven, which is not here", fix))
         poms = sha256()
-        for pom in sorted(order.checkout.rglob("pom.xml")):
+        for pom in sorted(order.source.rglob(POM)):
             poms.update(pom.read_bytes())
         complete = self._cache / "resolved" / poms.hexdigest()
         if not complete.exists():

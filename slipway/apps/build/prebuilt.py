@@ -24,10 +24,11 @@ def identity(app: App, mirror: Mirror) -> str:
     if archive.is_absolute():
         return file_identity(archive, app_label(app))
     try:
-        name = f"{app['commit']}:{archive.as_posix()}"
+        name = f"{app['tree']}:{archive.as_posix()}"
         return git("--git-dir", mirror.path, "rev-parse", "--verify", name, what=mirror.url).strip()
     except SlipwayError as error:
-        what = f"has no file {archive} in its repository"
+        place = "its repository" if app["project"] == "." else app["project"]
+        what = f"has no file {archive} in {place}"
         raise SlipwayError(Problem(app_label(app), what)) from error
 
 
@@ -38,4 +39,4 @@ class Prebuilt:
 
     def build(self, order: Order) -> Path:
         """The archive itself."""
-        return order.checkout / str(order.options["archive"])
+        return order.project / str(order.options["archive"])

@@ -166,11 +166,11 @@ class _Reader:
             raise Fault(f"{title}: {name} cannot be read: {error.strerror}") from error
 
     def _path(self, title: str, entry: Mapping[str, Any]) -> Path:
-        """Where an entry is, on disk or below the checkout."""
+        """Where an entry is, on disk or in the app's project."""
         if "file" in entry:
             return Path(entry["file"])
         root = Path(self._app["checkout"]).resolve()
-        path: Path = (root / entry["source"]).resolve()
+        path: Path = (root / self._app["project"] / entry["source"]).resolve()
         if not path.is_relative_to(root):
             reason = "cannot be read: it leads out of the repository"
             raise Fault(f"{title}: {entry['source']} {reason}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.source.github import repository_of
@@ -78,6 +80,7 @@ def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "git_url": _absolute(app["git_url"], folder),
         "git_auth": plain(auth) if auth else None,
+        "git_path": posixpath.normpath(app.get("git_path", schema.default("git_path"))),
         "build": _build(app.get("build")),
         "base_image": _base_image(app.get("base_image")),
     }

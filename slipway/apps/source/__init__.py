@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.apps.records import Record, fail
-from slipway.apps.source.git import Mirror, branches
+from slipway.apps.source import project
+from slipway.apps.source.git import Mirror, branches, tree_of
 from slipway.apps.source.git_auth import Access, Keys
 from slipway.apps.source.interrupts import watched_signals
 from slipway.errors import SlipwayError
@@ -44,7 +45,11 @@ def get_sources(
     keys: Keys | None = None,
     heads: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Sources:
-    """Add ``commit``, ``tree`` (its git hash) and ``checkout`` to copies of the records.
+    """Add ``commit``, ``tree`` (a git hash) and ``checkout`` to copies of the records.
+
+    With a ``checkout`` there are also ``project``, the folder of it that is the app's, and
+    ``whole``: whether the app is made of all the checkout. Otherwise ``tree`` is that of the
+    project, and ``commit`` the newest one that changed it, which gives the same app as a later one.
 
     ``heads`` are the newest commits of all branches of some repositories, which are not asked then;
     nor is one of which all records have the ``head`` of their branch. ``keys`` open the
@@ -90,13 +95,13 @@ class _Repository:
         self._say = say
 
     def get(self) -> bool:
-        """Complete the records; True when something was fetched or laid out."""
+        """Complete the records; True when one of them has another source than before."""
         if self._check and Path(self._url).is_absolute() and not Path(self._url).exists():
             return False
         by_auth: dict[str, list[Record]] = defaultdict(list)
         for record in self._records:
             by_auth[json.dumps(record.get("git_auth"), sort_keys=True)].append(record)
-        changed = False
+        changed = not (self._check or self._mirror.path.exists())
         for auth, records in by_auth.items():  # one after the other: they share the mirror
             changed |= self._get_by(json.loads(auth), records)
         return changed
@@ -132,35 +137,59 @@ class _Repository:
         found = [record for record in records if record["git_branch"] in heads]
         for record in found:
             record["commit"] = heads[record["git_branch"]]
-        changed = self._fetch(found, access)
+        self._fetch(found, access)
+        new: set[str] = set()
         for record, tree in zip(found, self._trees(found), strict=True):
-            place = self._mirror.work_tree(record["commit"])
+            head = record["commit"]
             if tree is None:
                 if not self._check:
                     fail(record, STEP, f"{self._url} changed meanwhile; run again")
                 continue
             record["tree"] = tree
+            place = self._mirror.work_tree(head)
             if not place.exists() and not self._check:
-                self._mirror.lay_out(record["commit"], access)
-                changed = True
+                self._mirror.lay_out(head, access)
+                new.add(head)
             if place.exists():
                 record["checkout"] = str(place)
-        return changed
+                self._find_project(record)
+        return any(record["commit"] in new for record in found)
 
-    def _fetch(self, records: Sequence[Record], access: Access) -> bool:
+    def _find_project(self, record: Record) -> None:
+        """Add what of its checkout the app is made of."""
+        commit, checkout = record["commit"], Path(record["checkout"])
+        where = f"{self._url}, branch {record['git_branch']} at {commit[:7]}"
+        try:
+            record["project"] = folder = project.find(checkout, record["git_path"], where)
+            record["whole"] = folder == "." or _needs_more(record)
+            if not record["whole"]:
+                [tree] = self._mirror.trees([f"{commit}:{folder}"])
+                record["tree"] = tree or tree_of(checkout / folder)  # that of a submodule
+                record["commit"] = self._mirror.last_change(commit, folder)
+        except SlipwayError as error:
+            fail(record, STEP, str(error))
+
+    def _fetch(self, records: Sequence[Record], access: Access) -> None:
         missing = {
             record["git_branch"]
             for record, tree in zip(records, self._trees(records), strict=True)
             if tree is None
         }
-        if not missing or self._check:
-            return False
-        self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
-        self._mirror.fetch(sorted(missing), access)
-        return True
+        if missing and not self._check:
+            self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
+            self._mirror.fetch(sorted(missing), access)
 
     def _trees(self, records: Sequence[Record]) -> list[str | None]:
         return self._mirror.trees([record["commit"] for record in records])
+
+
+def _needs_more(record: Record) -> bool:
+    """Whether what is built is a Maven project that needs more than its folder."""
+    checkout, build = Path(record["checkout"]), record["build"]
+    folder = checkout / record["project"]
+    if build["tool"] not in (None, "jib") or not (folder / project.POM).is_file():
+        return False
+    return project.needs_more(folder, checkout, build.get("args", ()))
 
 
 def _on_branches(url: str, records: Iterable[Record], heads: Mapping[str, str]) -> list[Record]:

@@ -24,6 +24,9 @@ ANSWER_SECONDS = 30.0
 FETCH_SECONDS = 600.0
 """How long one repository may take to come over."""
 
+_TREE = re.compile(r"([0-9a-f]+) tree \d+")
+"""What git cat-file says of a tree."""
+
 
 def _environment() -> dict[str, str]:
     """Settings under which git fails rather than asks, and gives up on a server that stalls."""
@@ -79,6 +82,11 @@ def branches(url: str, access: Access = OPEN) -> dict[str, str]:
     return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
 
 
+def tree_of(folder: Path) -> str:
+    """The tree hash of a folder of a work tree, as it was committed; raises SlipwayError."""
+    return git("-C", folder, "rev-parse", "HEAD:./", what=str(folder)).strip()
+
+
 class Mirror:
     """The bare mirror of one repository below ``cache``, and the work trees made from it."""
 
@@ -98,9 +106,21 @@ class Mirror:
         )
         answers = git(
             "--git-dir", self.path, "cat-file", "--batch-check", what=self.url, stdin=asked
-        ).splitlines()
-        found = (answer.split() for answer in answers)
-        return [words[0] if words[1:2] == ["tree"] else None for words in found]
+        )
+        # Of what is unknown it repeats the name, which may have any character but this.
+        found = map(_TREE.fullmatch, answers.split("\n")[: len(objects)])
+        return [tree[1] if tree else None for tree in found]
+
+    def last_change(self, commit: str, folder: str) -> str:
+        """The newest commit up to this one that changed something in a folder of its tree."""
+        found = git(
+            "--literal-pathspecs",
+            "--git-dir",
+            self.path,
+            *("rev-list", "--max-count=1", commit, "--", folder),
+            what=self.url,
+        )
+        return found.strip() or commit  # what is in a submodule has no commits here
 
     def branches(self) -> dict[str, str]:
         """The commit of every branch that was ever fetched, as of its last fetch."""

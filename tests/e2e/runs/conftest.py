@@ -33,18 +33,25 @@ class AppsFile:
         path.write_text(yaml.safe_dump(content))
         return path
 
-    def repository(self, name: str, files: dict[str, str], *, like: str = "") -> str:
-        """A repository with one commit on ``main``: files, over those of the example ``like``."""
+    def repository(self, name: str, files: dict[str, str], *, like: str = "", at: str = ".") -> str:
+        """A repository with one commit on ``main``: files, over the example ``like`` in ``at``."""
         folder = self._folder / name
         if like:
-            shutil.copytree(PROJECT / "examples" / like / "main", folder)
+            shutil.copytree(PROJECT / "examples" / like / "main", folder / at)
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
+        self.commit(name, files)
+        return str(folder)
+
+    def commit(self, name: str, files: dict[str, str]) -> None:
+        """Commit files to a repository."""
+        folder = self._folder / name
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
         author = ["-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
-        for call in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "files"]):
+        for call in (["add", "."], ["commit", "-qm", "files"]):
             subprocess.run(["git", *author, *call], cwd=folder, check=True)
-        return str(folder)
 
 
 @pytest.fixture(scope="module")

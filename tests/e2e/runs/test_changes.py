@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.e2e.runs.conftest import Apps, AppsFile
 from tests.e2e.scenario import Scenario
+
+FOLDER = "services/the greeter"
+GREETING = f"{FOLDER}/src/main/java/org/example/greeter/Greeting.java"
 
 
 def test_a_run_with_nothing_to_do_changes_nothing_and_touches_no_pod(scenario: Scenario) -> None:
@@ -27,6 +32,41 @@ def test_a_changed_config_rolls_the_pods_of_that_app_alone_and_back(
         assert scenario.wrong_routes(wanted) == {}
         other = changed if wanted is scenario.apps_file else scenario.apps_file
         assert scenario.wrong_routes(other).keys() == {"/greeter/main/"}
+
+
+def test_a_commit_outside_an_apps_folder_changes_nothing(
+    scenario: Scenario, apps_file: AppsFile
+) -> None:
+    clone = Path(apps_file.repository("many", {"README": "1"}, like="greeter", at=FOLDER))
+    wanted = apps_file.changed(lambda apps: _from_folder(apps, clone, "from main"))
+    run = scenario.deploy(wanted)
+    assert run.code == 0, run
+    assert scenario.wrong_routes(wanted) == {}
+
+    before = scenario.pods()
+    apps_file.commit("many", {"README": "2", "services/other/pom.xml": "<project/>"})
+    run = scenario.deploy(wanted)
+    assert run.code == 0, run
+    assert set(run.changed.values()) == {0}, run
+    assert scenario.pods() == before
+
+    words = (clone / GREETING).read_text()
+    apps_file.commit("many", {GREETING: words.replace("from main", "from a folder")})
+    wanted = apps_file.changed(lambda apps: _from_folder(apps, clone, "from a folder"))
+    run = scenario.deploy(wanted)
+    assert run.code == 0, run
+    assert scenario.wrong_routes(wanted) == {}
+    touched = {name.split("/")[0] for name, _ in before.items() ^ scenario.pods().items()}
+    assert touched == {"greeter-main"}
+    assert scenario.deploy(scenario.apps_file).code == 0
+
+
+def _from_folder(apps: Apps, clone: Path, says: str) -> None:
+    """Have the main branch of the Java greeter come from a folder of a repository."""
+    [app] = [app for app in apps if (app["name"], app["git_branch"]) == ("greeter", "main")]
+    app["git_url"], app["git_path"] = str(clone), FOLDER
+    [rule] = app["ingress"]["rules"]
+    rule["expect"] = says
 
 
 def _greet_otherwise(apps: Apps) -> None:

@@ -86,6 +86,24 @@ CASES = {
         "version: 1\napps: [{name: web, git_url: --upload-pack=x}]\n",
         [("git_url:", "must be a URL")],
     ),
+    "folder above the repository": Case(
+        app("git_path: ../orders"),
+        [("apps.yml:5 apps[0].git_path:", "'../orders'", "folder inside the", "services/orders")],
+    ),
+    "folder above the repository, by a way round": Case(
+        app("git_path: services/../../orders"), [("git_path:", "no '..'")]
+    ),
+    "folder of this machine": Case(app("git_path: /orders"), [("git_path:", "no '/' in front")]),
+    "folder of git's own": Case(app("git_path: sub/.Git/hooks"), [("git_path:", "no '.git'")]),
+    "folder as Windows has it": Case(app("git_path: sub\\orders"), [("git_path:", "no '\\'")]),
+    "folder left empty": Case(app("git_path:"), [("git_path:", "is empty")]),
+    "folder without a name": Case(app("git_path: ''"), [("git_path:", "must be a folder")]),
+    "folder that is a list": Case(app("git_path: [a]"), [("git_path:", "must be text")]),
+    "folder over two lines": Case(app('git_path: "a\\nb"'), [("git_path:", "must be a folder")]),
+    "folder above the repository in the defaults": Case(
+        f"version: 1\ndefaults:\n  git_path: ..\napps: [{APP}]\n",
+        [("apps.yml:3 defaults.git_path:", "no '..'")],
+    ),
     "branch with a space": Case(app("git_branch: my branch"), [("git_branch:", "one git branch")]),
     "branch with a '?'": Case(
         app("git_branch: 'feature/?'"), [("git_branch:", "pattern with '*'")]

@@ -221,6 +221,67 @@ def test_only_the_context_counts(shop: Shop) -> None:
     assert len(shop.calls) == 2
 
 
+def test_a_folder_is_built_when_it_has_changed(shop: Shop) -> None:
+    app = "name: web, git_path: sub"
+    commit(shop.repository, {"sub/Dockerfile": ""})
+    first = shop.apps(app)
+    commit(shop.repository, {"content": "2", "Dockerfile": "FROM x"})
+    again = shop.apps(app)
+    assert (again.built, image_of(again)) == ([], image_of(first))
+    assert again.records[0]["commit"] == first.records[0]["commit"]
+    commit(shop.repository, {"sub/content": "t"})
+    assert image_of(shop.apps(app)) != image_of(first)
+    assert len(shop.calls) == 2
+
+
+def test_folders_share_an_image_only_if_they_are_the_same(shop: Shop) -> None:
+    same = {"Dockerfile": "", "content": "x"}
+    files = {f"{folder}/{name}": text for folder in "ab" for name, text in same.items()}
+    commit(shop.repository, {**files, "c/Dockerfile": "", "c/content": "y"})
+    a, b, c = shop.apps(*(f"name: {name}, git_path: {name}" for name in "abc")).records
+    tags = [record["image"].split(":")[-1] for record in (a, b, c)]
+    assert tags[0] == tags[1] != tags[2]
+    assert sorted(call["label"] for call in shop.calls) == ["a (main)", "c (main)"]
+
+
+def test_folders_that_need_the_repository_are_built_each_for_itself(shop: Shop) -> None:
+    parent = "<parent><artifactId>all</artifactId></parent>"
+    poms = {f"{folder}/pom.xml": parent for folder in "ab"}
+    contents = {f"{folder}/content": folder for folder in "ab"}
+    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId>", **poms, **contents})
+    apps = [f"name: {name}, git_path: {name}" for name in "ab"]
+    a, b = shop.apps(*apps).records
+    assert a["image"].split(":")[-1] != b["image"].split(":")[-1]
+    assert len(shop.calls) == 2
+    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId><version>2</version>"})
+    again = shop.apps(*apps)
+    assert len(shop.calls) == 4
+    assert [each["image"] for each in again.records] == [a["image"], b["image"]]
+
+
+def test_a_context_is_seen_from_the_folder(shop: Shop) -> None:
+    app = "name: web, git_path: a, build: {buildx: {context: sub}}"
+    commit(shop.repository, {"a/sub/content": "1", "a/other": "1"})
+    first = image_of(shop.apps(app))
+    commit(shop.repository, {"a/other": "2", "sub/content": "2"})
+    assert image_of(shop.apps(app)) == first
+    assert len(shop.calls) == 1
+
+
+def test_a_context_does_not_lead_out_of_the_folder(shop: Shop) -> None:
+    (shop.repository / "a").mkdir()
+    (shop.repository / "a" / "link").symlink_to("../sub")
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web, git_path: a, build: {buildx: {context: link}}").records
+    assert record["failed"]["reason"] == "web (main): has no folder link"
+
+
+def test_builder_is_detected_in_the_folder(shop: Shop) -> None:
+    commit(shop.repository, {"sub/pom.xml": ""})
+    [record] = shop.apps("name: web, git_path: sub").records
+    assert record["build"]["tool"] == "jib"
+
+
 def test_builds_run_side_by_side(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
     shop.wait = threading.Barrier(3)
@@ -269,7 +330,22 @@ def test_nothing_detected(shop: Shop) -> None:
     (shop.repository / "Dockerfile").unlink()
     commit(shop.repository, {})
     [record] = shop.apps("name: web").records
-    assert "has neither pom.xml nor Dockerfile" in record["failed"]["reason"]
+    assert record["failed"]["reason"].startswith(
+        "web (main): has neither pom.xml nor Dockerfile at the top of its repository\n"
+        "    fix: say in apps.yml how it is built"
+    )
+
+
+def test_what_is_detected_in_other_folders_is_named(shop: Shop) -> None:
+    (shop.repository / "Dockerfile").unlink()
+    commit(shop.repository, {"services/a/pom.xml": "", "services/b/Dockerfile": ""})
+    top, sub = shop.apps("name: web", "name: sub, git_path: sub").records
+    others = "there are some in services/a, services/b\n    fix: write git_path: services/a"
+    missing = "has neither pom.xml nor Dockerfile"
+    assert top["failed"]["reason"] == (
+        f"web (main): {missing} at the top of its repository; {others}"
+    )
+    assert sub["failed"]["reason"] == f"sub (main): {missing} in sub; {others}"
 
 
 def test_check_tells_what_would_be_built(shop: Shop) -> None:

@@ -20,6 +20,7 @@ from slipway.apps.build.jib import (
     stand_in,
     write_stand_in,
 )
+from slipway.apps.build.order import Order
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform
@@ -28,9 +29,9 @@ from tests.unit.apps.maven_samples import write
 JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 
 
-def project(root: Path, poms: dict[str, str], **options: Any) -> Project:
+def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any) -> Project:
     write(root, poms)
-    return Project.read(root, options, "web (main)")
+    return Project.read(Order("web (main)", root, options, None, {}, root, folder))
 
 
 def test_plain_project(tmp_path: Path) -> None:
@@ -85,9 +86,41 @@ def test_module_has_to_be_named(tmp_path: Path) -> None:
     assert caught.value.problems[0].where == "web (main)"
 
 
-def test_no_pom(tmp_path: Path) -> None:
-    with pytest.raises(SlipwayError, match=r"has no pom\.xml"):
-        project(tmp_path, {})
+@pytest.mark.parametrize(
+    ("folder", "place"), [(".", "at the top of its repository"), ("a", "in a")]
+)
+def test_no_pom(tmp_path: Path, folder: str, place: str) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(SlipwayError) as caught:
+        project(tmp_path, {}, folder)
+    assert caught.value.problems[0].what == f"has no pom.xml {place}"
+
+
+def test_no_pom_here_but_in_another_folder(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError) as caught:
+        project(tmp_path, {"services/orders/pom.xml": "", "web/Dockerfile": ""})
+    assert str(caught.value) == (
+        "web (main): has no pom.xml at the top of its repository; there is one in services/orders\n"
+        "    fix: write git_path: services/orders"
+    )
+
+
+def test_a_parent_above_may_have_the_plugin(tmp_path: Path) -> None:
+    parent = "<parent><artifactId>all</artifactId></parent>"
+    poms = {"a/pom.xml": parent, "pom.xml": f"<artifactId>all</artifactId>{JIB}"}
+    assert f"{PLUGIN}:build" in command(project(tmp_path, poms, "a"), {})
+
+
+def test_a_project_beside_has_nothing_to_say(tmp_path: Path) -> None:
+    poms = {"a/pom.xml": "", "b/pom.xml": f"{JIB}<packaging>war</packaging>", "pom.xml": JIB}
+    call = command(project(tmp_path, poms, "a"), {})
+    assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in call
+    assert "process-classes" in call
+
+
+def test_a_module_of_a_project_in_a_folder(tmp_path: Path) -> None:
+    poms = {"a/pom.xml": "<modules><module>b</module></modules>", "a/b/pom.xml": JIB}
+    assert command(project(tmp_path, poms, "a", module="b"), {})[3:5] == ["-pl", "b"]
 
 
 def test_properties_for_a_base_at_hand() -> None:

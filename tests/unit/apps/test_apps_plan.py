@@ -33,6 +33,7 @@ def test_least_app(tmp_path: Path) -> None:
             "branch_slug": "main",
             "pattern": None,
             "git_auth": None,
+            "git_path": ".",
             "build": {"tool": None},
             "base_image": {},
             "port": 8080,
@@ -89,6 +90,7 @@ apps:
         "branch_slug": "feature-login",
         "pattern": None,
         "git_auth": None,
+        "git_path": ".",
         "build": {
             "tool": "buildx",
             "context": "service",
@@ -215,6 +217,23 @@ def test_only_relative_paths_are_seen_from_the_file(
 ) -> None:
     [record] = planned(tmp_path, f"version: 1\napps: [{{name: web, git_url: '{git_url}'}}]\n")
     assert record["git_url"] == becomes.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("services/orders", "services/orders"),
+        ("services/orders/", "services/orders"),
+        ("./services//orders/.", "services/orders"),
+        (".", "."),
+        ("./", "."),
+        ("Dienste/Aufträge neu", "Dienste/Aufträge neu"),
+        ("a..b/.gitlab/..c", "a..b/.gitlab/..c"),
+    ],
+)
+def test_a_folder_of_the_repository_has_one_name(tmp_path: Path, given: str, folder: str) -> None:
+    text = f"version: 1\napps: [{{name: web, git_url: ../web, git_path: '{given}'}}]\n"
+    assert planned(tmp_path, text)[0]["git_path"] == folder
 
 
 def test_several_rewrites_in_one_app(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ import pytest
 from slipway.apps.build import Images, Settings, build_images
 from slipway.apps.source.git import Mirror
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
-from slipway.run import run
-from tests.unit.apps.git_samples import commit
+from tests.unit.apps.git_samples import commit, git
 
 
 class Depot:
@@ -35,9 +34,9 @@ class Depot:
                 store.write_archive([image.ref], out)
         return image
 
-    def take(self, archive: str, *, check: bool = False) -> Images:
+    def take(self, archive: str, folder: str = ".", *, check: bool = False) -> Images:
         """Have the image of an archive."""
-        head = run(["git", "rev-parse", "HEAD"], what="git", cwd=self.repository).strip()
+        head = git(self.repository, "rev-parse", "HEAD")
         mirror = Mirror(str(self.repository), self.cache)
         mirror.fetch(["main"])
         record: dict[str, Any] = {
@@ -47,8 +46,10 @@ class Depot:
             "git_branch": "main",
             "branch_slug": "main",
             "commit": head,
-            "tree": "",
+            "tree": git(self.repository, "rev-parse", f"HEAD:{folder.removeprefix('.')}"),
             "checkout": str(mirror.lay_out(head)),
+            "project": folder,
+            "whole": folder == ".",
             "build": {"tool": "prebuilt", "archive": archive},
             "base_image": {},
         }
@@ -98,6 +99,16 @@ def test_archive_in_the_repository(depot: Depot) -> None:
     changed = depot.archive(depot.repository / "images" / "web.tar", "two")
     commit(depot.repository, {})
     assert depot.image(depot.take("images/web.tar")).manifest_digest == changed.manifest_digest
+
+
+def test_archive_in_a_folder_of_the_repository(depot: Depot) -> None:
+    (depot.repository / "images").mkdir()
+    made = depot.archive(depot.repository / "images" / "web.tar", "one")
+    commit(depot.repository, {})
+    image = depot.image(depot.take("web.tar", "images"))
+    assert image.manifest_digest == made.manifest_digest
+    [lost] = depot.take("images/web.tar", "images").records
+    assert lost["failed"]["reason"] == "web (main): has no file images/web.tar in images"
 
 
 def test_archive_that_is_not_there(depot: Depot) -> None:

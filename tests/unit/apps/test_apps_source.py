@@ -19,8 +19,17 @@ from slipway.apps.source.working_copy import heads_of
 from tests.unit.apps.git_samples import commit, git
 
 
-def record(url: Path | str, branch: str = "main", name: str = "web") -> dict[str, Any]:
-    return {"id": f"n/{name}", "name": name, "git_url": str(url), "git_branch": branch}
+def record(
+    url: Path | str, branch: str = "main", name: str = "web", folder: str = ".", **build: Any
+) -> dict[str, Any]:
+    return {
+        "id": f"n/{name}",
+        "name": name,
+        "git_url": str(url),
+        "git_branch": branch,
+        "git_path": folder,
+        "build": {"tool": None, **build},
+    }
 
 
 def get(cache: Path, *records: dict[str, Any], check: bool = False) -> Sources:

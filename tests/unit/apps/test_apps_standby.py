@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -73,12 +74,14 @@ class Session:
         *more: str,
         settings: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
+        folder: str = ".",
+        whole: bool = True,
     ) -> bool:
         """Build a checkout of these files, ``more`` being said on the command line."""
-        with TemporaryDirectory(dir=self.root) as folder:
-            write(Path(folder, "checkout"), files)
+        with TemporaryDirectory(dir=self.root) as root:
+            write(Path(root, "checkout"), files)
             standbys = Standbys(self.folder, self.process.pid, self.cache)
-            one = order(Path(folder), **(secrets or {}))
+            one = replace(order(Path(root), **(secrets or {})), folder=folder, whole=whole)
             return standbys.build(one, [*VALIDATE, *more], settings or {}, OPTIONS)
 
     def mavens(self) -> set[int]:
@@ -346,6 +349,29 @@ def test_a_parent_that_has_changed_is_read_again(session: Session) -> None:
     assert session.build({"pom.xml": pom(modules + NUMBER), **part})
     assert not session.build({"pom.xml": pom(modules), **part})
     assert session.build({"pom.xml": pom(modules + NUMBER), **part})
+
+
+def test_a_project_in_a_folder_is_built_there_again_and_again(session: Session) -> None:
+    top = {"pom.xml": pom(NUMBER)}
+    part = {"part/pom.xml": pom(NEEDS, "part"), "part/src/a": ""}
+    assert session.build({**top, **part}, folder="part")
+    mavens = session.mavens()
+    assert len(mavens) == 1
+    assert not session.build({"pom.xml": pom(), **part}, folder="part")
+    assert session.build({**top, **part, "other/file": ""}, folder="part")
+    assert not session.build({**top, **part}, folder="part", whole=False)
+    assert session.mavens() == mavens
+    [source] = session.folder.glob("maven/*/source")
+    left = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert left == {*part}
+
+
+def test_settings_above_the_folder_are_for_another_maven(session: Session) -> None:
+    part = {f"part/{name}": text for name, text in KIND.items()}
+    settings = {".mvn/maven.config": "-Dkind=bad"}
+    assert session.build(part, folder="part")
+    assert not session.build({**part, **settings}, folder="part")
+    assert session.build({**part, **settings}, folder="part", whole=False)
 
 
 def test_settings_are_system_properties_of_the_request_too(session: Session) -> None:

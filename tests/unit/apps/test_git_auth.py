@@ -56,7 +56,8 @@ def github(sshd: Sshd) -> Iterator[GitHub]:
 
 
 def record(url: str, auth: dict[str, str] | None, name: str = "web") -> dict[str, Any]:
-    return {"name": name, "git_url": url, "git_branch": "main", "git_auth": auth}
+    where = {"git_url": url, "git_branch": "main", "git_auth": auth, "git_path": "."}
+    return {"name": name, **where, "build": {"tool": None}}
 
 
 def get(

@@ -268,6 +268,7 @@ def record(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[
             "rules": [rule],
         },
         "commit": "0123456789abcdef0123456789abcdef01234567",
+        "project": ".",
         "image": f"apps.slipway.internal/{name}:{branch}-0123456789ab",
         **changes,
     }

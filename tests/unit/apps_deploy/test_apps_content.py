@@ -75,6 +75,22 @@ def test_what_is_no_text_is_said_so(tmp_path: Path) -> None:
     assert "binary cannot be read: it is no UTF-8 text" in only_fault(content(config_files=files))
 
 
+def test_files_are_those_of_the_project_and_what_it_links_to(tmp_path: Path) -> None:
+    folder = tmp_path / "services" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "own.properties").write_text("own")
+    (tmp_path / "own.properties").write_text("of the top")
+    (tmp_path / "shared.properties").write_text("shared")
+    (folder / "link.properties").symlink_to("../../shared.properties")
+    files = [
+        {"path": f"/{name}", "source": f"{name}.properties", "template": False}
+        for name in ("own", "link")
+    ]
+    found = content(config_files=files, checkout=str(tmp_path), project="services/orders")
+    assert found.faults == []
+    assert [file["content"] for file in found.filled["config_files"]] == ["own", "shared"]
+
+
 @pytest.mark.parametrize("key", ["manifests", "helm"])
 def test_what_leads_out_of_the_repository_is_not_read(tmp_path: Path, key: str) -> None:
     checkout = tmp_path / "checkout"

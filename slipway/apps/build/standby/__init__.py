@@ -60,14 +60,8 @@ class Standbys:
         extension = self._extension(Path(maven).resolve().parent.parent) if maven else None
         if extension is None:
             return False
-        # What Maven reads at its start alone.
-        settings_file = Path.home() / ".m2" / "settings.xml"
-        files = [
-            (path.name, path.read_text(errors="replace"))
-            for path in (*sorted(order.checkout.glob(".mvn/*")), settings_file)
-            if path.is_file()
-        ]
-        same = [str(extension), options, command, files, sorted(order.secrets.items())]
+        secrets = sorted(order.secrets.items())
+        same = [str(extension), options, command, order.folder, _read_at_start(order), secrets]
         key = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:12]
         place = self._folder / key
         place.mkdir(parents=True, exist_ok=True)
@@ -79,7 +73,7 @@ class Standbys:
                 (place / "socket").unlink(missing_ok=True)
                 self._make_room()
                 environment = {"MAVEN_OPTS": options, **order.secrets}
-                peer = self._started(place, command, extension, environment)
+                peer = self._started(place, order.folder, command, extension, environment)
             if peer is None:
                 return False
             with peer:
@@ -111,9 +105,17 @@ class Standbys:
             (oldest / "socket").unlink(missing_ok=True)
 
     def _started(
-        self, place: Path, command: Sequence[str], extension: Path, environment: Mapping[str, str]
+        self,
+        place: Path,
+        folder: str,
+        command: Sequence[str],
+        extension: Path,
+        environment: Mapping[str, str],
     ) -> socket.socket | None:
-        """Start a Maven and connect to it; None when it ends instead, or takes too long."""
+        """Start a Maven in a folder of what it is to build, and connect to it.
+
+        None when it ends instead, or takes too long.
+        """
         started = subprocess.Popen(
             [
                 *command,
@@ -123,7 +125,7 @@ class Standbys:
                 f"-Dslipway.socket={place / 'socket'}",
                 f"-Dslipway.session={self._session}",
             ],
-            cwd=place / "source",
+            cwd=place / "source" / folder,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -149,14 +151,36 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _fill(folder: Path, order: Order) -> None:
-    """Put what is to be built, and nothing else, into a folder that stays: a JVM is in it."""
-    folder.mkdir(exist_ok=True)
+    """Put what is to be built, and nothing else, into a folder; the project's, where a JVM is,
+    stays.
+    """
+    project = folder / order.folder
+    project.mkdir(parents=True, exist_ok=True)
+    _empty(folder, project)
+    order.copy_to(folder)
+
+
+def _empty(folder: Path, project: Path) -> None:
+    """Remove all that is in a folder but the project's, of which all that is in it."""
     for old in folder.iterdir():
-        if old.is_dir() and not old.is_symlink():
+        if project.is_relative_to(old):
+            _empty(old, project)
+        elif old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         else:
             old.unlink()
-    shutil.copytree(order.checkout, folder, symlinks=True, dirs_exist_ok=True)
+
+
+def _read_at_start(order: Order) -> list[tuple[str, str]]:
+    """What Maven reads at its start alone, each file by its name."""
+    project = order.project
+    folders = [each for each in (project, *project.parents) if each.is_relative_to(order.source)]
+    own = [path for folder in folders for path in sorted(folder.glob(".mvn/*"))]
+    files = {str(path.relative_to(order.checkout)): path for path in own}
+    files["~/.m2/settings.xml"] = Path.home() / ".m2" / "settings.xml"
+    return [
+        (name, path.read_text(errors="replace")) for name, path in files.items() if path.is_file()
+    ]
 
 
 def _connected(path: Path) -> socket.socket | None:
