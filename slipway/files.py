@@ -1,10 +1,73 @@
-"""Files that stand in several places."""
+"""Files that stand in several places, and files that others wrote."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+MOST_FILES = 10_000
+"""How many files a folder may have that is read whole."""
+
+
+class Refused(ValueError):
+    """A file that is not to be read; the text says why, after "cannot be read:"."""
+
+
+def inside(root: Path, name: str | Path, whole: str = "the repository") -> Path:
+    """Where the file or folder ``name`` below ``root`` really is: every link is followed.
+
+    Who reads what others wrote, or has a program read it, asks here first: a link may lead to any
+    file of this machine, and a device or a pipe may never come to an end. Raises Refused when it
+    leads out of ``root``, which is called ``whole``, is not there, or is neither a file nor a
+    folder. What is below a folder is to be asked for by itself, or by :func:`refused_below`.
+    """
+    try:
+        path = Path(os.path.realpath(root / name))
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    if not path.is_relative_to(os.path.realpath(root)):
+        raise Refused(f"it leads out of {whole}")
+    return readable(path)
+
+
+def refused_below(folder: Path, whole: str) -> Iterator[tuple[str, str]]:
+    """What below a folder must not be read, by its name there, and why; see :func:`inside`.
+
+    Links are followed as those do who read the folder: a few that lead to one another may make
+    more files than anybody can read.
+    """
+    seen = 0
+    for place, folders, files in os.walk(folder, followlinks=True):
+        for name in sorted((*folders, *files)):
+            path = Path(place, name)
+            if not _is_plain(path.lstat().st_mode):
+                try:
+                    inside(folder, path.relative_to(folder), whole)
+                except Refused as error:
+                    yield str(path.relative_to(folder)), str(error)
+                    folders[:] = [each for each in folders if each != name]
+        seen += len(folders) + len(files)
+        if seen > MOST_FILES:
+            yield ".", f"it has more than {MOST_FILES} files, its links followed"
+            return
+
+
+def readable(path: Path) -> Path:
+    """The path of a file or a folder, or of a link to one; Refused when it is something else."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise Refused(error.strerror) from error
+    if not _is_plain(mode):
+        raise Refused("it is neither a file nor a folder")
+    return path
+
+
+def _is_plain(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

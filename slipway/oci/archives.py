@@ -7,21 +7,28 @@ tar for tools that know only that.
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
 import json
 import lzma
-import posixpath
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
 from slipway.oci.blobs import CHUNK, BlobDirectory, DigestMismatch, HashingReader, copy, is_full
+from slipway.oci.files import (
+    GZIP_MAGIC,
+    Files,
+    Unusable,
+    decompressed,
+    open_archive,
+    refuse_zstd,
+)
 from slipway.oci.model import (
     CONFIG,
     DOCKER_INDEX,
@@ -29,103 +36,63 @@ from slipway.oci.model import (
     LAYER,
     LAYER_GZIP,
     MANIFEST,
+    MOST_JSON,
+    MOST_LAYERS,
     REF_NAME,
     Descriptor,
     Image,
     Manifest,
-    architecture_of,
+    diff_ids_of,
+    parsed,
+    platform_of,
+    readable,
+    typed,
 )
 
 CONTAINERD_NAME = "io.containerd.image.name"
 LAYOUT_FILE = "oci-layout"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-GZIP_MAGIC = b"\x1f\x8b"
+MOST_DEPTH = 4
+"""How many indexes may be in one another."""
 
-_DECOMPRESSORS: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
-    GZIP_MAGIC: gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
+MOST_MANIFESTS = 1000
+"""How many images an archive may have."""
 
-
-class Files(Protocol):
-    """The files of an archive, whatever holds them."""
-
-    def open(self, name: str) -> IO[bytes] | None:
-        """The file's content, or None when the archive has no such file."""
+AGAIN = "make or fetch the archive again"
 
 
-class DirectoryFiles:
-    """Files in a directory."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def open(self, name: str) -> IO[bytes] | None:
-        """As Files."""
-        path = self._root / name
-        return path.open("rb") if path.is_file() else None
-
-
-class TarFiles:
-    """Files in a plain tar; only the headers are read until a file is opened."""
-
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-        self._members = {posixpath.normpath(member.name): member for member in tar}
-
-    def open(self, name: str) -> IO[bytes] | None:
-        """As Files; a link gives the file that it points to."""
-        member = self._members.get(name)
-        return self._tar.extractfile(member) if member else None
-
-
-@contextmanager
-def open_archive(path: Path, scratch: Path) -> Iterator[Files]:
-    """The files of the archive at ``path``; a compressed one is unpacked into ``scratch`` first.
-
-    Raises OSError, EOFError, lzma.LZMAError or tarfile.TarError when it cannot be read.
-    """
-    if path.is_dir():
-        yield DirectoryFiles(path)
-        return
-    with path.open("rb") as raw, tempfile.TemporaryFile(dir=scratch) as plain:
-        start = raw.read(6)
-        raw.seek(0)
-        source: IO[bytes] = raw
-        for magic, decompress in _DECOMPRESSORS.items():
-            if start.startswith(magic):
-                copy(decompress(raw), plain)
-                plain.seek(0)
-                source = plain
-        with tarfile.open(fileobj=source, mode="r:") as tar:
-            yield TarFiles(tar)
-
-
-def read_archive(path: Path, ref: str, platform: str, blobs: BlobDirectory) -> Descriptor:
+def read_archive(
+    path: Path, ref: str, platform: str, blobs: BlobDirectory, *, spare: bool = False
+) -> Descriptor:
     """Store the blobs of one image of an archive and return the descriptor of its manifest.
 
     The image is the one named ``ref``, or the only one; of several platforms it is ``platform``.
     A blob that is stored already is not read. A ``docker save`` archive gets a manifest of its
-    own; its config and its layers stay as they are.
+    own; its config and its layers stay as they are. Files of a ``spare`` directory may be linked.
 
     Raises SlipwayError when the archive has no such image, lacks a part of it, or holds something
     else than its digests say, and OSError when there is no room.
     """
     try:
-        with open_archive(path, blobs.temporary) as files:
+        with open_archive(path, blobs.temporary, spare=spare) as files:
             reader = _Reader(path, files, blobs, ref, platform)
-            return reader.read_oci() if files.open("index.json") else reader.read_docker()
+            return reader.read_docker() if reader.lacks("index.json") else reader.read_oci()
     except DigestMismatch as error:
-        raise SlipwayError(
-            Problem(str(path), f"is damaged: {error}", "make or fetch the archive again")
-        ) from error
-    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, ValueError, KeyError) as error:
+        raise SlipwayError(Problem(str(path), f"is damaged: {error}", AGAIN)) from error
+    except Unusable as error:
+        raise SlipwayError(Problem(str(path), str(error), error.fix or AGAIN)) from error
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         if is_full(error):
             raise
-        raise SlipwayError(
-            Problem(str(path), f"cannot be read as an image archive: {error!r}")
-        ) from error
+        what = f"cannot be read as an image archive: {_words(error)}"
+        raise SlipwayError(Problem(str(path), what, AGAIN)) from error
+    except (ValueError, RecursionError, OverflowError) as error:
+        what = f"cannot be read as an image archive: {error}"
+        raise SlipwayError(Problem(str(path), what, AGAIN)) from error
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class _Reader:
@@ -139,44 +106,59 @@ class _Reader:
         self._blobs = blobs
         self._ref = ref
         self._platform = platform
+        self._seen = 0
+
+    def lacks(self, name: str) -> bool:
+        """Whether the archive has no file of that name."""
+        stream = self._files.open(name)
+        if stream:
+            stream.close()
+        return stream is None
 
     def read_oci(self) -> Descriptor:
-        index = json.loads(self._content("index.json"))
-        named = [entry for entry in index["manifests"] if self._is_named(_names_of(entry))]
-        entries = list(self._manifests(named or index["manifests"]))
-        of_platform = [entry for entry, platform in entries if platform == self._platform]
+        with _about("index.json"):
+            index = _entries(self._content("index.json"))
+            names = [_names_of(entry) for entry in index]
+        named = [entry for entry, own in zip(index, names, strict=True) if self._is_named(own)]
+        entries = list(self._manifests(named or index, "index.json"))
+        of_platform = [blob for blob, platform in entries if platform == self._platform]
         if not of_platform:
-            offered = ", ".join(sorted({platform for _, platform in entries})) or "nothing"
-            raise self._error(f"has no image for {self._platform}; it has {offered}")
-        distinct = {Descriptor.of(entry).digest for entry in of_platform}
-        if not named and len(distinct) > 1:
-            raise self._several(name for entry in index["manifests"] for name in _names_of(entry))
-        manifest = Descriptor.of(of_platform[0])
-        parts = Manifest.of(self._read_blob(manifest))
-        missing = [
-            Problem(str(self._path), f"lacks {part.digest} of {self._ref}")
-            for part in (parts.config, *parts.layers)
-            if not self._store_blob(part)
-        ]
-        if missing:
-            raise SlipwayError(missing)
+            raise self._foreign(platform for _, platform in entries)
+        if not named and len({blob.digest for blob in of_platform}) > 1:
+            raise self._several(name for own in names for name in own)
+        manifest = of_platform[0]
+        parts = self._manifest(manifest)
+        if problems := list(self._store_all((parts.config, *parts.layers))):
+            raise SlipwayError(problems)
+        config = self._config(parts)
+        if platform_of(config) != self._platform:
+            raise self._foreign([platform_of(config)])
+        with _about(f"config {parts.config.digest}"):
+            diff_ids_of(config, len(parts.layers))
         return manifest
 
     def read_docker(self) -> Descriptor:
-        entries = json.loads(self._content("manifest.json"))
-        named = [entry for entry in entries if self._is_named(entry.get("RepoTags") or [])]
-        if not named and len(entries) != 1:
-            raise self._several(name for entry in entries for name in entry.get("RepoTags") or [])
-        entry = (named or entries)[0]
-        config_text = self._content(entry["Config"])
-        config = json.loads(config_text)
-        platform = _platform_of(config)
+        text = self._content("manifest.json")
+        with _about("manifest.json"):
+            entries = [typed(entry, dict, "an image") for entry in parsed(text, list)]
+            names = [_texts(entry.get("RepoTags") or [], "RepoTags") for entry in entries]
+            pairs = zip(entries, names, strict=True)
+            named = [entry for entry, own in pairs if self._is_named(own)]
+            if not named and len(entries) != 1:
+                raise self._several(name for own in names for name in own)
+            entry = (named or entries)[0]
+            config_name = typed(entry.get("Config"), str, "Config")
+            layer_names = _texts(entry.get("Layers") or [], "Layers")
+            if len(layer_names) > MOST_LAYERS:
+                raise ValueError(f"{len(layer_names)} layers are more than {MOST_LAYERS}")
+        config_text = self._content(config_name)
+        with _about(f"config {config_name}"):
+            config = parsed(config_text, dict)
+            platform = platform_of(config)
+            diff_ids = diff_ids_of(config, len(layer_names))
         if platform != self._platform:
-            raise self._error(f"has no image for {self._platform}; it has {platform}")
-        diff_ids: list[str] = config["rootfs"]["diff_ids"]
-        if len(diff_ids) != len(entry["Layers"]):
-            raise self._error("names more or fewer layers than the image's config")
-        layers = [self._docker_layer(*pair) for pair in zip(entry["Layers"], diff_ids, strict=True)]
+            raise self._foreign([platform])
+        layers = [self._docker_layer(*pair) for pair in zip(layer_names, diff_ids, strict=True)]
         digest, size = self._blobs.put(io.BytesIO(config_text))
         manifest = Manifest(Descriptor(CONFIG, digest, size), tuple(layers))
         return Descriptor(MANIFEST, *self._blobs.put(io.BytesIO(manifest.as_blob())))
@@ -184,55 +166,98 @@ class _Reader:
     def _docker_layer(self, name: str, diff_id: str) -> Descriptor:
         """Store a layer as it is; what is in it, decompressed, has the digest ``diff_id``."""
         with self._file(name) as stream:
-            compressed = stream.read(2) == GZIP_MAGIC
+            size = stream.seek(0, io.SEEK_END)
+            if self._blobs.has(diff_id, size):
+                return Descriptor(LAYER, diff_id, size)
             stream.seek(0)
-            if not compressed:
+            start = stream.read(4)
+            stream.seek(0)
+            refuse_zstd(start, f"has its layer {name}")
+            if not start.startswith(GZIP_MAGIC):
                 return Descriptor(LAYER, *self._blobs.put(stream, diff_id))
-            digest, size = self._blobs.put(stream)
-        with gzip.open(self._blobs.path(digest)) as plain:
-            reader = HashingReader(cast(IO[bytes], plain), diff_id)
-            while reader.read(CHUNK):
-                pass
-        reader.check()
-        return Descriptor(LAYER_GZIP, digest, size)
+            with self._blobs.new() as blob:
+                packed = HashingReader(stream)
+                copy(packed, blob.file)
+                blob.file.seek(0)
+                HashingReader(decompressed(blob.file, size), diff_id).drain()
+                blob.file.seek(0, io.SEEK_END)
+                return Descriptor(LAYER_GZIP, packed.digest, blob.keep(packed.digest))
 
-    def _manifests(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, str]]:
+    def _manifests(
+        self, entries: Sequence[Any], where: str, depth: int = 1
+    ) -> Iterator[tuple[Descriptor, str]]:
         """The manifests below index entries, each with its platform.
 
         What is said about an image (an attestation) is there as a manifest for ``unknown/unknown``.
         """
         for entry in entries:
-            blob = Descriptor.of(entry)
+            self._seen += 1
+            if self._seen > MOST_MANIFESTS:
+                raise Unusable(f"has more than {MOST_MANIFESTS} manifests")
+            with _about(where):
+                blob = Descriptor.of(entry)
+                platform = platform_of(entry["platform"]) if entry.get("platform") else None
             if blob.media_type in (INDEX, DOCKER_INDEX):
-                children = json.loads(self._read_blob(blob))["manifests"]
-                yield from self._manifests(
-                    [child for child in children if self._has(Descriptor.of(child))]
-                )
-            elif platform := entry.get("platform"):
-                yield entry, _platform_of(platform)
+                if depth == MOST_DEPTH:
+                    raise Unusable(f"has more than {MOST_DEPTH} indexes in one another")
+                with _about(f"index {blob.digest}"):
+                    children = _entries(self._read_blob(blob))
+                    there = [child for child in children if self._has(Descriptor.of(child))]
+                yield from self._manifests(there, f"index {blob.digest}", depth + 1)
+            elif platform:
+                yield blob, platform
             else:
-                config = self._read_blob(Manifest.of(self._read_blob(blob)).config)
-                yield entry, _platform_of(json.loads(config))
+                yield blob, platform_of(self._config(self._manifest(blob)))
+
+    def _manifest(self, blob: Descriptor) -> Manifest:
+        with _about(f"manifest {blob.digest}"):
+            return Manifest.of(self._read_blob(blob))
+
+    def _config(self, parts: Manifest) -> dict[str, Any]:
+        """The config of an image; that of an artifact, which is none, says no platform."""
+        with _about(f"config {parts.config.digest}"):
+            config = parsed(self._read_blob(parts.config), dict)
+            platform_of(config)
+            return config
 
     def _has(self, blob: Descriptor) -> bool:
         """Whether the blob can be read; an index may name platforms that were left out."""
-        stream = self._files.open(_blob_path(blob.digest))
-        return stream is not None or self._blobs.has(blob.digest, blob.size)
+        return self._blobs.has(blob.digest, blob.size) or not self.lacks(_blob_path(blob.digest))
 
     def _read_blob(self, blob: Descriptor) -> bytes:
+        """The content of a small blob, stored; it is not begun when it says that it is large."""
+        if blob.size > MOST_JSON:
+            raise ValueError(f"longer than {readable(MOST_JSON)}")
         if not self._store_blob(blob):
             raise self._error(f"lacks {blob.digest} of {self._ref}")
-        return self._blobs.read(blob.digest)
+        try:
+            return self._blobs.read(blob.digest)
+        except DigestMismatch:  # it was stored long ago, and is damaged there
+            self._blobs.remove(blob.digest)
+            return self._read_blob(blob)
+
+    def _store_all(self, parts: Iterable[Descriptor]) -> Iterator[Problem]:
+        """Store the blobs, and say all that is wrong with them."""
+        for part in dict.fromkeys(parts):
+            try:
+                if not self._store_blob(part):
+                    yield Problem(str(self._path), f"lacks {part.digest} of {self._ref}", AGAIN)
+            except (DigestMismatch, Unusable) as error:
+                yield Problem(str(self._path), f"is damaged: {error}", AGAIN)
 
     def _store_blob(self, blob: Descriptor) -> bool:
         """Store the blob unless it is stored; False when it is not in the archive either."""
         if self._blobs.has(blob.digest, blob.size):
             return True
-        stream = self._files.open(_blob_path(blob.digest))
+        name = _blob_path(blob.digest)
+        if spare := self._files.spare(name):
+            self._blobs.take(spare, blob.digest, blob.size)
+            return True
+        stream = self._files.open(name)
         if stream is None:
             return False
         with stream:
-            self._blobs.put(stream, blob.digest)
+            self._blobs.put(stream, blob.digest, blob.size)
         return True
 
     def _is_named(self, names: Sequence[str]) -> bool:
@@ -245,15 +270,36 @@ class _Reader:
         return stream
 
     def _content(self, name: str) -> bytes:
+        """A small file's content, or a little more than such a file may have."""
+        content = bytearray()
         with self._file(name) as stream:
-            return stream.read()
+            while len(content) <= MOST_JSON and (chunk := stream.read(CHUNK)):
+                content += chunk
+        return bytes(content)
 
-    def _several(self, names: Iterator[str]) -> SlipwayError:
+    def _foreign(self, platforms: Iterable[str]) -> SlipwayError:
+        offered = ", ".join(sorted({*platforms})) or "nothing"
+        what = f"has no image for {self._platform}; it has {offered}"
+        return self._error(what, f"make the archive for {self._platform}")
+
+    def _several(self, names: Iterable[str]) -> SlipwayError:
         found = ", ".join(sorted(set(names))) or "images without a name"
-        return self._error(f"holds several images and none is {self._ref}: {found}")
+        what = f"holds several images and none is {self._ref}: {found}"
+        return self._error(what, "make an archive of the one image")
 
-    def _error(self, what: str) -> SlipwayError:
-        return SlipwayError(Problem(str(self._path), what))
+    def _error(self, what: str, fix: str = AGAIN) -> SlipwayError:
+        return SlipwayError(Problem(str(self._path), what, fix))
+
+
+@contextmanager
+def _about(part: str) -> Iterator[None]:
+    """Say of which part of the archive something is wrong."""
+    try:
+        yield
+    except Unusable:
+        raise
+    except ValueError as error:
+        raise Unusable(f"cannot be read as an image archive: {part}: {error}") from error
 
 
 def write_oci_archive(
@@ -336,16 +382,22 @@ def _blob_path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
+def _entries(text: bytes) -> list[Any]:
+    """The entries of an index; ValueError when it is none."""
+    entries = typed(parsed(text, dict).get("manifests"), list, "manifests")
+    return [typed(entry, dict, "an entry of manifests") for entry in entries]
+
+
 def _names_of(entry: Mapping[str, Any]) -> list[str]:
-    annotations = entry.get("annotations") or {}
-    return [annotations[key] for key in (CONTAINERD_NAME, REF_NAME) if key in annotations]
+    annotations = typed(entry.get("annotations") or {}, dict, "annotations")
+    keys = (CONTAINERD_NAME, REF_NAME)
+    return [typed(annotations[key], str, key) for key in keys if key in annotations]
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    return [typed(each, str, f"an entry of {what}") for each in typed(value, list, what)]
 
 
 def _familiar(ref: str) -> str:
     """The reference without the parts that Docker tools leave out."""
     return ref.removeprefix("docker.io/").removeprefix("library/")
-
-
-def _platform_of(value: Mapping[str, Any]) -> str:
-    """``linux/amd64`` from a platform or a config."""
-    return f"{value['os']}/{architecture_of(value['architecture'])}"

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 CHUNK = 1 << 20
 """Bytes read at a time: an image of any size passes through this much memory."""
 
 
 class DigestMismatch(Exception):
-    """What was read is not what its digest says."""
+    """What was read is not what its digest, or the size that goes with it, says."""
 
-    def __init__(self, digest: str) -> None:
-        super().__init__(f"{digest}: the content does not match the digest")
+    def __init__(self, digest: str, what: str = "the content does not match the digest") -> None:
+        super().__init__(f"{digest}: {what}")
         self.digest = digest
 
 
@@ -28,12 +29,16 @@ class HashingReader(io.RawIOBase):
     """Reads through to another stream and keeps the digest and the count of what was read.
 
     With ``expected`` (``sha256:<hex>``) the end of the stream raises DigestMismatch when the
-    content was something else.
+    content was something else; with ``length`` also when there was more or less of it, and no
+    more than that is read.
     """
 
-    def __init__(self, stream: IO[bytes], expected: str | None = None) -> None:
+    def __init__(
+        self, stream: IO[bytes], expected: str | None = None, length: int | None = None
+    ) -> None:
         self._stream = stream
         self._expected = expected
+        self._length = length
         self._hash = hashlib.sha256()
         self.size = 0
 
@@ -44,6 +49,10 @@ class HashingReader(io.RawIOBase):
 
     def check(self) -> None:
         """Raise DigestMismatch unless all that was read is what was expected."""
+        if self._length is not None and self.size != self._length:
+            more = "more" if self.size > self._length else f"{self.size}"
+            what = f"the content has {more} bytes, not {self._length}"
+            raise DigestMismatch(self._expected or self.digest, what)
         if self._expected is not None and self.digest != self._expected:
             raise DigestMismatch(self._expected)
 
@@ -52,7 +61,15 @@ class HashingReader(io.RawIOBase):
         data = self._stream.read(size)
         self._hash.update(data)
         self.size += len(data)
+        if self._length is not None and self.size > self._length:
+            self.check()
         return data
+
+    def drain(self) -> None:
+        """Read the rest and check all."""
+        while self.read(CHUNK):
+            pass
+        self.check()
 
 
 class HashingWriter(io.RawIOBase):
@@ -87,7 +104,8 @@ def copy(source: IO[bytes] | HashingReader, target: IO[bytes]) -> None:
 class BlobDirectory:
     """The ``blobs/sha256`` part of an OCI image layout, with ``temporary`` beside it.
 
-    A blob appears under its name only when it is whole, and is never changed afterwards.
+    A blob appears under its name only when it is whole, hashed and on the disk, wherever it comes
+    from, and is never changed afterwards.
     """
 
     def __init__(self, root: Path) -> None:
@@ -143,17 +161,47 @@ class BlobDirectory:
                 with suppress(FileNotFoundError):
                     Path(file.name).unlink()
 
-    def put(self, stream: IO[bytes], expected: str | None = None) -> tuple[str, int]:
+    def put(
+        self, stream: IO[bytes], expected: str | None = None, length: int | None = None
+    ) -> tuple[str, int]:
         """Store what ``stream`` gives and return its digest and its size in bytes.
 
-        Raises DigestMismatch, and stores nothing, when ``expected`` is another digest.
+        Raises DigestMismatch, and stores nothing, when ``expected`` is another digest or
+        ``length`` another size.
         """
         with self.new() as blob:
-            reader = HashingReader(stream, expected)
+            reader = HashingReader(stream, expected, length)
             copy(reader, blob.file)
             reader.check()
             blob.keep(reader.digest)
         return reader.digest, reader.size
+
+    def take(self, path: Path, digest: str, length: int) -> None:
+        """Store a file that nobody changes any more, by a hard link where one can be had.
+
+        Unless the blob is stored already, the file is read. Raises FileNotFoundError when it is
+        not there, and DigestMismatch, and stores nothing, when it is something else.
+        """
+        if self.has(digest, length):
+            return
+        source, link = path.resolve(strict=True), self.temporary / uuid4().hex
+        try:
+            os.link(source, link)
+        except OSError:
+            with source.open("rb") as stream:
+                self.put(stream, digest, length)
+            return
+        try:
+            with link.open("rb") as stream:
+                HashingReader(stream, digest, length).drain()
+                self.enter(stream, link, digest)
+        finally:
+            link.unlink(missing_ok=True)
+
+    def enter(self, file: IO[bytes], path: Path, digest: str) -> None:
+        """Give a file its name as a blob; its content is on the disk before that."""
+        os.fsync(file.fileno())
+        path.replace(self.path(digest))
 
     def remove(self, digest: str) -> None:
         """Take the blob away, if it is there."""
@@ -175,5 +223,5 @@ class NewBlob:
         """Give the written content its name in the directory, and return its size in bytes."""
         self.file.flush()
         os.fchmod(self.file.fileno(), 0o644)
-        Path(self.file.name).replace(self._blobs.path(digest))
+        self._blobs.enter(self.file, Path(self.file.name), digest)
         return self.file.tell()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.errors import Problem, SlipwayError
 
@@ -25,6 +25,19 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 EPOCH = "1970-01-01T00:00:00Z"
 
+MOST_JSON = 8 << 20
+"""Bytes that an index, a manifest or a config may have."""
+
+MOST_LAYERS = 1000
+"""How many layers an image may have; what runs it stands far fewer."""
+
+T = TypeVar("T")
+
+_KINDS = {dict: "object", list: "array", str: "text", int: "whole number"}
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NO_DIGEST = "not sha256: and 64 digits of 0-9a-f"
+
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 _REF = re.compile(
@@ -32,6 +45,42 @@ _REF = re.compile(
     r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+"
     r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
 )
+
+
+def parsed(text: bytes, kind: type[T]) -> T:
+    """What JSON says, an object (dict) or an array (list); ValueError when it is something else."""
+    if len(text) > MOST_JSON:
+        raise ValueError(f"longer than {readable(MOST_JSON)}")
+    try:
+        return typed(json.loads(text), kind, "it")
+    except RecursionError as error:
+        raise ValueError("too many brackets in one another") from error
+
+
+def typed(value: Any, kind: type[T], what: str) -> T:
+    """The value, if it is of a kind of JSON's; ValueError, of ``what``, if it is not."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{what} is {'missing' if value is None else f'no {_KINDS[kind]}'}")
+    return value
+
+
+def platform_of(value: Any) -> str:
+    """``linux/amd64`` from a platform or a config; ValueError says what is wrong with it."""
+    entry = typed(value, dict, "the platform")
+    system, machine = (typed(entry.get(key), str, key) for key in ("os", "architecture"))
+    return f"{system}/{architecture_of(machine)}"
+
+
+def diff_ids_of(config: Mapping[str, Any], count: int) -> list[str]:
+    """The digests of the ``count`` layers as they are unpacked; ValueError if they are not said."""
+    rootfs = typed(config.get("rootfs"), dict, "rootfs")
+    diff_ids = typed(rootfs.get("diff_ids") or [], list, "rootfs.diff_ids")
+    for each in diff_ids:
+        if not _DIGEST.fullmatch(typed(each, str, "an entry of rootfs.diff_ids")):
+            raise ValueError(f"rootfs.diff_ids has {each!r}, which is {_NO_DIGEST}")
+    if len(diff_ids) != count:
+        raise ValueError(f"rootfs.diff_ids names {len(diff_ids)} layers, and there are {count}")
+    return diff_ids
 
 
 def architecture_of(machine: str) -> str:
@@ -92,12 +141,16 @@ class Descriptor:
     size: int
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Descriptor:
-        """From its JSON form; KeyError, TypeError or ValueError when that is not a descriptor."""
-        digest = str(value["digest"])
-        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-            raise ValueError(f"unsupported digest {digest}")
-        return cls(str(value["mediaType"]), digest, int(value["size"]))
+    def of(cls, value: Any) -> Descriptor:
+        """From its JSON form; ValueError says in words what is wrong with it."""
+        entry = typed(value, dict, "a descriptor")
+        digest = typed(entry.get("digest"), str, "digest")
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"the digest {digest!r} is {_NO_DIGEST}")
+        size = typed(entry.get("size"), int, f"size of {digest}")
+        if size < 0:
+            raise ValueError(f"size of {digest} is {size}")
+        return cls(typed(entry.get("mediaType"), str, f"mediaType of {digest}"), digest, size)
 
     def as_json(self, **more: Any) -> dict[str, Any]:
         """Its JSON form, with other fields (``annotations``, ``platform``) added."""
@@ -115,11 +168,13 @@ class Manifest:
     def of(cls, text: bytes) -> Manifest:
         """From a manifest blob; ValueError says in words what is wrong with it."""
         try:
-            value = json.loads(text)
-            config = Descriptor.of(value["config"])
-            return cls(config, tuple(Descriptor.of(layer) for layer in value["layers"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not an image manifest ({error!r})") from error
+            value = parsed(text, dict)
+            layers = typed(value.get("layers") or [], list, "layers")
+            if len(layers) > MOST_LAYERS:
+                raise ValueError(f"{len(layers)} layers are more than {MOST_LAYERS}")
+            return cls(Descriptor.of(value.get("config")), tuple(map(Descriptor.of, layers)))
+        except ValueError as error:
+            raise ValueError(f"not an image manifest: {error}") from error
 
     def as_blob(self) -> bytes:
         """The manifest blob; the same manifest gives the same bytes."""

@@ -9,12 +9,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
-from slipway.files import link_or_copy
 from slipway.oci.archives import (
     LAYOUT,
     LAYOUT_FILE,
@@ -76,17 +75,21 @@ class ImageStore:
             raise SlipwayError(missing)
         return [images[ref] for ref in refs]
 
-    def add_archive(self, path: Path, ref: str, platform: str | None = None) -> Image:
+    def add_archive(
+        self, path: Path, ref: str, platform: str | None = None, *, spare: bool = False
+    ) -> Image:
         """Store an image out of an archive under ``ref`` and return it.
 
         The archive is an OCI layout (tar or directory) or a ``docker save`` tar; ``platform``
-        (``linux/amd64``; None means this machine's) picks one of several. Raises SlipwayError when
-        the archive is damaged or has no such image, and when there is no room for it.
+        (``linux/amd64``; None means this machine's) picks one of several. It stays as it is; only
+        of a directory that is ``spare``, whose files nobody needs or changes any more, files may
+        become the store's, and links in it may lead anywhere. Raises SlipwayError when the
+        archive is damaged or has no such image, and when there is no room for it.
         """
         check_ref(ref)
         wanted = platform or machine_platform()
-        with self._adding(_size_of(path)):
-            manifest = read_archive(path, ref, wanted, self._blobs)
+        with self._adding(0 if spare else _size_of(path)):
+            manifest = read_archive(path, ref, wanted, self._blobs, spare=spare)
             return self._enter(ref, manifest, wanted)
 
     def add_image(self, ref: str, layers: Sequence[Layer], config: ImageConfig) -> Image:
@@ -103,12 +106,19 @@ class ImageStore:
             return self._enter(ref, manifest, f"linux/{config.architecture}")
 
     def adopt(self, other: ImageStore) -> None:
-        """Store every image of ``other`` here too, with the same blobs."""
+        """Store every image of ``other`` here too, with the same blobs.
+
+        Raises SlipwayError when one of them is damaged.
+        """
         with self._adding():
             for image in other.images().values():
-                for digest in image.blobs:
-                    with suppress(FileExistsError):  # others may add the same at this moment
-                        link_or_copy(other._blobs.path(digest), self._blobs.path(digest))
+                for blob in image.blobs.items():
+                    try:
+                        self._blobs.take(other._blobs.path(blob[0]), *blob)
+                    except DigestMismatch as error:
+                        what = f"{image.ref} is damaged: {error}"
+                        fix = f"remove {other.root}; it is made anew"
+                        raise SlipwayError(Problem(str(other.root), what, fix)) from error
                 self._enter(image.ref, image.manifest, image.platform)
 
     def chain_id(self, image: Image) -> str | None:
@@ -215,7 +225,7 @@ class ImageStore:
         try:
             descriptor = Descriptor.of(entry)
             manifest = Manifest.of(self._blobs.read(descriptor.digest))
-        except (FileNotFoundError, DigestMismatch):
+        except (FileNotFoundError, DigestMismatch, ValueError):
             return None
         platform = entry["platform"]
         image = Image(
@@ -276,8 +286,6 @@ class ImageStore:
             index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": after}
             with _replacing(self.root / "index.json") as out:
                 out.write(json.dumps(index, indent=1).encode())
-                out.flush()
-                os.fsync(out.fileno())
             return True
 
     @contextmanager
@@ -322,17 +330,18 @@ class ImageStore:
 def _size_of(path: Path) -> int:
     """Bytes of an archive, or of a directory that is one; 0 when it is not there."""
     if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return sum(file.lstat().st_size for file in path.rglob("*"))
     return path.stat().st_size if path.exists() else 0
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of ``path`` when all has been written."""
+    """A file that takes the place of ``path`` when all has been written, and is on the disk."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
         try:
             yield out
             out.flush()
+            os.fsync(out.fileno())
             os.fchmod(out.fileno(), 0o644)
             Path(out.name).replace(path)
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -188,8 +189,8 @@ class Workshop:
         self.buildkit = True
         self.bundle = root / "bundle"
         images = ImageStore(self.bundle / "images")
-        images.adopt(ImageStore(real / "images"))
-        self.python = next(ref for ref in images.images() if "/python:" in ref)
+        self.python = next(ref for ref in ImageStore(real / "images").images() if "/python:" in ref)
+        images.add_archive(real / "images", self.python, spare=True)
         for ref in (JRE, PYTHON):
             layer = layer_from_tree({"etc/base": ref.encode(), "bin": TreeEntry(None)})
             images.add_image(ref, [layer], ImageConfig(env={"BASE": ref}))
@@ -627,6 +628,32 @@ def test_archives_are_taken_as_they_are(workshop: Workshop) -> None:
     elsewhere.write_bytes((workshop.root / "oci.tar").read_bytes())
     changed = workshop.image(workshop.build(apps[1:2])[0])
     assert changed.manifest_digest == workshop.base(PYTHON).manifest_digest
+
+
+def test_unpacked_archive_stays_as_it_is(workshop: Workshop) -> None:
+    folder = workshop.root / "unpacked"
+    packed = workshop.root / "packed.tar"
+    with packed.open("wb") as out:
+        ImageStore(workshop.bundle / "images").write_archive([workshop.python], out)
+    with tarfile.open(packed) as tar:
+        tar.extractall(folder, filter="data")
+    files = [folder, *sorted(folder.rglob("*"))]
+    before = [(path, path.lstat()[:7], path.lstat().st_ctime_ns) for path in files]
+    app = {"name": "web", "git_url": "web", "build": {"prebuilt": {"archive": str(folder)}}}
+    workshop.repository("web", {"a": "1"})
+
+    for _ in range(2):
+        image = workshop.image(workshop.build([app])[0])
+        assert image.manifest_digest == workshop.base(workshop.python).manifest_digest
+        assert ImageStore(workshop.cache / "images").verify(image.ref) == []
+        shutil.rmtree(workshop.cache)
+
+    assert [folder, *sorted(folder.rglob("*"))] == files
+    assert [(path, path.lstat()[:7], path.lstat().st_ctime_ns) for path in files] == before
+    assert all(
+        f"sha256:{sha256(path.read_bytes()).hexdigest()}" in image.blobs
+        for path in (folder / "blobs" / "sha256").iterdir()
+    )
 
 
 def holding(value: bytes, folder: Path) -> list[Path]:

@@ -27,7 +27,7 @@ from slipway.apps.build.bases import Base, Bases
 from slipway.apps.build.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.build.buildx import Buildx
 from slipway.apps.build.jib import Jib
-from slipway.apps.build.order import Builder, Order
+from slipway.apps.build.order import Builder, Order, found
 from slipway.apps.build.prebuilt import Prebuilt
 from slipway.apps.build.registry import serve
 from slipway.apps.build.standby import MOST, Standbys
@@ -210,7 +210,9 @@ class _Run:
         )
         if posixpath.normpath(context) == ".":
             return f"{tree}:{folder}" if record["whole"] and folder != "." else str(tree)
-        place = folder_in(Path(record["checkout"], folder), context)
+        checkout = Path(record["checkout"])
+        found(checkout, posixpath.normpath(posixpath.join(folder, context)), app_label(record))
+        place = folder_in(checkout / folder, context)
         if place is None:
             raise SlipwayError(Problem(app_label(record), f"has no folder {context}"))
         name = f"{tree}:{place}"
@@ -333,15 +335,8 @@ class _Run:
     def _enter(self, work: _Work, archive: Path, scratch: Path) -> None:
         """Store a built image under names made of its content, and note what it was made of."""
         passing = f"{image_repository('new')}:{work.key[:12]}"
-        if archive.is_dir():
-            linked = ImageStore(scratch / "linked")
-            linked.root.mkdir()
-            (archive / "blobs").rename(linked.root / "blobs")
-            linked.add_archive(archive, passing)
-            self._store.adopt(linked)
-            [image] = self._store.require([passing])
-        else:
-            image = self._store.add_archive(archive, passing)
+        spare = archive.is_dir() and archive.is_relative_to(scratch)
+        image = self._store.add_archive(archive, passing, spare=spare)
         note = {
             "mediaType": image.manifest.media_type,
             "digest": image.manifest_digest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import Refused, readable
 from slipway.oci import Image, ImageStore
 
 BUNDLE_HOST = "bundle.slipway.internal/"
@@ -147,11 +149,23 @@ class Bases:
 
 
 def file_identity(path: Path, what: str) -> str:
-    """What tells a file from another one: place, size and time; SlipwayError, of ``what``."""
+    """What tells a file from another one: place, size and time; SlipwayError, of ``what``.
+
+    Of a folder these are the states of all files in it.
+    """
     try:
-        state = path.stat()
+        if not readable(path).is_dir():
+            return _state(path, path.stat())
+        files = sorted(Path(place, name) for place, _, names in os.walk(path) for name in names)
+        states = "\n".join(_state(file, file.lstat()) for file in files)
+        return f"{path} {hashlib.sha256(states.encode()).hexdigest()}"
     except OSError as error:
         raise SlipwayError(Problem(what, f"{path} cannot be read: {error.strerror}")) from error
+    except Refused as error:
+        raise SlipwayError(Problem(what, f"{path} cannot be read: {error}")) from error
+
+
+def _state(path: Path, state: os.stat_result) -> str:
     return f"{path} {state.st_size} {state.st_mtime_ns}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 from slipway.apps.build.bases import Base
 from slipway.apps.source.git import git
+from slipway.errors import Problem, SlipwayError
+from slipway.files import Refused, inside
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,36 @@ class Order:
             absent = ("update-index", "--skip-worktree", "--stdin")
             git("-C", place, *absent, what=self.label, stdin=listed)
 
+    def context(self) -> Path:
+        """A copy of the folder to build, whose Dockerfile is known to be in the repository.
+
+        Raises SlipwayError.
+        """
+        # Git's own files differ from clone to clone and would spoil a builder's cache.
+        self.copy(with_git=False)
+        root = self.scratch / "source"
+        name = str(self.options.get("context", "."))
+        folder = found(root, str(Path(self.folder, name)), self.label)
+        if folder is None or not folder.is_dir():
+            raise SlipwayError(Problem(self.label, f"has no folder {name}"))
+        dockerfile = folder / str(self.options.get("dockerfile", "Dockerfile"))
+        found(root, str(dockerfile.relative_to(root.resolve())), self.label)
+        return folder
+
+
+def found(root: Path, name: str, label: str) -> Path | None:
+    """Where a file or folder of a repository really is, None when there is none of that name.
+
+    Raises SlipwayError, of ``label``, when it leads out of the repository or is not to be read.
+    """
+    if not os.path.lexists(root / name):
+        return None
+    try:
+        return inside(root, name)
+    except Refused as error:
+        fix = "put the file itself into the repository"
+        raise SlipwayError(Problem(label, f"{name} cannot be read: {error}", fix)) from error
+
 
 class Builder(Protocol):
     """Has an image made; ``doing`` is what progress lines call that."""
@@ -79,8 +112,8 @@ class Builder(Protocol):
     doing: str
 
     def build(self, order: Order) -> Path:
-        """Return the image as an archive or, to be linked and not copied, as an OCI layout
-        directory below the order's scratch folder whose blobs were checked when they were written.
+        """Return the image as an archive, which stays as it is, or as an OCI layout directory
+        below the order's scratch folder, whose files may be linked and not copied.
 
         Raises SlipwayError.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.apps.build.bases import file_identity
-from slipway.apps.build.order import Order
+from slipway.apps.build.order import Order, found
 from slipway.apps.records import App, app_label
 from slipway.apps.source.git import Mirror, git
 from slipway.errors import Problem, SlipwayError
@@ -23,13 +23,20 @@ def identity(app: App, mirror: Mirror) -> str:
     archive = Path(app["build"]["archive"])
     if archive.is_absolute():
         return file_identity(archive, app_label(app))
+    checkout = Path(app["checkout"])
+    place = found(checkout, str(Path(app["project"], archive)), app_label(app))
     try:
-        name = f"{app['tree']}:{archive.as_posix()}"
-        return git("--git-dir", mirror.path, "rev-parse", "--verify", name, what=mirror.url).strip()
-    except SlipwayError as error:
-        place = "its repository" if app["project"] == "." else app["project"]
-        what = f"has no file {archive} in {place}"
-        raise SlipwayError(Problem(app_label(app), what)) from error
+        if place:
+            project = (checkout / app["project"]).resolve()
+            is_own = place.is_relative_to(project)
+            at, top = (app["tree"], project) if is_own else (app["commit"], checkout.resolve())
+            name = f"{at}:{place.relative_to(top).as_posix()}"
+            hashed = git("--git-dir", mirror.path, "rev-parse", "--verify", name, what=mirror.url)
+            return hashed.strip()
+    except SlipwayError:  # it is not git's, as what is in a submodule
+        pass
+    where = "its repository" if app["project"] == "." else app["project"]
+    raise SlipwayError(Problem(app_label(app), f"has no file {archive} in {where}"))
 
 
 class Prebuilt:
@@ -39,4 +46,4 @@ class Prebuilt:
 
     def build(self, order: Order) -> Path:
         """The archive itself."""
-        return order.project / str(order.options["archive"])
+        return (order.project / str(order.options["archive"])).resolve()

@@ -37,6 +37,7 @@ class Shop:
         self.wait: threading.Barrier | None = None
         self.layer = ""
         self.inode = 0
+        self.damage = False
         self.settings = Settings(root / "cache", root / "bundle", {"jib": BASE, "buildx": BASE})
         self.base("one")
 
@@ -72,6 +73,9 @@ class Shop:
         layer = layer_from_tree({"content": content})
         store.add_image("build.slipway.internal/image:1", [layer], ImageConfig())
         self.layer = store.images().popitem()[1].layers[0].digest
+        if self.damage:
+            path = store.root / "blobs/sha256" / self.layer[7:]
+            path.write_bytes(b"!" + path.read_bytes()[1:])
         self.inode = (store.root / "blobs/sha256" / self.layer[7:]).stat().st_ino
         return store.root
 
@@ -125,6 +129,32 @@ def test_lost_image_is_built_again(shop: Shop) -> None:
     ImageStore(shop.root / "cache" / "images").remove(first)
     assert image_of(shop.apps("name: web")) == first
     assert len(shop.calls) == 2
+
+
+def test_damaged_image_of_a_builder_gets_into_no_store(shop: Shop) -> None:
+    shop.damage = True
+    [record] = shop.apps("name: web").records
+    assert f"is damaged: {shop.layer}" in record["failed"]["reason"]
+    assert not list((shop.root / "cache/images/blobs/sha256").glob(shop.layer[7:]))
+    shop.damage = False
+    ref = image_of(shop.apps("name: web"))
+    assert ImageStore(shop.root / "cache" / "images").verify(ref) == []
+
+
+@pytest.mark.parametrize(("target", "built"), [("sub", "s"), ("../elsewhere", "")])
+def test_context_that_is_a_link(shop: Shop, target: str, built: str) -> None:
+    (shop.root / "elsewhere").mkdir()
+    (shop.repository / "link").symlink_to(target)
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web, build: {buildx: {context: link}}").records
+    if built:
+        assert image_of(Images([record], [], []))
+        commit(shop.repository, {"sub/content": "other"})
+        assert image_of(shop.apps("name: web, build: {buildx: {context: link}}")) != record["image"]
+    else:
+        reason = "web (main): link cannot be read: it leads out of the repository"
+        assert record["failed"]["reason"].splitlines()[0] == reason
+        assert shop.calls == []
 
 
 def test_damaged_note_is_made_again(shop: Shop) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,13 @@ class Depot:
         else:
             with path.open("wb") as out:
                 store.write_archive([image.ref], out)
+        return image
+
+    def folder(self, path: Path, text: str) -> Image:
+        """Unpack an OCI archive of an image that holds ``text`` into a folder."""
+        image = self.archive(self.root / "packed.tar", text)
+        with tarfile.open(self.root / "packed.tar") as tar:
+            tar.extractall(path, filter="data")
         return image
 
     def take(self, archive: str, folder: str = ".", *, check: bool = False) -> Images:
@@ -109,6 +119,94 @@ def test_archive_in_a_folder_of_the_repository(depot: Depot) -> None:
     assert image.manifest_digest == made.manifest_digest
     [lost] = depot.take("images/web.tar", "images").records
     assert lost["failed"]["reason"] == "web (main): has no file images/web.tar in images"
+
+
+def states(folder: Path) -> dict[Path, tuple[bytes | None, tuple[int, ...], int, int]]:
+    """All files of a folder, and what the kernel notes of them but when they were read."""
+    return {
+        path: (
+            path.read_bytes() if path.is_file() else None,
+            tuple(path.lstat()[:7]),
+            path.lstat().st_mtime_ns,
+            path.lstat().st_ctime_ns,
+        )
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+def test_folder_stays_as_it_is_and_is_taken_again(depot: Depot) -> None:
+    folder = depot.root / "image"
+    made = depot.folder(folder, "one")
+    before = states(folder)
+    image = depot.image(depot.take(str(folder)))
+    assert image.manifest_digest == made.manifest_digest
+    assert depot.take(str(folder)).built == []
+    assert states(folder) == before
+
+    shutil.rmtree(depot.cache)
+    assert depot.image(depot.take(str(folder))) == image
+    assert states(folder) == before
+
+    changed = depot.folder(folder, "two")
+    assert depot.image(depot.take(str(folder))).manifest_digest == changed.manifest_digest
+
+
+def test_folder_in_the_repository_stays_as_it_is(depot: Depot) -> None:
+    made = depot.folder(depot.repository / "image", "one")
+    commit(depot.repository, {})
+    for _ in range(2):
+        image = depot.image(depot.take("image"))
+        assert image.manifest_digest == made.manifest_digest
+        (depot.cache / "images" / "index.json").unlink()
+    checkout = next((depot.cache / "source").glob("web-*/*"))
+    assert len(list((checkout / "image/blobs/sha256").iterdir())) == len(image.blobs)
+
+
+def test_damaged_folder_gets_into_no_store(depot: Depot) -> None:
+    folder = depot.root / "image"
+    layer = depot.folder(folder, "one").layers[0].digest
+    path = folder / "blobs" / "sha256" / layer.removeprefix("sha256:")
+    right = path.read_bytes()
+    path.write_bytes(b"!" + right[1:])
+    [record] = depot.take(str(folder)).records
+    damaged = f"{folder}: is damaged: {layer}: the content does not match the digest"
+    assert record["failed"]["reason"].startswith(damaged)
+    assert not (depot.cache / "images/blobs/sha256" / path.name).exists()
+
+    path.write_bytes(right)
+    depot.image(depot.take(str(folder)))
+    assert (
+        ImageStore(depot.cache / "images").verify(depot.take(str(folder)).records[0]["image"]) == []
+    )
+
+
+@pytest.mark.parametrize("name", ["link.tar", "folder/image.tar"])
+def test_archive_that_leads_out_of_the_repository(depot: Depot, name: str) -> None:
+    depot.archive(depot.root / "image.tar", "one")
+    (depot.repository / "link.tar").symlink_to(depot.root / "image.tar")
+    (depot.repository / "folder").symlink_to(depot.root)
+    commit(depot.repository, {})
+    [record] = depot.take(name).records
+    reason = f"web (main): {name} cannot be read: it leads out of the repository"
+    assert record["failed"]["reason"].splitlines()[0] == reason
+
+
+def test_link_to_an_archive_in_the_repository(depot: Depot) -> None:
+    made = depot.archive(depot.repository / "one.tar", "one")
+    (depot.repository / "newest.tar").symlink_to("one.tar")
+    commit(depot.repository, {})
+    assert depot.image(depot.take("newest.tar")).manifest_digest == made.manifest_digest
+
+    changed = depot.archive(depot.repository / "one.tar", "two")
+    commit(depot.repository, {})
+    assert depot.image(depot.take("newest.tar")).manifest_digest == changed.manifest_digest
+
+
+def test_pipe_in_place_of_an_archive(depot: Depot) -> None:
+    os.mkfifo(depot.root / "pipe")
+    [record] = depot.take(str(depot.root / "pipe")).records
+    reason = f"web (main): {depot.root}/pipe cannot be read: it is neither a file nor a folder"
+    assert record["failed"]["reason"] == reason
 
 
 def test_archive_that_is_not_there(depot: Depot) -> None:

@@ -1,0 +1,212 @@
+"""The files of an image archive, whatever holds them, within bounds.
+
+Nothing is ever unpacked under its own name: files are looked up by the names that an image's
+index or manifest says, and what is there under another name is not read.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import posixpath
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+from slipway.files import Refused, inside, readable
+from slipway.oci.blobs import CHUNK, copy
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+MOST_MEMBERS = 100_000
+"""How many entries the tar of an archive may have."""
+
+MOST_LINKS = 16
+"""How many links may follow one another in a tar."""
+
+MOST_READ = 16 * CHUNK
+"""Bytes that are read in one go: a tar's header says itself how long it is."""
+
+FREE_SIZE = 1 << 30
+RATIO = 100
+"""What is compressed may be RATIO times as long, and FREE_SIZE bytes in any case."""
+
+_DECOMPRESSORS: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
+    GZIP_MAGIC: gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+
+
+class Unusable(ValueError):
+    """Something about an archive or a part of it; the text says what, ``fix`` what to do."""
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(what)
+        self.fix = fix
+
+
+class Files(Protocol):
+    """The files of an archive."""
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """The file's content, or None when the archive has no such file; Unusable if it is none."""
+
+    def spare(self, name: str) -> Path | None:
+        """A file that may become the store's own as it is; None when it has to be copied."""
+
+
+class DirectoryFiles:
+    """Files in somebody's directory; links may lead to other files in it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """As Files."""
+        if not os.path.lexists(self._root / name):
+            return None
+        try:
+            return inside(self._root, name, "the directory").open("rb")
+        except Refused as error:
+            raise Unusable(f"{name} cannot be read: {error}") from error
+        except OSError as error:
+            raise Unusable(f"{name} cannot be read: {error.strerror}") from error
+
+    def spare(self, name: str) -> Path | None:
+        """As Files: the directory is to stay as it is."""
+        return None
+
+
+class SpareFiles:
+    """Files in a directory that this program made itself and needs no longer."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """As Files."""
+        path = self.spare(name)
+        return path.open("rb") if path else None
+
+    def spare(self, name: str) -> Path | None:
+        """As Files."""
+        path = self._root / name
+        return path if path.is_file() else None
+
+
+class TarFiles:
+    """Files in a plain tar; only the headers are read until a file is opened."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self._members: dict[str, tarfile.TarInfo] = {}
+        for count, member in enumerate(tar):
+            if count == MOST_MEMBERS:
+                raise Unusable(f"has more than {MOST_MEMBERS} entries")
+            if member.name.startswith("/") or ".." in member.name.split("/"):
+                raise Unusable(f"has an entry {member.name}, which leads out of it")
+            name = posixpath.normpath(member.name)
+            if name in self._members and not (member.isdir() and self._members[name].isdir()):
+                raise Unusable(f"has {name} twice")
+            self._members[name] = member
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """As Files; a link gives the file that it points to."""
+        name = posixpath.normpath(name)
+        member = self._members.get(name)
+        for _ in range(MOST_LINKS):
+            if member is None or not (member.issym() or member.islnk()):
+                break
+            folder = posixpath.dirname(member.name) if member.issym() else ""
+            target = posixpath.normpath(posixpath.join(folder, member.linkname))
+            if target.startswith(("/", "../")):
+                raise Unusable(f"{name} is a link out of it, to {member.linkname}")
+            member = self._members.get(target)
+        if member is None:
+            return None
+        if not member.isreg() or member.issparse():
+            raise Unusable(f"{name} is no file")
+        return self._tar.extractfile(member)
+
+    def spare(self, name: str) -> Path | None:
+        """As Files: it is a part of the tar."""
+        return None
+
+
+class Bounded(io.RawIOBase):
+    """Reads through to a stream; Unusable when it is asked for much at once, or gives too much.
+
+    ``most`` is how many bytes it may give in all.
+    """
+
+    def __init__(self, stream: IO[bytes], most: int | None = None) -> None:
+        self._stream = stream
+        self._left = most
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As of any stream."""
+        if not 0 <= size <= MOST_READ:
+            raise Unusable(f"has a header of {size} bytes")
+        data = self._stream.read(size)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                what = f"is compressed more than {RATIO} to 1, which no image is"
+                raise Unusable(what, "unpack it before, if it is right")
+        return data
+
+    def seekable(self) -> bool:
+        """As of any stream."""
+        return self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """As of any stream."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of any stream."""
+        return self._stream.tell()
+
+
+def decompressed(stream: IO[bytes], size: int, decompress: Callable[..., Any] = gzip.open) -> Any:
+    """What is in a compressed stream of ``size`` bytes; Unusable as soon as it is too much."""
+    return Bounded(decompress(stream), max(FREE_SIZE, RATIO * size))
+
+
+def refuse_zstd(start: bytes, what: str) -> None:
+    """Raise Unusable for what begins as zstd does: nothing here unpacks that."""
+    if start.startswith(ZSTD_MAGIC):
+        raise Unusable(f"{what} compressed with zstd", "unpack it with zstd -d, or use gzip")
+
+
+@contextmanager
+def open_archive(path: Path, scratch: Path, *, spare: bool) -> Iterator[Files]:
+    """The files of the archive at ``path``; a compressed one is unpacked into ``scratch`` first.
+
+    Raises Unusable, Refused, OSError, or what decompressors and tarfile raise, when it cannot be
+    read.
+    """
+    if path.is_dir():
+        yield SpareFiles(path) if spare else DirectoryFiles(path)
+        return
+    with readable(path).open("rb") as raw, tempfile.TemporaryFile(dir=scratch) as plain:
+        start = raw.read(6)
+        raw.seek(0)
+        refuse_zstd(start, "is")
+        source: IO[bytes] = raw
+        for magic, decompress in _DECOMPRESSORS.items():
+            if start.startswith(magic):
+                content = decompressed(raw, path.stat().st_size, decompress)
+                copy(content, plain)
+                plain.seek(0)
+                source = plain
+        with tarfile.open(fileobj=cast(IO[bytes], Bounded(source)), mode="r:") as tar:
+            yield TarFiles(tar)

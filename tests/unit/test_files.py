@@ -1,0 +1,116 @@
+"""Files that others wrote: which are read, and why others are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from slipway.files import MOST_FILES, Refused, inside, refused_below
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a file and a folder; a secret is beside it."""
+    root = tmp_path / "repository"
+    (root / "folder").mkdir(parents=True)
+    (root / "file").write_text("text")
+    (root / "folder" / "deep").write_text("deep")
+    (tmp_path / "secret").write_text("secret")
+    return root
+
+
+def link(path: Path, target: str | Path) -> None:
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "found"),
+    [
+        ("link", "file", "file"),
+        ("link", "folder", "folder"),
+        ("folder/link", "../file", "file"),
+        ("link/deep", "folder", "folder/deep"),
+        ("link", "../repository/file", "file"),
+    ],
+)
+def test_a_link_to_the_inside_is_followed(
+    repository: Path, name: str, target: str, found: str
+) -> None:
+    place = name.removesuffix("/deep")
+    link(repository / place, target)
+    assert inside(repository, name) == repository / found
+
+
+def test_a_repository_that_is_reached_by_a_link_has_its_files(
+    repository: Path, tmp_path: Path
+) -> None:
+    link(tmp_path / "name", repository)
+    assert inside(tmp_path / "name", "file") == repository / "file"
+
+
+@pytest.mark.parametrize(
+    ("links", "name"),
+    [
+        ({"a": "../secret"}, "a"),
+        ({"a": "/etc/passwd"}, "a"),
+        ({"a": ".."}, "a/secret"),
+        ({"a": "b", "b": "folder/c", "folder/c": "../../secret"}, "a"),
+        ({"a": "../not-there"}, "a"),
+        ({"a": "/dev/zero"}, "a"),
+        ({}, "../secret"),
+        ({}, "/etc/passwd"),
+        ({"a": "../repository-2"}, "a"),
+    ],
+)
+def test_what_leads_out_is_refused(repository: Path, links: dict[str, str], name: str) -> None:
+    (repository.parent / "repository-2").mkdir()
+    for place, target in links.items():
+        link(repository / place, target)
+    with pytest.raises(Refused, match=r"^it leads out of the repository$"):
+        inside(repository, name)
+
+
+def test_what_is_no_file_is_refused(repository: Path) -> None:
+    os.mkfifo(repository / "pipe")
+    link(repository / "link", "pipe")
+    link(repository / "round", "round")
+    link(repository / "nothing", "not-there")
+    reasons = {}
+    for name in ("pipe", "link", "round", "nothing", "nul\0"):
+        with pytest.raises(Refused) as refused:
+            inside(repository, name)
+        reasons[name] = str(refused.value)
+    assert reasons == {
+        "pipe": "it is neither a file nor a folder",
+        "link": "it is neither a file nor a folder",
+        "round": "Too many levels of symbolic links",
+        "nothing": "No such file or directory",
+        "nul\0": "embedded null byte",
+    }
+
+
+def test_all_that_is_refused_below_a_folder_is_named(repository: Path) -> None:
+    link(repository / "good", "folder")
+    link(repository / "folder" / "out", "../../secret")
+    link(repository / "folder" / "home", "/")
+    assert dict(refused_below(repository, "the chart")) == dict.fromkeys(
+        ("folder/out", "folder/home", "good/out", "good/home"), "it leads out of the chart"
+    )
+
+
+def test_a_folder_without_links_out_has_nothing_refused(repository: Path) -> None:
+    link(repository / "good", "folder/deep")
+    assert list(refused_below(repository, "the chart")) == []
+
+
+def test_links_that_multiply_are_refused(repository: Path) -> None:
+    for level in range(12):
+        folder = repository / f"level{level}"
+        folder.mkdir()
+        for number in range(4):
+            link(folder / str(number), f"../level{level + 1}")
+    (repository / "level12").mkdir()
+    many = f"it has more than {MOST_FILES} files, its links followed"
+    assert list(refused_below(repository, "the chart")) == [(".", many)]
