@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOST_FILES = 10_000
-"""How many files a folder may have that is read whole."""
+"""How many files a folder that is read whole may have once more, behind links."""
 
 
 class Refused(ValueError):
@@ -39,7 +39,7 @@ def refused_below(folder: Path, whole: str) -> Iterator[tuple[str, str]]:
     Links are followed as those do who read the folder: a few that lead to one another may make
     more files than anybody can read.
     """
-    seen = 0
+    top, behind_links = Path(os.path.realpath(folder)), 0
     for place, folders, files in os.walk(folder, followlinks=True):
         for name in sorted((*folders, *files)):
             path = Path(place, name)
@@ -49,9 +49,10 @@ def refused_below(folder: Path, whole: str) -> Iterator[tuple[str, str]]:
                 except Refused as error:
                     yield str(path.relative_to(folder)), str(error)
                     folders[:] = [each for each in folders if each != name]
-        seen += len(folders) + len(files)
-        if seen > MOST_FILES:
-            yield ".", f"it has more than {MOST_FILES} files, its links followed"
+        if Path(os.path.realpath(place)) != top / Path(place).relative_to(folder):
+            behind_links += len(folders) + len(files)
+        if behind_links > MOST_FILES:
+            yield ".", f"it has more than {MOST_FILES} files behind links"
             return
 
 

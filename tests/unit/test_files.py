@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.files import MOST_FILES, Refused, inside, refused_below
+from slipway import files
+from slipway.files import Refused, inside, refused_below
 
 
 @pytest.fixture
@@ -105,12 +106,23 @@ def test_a_folder_without_links_out_has_nothing_refused(repository: Path) -> Non
     assert list(refused_below(repository, "the chart")) == []
 
 
-def test_links_that_multiply_are_refused(repository: Path) -> None:
-    for level in range(12):
+def test_links_that_multiply_are_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 50)
+    for level in range(4):
         folder = repository / f"level{level}"
         folder.mkdir()
         for number in range(4):
             link(folder / str(number), f"../level{level + 1}")
-    (repository / "level12").mkdir()
-    many = f"it has more than {MOST_FILES} files, its links followed"
+    (repository / "level4").mkdir()
+    many = "it has more than 50 files behind links"
     assert list(refused_below(repository, "the chart")) == [(".", many)]
+
+
+def test_a_large_folder_is_read_all_the_same(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 50)
+    for number in range(60):
+        (repository / "folder" / str(number)).touch()
+    link(repository / "link", "file")
+    assert list(refused_below(repository, "the chart")) == []

@@ -27,14 +27,14 @@ from slipway.apps.build.bases import Base, Bases
 from slipway.apps.build.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.build.buildx import Buildx
 from slipway.apps.build.jib import Jib
-from slipway.apps.build.order import Builder, Order, found
+from slipway.apps.build.order import Builder, Order
 from slipway.apps.build.prebuilt import Prebuilt
 from slipway.apps.build.registry import serve
 from slipway.apps.build.standby import MOST, Standbys
 from slipway.apps.names import image_repository
 from slipway.apps.records import Record, app_label, fail
 from slipway.apps.source.git import Mirror
-from slipway.apps.source.project import DETECTED, folder_in, lacking
+from slipway.apps.source.project import DETECTED, folder_in, found, lacking
 from slipway.dev.session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore

@@ -275,10 +275,7 @@ class BuildKit:
 
     def build(self, order: Order) -> Path:
         """As Builder; the failure has BuildKit's last lines."""
-        # Git's own files differ from clone to clone and would spoil the cache.
-        context = order.copy(with_git=False) / order.options.get("context", ".")
-        if not context.is_dir():
-            raise SlipwayError(Problem(order.label, f"has no folder {order.options['context']}"))
+        context = order.context()
         base = order.base.fetch() if order.base and order.base.fetch else None
         arguments = {BASE_ARGUMENT: order.base.ref} if order.base else {}
         arguments |= order.options.get("args", {})

@@ -14,7 +14,6 @@ from typing import Any
 from slipway.apps.build.bases import StoredImage
 from slipway.apps.build.buildkit import BASE_ARGUMENT, secret_variables
 from slipway.apps.build.order import Order
-from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
 BUILD_SECONDS = 3600.0
@@ -62,10 +61,7 @@ class Buildx:
 
     def build(self, order: Order) -> Path:
         """As Builder; the failure has buildx's last lines."""
-        # Git's own files differ from clone to clone and would spoil the builder's cache.
-        context = order.copy(with_git=False) / order.options.get("context", ".")
-        if not context.is_dir():
-            raise SlipwayError(Problem(order.label, f"has no folder {order.options['context']}"))
+        context = order.context()
         base = order.base
         if base and base.fetch:
             self._load(base.fetch(), order.scratch)

@@ -26,7 +26,16 @@ from slipway.apps.build.standby import Standbys
 from slipway.apps.source.project import POM, lacking, poms
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import machine_platform
-from slipway.oci.model import CONFIG, INDEX, MANIFEST, Descriptor, Manifest, canonical_json
+from slipway.oci.model import (
+    CONFIG,
+    INDEX,
+    MANIFEST,
+    Descriptor,
+    Manifest,
+    canonical_json,
+    diff_ids_of,
+    parsed,
+)
 
 RECIPE = "jib 1"
 """Changes whenever the same source would be built into another image."""
@@ -57,7 +66,7 @@ class Project:
         Raises SlipwayError when there is none, or when it has modules and none is named.
         """
         label, options = order.label, order.options
-        texts = poms(order.project, order.checkout)
+        texts = poms(order.project, order.checkout, label)
         own = texts.get(order.project / POM)
         module = options.get("module")
         if own is None:
@@ -135,8 +144,9 @@ def on_base(
     base_layers: Sequence[Descriptor], base: Mapping[str, Any], manifest: Manifest, built: Any
 ) -> tuple[tuple[Descriptor, ...], dict[str, Any]]:
     """Layers and config of an image, built on a stand-in, with the base's layers below its own."""
-    diff_ids = [*base["rootfs"]["diff_ids"], *built["rootfs"]["diff_ids"]]
-    history = [*base.get("history", ()), *built.get("history", ())]
+    configs = (base, built)  # of an image without layers they may have null there
+    diff_ids = [digest for each in configs for digest in each["rootfs"]["diff_ids"] or ()]
+    history = [step for each in configs for step in each.get("history") or ()]
     config = {**built, "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history}
     return (*base_layers, *manifest.layers), config
 
@@ -169,7 +179,11 @@ class Jib:
         )
         self._maven.build(order, lambda given: command(project, given), settings)
         digest = digest_file.read_text().strip()
-        return _result(digest, stored, self._registry, order.scratch / "image")
+        try:
+            return _result(digest, stored, self._registry, order.scratch / "image")
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"its build pushed no image that can be read: {error}"
+            raise SlipwayError(Problem(order.label, what)) from error
 
 
 def write_stand_in(base: StoredImage, archive: Path) -> None:
@@ -197,7 +211,8 @@ def _result(digest: str, base: StoredImage | None, registry: Registry, place: Pa
         return descriptor
 
     manifest = Manifest.of(registry.read(digest))
-    layers, config = manifest.layers, json.loads(registry.read(manifest.config.digest))
+    layers, config = manifest.layers, parsed(registry.read(manifest.config.digest), dict)
+    diff_ids_of(config, len(layers))
     paths = {layer.digest: registry.path(layer.digest) for layer in layers}
     if base:
         layers, config = on_base(base.image.layers, base.config(), manifest, config)

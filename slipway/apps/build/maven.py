@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slipway.apps.build.order import Order
 from slipway.apps.build.standby import BUILD_SECONDS, Standbys
-from slipway.apps.source.project import POM
+from slipway.apps.source.project import POM, found
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
@@ -46,8 +46,8 @@ class Maven:
             fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
             raise SlipwayError(Problem(order.label, "is built with Maven, which is not here", fix))
         poms = sha256()
-        for pom in sorted(order.source.rglob(POM)):
-            poms.update(pom.read_bytes())
+        for pom in poms_of(order).values():
+            poms.update(pom)
         complete = self._cache / "resolved" / poms.hexdigest()
         if not complete.exists():
             with self._downloading:
@@ -73,6 +73,14 @@ class Maven:
         if made.exists():
             archive.parent.mkdir(parents=True, exist_ok=True)
             made.replace(archive)
+
+
+def poms_of(order: Order) -> dict[str, bytes]:
+    """All poms that a build gets, by name; raises SlipwayError if one is not to be read."""
+    paths = sorted(order.source.rglob(POM))
+    names = [str(path.relative_to(order.checkout)) for path in paths]
+    files = {name: found(order.checkout, name, order.label) for name in names}
+    return {name: file.read_bytes() for name, file in files.items() if file and file.is_file()}
 
 
 def _options(*more: str) -> str:

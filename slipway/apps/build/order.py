@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Any, Protocol
 
 from slipway.apps.build.bases import Base
 from slipway.apps.source.git import git
+from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
-from slipway.files import Refused, inside
 
 
 @dataclass(frozen=True)
@@ -90,20 +89,6 @@ class Order:
         dockerfile = folder / str(self.options.get("dockerfile", "Dockerfile"))
         found(root, str(dockerfile.relative_to(root.resolve())), self.label)
         return folder
-
-
-def found(root: Path, name: str, label: str) -> Path | None:
-    """Where a file or folder of a repository really is, None when there is none of that name.
-
-    Raises SlipwayError, of ``label``, when it leads out of the repository or is not to be read.
-    """
-    if not os.path.lexists(root / name):
-        return None
-    try:
-        return inside(root, name)
-    except Refused as error:
-        fix = "put the file itself into the repository"
-        raise SlipwayError(Problem(label, f"{name} cannot be read: {error}", fix)) from error
 
 
 class Builder(Protocol):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.apps.build.bases import file_identity
-from slipway.apps.build.order import Order, found
+from slipway.apps.build.order import Order
 from slipway.apps.records import App, app_label
 from slipway.apps.source.git import Mirror, git
+from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
 
 RECIPE = "prebuilt 1"

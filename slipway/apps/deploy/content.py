@@ -21,6 +21,7 @@ from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.records import App
 from slipway.apps.templates import Unfilled, fill, variables_of
 from slipway.errors import SlipwayError
+from slipway.files import Refused, inside, readable
 from slipway.kube import SECRETS, Object
 from slipway.objects import said
 
@@ -167,14 +168,14 @@ class _Reader:
 
     def _path(self, title: str, entry: Mapping[str, Any]) -> Path:
         """Where an entry is, on disk or in the app's project."""
-        if "file" in entry:
-            return Path(entry["file"])
-        root = Path(self._app["checkout"]).resolve()
-        path: Path = (root / self._app["project"] / entry["source"]).resolve()
-        if not path.is_relative_to(root):
-            reason = "cannot be read: it leads out of the repository"
-            raise Fault(f"{title}: {entry['source']} {reason}")
-        return path
+        try:
+            if "source" in entry:
+                place = Path(self._app["project"], entry["source"])
+                return inside(Path(self._app["checkout"]), place)
+            return readable(Path(entry["file"]))
+        except Refused as error:
+            name = entry.get("source") or entry["file"]
+            raise Fault(f"{title}: {name} cannot be read: {error}") from error
 
 
 def objects(where: str, text: str) -> Iterator[Extra]:

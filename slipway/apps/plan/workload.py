@@ -14,6 +14,7 @@ from slipway.apps.plan.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
+from slipway.files import readable
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -53,8 +54,8 @@ def _file_mistakes(
             yield places.finding(setting, f"{path} is no chart", "name a folder with a Chart.yaml")
     else:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = readable(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             yield places.finding(setting, f"{path} cannot be read: {error}", "name a text file")
         else:
             yield from _text_mistakes(places, app, setting, text)

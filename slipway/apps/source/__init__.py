@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.records import Record, fail
+from slipway.apps.records import Record, app_label, fail
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror, branches, tree_of
 from slipway.apps.source.git_auth import Access, Keys
@@ -189,7 +189,7 @@ def _needs_more(record: Record) -> bool:
     folder = checkout / record["project"]
     if build["tool"] not in (None, "jib") or not (folder / project.POM).is_file():
         return False
-    return project.needs_more(folder, checkout, build.get("args", ()))
+    return project.needs_more(folder, checkout, app_label(record), build.get("args", ()))
 
 
 def _on_branches(url: str, records: Iterable[Record], heads: Mapping[str, str]) -> list[Record]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import Refused, inside
 
 POM = "pom.xml"
 
@@ -52,6 +53,20 @@ def folder_in(top: Path, path: str) -> str | None:
     return folder if inside and (top / folder).is_dir() else None
 
 
+def found(root: Path, name: str, label: str) -> Path | None:
+    """Where a file or folder of a repository really is, None when there is none of that name.
+
+    Raises SlipwayError, of ``label``, when it leads out of the repository or is not to be read.
+    """
+    if not os.path.lexists(root / name):
+        return None
+    try:
+        return inside(root, name)
+    except Refused as error:
+        fix = "put the file itself into the repository"
+        raise SlipwayError(Problem(label, f"{name} cannot be read: {error}", fix)) from error
+
+
 def _meant(checkout: Path, git_path: str) -> str:
     """Which folder may have been meant."""
     folders = list(projects(checkout))
@@ -87,16 +102,20 @@ def lacking(label: str, checkout: Path, folder: str, files: Sequence[str], fix: 
     return Problem(label, what, fix)
 
 
-def poms(folder: Path, checkout: Path) -> Mapping[Path, str]:
-    """The poms in a folder, and their parents as far as the checkout has them, without comments."""
-    found: dict[Path, str] = {}
-    left = sorted(path for path in folder.rglob(POM) if path.is_file())
+def poms(folder: Path, checkout: Path, label: str) -> Mapping[Path, str]:
+    """The poms in a folder, and their parents as far as the checkout has them, without comments.
+
+    Raises SlipwayError, of ``label``, when one is not to be read.
+    """
+    texts: dict[Path, str] = {}
+    left = sorted(folder.rglob(POM))
     while left:
         pom = left.pop(0)
-        if pom not in found:
-            found[pom] = _text(pom)
-            left += _parent(pom, found[pom], checkout)
-    return found
+        place = found(checkout, os.path.relpath(pom, checkout), label)
+        if pom not in texts and place and place.is_file():
+            texts[pom] = _text(place)
+            left += _parent(pom, texts[pom], checkout)
+    return texts
 
 
 def _parent(pom: Path, text: str, checkout: Path) -> list[Path]:
@@ -118,7 +137,7 @@ def _parent(pom: Path, text: str, checkout: Path) -> list[Path]:
     return [parent] if {*wanted} & {*there} else []
 
 
-def needs_more(folder: Path, checkout: Path, arguments: Sequence[str] = ()) -> bool:
+def needs_more(folder: Path, checkout: Path, label: str, arguments: Sequence[str] = ()) -> bool:
     """Whether a Maven project's build needs files of the checkout that are not in its folder.
 
     ``arguments`` are more of Maven's. When in doubt, it does.
@@ -127,13 +146,15 @@ def needs_more(folder: Path, checkout: Path, arguments: Sequence[str] = ()) -> b
     above = [each for each in folder.parents if each.is_relative_to(checkout)]
     if not settings.is_dir() and any((each / ".mvn").is_dir() for each in above):
         return True
-    found = poms(folder, checkout)
-    if any(not pom.is_relative_to(folder) for pom in found):
+    texts_of = poms(folder, checkout, label)
+    if any(not pom.is_relative_to(folder) for pom in texts_of):
         return True
     texts = [
-        (pom.parent, part) for pom, text in found.items() for part in _around_parent(text)[::2]
+        (pom.parent, part) for pom, text in texts_of.items() for part in _around_parent(text)[::2]
     ]
-    texts += [(folder, _text(path)) for path in settings.glob("*") if path.is_file()]
+    names = [os.path.relpath(path, checkout) for path in sorted(settings.glob("*"))]
+    files = [found(checkout, name, label) for name in names]
+    texts += [(folder, _text(path)) for path in files if path and path.is_file()]
     texts += [(folder, argument) for argument in arguments]
     return any(_leads_out(folder, *text) for text in texts) or _has_link_out(folder, checkout)
 

@@ -13,6 +13,7 @@ import pytest
 from slipway.apps.build import buildkit
 from slipway.apps.build.bases import Base, StoredImage
 from slipway.apps.build.buildkit import BuildKit, Daemon, Programs, command
+from slipway.apps.build.buildx import Buildx
 from slipway.apps.build.order import Order
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -230,3 +231,54 @@ def test_folder_that_is_not_there(place: Place) -> None:
     lost = Order(order.label, order.checkout, {"context": "lost"}, None, {}, order.scratch)
     with place.daemon() as daemon, pytest.raises(SlipwayError, match="has no folder lost"):
         BuildKit(daemon, ImageStore(place.root / "images")).build(lost)
+
+
+@pytest.mark.parametrize(
+    ("options", "links", "name"),
+    [
+        ({}, {"Dockerfile": "/etc/passwd"}, "Dockerfile"),
+        ({}, {"Dockerfile": "/dev/zero"}, "Dockerfile"),
+        ({}, {"Dockerfile": "one", "one": "../elsewhere/Dockerfile"}, "Dockerfile"),
+        ({"dockerfile": "a/Dockerfile"}, {"a": "../elsewhere"}, "a/Dockerfile"),
+        ({"context": "a"}, {"a": "../elsewhere"}, "a"),
+        ({"context": "a/b"}, {"a": ".."}, "a/b"),
+        ({"context": "a", "dockerfile": "d"}, {"a/d": "../../elsewhere/Dockerfile"}, "a/d"),
+    ],
+)
+@pytest.mark.parametrize("builder", ["buildkit", "buildx"])
+def test_what_leads_out_of_the_repository_gets_to_no_builder(
+    place: Place, options: dict[str, str], links: dict[str, str], name: str, builder: str
+) -> None:
+    (place.root / "scratch").mkdir()
+    for folder in ("elsewhere", "b", "scratch/elsewhere", "scratch/b"):
+        (place.root / folder).mkdir(exist_ok=True)
+        (place.root / folder / "Dockerfile").touch()
+    checkout = place.root / "checkout"
+    for link, target in links.items():
+        (checkout / link).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / link).symlink_to(target)
+    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    with place.daemon() as daemon, pytest.raises(SlipwayError) as caught:
+        if builder == "buildkit":
+            BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+        else:
+            Buildx(place.root / "cache", place.root / "no-buildx").build(order)
+    [problem] = caught.value.problems
+    assert problem.where == "web (main)"
+    assert problem.what == f"{name} cannot be read: it leads out of the repository"
+    assert not (place.log / "argv").exists()
+
+
+def test_links_within_the_repository_get_to_buildkit(place: Place) -> None:
+    checkout = place.root / "checkout"
+    (checkout / "real").mkdir(parents=True)
+    (checkout / "real" / "one").write_text("FROM scratch")
+    (checkout / "real" / "Dockerfile").symlink_to("one")
+    (checkout / "context").symlink_to("real")
+    (place.root / "scratch").mkdir()
+    options = {"context": "context"}
+    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    with place.daemon() as daemon:
+        BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+    said = (place.log / "argv").read_text()
+    assert f"--local=context={place.root}/scratch/source/real" in said

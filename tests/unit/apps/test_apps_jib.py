@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,34 @@ def test_a_project_beside_has_nothing_to_say(tmp_path: Path) -> None:
 def test_a_module_of_a_project_in_a_folder(tmp_path: Path) -> None:
     poms = {"a/pom.xml": "<modules><module>b</module></modules>", "a/b/pom.xml": JIB}
     assert command(project(tmp_path, poms, "a", module="b"), {})[3:5] == ["-pl", "b"]
+
+
+@pytest.mark.parametrize("name", ["pom.xml", "a/pom.xml"])
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "chain"])
+def test_pom_that_leads_out_of_the_repository(tmp_path: Path, name: str, target: str) -> None:
+    root = tmp_path / "checkout"
+    write(root, {"pom.xml": "", "a/other": "", "../elsewhere": ""})
+    (root / name).unlink(missing_ok=True)
+    (root / "chain").symlink_to("../elsewhere")
+    (root / name).symlink_to(root / target)
+    with pytest.raises(SlipwayError) as caught:
+        project(root, {})
+    [problem] = caught.value.problems
+    assert problem.where == "web (main)"
+    assert problem.what == f"{name} cannot be read: it leads out of the repository"
+
+
+def test_pom_that_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pom.xml").symlink_to("pipe")
+    with pytest.raises(SlipwayError, match="it is neither a file nor a folder"):
+        project(tmp_path, {})
+
+
+def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
+    write(tmp_path, {"build/maven.xml": JIB})
+    (tmp_path / "pom.xml").symlink_to("build/maven.xml")
+    assert project(tmp_path, {}).has_plugin
 
 
 def test_properties_for_a_base_at_hand() -> None:

@@ -232,7 +232,7 @@ NEEDS_MORE = {
 @pytest.mark.parametrize("case", NEEDS_MORE)
 def test_a_maven_project_may_need_more_than_its_folder(tmp_path: Path, case: str) -> None:
     write(tmp_path, NEEDS_MORE[case])
-    assert project.needs_more(tmp_path / FOLDER, tmp_path)
+    assert project.needs_more(tmp_path / FOLDER, tmp_path, "web (main)")
 
 
 def test_what_needs_more_is_made_of_the_whole_repository(shop: Path, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ ENOUGH = {
 @pytest.mark.parametrize("case", ENOUGH)
 def test_a_maven_project_may_be_complete_in_its_folder(tmp_path: Path, case: str) -> None:
     write(tmp_path, ENOUGH[case])
-    assert not project.needs_more(tmp_path / FOLDER, tmp_path)
+    assert not project.needs_more(tmp_path / FOLDER, tmp_path, "web (main)")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import indent
 
@@ -32,6 +33,7 @@ def write(folder: Path, lines: str) -> Path:
         ),
         ("config_files: [{path: /a, file: binary}]", ("file:", "cannot be read", "a text file")),
         ("manifests: [{file: .}]", ("manifests[0].file:", "cannot be read")),
+        ("manifests: [{file: pipe}]", ("file:", "neither a file nor a folder", "a text file")),
         (
             "manifests:\n  - content: |\n      a: {{ name }}\n      b: [\n",
             ("manifests[0].content:", "is not YAML, line 3"),
@@ -53,6 +55,7 @@ def test_a_mistake_is_told_with_its_place(
 ) -> None:
     (tmp_path / "bad.yaml").write_text("a: 1\nb: {{ bramch }}\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SlipwayError) as caught:
         plan(write(tmp_path, lines))
     [problem] = caught.value.problems

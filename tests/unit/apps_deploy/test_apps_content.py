@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +94,48 @@ def test_files_are_those_of_the_project_and_what_it_links_to(tmp_path: Path) -> 
     assert [file["content"] for file in found.filled["config_files"]] == ["own", "shared"]
 
 
-@pytest.mark.parametrize("key", ["manifests", "helm"])
-def test_what_leads_out_of_the_repository_is_not_read(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("key", ["manifests", "helm", "config_files"])
+@pytest.mark.parametrize(
+    ("links", "name"),
+    [
+        ({"link": ".."}, "link"),
+        ({"link": ".."}, "link/secret.yaml"),
+        ({"link": "/etc/passwd"}, "link"),
+        ({"link": "/dev/zero"}, "link"),
+        ({"link": "other", "other": "../secret.yaml"}, "link"),
+    ],
+)
+def test_what_leads_out_of_the_repository_is_not_read(
+    tmp_path: Path, key: str, links: dict[str, str], name: str
+) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    (checkout / "link").symlink_to(tmp_path)
-    entry = {"source": "link", "template": True, "release": "r", "values": {}}
+    (tmp_path / "secret.yaml").touch()
+    for place, target in links.items():
+        (checkout / place).symlink_to(target)
+    entry = {"source": name, "path": "/a", "template": True, "release": "r", "values": {}}
     fault = only_fault(content(**{key: [entry]}, checkout=str(checkout)))
-    assert f"{key}[0]: link cannot be read: it leads out of the repository" in fault
+    assert f": {name} cannot be read: it leads out of the repository" in fault
+
+
+@pytest.mark.parametrize("key", ["manifests", "helm", "config_files"])
+@pytest.mark.parametrize("place", ["source", "file"])
+def test_a_pipe_is_not_read(tmp_path: Path, key: str, place: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    name = "pipe" if place == "source" else str(tmp_path / "pipe")
+    entry = {place: name, "path": "/a", "template": True, "release": "r", "values": {}}
+    fault = only_fault(content(**{key: [entry]}, checkout=str(tmp_path)))
+    assert f": {name} cannot be read: it is neither a file nor a folder" in fault
+
+
+def test_a_link_within_the_repository_is_read(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.conf").write_text("text")
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "b.conf").symlink_to("folder/a.conf")
+    files = [{"path": "/a", "source": "b.conf"}, {"path": "/b", "source": "folder/a.conf"}]
+    found = content(config_files=files, checkout=str(tmp_path))
+    assert [file["content"] for file in found.filled["config_files"]] == ["text", "text"]
 
 
 def test_an_app_that_failed_before_is_left_alone() -> None:
@@ -164,6 +201,98 @@ def test_a_chart_is_rendered_for_its_release_with_its_values(tmp_path: Path, cha
         "image": record()["image"],
         "deep": [{"host": "demo.slipway.test", "count": 2}],
     }
+
+
+@pytest.mark.parametrize("place", ["source", "file"])
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("files/shadow", "/etc/shadow"),
+        ("files/up", "../../secret"),
+        ("files/all", "/"),
+        ("files/zero", "/dev/zero"),
+        ("values.yaml", "../secret"),
+        ("templates/x.yaml", "../files/up"),
+        ("charts/sub/files/up", "../../../../secret"),
+        ("charts/sub", "../../other"),
+        ("Chart.lock", "not-there"),
+    ],
+)
+def test_a_chart_with_a_link_out_of_it_does_not_get_to_helm(
+    tmp_path: Path, chart: Path, place: str, name: str, target: str
+) -> None:
+    (tmp_path / "secret").write_text("hidden")
+    (tmp_path / "other").mkdir()
+    links = {name: target, **({"files/up": "../../secret"} if "files/up" in target else {})}
+    for link, leads_to in links.items():
+        (chart / link).parent.mkdir(parents=True, exist_ok=True)
+        (chart / link).symlink_to(leads_to)
+    entry = {place: "chart" if place == "source" else str(chart), "release": "c", "values": {}}
+    fault = only_fault(content(fake_helm(tmp_path, ""), helm=[entry], checkout=str(tmp_path)))
+    reason = "No such file or directory" if name == "Chart.lock" else "it leads out of the chart"
+    assert f"chart chart: {name} cannot be read: {reason}\n    fix: " in fault
+    assert not (tmp_path / "noted").exists()
+
+
+def test_all_links_out_of_a_chart_are_told_at_once(tmp_path: Path, chart: Path) -> None:
+    for name in ("a", "b"):
+        (chart / name).symlink_to("/etc/passwd")
+    os.mkfifo(chart / "pipe")
+    entry = {"file": str(chart), "release": "c", "values": {}}
+    fault = only_fault(content(fake_helm(tmp_path, ""), helm=[entry]))
+    assert [line.split(" cannot")[0] for line in fault.splitlines() if "cannot" in line] == [
+        "chart chart: a",
+        "chart chart: b",
+        "chart chart: pipe",
+    ]
+
+
+def test_links_within_a_chart_get_to_helm(tmp_path: Path, chart: Path) -> None:
+    (chart / "shared" / "deep").mkdir(parents=True)
+    (chart / "shared" / "deep" / "one").write_text("1")
+    (chart / "files").symlink_to("shared/deep")
+    (chart / "two").symlink_to("files/one")
+    (tmp_path / "newest").symlink_to("chart")
+    entry = {"source": "newest", "release": "c", "values": {}}
+    found = content(fake_helm(tmp_path, ""), helm=[entry], checkout=str(tmp_path))
+    assert found.faults == []
+    assert str(chart) in (tmp_path / "noted").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (tarfile.SYMTYPE, "/etc/shadow"),
+        (tarfile.SYMTYPE, "../../../secret"),
+        (tarfile.LNKTYPE, "/etc/shadow"),
+    ],
+)
+def test_a_link_in_an_archive_of_a_chart_is_refused(
+    tmp_path: Path, chart: Path, kind: bytes, target: str
+) -> None:
+    (chart / "charts").mkdir()
+    link = tarfile.TarInfo("sub/files/x")
+    link.type, link.linkname = kind, target
+    with tarfile.open(chart / "charts" / "sub-1.tgz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("sub/Chart.yaml"))
+        tar.addfile(link)
+    entry = {"file": str(chart), "release": "c", "values": {}}
+    fault = only_fault(content(fake_helm(tmp_path, ""), helm=[entry]))
+    assert "charts/sub-1.tgz: sub/files/x cannot be read: it is a link" in fault
+    assert not (tmp_path / "noted").exists()
+
+    with tarfile.open(chart / "charts" / "sub-1.tgz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("sub/Chart.yaml"))
+    assert content(fake_helm(tmp_path, ""), helm=[entry]).faults == []
+
+
+def test_an_archive_of_a_chart_that_is_none_is_refused(tmp_path: Path, chart: Path) -> None:
+    (chart / "charts").mkdir()
+    entry = {"file": str(chart), "release": "c", "values": {}}
+    for packed in (b"text", gzip.compress(b"x" * 2000)):
+        (chart / "charts" / "sub-1.tgz").write_bytes(packed)
+        fault = only_fault(content(fake_helm(tmp_path, ""), helm=[entry]))
+        assert "charts/sub-1.tgz cannot be read: it is no archive of a chart" in fault
 
 
 def test_a_chart_with_hooks_is_refused(tmp_path: Path, chart: Path) -> None:

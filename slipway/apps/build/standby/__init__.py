@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.apps.build.order import Order
+from slipway.apps.source.project import found
 from slipway.errors import SlipwayError
 from slipway.run import run
 
@@ -176,10 +177,13 @@ def _read_at_start(order: Order) -> list[tuple[str, str]]:
     project = order.project
     folders = [each for each in (project, *project.parents) if each.is_relative_to(order.source)]
     own = [path for folder in folders for path in sorted(folder.glob(".mvn/*"))]
-    files = {str(path.relative_to(order.checkout)): path for path in own}
+    names = [str(path.relative_to(order.checkout)) for path in own]
+    files = {name: found(order.checkout, name, order.label) for name in names}
     files["~/.m2/settings.xml"] = Path.home() / ".m2" / "settings.xml"
     return [
-        (name, path.read_text(errors="replace")) for name, path in files.items() if path.is_file()
+        (name, path.read_text(errors="replace"))
+        for name, path in files.items()
+        if path and path.is_file()
     ]
 
 
