@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from slipway.apps.plan import plan
+from slipway.cluster import mismatches
 from slipway.errors import Problem, SlipwayError
+from slipway.kube import Kube
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,6 +37,58 @@ class Inventory:
 def addresses(inventory: Inventory) -> list[Problem]:
     """Everything that is wrong with the inventory's addresses."""
     return [*_nodes(inventory), *_pool(inventory), *_overlaps(inventory)]
+
+
+def groups(
+    nodes: Collection[str], control_plane: Sequence[str], workers: Sequence[str]
+) -> list[Problem]:
+    """Everything that is wrong with what the inventory makes of its hosts."""
+    both = sorted({*control_plane} & {*workers})
+    members = dict.fromkeys([*control_plane, *workers])
+    found = [
+        Problem(
+            f"inventory {name}",
+            "is in the groups control_plane and workers",
+            "take it out of one of them",
+        )
+        for name in both
+    ]
+    found += [
+        Problem(
+            f"inventory {name}",
+            "is in the group nodes, but neither in control_plane nor in workers",
+            "put it into one of these two groups",
+        )
+        for name in nodes
+        if name not in members
+    ]
+    found += [
+        Problem(
+            f"inventory {name}",
+            "is to be a node, but is not in the group nodes",
+            "make control_plane and workers children of the group nodes",
+        )
+        for name in members
+        if name not in nodes
+    ]
+    if len(control_plane) > 1:
+        what = f"has {len(control_plane)} hosts ({', '.join(control_plane)})"
+        fix = "leave one of them there, and put the others into workers"
+        what += ", and Slipway makes clusters with one"
+        found.append(Problem("inventory control_plane", what, fix))
+    return found
+
+
+def running_cluster(kubeconfig: Path, inventory: Inventory, version: str) -> list[Problem]:
+    """Why the cluster that a kubeconfig opens must not be worked on.
+
+    Nothing when none answers: that is looked into on the nodes.
+    """
+    try:
+        with Kube(kubeconfig) as kube:
+            return mismatches(kube, version, inventory.nodes, inventory.control_plane)
+    except SlipwayError:
+        return []
 
 
 def apps_file(path: Path, secrets: Mapping[str, str] | None = None) -> list[Problem]:
@@ -65,7 +119,7 @@ def _nodes(inventory: Inventory) -> Iterator[Problem]:
     if not inventory.control_plane:
         fix = "put one host into the group control_plane"
         yield Problem("inventory", "there is no node for the control plane", fix)
-    owners: dict[str, str] = {}
+    owners: dict[Address, str] = {}
     segment = _network(inventory.segment)
     for name, text in inventory.nodes.items():
         where = f"inventory {name}.node_address"
@@ -75,12 +129,13 @@ def _nodes(inventory: Inventory) -> Iterator[Problem]:
             fix = "give node_address the machine's address if ansible_host is a name"
             yield Problem(where, f"'{text}' is not an address", fix)
             continue
-        if text in owners:
-            yield Problem(where, f"{text} is {owners[text]}'s address", "give each node its own")
+        if address in owners:
+            what = f"{text} is {owners[address]}'s address"
+            yield Problem(where, what, "give each node its own")
         if segment and address not in segment:
             fix = "choose an address in it, or another node_containers_subnet"
             yield Problem(where, f"{text} is not in the nodes' network {segment}", fix)
-        owners[text] = name
+        owners[address] = name
 
 
 def _pool(inventory: Inventory) -> Iterator[Problem]:

@@ -19,16 +19,25 @@ class ActionModule(SlipwayAction):
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "nodes": {"type": "dict", "required": True},
         "control_plane": {"type": "list", "elements": "str", "required": True},
+        "workers": {"type": "list", "elements": "str", "default": []},
         "pool": {"type": "list", "elements": "str", "required": True},
         "pod_subnet": {"type": "str", "required": True},
         "service_subnet": {"type": "str", "required": True},
         "segment": {"type": "str", "default": ""},
+        "kubeconfig": {"type": "path"},
+        "version": {"type": "str"},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Fail with every problem of the inventory and of apps.yml, or change nothing."""
+        """Fail with every problem of inventory, cluster and apps.yml, or change nothing."""
         path, secrets = Path(args.pop("apps_file")), Secrets(args.pop("secrets"))
-        found = preflight.addresses(preflight.Inventory(**args))
+        kubeconfig, version = args.pop("kubeconfig"), args.pop("version")
+        workers = args.pop("workers")
+        inventory = preflight.Inventory(**args)
+        found = preflight.groups(inventory.nodes, inventory.control_plane, workers)
+        found += preflight.addresses(inventory)
+        if kubeconfig:
+            found += preflight.running_cluster(Path(kubeconfig), inventory, version)
         found += preflight.apps_file(path, secrets)
         if found:
             raise SlipwayError(found)

@@ -67,6 +67,7 @@ nodes:
       pod_cidr: 10.244.1.0/24
       address: 172.29.0.3
       labels: {kubernetes.io/hostname: slipway-worker}
+      version: v1.36.3
       schedulable: true
       ready: true
       reason: kubelet is posting ready status

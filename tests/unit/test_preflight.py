@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from slipway.preflight import Inventory, addresses, apps_file, pool_range
+from slipway.preflight import (
+    Inventory,
+    addresses,
+    apps_file,
+    groups,
+    pool_range,
+    running_cluster,
+)
 
 CONTAINERS = Inventory(
     nodes={"control": "172.29.0.2", "worker": "172.29.0.3"},
@@ -57,6 +64,14 @@ def test_a_sound_inventory_has_no_problem(inventory: Inventory) -> None:
         (
             {"nodes": {"control": "172.29.0.2", "worker": "172.29.0.2"}},
             "inventory worker.node_address: 172.29.0.2 is control's address",
+        ),
+        (
+            {
+                "segment": "",
+                "pool": ["2001:db8::/124"],
+                "nodes": {"control": "2001:db8::11", "worker": "2001:DB8:0::11"},
+            },
+            "inventory worker.node_address: 2001:DB8:0::11 is control's address",
         ),
         (
             {"nodes": {"control": "192.0.2.1"}},
@@ -167,3 +182,50 @@ def test_every_mistake_of_the_apps_is_told(tmp_path: Path) -> None:
     ]
     path.write_text("version: 1\napps:\n  - {name: greeter, git_url: /a.git}\n")
     assert apps_file(path) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "control_plane", "workers"),
+    [
+        (["control", "worker"], ["control"], ["worker"]),
+        (["control"], ["control"], []),
+    ],
+)
+def test_one_control_plane_with_or_without_workers_is_sound(
+    nodes: list[str], control_plane: list[str], workers: list[str]
+) -> None:
+    assert groups(nodes, control_plane, workers) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "control_plane", "workers", "problem"),
+    [
+        (
+            ["a", "b", "c"],
+            ["a", "b", "c"],
+            [],
+            "inventory control_plane: has 3 hosts (a, b, c), and Slipway makes clusters with one",
+        ),
+        (["a", "b"], ["a"], ["b", "a"], "inventory a: is in the groups control_plane and workers"),
+        (
+            ["a", "b"],
+            ["a"],
+            [],
+            "inventory b: is in the group nodes, but neither in control_plane nor in workers",
+        ),
+        (["a"], ["a"], ["b"], "inventory b: is to be a node, but is not in the group nodes"),
+    ],
+)
+def test_a_mistake_in_the_groups_is_one_problem_with_its_fix(
+    nodes: list[str], control_plane: list[str], workers: list[str], problem: str
+) -> None:
+    (found,) = groups(nodes, control_plane, workers)
+    assert f"{found.where}: {found.what}" == problem
+    assert found.fix
+
+
+def test_a_cluster_that_does_not_answer_is_no_problem_beforehand(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    assert running_cluster(path, CONTAINERS, "1.36.3") == []
+    path.write_text("current-context: nowhere\n")
+    assert running_cluster(path, CONTAINERS, "1.36.3") == []

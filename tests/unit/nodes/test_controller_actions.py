@@ -153,6 +153,31 @@ def test_mistakes_of_inventory_and_file_are_told_together(tmp_path: Path) -> Non
     assert second == f"{tmp_path}/apps.yml: cannot be read: No such file or directory"
 
 
+def test_groups_and_the_cluster_s_version_are_told_with_everything_else(
+    monkeypatch: pytest.MonkeyPatch, kubeconfig: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("slipway.kube.Kube.version", lambda _kube: "v1.35.4")
+    monkeypatch.setattr("slipway.cluster.nodes_of", lambda _kube: {})
+    args = {
+        **SOUND,
+        "nodes": {"control": "192.0.2.1", "second": "192.0.2.1"},
+        "control_plane": ["control", "second"],
+        "workers": ["second"],
+        "apps_file": str(tmp_path / "apps.yml"),
+        "kubeconfig": str(kubeconfig),
+        "version": "1.36.3",
+    }
+    result = action(preflight.ActionModule, args).run()
+    told = [line.partition(": ")[0] for line in result["msg"].splitlines() if "fix:" not in line]
+    assert told == [
+        "inventory second",
+        "inventory control_plane",
+        "inventory second.node_address",
+        "slipway_versions.kubernetes",
+        f"{tmp_path}/apps.yml",
+    ]
+
+
 class FakeEngine:
     """An engine that notes what is done to it."""
 
