@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +16,12 @@ short_description: Take what Slipway put on a machine off it
 description:
   - Has kubeadm leave the cluster, stops and removes Slipway's units, and removes its files, its
     routes, its bridge and its packet filter tables, and no others.
-options: {}
+  - A node of another cluster, and a machine that Slipway never changed, are left as they are.
+options:
+  endpoint:
+    description: The URL of the API server of the cluster that the machine is a node of.
+    type: str
+    required: true
 attributes:
   check_mode:
     description: Lists what would be removed and removes nothing.
@@ -30,6 +36,7 @@ author:
 EXAMPLES = r"""
 - name: Take what Slipway put there off the machine
   node_reset:
+    endpoint: https://192.0.2.11:6443
 """
 
 RETURN = r"""
@@ -52,7 +59,6 @@ PATHS = (
     "/etc/containerd/config.toml",
     "/etc/kubernetes",
     "/etc/modules-load.d/slipway.conf",
-    "/etc/sysctl.d/99-slipway.conf",
     *(f"/opt/cni/bin/{name}" for name in ("bridge", "host-local", "loopback", "portmap")),
     *(
         f"/usr/local/bin/{name}"
@@ -71,9 +77,14 @@ PATHS = (
     "/var/lib/containerd",
     "/var/lib/etcd",
     "/var/lib/kubelet",
+    "/var/lib/slipway",
     "/var/log/containers",
     "/var/log/pods",
+    "/etc/sysctl.d/99-slipway.conf",
 )
+
+FIRST = "/etc/sysctl.d/99-slipway.conf"
+"""Is there from the first change to a machine until the last of what is removed."""
 
 TABLES = ("ip slipway", "ip kube-proxy", "ip6 kube-proxy", "inet cni_hostport")
 """Packet filter tables of the pod network, of kube-proxy and of CNI's portmap."""
@@ -90,6 +101,17 @@ def place(path: str) -> Path:
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
     return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def others(endpoint: str) -> str:
+    """The API server of another cluster that the machine is a node of, if it is."""
+    for name in ("admin", "kubelet"):
+        path = place(f"/etc/kubernetes/{name}.conf")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        server = re.search(r"^    server: (\S+)$", text, re.MULTILINE)
+        if server and server[1] != endpoint:
+            return server[1]
+    return ""
 
 
 def present() -> list[str]:
@@ -127,8 +149,14 @@ def remove(found: list[str]) -> str:
 
 def main() -> None:
     """Find what is there and remove it, unless only asked to look."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    found = present()
+    module = AnsibleModule(
+        argument_spec={"endpoint": {"type": "str", "required": True}}, supports_check_mode=True
+    )
+    other = others(module.params["endpoint"])
+    if other:
+        what = f"this machine is a node of the cluster at {other}, and left as it is"
+        module.fail_json(msg=f"{what}\n    fix: take it out of the inventory", removed=[])
+    found = present() if place(FIRST).exists() else []
     if found and not module.check_mode:
         reason = remove(found)
         if reason:

@@ -1,8 +1,14 @@
-"""Nodes whose power is cut come back by themselves."""
+"""Nodes whose power is cut come back by themselves, and runs that were cut short end well."""
 
 from __future__ import annotations
 
+import json
+
+from testinfra.host import Host
+
+from plugins.modules.kubeadm import MARKER
 from slipway import containers
+from slipway.cluster import NODES
 from tests.e2e.cluster import test_nodes
 from tests.e2e.scenario import Scenario, wait_for
 
@@ -18,3 +24,39 @@ def test_the_cluster_comes_back_after_a_power_cut(scenario: Scenario) -> None:
     wait_for(lambda: scenario.wrong_routes(address=address), lambda wrong: wrong == {})
     test_nodes.test_every_node_runs_its_units_and_has_them_started_at_boot(scenario)
     test_nodes.test_pods_reach_pods_of_every_node_and_resolve_services(scenario)
+
+
+def test_a_node_that_was_made_when_the_power_was_cut_is_taken_as_it_is(scenario: Scenario) -> None:
+    """kubeadm had come to its end, and only its note is left."""
+    for host in scenario.nodes.values():
+        leave_note(scenario, host)
+    before = scenario.pods()
+    run = scenario.play("playbooks/cluster.yml")
+    assert run.code == 0, run
+    assert scenario.pods() == before
+    assert not any(host.file(MARKER).exists for host in scenario.nodes.values())
+    assert set(scenario.play("playbooks/cluster.yml").changed.values()) == {0}
+
+
+def test_a_join_that_the_power_was_cut_in_is_begun_anew(scenario: Scenario) -> None:
+    name, worker = next(
+        (name, host) for name, host in scenario.nodes.items() if host is not scenario.control_plane
+    )
+    worker.check_output("kubeadm reset --force")
+    scenario.kube.delete(NODES, name)
+    leave_note(scenario, worker)
+    worker.check_output("mkdir -p /etc/kubernetes/pki && echo half >/etc/kubernetes/pki/ca.crt")
+    run = scenario.play("playbooks/cluster.yml")
+    assert run.code == 0, run
+    assert not worker.file(MARKER).exists
+    assert scenario.kube.get(NODES, name)
+    wait_for(scenario.wrong_routes, lambda wrong: wrong == {})
+
+
+def leave_note(scenario: Scenario, host: Host) -> None:
+    """Let a run have been interrupted in making the node."""
+    note = {
+        "command": "init" if host is scenario.control_plane else "join",
+        **{key: scenario.facts[key] for key in ("cluster", "endpoint")},
+    }
+    host.check_output("mkdir -p /var/lib/slipway && echo %s >%s", json.dumps(note), MARKER)

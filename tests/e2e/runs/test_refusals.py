@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,89 @@ def test_an_unsound_apps_file_is_refused_before_a_node_is_asked(
     for reason in reasons:
         assert reason in message
     assert scenario.pods() == before
+
+
+@pytest.mark.parametrize("version", ["1.36.99", "1.30.0"])
+def test_another_version_than_the_cluster_s_is_refused_before_a_bundle_is_made(
+    scenario: Scenario, version: str
+) -> None:
+    versions = {**scenario.facts["versions"], "kubernetes": version}
+    run = scenario.play("site.yml", slipway_versions=versions)
+    assert run.code != 0
+    assert run.changed == {"localhost": 0}, run
+    [message] = run.failures
+    assert f"slipway_versions.kubernetes: {version} is not what the cluster runs" in message
+    for name in scenario.nodes:
+        assert f"the kubelet of {name}" in message
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"slipway_endpoint": "https://192.0.2.99:6443"}, "is a node of the cluster at {endpoint}"),
+        ({"slipway_cluster_name": "another"}, "is a node of the cluster '{cluster}' at {endpoint}"),
+    ],
+    ids=["another address", "another name"],
+)
+def test_nodes_of_another_cluster_are_left_as_they_are(
+    scenario: Scenario, tmp_path: Path, variables: dict[str, str], named: str
+) -> None:
+    settings: dict[str, Any] = {**variables, "slipway_kubeconfig": tmp_path / "kubeconfig"}
+    before = scenario.pods()
+    run = scenario.play("playbooks/cluster.yml", **settings)
+    assert run.code != 0
+    assert set(run.changed.values()) == {0}, run
+    assert not (tmp_path / "kubeconfig").exists()
+    assert any(named.format(**scenario.facts) in message for message in run.failures), run
+    for message in run.failures:
+        assert "/etc/kubernetes/kubelet.conf" in message
+        assert "kubelet.service runs" in message
+    assert scenario.pods() == before
+
+
+def test_machines_that_are_not_bare_are_refused_all_at_once(scenario: Scenario) -> None:
+    """Without what says whose nodes they are, the nodes are machines with traces of a cluster."""
+    kubeconfigs = ("kubelet.conf", "admin.conf")
+    hide = "cd /etc/kubernetes && for f in %s %s; do [ ! -e $f ] || mv $f $f.hidden; done"
+    show = "cd /etc/kubernetes && for f in %s %s; do [ ! -e $f.hidden ] || mv $f.hidden $f; done"
+    try:
+        for host in scenario.nodes.values():
+            host.check_output(hide, *kubeconfigs)
+        run = scenario.play("playbooks/cluster.yml")
+    finally:
+        for host in scenario.nodes.values():
+            host.check_output(show, *kubeconfigs)
+    assert run.code != 0
+    assert set(run.changed.values()) == {0}, run
+    assert len(run.failures) == len(scenario.nodes)
+    for message in run.failures:
+        assert "this machine is not bare" in message
+        assert "/var/lib/kubelet/config.yaml" in message
+        assert "port 10250 is in use" in message
+    assert any("/var/lib/etcd/member" in message for message in run.failures)
+    assert scenario.play("playbooks/cluster.yml").code == 0
+
+
+def test_a_control_plane_that_cannot_be_reached_is_not_made_anew(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    """Its API server is away, and this machine has no kubeconfig."""
+    manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+    scenario.control_plane.check_output("mv %s /root/", manifest)
+    try:
+        run = scenario.play(
+            "playbooks/cluster.yml",
+            slipway_kubeconfig=tmp_path / "kubeconfig",
+            control_plane_timeout=20,
+        )
+    finally:
+        scenario.control_plane.check_output("mv /root/kube-apiserver.yaml %s", manifest)
+    assert run.code != 0
+    message = run.failures[-1]
+    assert "which is left as it is" in message
+    assert "It does not answer on the node itself either." in message
+    assert "the last lines of etcd:" in message
+    wait_for(lambda: scenario.play("playbooks/cluster.yml").code, lambda code: code == 0)
 
 
 def test_without_the_right_to_docker_the_fix_is_named(scenario: Scenario, tmp_path: Path) -> None:

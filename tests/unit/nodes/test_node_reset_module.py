@@ -16,6 +16,8 @@ echo "${{0##*/}} $*" >>{log}
 {body}
 """
 
+ENDPOINT = "https://192.0.2.11:6443"
+
 NFT = "[ $1 = list ] && printf 'table %s\\n' 'ip slipway' 'ip6 kube-proxy' 'ip own'"
 
 
@@ -30,6 +32,7 @@ class Node:
         self.tools.mkdir()
         self.tool("systemctl")
         self.tool("ip", "exit 1")  # so it says that there is no such link
+        self.has(node_reset.FIRST)
 
     def tool(self, name: str, body: str = "") -> None:
         """Let the node have a tool."""
@@ -59,7 +62,8 @@ class Node:
 
     def run(self, *, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        with patch_module_args({"_ansible_check_mode": check}), pytest.raises(SystemExit):
+        wanted = {"endpoint": ENDPOINT, "_ansible_check_mode": check}
+        with patch_module_args(wanted), pytest.raises(SystemExit):
             node_reset.main()
         result: dict[str, Any] = json.loads(self._capture.readouterr().out)
         return result
@@ -80,11 +84,26 @@ def node(
 
 
 def test_a_machine_without_anything_of_slipway_s_is_left_alone(node: Node) -> None:
-    node.has("/etc/hosts", "/usr/local/bin/own", "/etc/cni/net.d/own.conflist")
+    (node.root / node_reset.FIRST[1:]).unlink()
+    node.has_kubeadm()  # as others install it, too
+    node.has("/etc/hosts", "/var/lib/etcd/member", "/var/lib/kubelet/own")
+    before = node.files()
     result = node.run()
     assert (result["changed"], result["removed"]) == (False, [])
     assert node.told() == []
-    assert len(node.files()) == 3
+    assert node.files() == before
+
+
+@pytest.mark.parametrize("name", ["admin", "kubelet"])
+def test_a_node_of_another_cluster_is_left_alone(node: Node, name: str) -> None:
+    node.has_kubeadm()
+    path = node.root / f"etc/kubernetes/{name}.conf"
+    path.write_text("clusters:\n- cluster:\n    server: https://10.0.0.1:6443\n")
+    before = node.files()
+    assert "a node of the cluster at https://10.0.0.1:6443" in node.run()["msg"]
+    assert (node.told(), node.files()) == ([], before)
+    path.write_text(path.read_text().replace("https://10.0.0.1:6443", ENDPOINT))
+    assert node.run()["changed"]
 
 
 def test_what_slipway_put_there_goes_and_nothing_else(node: Node) -> None:
@@ -101,6 +120,7 @@ def test_what_slipway_put_there_goes_and_nothing_else(node: Node) -> None:
         "/opt/cni/bin/bridge",
         "/usr/local/bin/kubeadm",
         "/var/lib/containerd",
+        node_reset.FIRST,
         "table ip slipway",
         "table ip6 kube-proxy",
         "link cni0",
@@ -136,7 +156,7 @@ def test_a_check_lists_and_removes_nothing(node: Node) -> None:
     before = node.files()
     result = node.run(check=True)
     assert result["changed"]
-    assert result["removed"] == ["/etc/kubernetes", "/usr/local/bin/kubeadm"]
+    assert result["removed"] == ["/etc/kubernetes", "/usr/local/bin/kubeadm", node_reset.FIRST]
     assert node.files() == before
     assert node.told() == []
 

@@ -1,0 +1,174 @@
+"""kubeadm on a directory as a machine: what is noted, and what is undone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from plugins.modules import kubeadm, node_look
+
+CLUSTER = {"cluster": "lab", "endpoint": "https://192.0.2.11:6443"}
+
+TOOL = """#!/bin/sh
+echo "${{0##*/}} $*" >>{log}
+case "$1" in
+reset) rm -rf {root}/etc/kubernetes; exit {reset} ;;
+*)
+    cp {root}{marker} {noted}
+    flock --nonblock --exclusive {root}{marker} true && echo unlocked >>{log}
+    ls -l /proc/$$/fd | grep -q {marker} || echo 'without the lock' >>{log}
+    mkdir -p {root}/etc/kubernetes
+    echo x >{root}/etc/kubernetes/kubelet.conf
+    echo 'cannot reach it' >&2
+    exit {code}
+    ;;
+esac
+"""
+
+
+class Machine:
+    """A directory with what a machine has."""
+
+    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.root = root / "root"
+        self.tools = root / "tools"
+        self._log, self._noted = root / "log", root / "noted"
+        self._capture = capture
+        self.root.mkdir()
+        self.tools.mkdir()
+        self.kubeadm()
+        self._script("journalctl", "#!/bin/sh\necho what the kubelet said last\n")
+
+    def kubeadm(self, *, code: int = 0, reset: int = 0) -> None:
+        """Let kubeadm end so."""
+        names = {"log": self._log, "root": self.root, "noted": self._noted}
+        script = TOOL.format(**names, marker=kubeadm.MARKER, code=code, reset=reset)
+        self._script("kubeadm", script)
+
+    def has(self, path: str) -> None:
+        """Let the machine have a file."""
+        target = self.root / path.removeprefix("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("x")
+
+    @property
+    def marked(self) -> bool:
+        """Whether the note is there."""
+        return (self.root / kubeadm.MARKER[1:]).exists()
+
+    def noted(self) -> dict[str, str]:
+        """The note as it was when kubeadm ran."""
+        note: dict[str, str] = json.loads(self._noted.read_text())
+        return note
+
+    def told(self) -> list[str]:
+        """What kubeadm was told."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [line.partition(" --")[0] for line in lines]
+
+    def run(self, command: str = "join", *, check: bool = False, **args: Any) -> dict[str, Any]:
+        """Run the module."""
+        wanted = {**CLUSTER, "command": command, **args, "_ansible_check_mode": check}
+        with patch_module_args(wanted), pytest.raises(SystemExit):
+            kubeadm.main()
+        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
+        return result
+
+    def _script(self, name: str, text: str) -> None:
+        (self.tools / name).write_text(text)
+        (self.tools / name).chmod(0o755)
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Machine:
+    made = Machine(tmp_path, capsys)
+    monkeypatch.setattr(kubeadm, "ROOT", made.root)
+    monkeypatch.setenv("PATH", f"{made.tools}:/usr/bin:/bin")
+    return made
+
+
+def test_the_note_is_the_one_that_is_looked_for() -> None:
+    assert kubeadm.MARKER == node_look.MARKER
+
+
+@pytest.mark.parametrize("command", ["init", "join"])
+def test_a_command_is_noted_for_as_long_as_it_runs(machine: Machine, command: str) -> None:
+    result = machine.run(command)
+    assert (result["changed"], result["undone"]) == (True, False)
+    # Nobody else gets the lock, and kubeadm has it even without the module.
+    assert machine.told() == [f"kubeadm {command}"]
+    assert machine.noted() == {"command": command, **CLUSTER}
+    assert not machine.marked
+
+
+def test_a_command_that_fails_is_undone_and_its_reason_told(machine: Machine) -> None:
+    machine.kubeadm(code=1)
+    result = machine.run()
+    assert machine.told() == ["kubeadm join", "kubeadm reset"]
+    assert result["msg"].startswith("kubeadm join failed: cannot reach it\n")
+    assert "what the kubelet said last" in result["msg"]
+    assert not machine.marked
+
+
+def test_what_cannot_be_undone_stays_noted(machine: Machine) -> None:
+    machine.kubeadm(code=1, reset=1)
+    assert "could not be undone" in machine.run()["msg"]
+    assert machine.marked
+
+
+def test_what_an_interrupted_run_began_is_undone_first(machine: Machine) -> None:
+    machine.has("/etc/kubernetes/pki/ca.crt")
+    machine.has(kubeadm.MARKER)
+    result = machine.run(begun=True)
+    assert result["undone"]
+    assert machine.told() == ["kubeadm reset", "kubeadm join"]
+    assert machine.noted()["command"] == "join"
+    assert not machine.marked
+
+
+def test_a_command_waits_for_what_is_there_to_be_undone(machine: Machine) -> None:
+    machine.kubeadm(reset=1)
+    assert machine.run(begun=True)["failed"]
+    assert machine.told() == ["kubeadm reset"]
+    assert machine.marked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/kubernetes/admin.conf",
+        "/etc/kubernetes/kubelet.conf",
+        "/etc/kubernetes/bootstrap-kubelet.conf",
+        "/etc/kubernetes/manifests/etcd.yaml",
+        "/etc/kubernetes/pki/ca.crt",
+        "/var/lib/etcd/member",
+        "/var/lib/kubelet/config.yaml",
+    ],
+)
+def test_a_machine_that_became_a_node_since_it_was_looked_at_is_left_alone(
+    machine: Machine, path: str
+) -> None:
+    machine.has(path)
+    assert machine.run()["msg"].endswith(f"left alone: {path}")
+    assert machine.told() == []
+    assert not machine.marked
+
+
+def test_slipway_s_own_files_are_none_of_kubeadm_s(machine: Machine) -> None:
+    for path in ("kubeadm.yaml", "discovery.yaml", "resolv.conf", "kubelet.conf.d/10-node.conf"):
+        machine.has(f"/etc/kubernetes/{path}")
+    assert machine.run()["changed"]
+
+
+def test_a_check_tells_of_a_change_and_makes_none(machine: Machine) -> None:
+    assert machine.run(check=True)["changed"]
+    machine.has("/etc/kubernetes/pki/ca.crt")
+    assert machine.run(check=True, begun=True)["undone"]
+    assert machine.told() == []
+    assert not machine.marked
