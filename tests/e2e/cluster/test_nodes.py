@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
+from plugins.modules.node_look import entries, reachable
 from slipway.cluster import NODES
 from slipway.kube import SERVICES
 from slipway.objects import contains
@@ -42,6 +44,14 @@ def test_every_node_is_ready_and_of_the_locked_versions(scenario: Scenario) -> N
     }
     wanted = ("True", f"v{versions['kubernetes']}", versions["containerd"])
     assert found == dict.fromkeys(scenario.nodes, wanted)
+
+
+def test_every_kubelet_gives_pods_name_servers_that_they_can_reach(scenario: Scenario) -> None:
+    for name, host in scenario.nodes.items():
+        config = json.loads(scenario.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))
+        text = host.file(config["kubeletconfig"]["resolvConf"]).content_string
+        servers = [words[1] for words in entries(text, "nameserver")]
+        assert all(map(reachable, servers)), (name, text)
 
 
 def test_pods_reach_pods_of_every_node_and_resolve_services(scenario: Scenario) -> None:
