@@ -23,6 +23,10 @@ class Problem:
         return f"{text}\n    fix: {self.fix}" if self.fix else text
 
 
+class Told(ValueError):
+    """A mistake in what somebody wrote; its text says what and where."""
+
+
 class SlipwayError(Exception):
     """Raised with all the problems found; its text lists them one under another."""
 

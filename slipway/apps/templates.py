@@ -1,16 +1,21 @@
-"""Text with ``{{ branch }}`` and the like in it."""
+"""Text with ``{{ branch }}`` and the like in it.
+
+A template that only names variables is filled in here, which costs least. It cannot take long: it
+has no loop and no call. Whatever says more is somebody's program, and goes to a process apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from traceback import walk_tb
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template, TemplateError, nodes
 
+from slipway.apps.confined import ASKED, BrokeBounds
 from slipway.apps.records import App
+from slipway.apps.template_child import ENVIRONMENT, line_of, words_of
+from slipway.errors import Told
 
 ROUTE_VARIABLES = ("name", "branch", "branch_slug", "namespace")
 """What paths and hosts may use; a namespace may use the first three."""
@@ -20,9 +25,34 @@ VARIABLES = (*ROUTE_VARIABLES, "host", "commit")
 
 MANIFEST_VARIABLES = (*VARIABLES, "image")
 
-_ENVIRONMENT = SandboxedEnvironment(
-    undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+_PLAIN = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.Concat,
+    nodes.Filter,
+    nodes.Test,
+    nodes.If,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
 )
+"""What a template may have that is filled in here: its text is never more than what it names."""
+
+_REPLACE = "replace"
+_FILTERS = ("capitalize", "d", "default", "lower", _REPLACE, "title", "trim", "upper")
+_TESTS = ("defined", "undefined")
+
+_DEEPEST = 30
+"""How deep such a template may be nested."""
+
+_LONGEST_REPLACED = 1 << 15
+"""How long such a template may be if it replaces: each character of a name may become all of it."""
 
 
 def is_template(text: Any) -> bool:
@@ -36,9 +66,9 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
         return None
     names = list(known)
     try:
-        used = meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
-    except TemplateError as error:
-        return f"is no template: {error.message}", "correct it, or say template: false"
+        used = _names(text)
+    except Unfilled as error:
+        return f"is no template: {error}", "correct it, or say template: false"
     if unknown := sorted(used - {*names}):
         plural = "s" if len(unknown) > 1 else ""
         return (
@@ -53,12 +83,16 @@ def fill(text: str, variables: Mapping[str, str]) -> str:
     if not _has_syntax(text):
         return text
     try:
-        return _compiled(text).render(variables)
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise Unfilled(str(error), _line(error)) from error
+        template = _plain(text)
+        if template is not None:
+            return template.render(variables)
+    except Exception as error:  # a template can raise whatever Python can
+        raise Unfilled(words_of(error), line_of(error)) from error
+    filled: str = _asked({"text": text, "variables": dict(variables)})["text"]
+    return filled
 
 
-class Unfilled(ValueError):
+class Unfilled(Told):
     """A template that cannot be filled in; ``line`` is where, counted from one."""
 
     def __init__(self, reason: str, line: int) -> None:
@@ -84,19 +118,54 @@ def variables_of(app: App) -> dict[str, str]:
     }
 
 
-def _line(error: Exception) -> int:
-    """The line of a template that an error is about: Jinja names it in its traceback."""
-    if isinstance(error, TemplateSyntaxError):
-        return error.lineno
-    lines = [
-        line
-        for frame, line in walk_tb(error.__traceback__)
-        if frame.f_code.co_filename == "<template>"
-    ]
-    return lines[-1] if lines else 1
+def _names(text: str) -> set[str]:
+    """The variables that a template uses; raises Unfilled if it is none."""
+    try:
+        parsed = ENVIRONMENT.parse(text)
+        if _is_plain(parsed, _replacing(text)):
+            return {name.name for name in parsed.find_all(nodes.Name)}
+    except (TemplateError, RecursionError, ValueError) as error:
+        reason = error.message if isinstance(error, TemplateError) else words_of(error)
+        raise Unfilled(str(reason), line_of(error)) from error
+    return {*_asked({"text": text})["names"]}
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str) -> Template:
-    """The template, compiled once: a pattern's branches all have the same ones."""
-    return _ENVIRONMENT.from_string(text)
+def _plain(text: str) -> Template | None:
+    """The template if it can be filled in here, compiled once: a pattern's branches share theirs.
+
+    Others are not even compiled here: what is constant in them is computed then.
+    """
+    parsed = ENVIRONMENT.parse(text)
+    return ENVIRONMENT.from_string(parsed) if _is_plain(parsed, _replacing(text)) else None
+
+
+def _replacing(text: str) -> int:
+    """How often each expression of a template may replace."""
+    return int(len(text) <= _LONGEST_REPLACED)
+
+
+def _is_plain(node: nodes.Node, replacing: int, depth: int = 0) -> bool:
+    """Whether a part of a template has nothing that could take long or give much."""
+    if depth > _DEEPEST or not isinstance(node, _PLAIN):
+        return False
+    if isinstance(node, nodes.Name) and node.ctx != "load":
+        return False
+    if isinstance(node, nodes.Test) and node.name not in _TESTS:
+        return False
+    if isinstance(node, nodes.Filter):
+        replacing -= node.name == _REPLACE
+        if node.name not in _FILTERS or replacing < 0:
+            return False
+    return all(_is_plain(part, replacing, depth + 1) for part in node.iter_child_nodes())
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the process apart answers; raises Unfilled when it cannot."""
+    try:
+        answer = ASKED.ask(request)
+    except BrokeBounds as error:
+        raise Unfilled(str(error), 1) from error
+    if "reason" in answer:
+        raise Unfilled(answer["reason"], answer["line"])
+    return answer
