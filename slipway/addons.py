@@ -31,6 +31,7 @@ POLL_SECONDS = 0.3
 READERS = 4
 """Objects that are read at the same time: for a cluster far away, as near ones gain nothing."""
 
+_WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
@@ -187,7 +188,7 @@ class Applier:
 
     def _pods_reason(self, workload: Object) -> str:
         """What keeps a workload's pods from running, or from being made."""
-        labels = workload["spec"]["selector"]["matchLabels"]
+        labels = workload["spec"]["selector"].get("matchLabels", {})
         found = self._kube.list(
             PODS,
             namespace=workload["metadata"]["namespace"],
@@ -236,9 +237,9 @@ def _may_pass(error: ApiError) -> bool:
 
 
 def _is_waited_for(obj: Object) -> bool:
-    return obj["kind"] in ("Deployment", "DaemonSet", "StatefulSet") or (
-        obj["kind"] == "Service" and obj["spec"].get("type") == "LoadBalancer"
-    )
+    if obj["apiVersion"] == "v1" and obj["kind"] == "Service":
+        return bool(obj.get("spec", {}).get("type") == "LoadBalancer")
+    return obj["apiVersion"] == "apps/v1" and obj["kind"] in _WORKLOADS
 
 
 def is_running(obj: Object | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,10 @@ from ansible.utils.display import Display
 
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
+
+_LOG = logging.getLogger("slipway")
+_LOG.setLevel(logging.DEBUG)
+_LOG.propagate = False
 
 
 class SlipwayAction(ActionBase):  # type: ignore[misc]
@@ -44,12 +49,15 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         # What Ansible has in memory stays, and to look there for garbage takes longer than many a
         # task.
         gc.freeze()
+        trace = self._trace()
+        _LOG.addHandler(trace)
         try:
             self._secrets = Secrets(plain.get("secrets") or {})
             result.update(self.act(plain, task_vars or {}))
         except SlipwayError as error:
             result.update(failed=True, msg=self._secrets.redact(str(error)))
         finally:
+            _LOG.removeHandler(trace)
             gc.unfreeze()
         return result
 
@@ -57,6 +65,16 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         """Show lines of progress at once, while the task still runs."""
         # Each display is a message to Ansible's main process.
         Display().display("\n".join(f"    {self._secrets.redact(line)}" for line in lines))
+
+    def _trace(self) -> logging.Handler:
+        """Shows with -vvv where an exception came from that an app's failure is made of."""
+        action = self
+
+        class Trace(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                Display().vvv(action._secrets.redact(self.format(record)))
+
+        return Trace()
 
     @property
     def run_folder(self) -> Path:

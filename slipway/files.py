@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+LONGEST = 16 << 20
+"""How many bytes a text may have that anybody may have written."""
 
 MOST_FILES = 10_000
 """How many files a folder that is read whole may have once more, behind links."""
@@ -83,3 +87,21 @@ def link_or_copy(source: Path, target: Path) -> None:
         raise
     except OSError:
         shutil.copy2(source, target)
+
+
+def read_text(path: Path, longest: int = LONGEST) -> str:
+    """The text of a file that anybody may have made, of at most ``longest`` bytes.
+
+    Raises OSError also when it is more, or no file that has an end (a pipe, a device), and
+    UnicodeDecodeError when it is no UTF-8.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise OSError(errno.EFBIG, f"it is larger than {longest >> 20} MB", str(path))
+    text = content.decode("utf-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -170,6 +170,14 @@ class Kube:
         """The cluster's version: ``v1.36.3``."""
         return str(json.loads(self._ask("GET", "/version"))["gitVersion"])
 
+    def require_answer(self, error: Exception) -> None:
+        """Raise Unreachable if an ``error`` is because the API answers nobody any more.
+
+        A single request may stay without an answer for what it asks, as one that is too large.
+        """
+        if isinstance(error, Unreachable):
+            self.version()
+
     def resources(self, api_version: str) -> builtins.list[Resource]:
         """The kinds that the API has in ``api_version``; none when it does not know that."""
         try:

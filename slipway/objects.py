@@ -41,6 +41,11 @@ def sealed(obj: Object) -> Object:
     return {**obj, "metadata": {**metadata, "annotations": annotations}}
 
 
+def is_sealed(obj: Object) -> bool:
+    """Whether an object has its own hash, so that it was Slipway that made it."""
+    return HASH in (obj["metadata"].get("annotations") or {})
+
+
 def said(manifest: Object) -> Object:
     """What a manifest wants: a null says nothing, and a status is for controllers to write."""
     wanted: Object = _without_nulls(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
@@ -28,26 +30,20 @@ def run(
     timeout: float | None = None,
     stdin: bytes | None = None,
     fix: str = "",
+    memory: int | None = None,
 ) -> str:
     """Run ``argv`` and return its standard output as text.
 
     ``what`` names the step in the error ("build of greeter (main)"), ``env`` is added to the
-    environment, ``timeout`` is in seconds. The tool never gets a terminal to ask questions on.
+    environment, ``timeout`` is in seconds, ``memory`` how many bytes it may have.
+    The tool never gets a terminal to ask questions on.
 
     Raises SlipwayError with the last lines of its output when the tool is missing, fails or
     takes longer than ``timeout``.
     """
     command = [str(part) for part in argv]
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, **env} if env else None,
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = _done(command, cwd, env, stdin or b"", timeout, memory)
     except OSError as error:  # also for a directory to run it in that is not there
         missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
         reason = "no such command" if missing else error.strerror
@@ -62,3 +58,31 @@ def run(
         reason = f"{command[0]} ended with code {done.returncode}; it last said\n{said}"
         raise SlipwayError(Problem(what, reason, fix))
     return done.stdout.decode(errors="replace")
+
+
+def _done(
+    command: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: bytes,
+    timeout: float | None,
+    memory: int | None,
+) -> subprocess.CompletedProcess[bytes]:
+    """As ``subprocess.run``, which cannot bound memory."""
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **env} if env else None,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            if memory is not None:
+                with suppress(ProcessLookupError):  # it is over already
+                    resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
+            stdout, stderr = process.communicate(stdin, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)

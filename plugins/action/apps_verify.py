@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.ansible_support import SlipwayAction
+from slipway.apps.boundary import tried
 from slipway.apps.deploy.notes import note_proof
 from slipway.apps.records import load
 from slipway.apps.verify import prove
@@ -42,9 +43,12 @@ class ActionModule(SlipwayAction):
                 address=args["address"],
                 seconds=args["timeout"],
             )
-            note_proof(kube, proof.apps, secrets.redact)
+            # The list of environments may be behind; what answers is told all the same.
+            unnoted = tried({}, note_proof, kube, proof.apps, secrets.redact)
         table = [secrets.redact(line) for line in proof.table]
         self.say(*table)
+        if unnoted:
+            self.say(f"not noted for the list of environments: {unnoted}")
         addresses = dict(proof.addresses)
         if overview := args["overview_host"]:
             self.say(f"All environments: http://{overview}/")

@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.boundary import tried
 from slipway.apps.names import pattern_id, slug
 from slipway.apps.plan.branches import Matches, source
 from slipway.apps.records import App
 from slipway.apps.source import git
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.git_auth import Keys
-from slipway.errors import SlipwayError
 
 CONNECTIONS = 16
 """How many repositories are asked at the same time."""
@@ -176,24 +176,24 @@ class Finder:
         by_source = {source(sample): sample for sample in samples}
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             answers = dict(zip(by_source, pool.map(self._ask, by_source.values()), strict=True))
-        return [self._match(sample, answers[source(sample)], existing) for sample in samples]
+        found = []
+        for sample in samples:
+            pattern = pattern_id(sample["name"], sample["git_url"], sample["pattern"])
+            own = [each for each in existing if each.pattern == pattern]
+            matched = tried(sample, self._match, sample, answers[source(sample)], own)
+            if isinstance(matched, str):
+                matched = Matches(sorted({each.branch for each in own}), matched)
+            found.append(matched)
+        return found
 
-    def _ask(self, sample: App) -> Mapping[str, str] | SlipwayError:
-        try:
-            return self._heads(sample)
-        except SlipwayError as error:
-            return error
+    def _ask(self, sample: App) -> Mapping[str, str] | str:
+        return tried(sample, self._heads, sample)
 
     def _match(
-        self,
-        sample: App,
-        heads: Mapping[str, str] | SlipwayError,
-        existing: Iterable[Environment],
+        self, sample: App, heads: Mapping[str, str] | str, own: Iterable[Environment]
     ) -> Matches:
-        pattern = pattern_id(sample["name"], sample["git_url"], sample["pattern"])
-        own = [each for each in existing if each.pattern == pattern]
-        if isinstance(heads, SlipwayError):
-            return Matches(sorted({each.branch for each in own}), str(heads))
+        if isinstance(heads, str):
+            return Matches(sorted({each.branch for each in own}), heads)
         resolved = resolve(sample, heads, own, self._now)
         self.leaving += resolved.leaving
         self.gone += resolved.gone

@@ -10,6 +10,28 @@ LABEL_LENGTH = 63
 """RFC 1123: the most characters of a DNS label."""
 
 
+SYSTEM_NAMESPACES = {
+    "default": "is where whoever names no namespace puts things",
+    **dict.fromkeys(("kube-system", "kube-public", "kube-node-lease"), "is Kubernetes' own"),
+    "istio-system": "is that of an add-on",
+    "local-path-storage": "is that of an add-on",
+    "metallb-system": "is that of the load balancer",
+    "nginx-ingress": "is that of the ingress controller",
+    "slipway-overview": "is that of the page of all environments",
+    "slipway-routes": "has the hosts and certificates of all apps",
+}
+"""The namespaces that no app may have, and why: there are Secrets and accounts of others in them.
+
+Such ones of other names are found in the cluster, as others made them.
+"""
+
+
+def reserved(namespace: str) -> str:
+    """Why no app may have a namespace; empty if it may."""
+    why = SYSTEM_NAMESPACES.get(namespace, "")
+    return "is Kubernetes' own" if namespace.startswith("kube-") else why
+
+
 def slug(text: str, length: int = SLUG_LENGTH) -> str:
     """``text`` as a DNS label of at most ``length`` characters: ``Fix/42`` gives ``fix-42``.
 

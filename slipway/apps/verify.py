@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from slipway.apps.boundary import tried
 from slipway.apps.deploy.tls import own_pairs
 from slipway.apps.manifests.labels import (
     COMMIT,
     HELD_FROM,
     OWN_SELECTOR,
     ROUTES_NAMESPACE,
+    is_app,
     owner_of,
 )
 from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
@@ -46,6 +48,9 @@ RETRY_SECONDS = 0.25
 ASK_TIMEOUT = urllib3.Timeout(connect=2, read=10)
 BODY_BYTES = 1 << 20
 """How much of an answer is read for what is expected in it."""
+
+BODY_SECONDS = 10.0
+"""How long it is read: some answers have no end."""
 
 HTTPS_PORT = 443
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -148,7 +153,11 @@ def prove(
     ) as http:
 
         def answer_of(route: Route) -> Answer:
-            return _ask_until(http, route, 0.0 if route.app_id in failed_before else until)
+            end = 0.0 if route.app_id in failed_before else until
+            answer = tried({"id": route.app_id}, _ask_until, http, route, end)
+            if isinstance(answer, str):
+                return Answer(answer.partition("\n")[0], f"{route.url}: {answer}")
+            return answer
 
         with ThreadPoolExecutor(WORKERS) as pool:
             told = zip(routes, pool.map(answer_of, routes), strict=True)
@@ -165,8 +174,9 @@ def _fill_commits(kube: Kube, records: Iterable[Record]) -> None:
     unknown = [record for record in records if "commit" not in record]
     if unknown:
         deployed = {
-            owner_of(obj): obj["metadata"].get("annotations", {})
+            owner_of(obj): obj["metadata"]["annotations"]
             for obj in kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
+            if is_app(obj)
         }
         for record in unknown:
             annotations = deployed.get(record["id"], {})
@@ -212,7 +222,7 @@ def _addresses(kube: Kube, hosts: AbstractSet[str], until: float) -> dict[str, s
     """The load balancer address that the master Ingress of each host reports, by ``until``."""
     while True:
         found: dict[str, str] = {
-            obj["metadata"]["name"]: point.get("ip") or point["hostname"]
+            obj["metadata"]["name"]: point.get("ip") or point.get("hostname", "")
             for obj in kube.list(INGRESSES, namespace=ROUTES_NAMESPACE, labels=OWN_SELECTOR).items
             if obj["metadata"].get("annotations", {}).get(MERGEABLE) == "master"
             for point in obj.get("status", {}).get("loadBalancer", {}).get("ingress", [])[:1]
@@ -274,8 +284,15 @@ def _plain_url(route: Route) -> str:
 def _get(pool: urllib3.HTTPConnectionPool, route: Route) -> tuple[urllib3.BaseHTTPResponse, str]:
     """What a route's path answers, and the text of that."""
     response = pool.urlopen("GET", route.path, headers={"Host": route.host}, preload_content=False)
-    body = response.read(BODY_BYTES)
-    response.close()  # what was read to its end has given its connection back already
+    body, until = b"", time.monotonic() + BODY_SECONDS
+    try:
+        while len(body) < BODY_BYTES and time.monotonic() < until:
+            part = response.read1(BODY_BYTES - len(body))
+            if not part:
+                break
+            body += part
+    finally:
+        response.close()  # what was read to its end has given its connection back already
     return response, body.decode(errors="replace")
 
 

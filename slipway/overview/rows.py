@@ -15,6 +15,7 @@ from slipway.apps.manifests.labels import (
     NAME,
     NOTES_KEY,
     Object,
+    is_app,
     owner_of,
 )
 
@@ -51,22 +52,36 @@ class Row:
 
 def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
     """A row for each environment that runs or that a run noted, sorted by app and branch."""
-    live = {owner_of(each): each for each in deployments}
+    live = {owner_of(each): each for each in deployments if is_app(each)}
     notes = notes_in(config_map)
     found = [_row(each, live.get(each), notes.get(each, {})) for each in live.keys() | notes.keys()]
     return sorted(found, key=lambda row: (row.app, row.branch, row.id))
 
 
 def notes_in(config_map: Object | None) -> dict[str, dict[str, Any]]:
-    """The entries of the notes, by app id; none where there are none, or what is there is no JSON.
+    """The entries of the notes, by app id; those alone that are as runs write them.
 
-    ``slipway.apps.deploy.notes`` writes them.
+    ``slipway.apps.deploy.notes`` writes them; whoever may edit ConfigMaps may spoil them.
     """
     try:
-        found: dict[str, dict[str, Any]] = json.loads((config_map or {})["data"][NOTES_KEY])
-    except (KeyError, TypeError, ValueError):
+        found = json.loads((config_map or {})["data"][NOTES_KEY])
+    except (KeyError, TypeError, ValueError, RecursionError):
         return {}
-    return found
+    entries = found.items() if isinstance(found, dict) else ()
+    return {app_id: entry for app_id, entry in entries if _is_entry(entry)}
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether an entry of the notes has what is read of it."""
+    if not isinstance(entry, dict):
+        return False
+    texts = [entry.get(key, "") for key in ("app", "namespace", "branch", "commit", "until")]
+    urls, failure = entry.get("urls", []), entry.get("failure")
+    if not isinstance(urls, list) or not isinstance(failure, dict | None):
+        return False
+    if failure is not None:
+        texts += [failure.get(key) for key in ("step", "reason", "at")]
+    return all(isinstance(text, str) for text in (*texts, *urls))
 
 
 def _row(app_id: str, deployment: Object | None, note: Mapping[str, Any]) -> Row:
@@ -115,10 +130,13 @@ def _marks(annotations: Mapping[str, str], note: Mapping[str, Any]) -> list[str]
 
 
 def age(moment: str, now: datetime) -> str:
-    """How long ago a time was, in its largest unit: ``3d``; a dash for no time."""
+    """How long ago a time was, in its largest unit: ``3d``; a dash for what is no time."""
     if not moment:
         return "-"
-    past = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    try:
+        past = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return "-"
     seconds = max(int((now - past).total_seconds()), 0)
     return next((f"{seconds // size}{unit}" for size, unit in _UNITS if seconds >= size), "0s")
 

@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.boundary import failing
 from slipway.apps.build import buildkit, jib, prebuilt
 from slipway.apps.build.bases import Base, Bases
 from slipway.apps.build.buildkit import BuildKit, Daemon, Programs
@@ -32,7 +33,7 @@ from slipway.apps.build.prebuilt import Prebuilt
 from slipway.apps.build.registry import serve
 from slipway.apps.build.standby import MOST, Standbys
 from slipway.apps.names import image_repository
-from slipway.apps.records import Record, app_label, fail
+from slipway.apps.records import Record, app_label
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
 from slipway.dev.session import Session
@@ -123,6 +124,7 @@ class _Run:
         self._settings = settings
         self._check = check
         self._tell = say
+        self._boundary = failing(STEP, settings.secrets.redact)
         self._store = ImageStore(settings.cache / "images")
         own = settings.buildkit and daemon.programs.can_run()
         self._buildkit = BuildKit(daemon, self._store) if own else None
@@ -144,15 +146,8 @@ class _Run:
             if self._check and not (self._settings.bundle.exists() and "checkout" in record):
                 pending.append(record)
                 continue
-            try:
-                work = self._work(record)
-                ref = self._known(work.key, record)
-            except SlipwayError as error:
-                self._fail(record, error)
-                continue
-            if ref:
-                record["image"] = ref
-            else:
+            work = self._boundary.run([record], self._open_work, record)
+            if work:
                 works.setdefault(work.key, work).records.append(record)
         unbuilt = [record for work in works.values() for record in work.records]
         if self._check:
@@ -164,6 +159,14 @@ class _Run:
             self._build_all(list(works.values()))
         built = {record["image"] for record in unbuilt if "image" in record}
         return Images(records, sorted(built), [])
+
+    def _open_work(self, record: Record) -> _Work | None:
+        """What has to be done for an app; None, and its image noted, when that is known."""
+        work = self._work(record)
+        if ref := self._known(work.key, record):
+            record["image"] = ref
+            return None
+        return work
 
     def _work(self, record: Record) -> _Work:
         """What would have to be done for an app."""
@@ -230,10 +233,9 @@ class _Run:
         """The image that came of a key, under the app's own name; None if it is not stored."""
         try:
             note = json.loads(self._note(key).read_bytes())
-        except (OSError, ValueError):
+            digest, ref = note["digest"], _ref(record, note["config"])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
-        digest = note["digest"]
-        ref = _ref(record, note["config"])
         if ref in self._stored and self._stored[ref].manifest_digest == digest:
             return ref
         if self._check or all(image.manifest_digest != digest for image in self._stored.values()):
@@ -253,12 +255,10 @@ class _Run:
         with ExitStack() as stack:
             builders: dict[str, Builder] = {}
             for tool in sorted({work.tool for work in works}):
-                try:
-                    own = [work for work in works if work.tool == tool]
-                    builders[tool] = self._builder(tool, own, stack)
-                except SlipwayError as error:
-                    for work in own:
-                        self._fail_all(work, error)
+                own = [work for work in works if work.tool == tool]
+                waiting = [record for work in own for record in work.records]
+                if builder := self._boundary.run(waiting, self._builder, tool, own, stack):
+                    builders[tool] = builder
             works = [work for work in works if work.tool in builders]
             pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
             running = {
@@ -301,36 +301,30 @@ class _Run:
     def _build(self, work: _Work, builder: Builder) -> None:
         """Build one image and enter it under the name of each app that wants it."""
         work.started = time.monotonic()
-        record = work.records[0]
-        try:
-            with self._scratch() as scratch:
-                order = Order(
-                    label=work.label,
-                    checkout=Path(record["checkout"]),
-                    options=record["build"],
-                    base=work.base,
-                    secrets=work.secrets,
-                    scratch=scratch,
-                    folder=record["project"],
-                    whole=record["whole"],
-                )
-                self._enter(work, builder.build(order), scratch)
-        except (SlipwayError, OSError) as error:
-            self._fail_all(work, error)
-            self._say(f"{work.label}: {builder.doing}: failed")
-            return
+        is_built = self._boundary.run(work.records, self._make, work, builder)
         seconds = time.monotonic() - work.started
-        self._say(f"{work.label}: {builder.doing}: built in {seconds:.1f} s")
+        end = f"built in {seconds:.1f} s" if is_built else "failed"
+        self._say(f"{work.label}: {builder.doing}: {end}")
+
+    def _make(self, work: _Work, builder: Builder) -> bool:
+        """Build one image and enter it; returns True."""
+        record = work.records[0]
+        with self._scratch() as scratch:
+            order = Order(
+                label=work.label,
+                checkout=Path(record["checkout"]),
+                options=record["build"],
+                base=work.base,
+                secrets=work.secrets,
+                scratch=scratch,
+                folder=record["project"],
+                whole=record["whole"],
+            )
+            self._enter(work, builder.build(order), scratch)
+        return True
 
     def _say(self, text: str) -> None:
         self._tell(self._settings.secrets.redact(text))
-
-    def _fail(self, record: Record, error: Exception) -> None:
-        fail(record, STEP, self._settings.secrets.redact(str(error)))
-
-    def _fail_all(self, work: _Work, error: Exception) -> None:
-        for record in work.records:
-            self._fail(record, error)
 
     def _enter(self, work: _Work, archive: Path, scratch: Path) -> None:
         """Store a built image under names made of its content, and note what it was made of."""

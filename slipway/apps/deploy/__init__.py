@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from slipway.addons import Applier, as_written, is_running
+from slipway.apps.boundary import Boundary, tried
 from slipway.apps.branches import Leaving
 from slipway.apps.deploy import notes
 from slipway.apps.deploy.content import Content, complete
 from slipway.apps.deploy.decide import Decision, decide, namespaces_of
+from slipway.apps.deploy.environments import refusal
 from slipway.apps.deploy.extras import adopt, missing
 from slipway.apps.deploy.helm import Helm
 from slipway.apps.deploy.preview import Intent, intents
@@ -37,6 +40,7 @@ from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
     OWN_SELECTOR,
     ROUTES_NAMESPACE,
+    is_app,
     is_extra,
     is_own,
     owner_of,
@@ -44,7 +48,6 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.routes import hosts, tls_of
 from slipway.apps.records import App, Record, app_label, fail
 from slipway.certificates import Authority, Pair
-from slipway.errors import SlipwayError
 from slipway.kube import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -63,11 +66,16 @@ from slipway.secrets import MASK, Secrets
 from slipway.waiting import wait_until
 from slipway.workloads import rolled_out
 
+T = TypeVar("T")
+
 UNPROCESSABLE = 422
 """The HTTP status with which the API refuses a change of what cannot be changed."""
 
 STEP = "deploy"
 """What a failure of this step is noted under."""
+
+SHOWN = 5
+"""How many objects of others are named."""
 
 WORKERS = 8
 """Apps that are applied at the same time."""
@@ -128,8 +136,13 @@ def deploy(
     """
     apps = list(apps)
     renderer = Helm(helm, kube.version() if any(app["helm"] for app in apps) else "")
+
+    def content(app: App) -> Content:
+        found = tried(app, complete, app, secrets, renderer)
+        return Content(app, {}, [], [found]) if isinstance(found, str) else found
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        contents = list(pool.map(lambda app: complete(app, secrets, renderer), apps))
+        contents = list(pool.map(content, apps))
     run = _Run(kube, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
     certificates = run.certificates(secrets, ca_dir)
     return run.deploy(ingress_class, certificates, seconds)
@@ -166,22 +179,33 @@ class _Run:
         self.leaving = leaving
         self.say = say
         self.dry_run = dry_run
+        self.boundary = Boundary(
+            lambda app, reason: self._fail(app["id"], reason), kube.require_answer
+        )
         self.records: dict[str, Record] = {each.app["id"]: dict(each.app) for each in contents}
         self.filled = {each.app["id"]: each.filled for each in contents}
         self.extras = self._adopt(contents)
         wanted = [obj for objects in self.extras.values() for obj in objects]
         self.extras_in = grouped(wanted, lambda obj: obj["metadata"].get("namespace"))
         self.state = read_state(kube, wanted)
+        self._refuse_namespaces()
         self.changes: list[Change] = []
 
     def _adopt(self, contents: Sequence[Content]) -> dict[str, list[Object]]:
         """The apps' extras as they are to be applied; apps with wrong ones fail."""
         found = {each.app["id"]: each.extras for each in contents}
-        result = adopt(self.records.values(), found, self.kube.find)
+        result = adopt(self.records.values(), found, self.kube.find, self.kube.require_answer)
         for each in contents:
             if faults := [*each.faults, *result.faults.get(each.app["id"], ())]:
                 self._fail(each.app["id"], "\n".join(faults))
         return result.extras
+
+    def _refuse_namespaces(self) -> None:
+        """Have the apps fail whose namespace somebody else made: what is in it is not theirs."""
+        for app_id, record in self.records.items():
+            name = record["namespace"]
+            if reason := refusal(name, self.state.namespaces.get(name)):
+                self._fail(app_id, reason)
 
     def _fail(self, app_id: str, reason: str) -> None:
         fail(self.records[app_id], STEP, self.redact(reason))
@@ -208,6 +232,7 @@ class _Run:
             self.leaving,
             self.secrets,
             self.extras,
+            self.boundary,
         )
         self._tell(decision)
         for obj in decision.marks:
@@ -215,29 +240,29 @@ class _Run:
         in_space = _by_need(self.records.values(), namespaces_of)
         for obj in decision.namespaces:
             users = in_space.get(obj["metadata"]["name"], ())
-            self._attempt(users, partial(self._make_namespace, obj))
+            self.boundary.run(users, self._make_namespace, obj)
         on_host = _by_need(self.records.values(), hosts)
         for host, objects in decision.hosts.items():
-            self._attempt(on_host[host], partial(self._apply, objects))
+            self.boundary.run(on_host[host], self._apply, objects)
         with ThreadPoolExecutor(WORKERS) as pool:
             writing = dict.fromkeys((*decision.apply, *decision.extras))
             list(pool.map(partial(self._apply_app, decision), writing))
         retried = False if self.dry_run else self._wait(decision, seconds)
         self._remove_extras(decision)
         for obj in reversed(decision.delete):
-            self._delete(obj)
+            self._aside(partial(self._delete, obj))
         if not self.dry_run:
             for app_id in decision.undecided:
                 self._fail(app_id, "it has no image: the build did not run")
             for app_id, configs in decision.old_configs.items():
                 if "failed" not in self.records[app_id]:
-                    self._forget(configs, self.records[app_id])
+                    self._aside(partial(self._forget, configs, self.records[app_id]))
         removed = grouped(
             (each.before for each in self.changes if each.before and not each.after),
             lambda obj: obj["metadata"].get("namespace"),
         )
         for name in decision.spare_namespaces:
-            self._delete_namespace(name, removed.get(name, ()))
+            self._aside(partial(self._delete_namespace, name, removed.get(name, ())))
         changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
         if not self.dry_run:
             self._aside(self._note)
@@ -258,6 +283,15 @@ class _Run:
         for left in self.leaving:
             until = f"until {left.until}" if left.until else "as it is marked to be kept"
             self.say(f"{left.name} ({left.branch}): the branch is gone; it serves on {until}")
+        if decision.foreign:
+            shown = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign[:SHOWN]]
+            more = f" and {len(decision.foreign) - SHOWN} more" if decision.foreign[SHOWN:] else ""
+            self.say(
+                f"left as they are, for they wear Slipway's labels but others made them: "
+                f"{', '.join(shown)}{more}"
+            )
+        for line in self.state.unread:
+            self.say(f"what apps had of a kind is not removed, as it cannot be listed: {line}")
 
     def _mark(self, obj: Object) -> None:
         """Write or clear the mark of a namespace whose branch is gone, or came back."""
@@ -274,26 +308,17 @@ class _Run:
         after = notes.of_deployment(before, apps, self.leaving, self.redact, now)
         notes.write(self.kube, live, after)
 
-    def _aside(self, action: Callable[[], None]) -> None:
-        """Do something that no app needs; a refusal is told and no more."""
-        try:
-            action()
-        except ApiError as error:
-            self.say(f"left undone: {error}")
-
-    def _attempt(self, users: Iterable[Record], action: Callable[[], None]) -> None:
-        """Do something that the apps ``users`` need; a refusal is their failure alone."""
-        try:
-            action()
-        except ApiError as error:
-            for record in users:
-                self._fail(record["id"], str(error))
+    def _aside(self, action: Callable[[], T]) -> T | None:
+        """Do something that no app needs; that it could not be done is told and no more."""
+        return Boundary(
+            lambda _app, reason: self.say(f"left undone: {reason}"), self.kube.require_answer
+        ).run([{}], action)
 
     def _apply_app(self, decision: Decision, app_id: str) -> None:
         """Apply what differs of an app, if all is there that it refers to."""
         record = self.records[app_id]
         if "failed" not in record:
-            self._attempt([record], partial(self._apply_all, decision, app_id))
+            self.boundary.run([record], self._apply_all, decision, app_id)
 
     def _apply_all(self, decision: Decision, app_id: str) -> None:
         record = {**self.records[app_id], **self.filled[app_id]}
@@ -350,11 +375,11 @@ class _Run:
             if "failed" in self.records[app_id]:
                 continue
             for obj in reversed(leftovers):
-                self._delete(obj)
+                self.boundary.run([self.records[app_id]], self._delete, obj)
             if app_id in decision.settled and not self.dry_run:
                 self._aside(partial(self._settle, decision.settled[app_id]))
         for obj in reversed(decision.orphans):
-            self._delete(obj)
+            self._aside(partial(self._delete, obj))
 
     def _apply(self, objects: Sequence[Object]) -> None:
         """Apply objects of one namespace in their order, if none of them is somebody else's."""
@@ -403,7 +428,7 @@ class _Run:
         unfinished = {
             owner_of(obj): obj
             for key, obj in self.state.objects.items()
-            if key[0] == DEPLOYMENTS.kind and not rolled_out(obj)
+            if key[0] == DEPLOYMENTS.kind and is_app(obj) and not rolled_out(obj)
         }
         rolling = unfinished.keys() | {
             app_id
@@ -416,13 +441,12 @@ class _Run:
             if app_id in rolling and "failed" not in record and "image" in record
         }
         rollouts = Rollouts(self.kube, waiting, self.say)
-        retried = rollouts.retry(
-            [
-                obj
-                for app_id, obj in unfinished.items()
-                if app_id in waiting and app_id not in decision.apply
-            ]
-        )
+        stuck = [
+            obj
+            for app_id, obj in unfinished.items()
+            if app_id in waiting and app_id not in decision.apply
+        ]
+        retried = bool(self._aside(partial(rollouts.retry, stuck)))
         until = time.monotonic() + seconds
         for app_id, reason in rollouts.wait(seconds).items():
             self._fail(app_id, reason)
@@ -432,17 +456,20 @@ class _Run:
     def _wait_for_extras(self, decision: Decision, until: float) -> None:
         """Wait for the workloads that apps brought along, and note those that do not run."""
         for app_id, objects in self.extras.items():
-            written = decision.extras.get(app_id, [])
-            starting = [
-                obj
-                for obj in objects
-                if obj in written or not is_running(self.state.extras.get(extra_key(obj)))
-            ]
-            if starting and "failed" not in self.records[app_id]:
-                try:
-                    Applier(self.kube, max(0.0, until - time.monotonic())).wait(starting)
-                except SlipwayError as error:
-                    self._fail(app_id, str(error))
+            if "failed" not in self.records[app_id]:
+                written = decision.extras.get(app_id, [])
+                self.boundary.run([self.records[app_id]], self._wait_for, objects, written, until)
+
+    def _wait_for(
+        self, extras: Iterable[Object], written: Collection[Object], until: float
+    ) -> None:
+        starting = [
+            obj
+            for obj in extras
+            if obj in written or not is_running(self.state.extras.get(extra_key(obj)))
+        ]
+        if starting:
+            Applier(self.kube, max(0.0, until - time.monotonic())).wait(starting)
 
     def _delete(self, obj: Object) -> None:
         kind, place, name = key_of(obj)

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from slipway.apps.deploy.helm import HOOK, Helm
+from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
 from slipway.apps.manifests.secrets import encoded, secret_data
+from slipway.apps.manifests.shape import faults
 from slipway.apps.records import App
 from slipway.apps.templates import Unfilled, fill, variables_of
 from slipway.errors import SlipwayError
-from slipway.files import Refused, inside, readable
+from slipway.files import Refused, inside, read_text, readable
 from slipway.kube import SECRETS, Object
 from slipway.objects import said
 
@@ -40,10 +40,6 @@ class Content:
     filled: Mapping[str, Any]
     extras: list[Extra]
     faults: list[str]
-
-
-class Fault(ValueError):
-    """Something that cannot be read or filled in; its text says what and where."""
 
 
 def complete(app: App, secrets: Mapping[str, str], helm: Helm) -> Content:
@@ -138,7 +134,7 @@ class _Reader:
             namespace=self._app["namespace"],
             values=values,
         )
-        found = list(objects(where, rendered))
+        found = list(objects(where, rendered, doubled=True))  # others wrote it, and Helm takes it
         for extra in found:
             if hook := (extra.obj["metadata"].get("annotations") or {}).get(HOOK):
                 title = f"{extra.obj['kind']} {extra.obj['metadata']['name']}"
@@ -160,7 +156,7 @@ class _Reader:
         name = entry.get("source") or entry["file"]
         path = self._path(title, entry)
         try:
-            return name, path.read_text(encoding="utf-8")
+            return name, read_text(path)
         except UnicodeDecodeError as error:
             raise Fault(f"{title}: {name} cannot be read: it is no UTF-8 text") from error
         except OSError as error:
@@ -178,23 +174,10 @@ class _Reader:
             raise Fault(f"{title}: {name} cannot be read: {error}") from error
 
 
-def objects(where: str, text: str) -> Iterator[Extra]:
+def objects(where: str, text: str, *, doubled: bool = False) -> Iterator[Extra]:
     """The objects of a manifest; raises Fault with the line of what is none."""
-    loader = _Loader(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            place = f"{where}:{node.start_mark.line + 1}"
-            yield from _extras(place, loader.construct_document(node))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        reason = " ".join(part for part in (error.context, error.problem) if part)
-        raise Fault(f"{where}:{line}: is not YAML: {reason}") from error
-    except yaml.YAMLError as error:
-        raise Fault(f"{where}: is not YAML: {error}") from error
-    finally:
-        loader.dispose()
+    for line, value in documents(where, text, doubled=doubled):
+        yield from _extras(f"{where}:{line}", value)
 
 
 def _extras(where: str, value: Any) -> Iterator[Extra]:
@@ -215,6 +198,9 @@ def _extras(where: str, value: Any) -> Iterator[Extra]:
     }
     if missing := [key for key, is_sound in sound.items() if not is_sound]:
         raise Fault(f"{where}: lacks a usable {' and '.join(missing)}")
+    title = f"{value['kind']} {name}"
+    if wrong := [f"{where}: {title}: {what}" for what in faults(value)]:
+        raise Fault("\n".join(wrong))
     yield Extra(where, _plain(where, said(value)))
 
 
@@ -244,13 +230,3 @@ def _filled(where: str, text: str, variables: Mapping[str, str]) -> str:
         return fill(text, variables)
     except Unfilled as error:
         raise Fault(f"{where}:{error.line}: {error}; known: {', '.join(variables)}") from error
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: what looks like a date is text."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
-    for first, forms in _Loader.yaml_implicit_resolvers.items()
-}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from slipway.apps.boundary import THROUGH, Boundary
 from slipway.apps.branches import Leaving
 from slipway.apps.deploy.environments import marks
 from slipway.apps.deploy.extras import decide_extras
@@ -18,7 +19,7 @@ from slipway.apps.manifests.secrets import secret
 from slipway.apps.records import App
 from slipway.certificates import Pair
 from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
-from slipway.objects import contains, grouped
+from slipway.objects import contains, grouped, is_sealed
 
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
@@ -48,6 +49,8 @@ class Decision:
     """By app, the Deployment of those that were rolled back and stay so."""
     undecided: list[str]
     """Apps that have no image yet, as in a check before the first build."""
+    foreign: list[Object]
+    """What somebody else made with Slipway's labels on it, which stays as it is."""
     delete: list[Object]
     old_configs: dict[str, list[Object]]
     """By app of those to apply, configurations that only older versions may still have."""
@@ -63,12 +66,13 @@ def decide(
     leaving: Collection[Leaving] = (),
     secrets: Mapping[str, str] = NO_SECRETS,
     extras: Mapping[str, list[Object]] = NO_EXTRAS,
+    boundary: Boundary = THROUGH,
 ) -> Decision:
     """Compare the records, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
     image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
-    as they are, too.
+    as they are, too, and so does an app that fails here, in its ``boundary``.
     """
     apps = list(apps)
     ready = [app for app in apps if "failed" not in app and "image" in app]
@@ -85,22 +89,28 @@ def decide(
     live_secrets = grouped(
         (obj for key, obj in state.objects.items() if key[0] == SECRETS.kind), owner_of
     )
-    of_secrets = {app["id"]: secret(app, secrets, live_secrets.get(app["id"], ())) for app in ready}
 
-    def objects_of(app: App, leftovers: Sequence[Object]) -> list[Object]:
-        own = of_secrets[app["id"]]
-        objects = render(app, ingress_class, own, wanted[app["id"]], leftovers)
-        return held(objects, state.objects)
+    def objects_of(app: App) -> tuple[list[Object], list[Object]]:
+        """An app's objects, and as they are to be when its leftovers are gone.
 
-    # Until leftovers are gone, their kinds are noted as well, so that they can be found again.
-    leftovers = of_extras.leftovers
-    rendered = {app["id"]: objects_of(app, leftovers.get(app["id"], ())) for app in ready}
+        Until then the kinds of those are noted as well, so that they can be found again.
+        """
+        own = secret(app, secrets, live_secrets.get(app["id"], ()))
+        left = of_extras.leftovers.get(app["id"], ())
+        now, *then = (
+            held(render(app, ingress_class, own, wanted[app["id"]], noted), state.objects)
+            for noted in ((left, ()) if left else ((),))
+        )
+        return now, [obj for objects in then for obj in objects if obj not in now]
+
+    made = {app["id"]: found for app in ready if (found := boundary.run([app], objects_of, app))}
+    ready = [app for app in ready if app["id"] in made]
+    rendered = {app_id: now for app_id, (now, _then) in made.items()}
     settled = {
-        app["id"]: obj
-        for app in ready
-        if app["id"] in leftovers
-        for obj in objects_of(app, ())
-        if obj["kind"] == DEPLOYMENTS.kind and obj not in rendered[app["id"]]
+        app_id: obj
+        for app_id, (_now, then) in made.items()
+        for obj in then
+        if obj["kind"] == DEPLOYMENTS.kind
     }
     untold = known - rendered.keys()
     staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
@@ -111,7 +121,12 @@ def decide(
         *(key for key in state.objects if key[1] == ROUTES_NAMESPACE and key[2] in kept_hosts),
         *([(CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS)] if known else []),
     }
-    spare = {key: obj for key, obj in state.objects.items() if key not in kept}
+    foreign = {
+        key: obj for key, obj in state.objects.items() if key not in kept and not _is_made(obj)
+    }
+    spare = {
+        key: obj for key, obj in state.objects.items() if key not in kept and key not in foreign
+    }
     old = {
         key: obj
         for key, obj in spare.items()
@@ -147,14 +162,20 @@ def decide(
             app_id: obj for app_id, objects in rendered.items() for obj in objects if is_held(obj)
         },
         undecided=[app["id"] for app in apps if "failed" not in app and "image" not in app],
+        foreign=list(foreign.values()),
         delete=[obj for key, obj in spare.items() if key not in old],
         old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
         spare_namespaces=[
             name
             for name, obj in state.namespaces.items()
-            if name not in needed and is_own(obj) and usable(obj)
+            if name not in needed and is_own(obj) and is_sealed(obj) and usable(obj)
         ],
     )
+
+
+def _is_made(obj: Object) -> bool:
+    """Whether it was Slipway that made an object; its notes alone have no hash."""
+    return is_sealed(obj) or key_of(obj) == (CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS)
 
 
 def namespaces_of(apps: Iterable[App]) -> list[str]:

@@ -13,14 +13,17 @@ from slipway.apps.branches import Environment, Leaving
 from slipway.apps.deploy.state import usable
 from slipway.apps.manifests import namespace
 from slipway.apps.manifests.labels import (
+    ADMITS,
     BRANCH,
     GONE_SINCE,
     KEEP,
     OWN_SELECTOR,
     PATTERN,
+    is_app,
     is_own,
     owner_of,
 )
+from slipway.apps.names import reserved
 from slipway.apps.records import App
 from slipway.kube import DEPLOYMENTS, NAMESPACES, Kube, Object
 
@@ -31,10 +34,28 @@ def existing(kube: Kube) -> list[Environment]:
     found = [
         _environment(deployment, spaces[deployment["metadata"]["namespace"]])
         for deployment in kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
-        if PATTERN in deployment["metadata"]["labels"]
+        if is_app(deployment)
+        and PATTERN in deployment["metadata"]["labels"]
         and usable(spaces.get(deployment["metadata"]["namespace"]))
     ]
     return sorted(found, key=lambda each: each.id)
+
+
+def refusal(name: str, found: Object | None) -> str:
+    """Why an app may not be put into a namespace, by what there is of that name; empty if it may.
+
+    Who is in a namespace can mount all Secrets there.
+    """
+    if why := reserved(name):
+        return f"namespace {name} {why}: give the app a namespace of its own"
+    if found is None or not usable(found) or is_own(found):
+        return ""
+    if (found["metadata"].get("labels") or {}).get(ADMITS) == "true":
+        return ""
+    return (
+        f"namespace {name} exists and was not made by Slipway: give the app a namespace of its "
+        f"own, or, if apps may have what is there, kubectl label namespace {name} {ADMITS}=true"
+    )
 
 
 def _environment(deployment: Object, space: Object) -> Environment:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from slipway.apps.boundary import Boundary
 from slipway.apps.deploy.state import Key
 from slipway.apps.manifests.extras import (
     DEFINITION,
@@ -22,7 +23,7 @@ from slipway.apps.manifests.extras import (
 )
 from slipway.apps.records import App
 from slipway.kube import CONFIG_MAPS, SECRETS, Object, Resource
-from slipway.objects import contains, grouped
+from slipway.objects import contains, grouped, is_sealed
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 
@@ -38,20 +39,26 @@ class Adopted:
     faults: dict[str, list[str]]
 
 
-def adopt(apps: Iterable[App], found: Mapping[str, Iterable[Extra]], find: Find) -> Adopted:
+def adopt(
+    apps: Iterable[App],
+    found: Mapping[str, Iterable[Extra]],
+    find: Find,
+    check: Callable[[Exception], None] = lambda _error: None,
+) -> Adopted:
     """Make the extras that were ``found``, by app, the apps' own.
 
-    Of an app with a fault there are no extras.
+    Of an app with a fault there are no extras; ``check`` is that of a Boundary.
     """
     apps = list(apps)
-    defined = dict(
-        scope
-        for extras in found.values()
-        for extra in extras
-        if is_definition(extra.obj)
-        for scope in _scopes(extra.obj)
-    )
     result = Adopted({}, {})
+    boundary = Boundary(
+        lambda app, reason: result.faults.setdefault(app["id"], []).append(reason), check
+    )
+    defined: dict[Kind, bool] = {}
+    for app in apps:
+        for extra in found.get(app["id"], ()):
+            if is_definition(extra.obj):
+                defined |= boundary.run([app], _scopes, extra.obj) or {}
 
     def adopt_one(extra: Extra, app: App) -> Object:
         resource = find(*kind_of(extra.obj))
@@ -63,15 +70,9 @@ def adopt(apps: Iterable[App], found: Mapping[str, Iterable[Extra]], find: Find)
         return adopted(extra, app, namespaced=namespaced)
 
     for app in apps:
-        objects, faults = [], []
-        for extra in found.get(app["id"], ()):
-            try:
-                objects.append(adopt_one(extra, app))
-            except Misplaced as error:
-                faults.append(str(error))
-        result.extras[app["id"]] = [] if faults else objects
-        if faults:
-            result.faults[app["id"]] = faults
+        made = [boundary.run([app], adopt_one, extra, app) for extra in found.get(app["id"], ())]
+        sound = app["id"] not in result.faults
+        result.extras[app["id"]] = [obj for obj in made if obj] if sound else []
     for app_id, reason in clashes(apps, result.extras):
         result.faults.setdefault(app_id, []).append(reason)
     for app_id in result.faults:
@@ -79,12 +80,13 @@ def adopt(apps: Iterable[App], found: Mapping[str, Iterable[Extra]], find: Find)
     return result
 
 
-def _scopes(definition: Object) -> Iterator[tuple[Kind, bool]]:
+def _scopes(definition: Object) -> dict[Kind, bool]:
     """The kinds that a definition defines, and whether their objects are in namespaces."""
     spec = definition["spec"]
-    for version in spec.get("versions", ()):
-        kind = (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
-        yield kind, spec.get("scope") == "Namespaced"
+    return {
+        (f"{spec['group']}/{version['name']}", spec["names"]["kind"]): spec["scope"] == "Namespaced"
+        for version in spec["versions"]
+    }
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,11 @@ def decide_extras(
     Definitions stay in any case.
     """
     kept = {extra_key(obj) for objects in wanted.values() for obj in objects}
-    gone = [obj for key, obj in live.items() if key not in kept and not is_definition(obj)]
+    gone = [
+        obj
+        for key, obj in live.items()
+        if key not in kept and is_sealed(obj) and not is_definition(obj)
+    ]
     differing = {
         app_id: [obj for obj in objects if not contains(live.get(extra_key(obj)), obj)]
         for app_id, objects in wanted.items()

@@ -19,6 +19,9 @@ from slipway.run import run
 SECONDS = 60.0
 """How long a chart may take."""
 
+MEMORY = 1 << 30
+"""How many bytes of memory a chart may take."""
+
 HOOK = "helm.sh/hook"
 """The annotation of an object that Helm would create and remove at some moment of a release."""
 
@@ -77,6 +80,7 @@ class Helm:
                 env={**dict.fromkeys(places, home), "KUBECONFIG": str(Path(home) / "none")},
                 timeout=SECONDS,
                 stdin=json.dumps(values).encode(),
+                memory=MEMORY,
             )
 
 

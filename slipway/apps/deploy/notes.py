@@ -61,7 +61,7 @@ def of_deployment(
             "commit": app.get("commit", ""),
             "urls": _urls(app),
         }
-        of_proof = old.get("failing") and old["failure"]["step"] == PROOF
+        of_proof = old.get("failing") and _step(old) == PROOF
         notes[app["id"]] = {**entry, **_failure(old, app, bool(of_proof), redact, now)}
     for left in leaving:
         own = {"app": left.name, "namespace": left.namespace, "branch": left.branch}
@@ -78,7 +78,7 @@ def of_proof(
     for app in apps:
         old = before.get(app["id"])
         if old and ("failed" not in app or app["failed"]["step"] == PROOF):
-            other = old.get("failing") and old["failure"]["step"] != PROOF
+            other = old.get("failing") and _step(old) != PROOF
             notes[app["id"]] = {**old, **_failure(old, app, bool(other), redact, now)}
     return notes
 
@@ -118,8 +118,13 @@ def _failure(
         return {"failing": still, **last}
     failure = {"step": app["failed"]["step"], "reason": _short(redact(app["failed"]["reason"]))}
     past = old.get("failure", {})
-    same = old.get("failing") and failure.items() <= past.items()
+    same = past and old.get("failing") and failure.items() <= past.items()
     return {"failing": True, "failure": {**failure, "at": past["at"] if same else as_text(now)}}
+
+
+def _step(entry: Mapping[str, Any]) -> str:
+    """The step at which an app failed last."""
+    return str(entry.get("failure", {}).get("step", ""))
 
 
 def _short(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class History:
     @classmethod
     def of(cls, deployments: Sequence[Object], replica_sets: Iterable[Object]) -> History:
         """From the objects."""
-        return cls(deployments, sorted(replica_sets, key=_revision, reverse=True))
+        return cls(deployments, sorted(replica_sets, key=revision, reverse=True))
 
     def retained(self, apps: Collection[App]) -> list[str]:
         """The images that stay, sorted.
@@ -70,8 +71,10 @@ def serving(apps: Iterable[App], replica_sets: Iterable[Object]) -> list[Record]
     ]
 
 
-def _revision(replica_set: Object) -> int:
-    return int(replica_set["metadata"].get("annotations", {}).get(REVISION, 0))
+def revision(replica_set: Object) -> int:
+    """The number that its Deployment gave a ReplicaSet; 0 for one that has none."""
+    text = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def _images(obj: Object) -> set[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from slipway.apps.deploy.hold import OF_THE_VERSION, held_from
-from slipway.apps.deploy.retention import REVISION
+from slipway.apps.deploy.retention import revision
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.manifests.labels import (
     BRANCH,
@@ -20,6 +20,7 @@ from slipway.apps.manifests.labels import (
     NAME,
     OWN_SELECTOR,
     POD_HASH,
+    is_app,
     owner_of,
 )
 from slipway.apps.records import Record
@@ -103,7 +104,7 @@ def find(kube: Kube, app: str, branch: str) -> Rollback:
     Raises SlipwayError when that is none or several of those in the cluster, or when there is no
     version before.
     """
-    deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
+    deployments = filter(is_app, kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items)
     deployment = _chosen(deployments, app, branch)
     namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
     replica_sets = kube.list(REPLICA_SETS, namespace=namespace, labels=OWN_SELECTOR).items
@@ -116,7 +117,7 @@ def find(kube: Kube, app: str, branch: str) -> Rollback:
     if not earlier:
         what = f"has no version before {_version(deployment)}"
         raise SlipwayError(Problem(_title(deployment), what))
-    return Rollback(deployment, max(earlier, key=_revision))
+    return Rollback(deployment, max(earlier, key=revision))
 
 
 def carry_out(
@@ -178,7 +179,3 @@ def _pod_hash(obj: Object) -> str:
 def _version(obj: Object) -> Version:
     commit = obj["metadata"].get("annotations", {}).get(COMMIT, "")
     return Version(_pod(obj)["spec"]["containers"][0]["image"], commit)
-
-
-def _revision(replica_set: Object) -> int:
-    return int(replica_set["metadata"].get("annotations", {}).get(REVISION, 0))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, owner_of
+from slipway.apps.boundary import Boundary
+from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, is_app, owner_of
 from slipway.apps.records import App, app_label
 from slipway.kube import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
 from slipway.objects import grouped
@@ -82,7 +83,9 @@ class Rollouts:
         """
         while self._waiting:
             listings = self._look(DEPLOYMENTS, self._namespaces)
-            deployments = {owner_of(each): each for found in listings for each in found.items}
+            deployments = {
+                owner_of(each): each for found in listings for each in found.items if is_app(each)
+            }
             self._settle(deployments)
             if not self._waiting:
                 break
@@ -126,7 +129,8 @@ class Rollouts:
         for deployment in self._kube.watch(
             DEPLOYMENTS, since=version, seconds=LOOK_SECONDS, labels=OWN_SELECTOR
         ):
-            self._settle({owner_of(deployment): deployment})
+            if is_app(deployment):
+                self._settle({owner_of(deployment): deployment})
             if not self._waiting:
                 return
 
@@ -134,22 +138,33 @@ class Rollouts:
         self, deployments: Mapping[str, Object], pods: Pods, seconds: float
     ) -> None:
         """Take those off the list that cannot come to be, with the reason."""
-        for app_id in list(self._waiting):
-            deployment = deployments.get(app_id)
-            if not deployment:
-                self._fail(app_id, f"its Deployment {app_id} was deleted meanwhile")
-                continue
-            own = newest_pods(deployment, pods)
-            found = [(pod, trouble) for pod in own if (trouble := pod_trouble(pod))]
-            pod, trouble = found[0] if found else (None, deployment_trouble(deployment))
-            if not trouble:
-                self._troubled_since.pop(app_id, None)
-            elif trouble.final or self._lasts(app_id):
-                self._fail(app_id, self._explain(deployment, pod, trouble))
-                continue
-            if self._elapsed >= seconds:
-                slow = Trouble(joined(f"not ready after {seconds:.0f} s", state_of(own)), True)
-                self._fail(app_id, self._explain(deployment, own[0] if own else None, slow))
+        for app_id, app in list(self._waiting.items()):
+            boundary = Boundary(
+                lambda _app, reason, app_id=app_id: self._fail(app_id, reason),  # type: ignore[misc]
+                self._kube.require_answer,
+            )
+            reason = boundary.run([app], self._trouble, app_id, deployments, pods, seconds)
+            if reason:
+                self._fail(app_id, reason)
+
+    def _trouble(
+        self, app_id: str, deployments: Mapping[str, Object], pods: Pods, seconds: float
+    ) -> str:
+        """Why an app cannot come to be; empty while it still can."""
+        deployment = deployments.get(app_id)
+        if not deployment:
+            return f"its Deployment {app_id} was deleted meanwhile"
+        own = newest_pods(deployment, pods)
+        found = [(pod, trouble) for pod in own if (trouble := pod_trouble(pod))]
+        pod, trouble = found[0] if found else (None, deployment_trouble(deployment))
+        if not trouble:
+            self._troubled_since.pop(app_id, None)
+        elif trouble.final or self._lasts(app_id):
+            return self._explain(deployment, pod, trouble)
+        if self._elapsed < seconds:
+            return ""
+        slow = Trouble(joined(f"not ready after {seconds:.0f} s", state_of(own)), True)
+        return self._explain(deployment, own[0] if own else None, slow)
 
     def _lasts(self, app_id: str) -> bool:
         """Whether a trouble that may pass has lasted too long."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
 from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR
-from slipway.kube import APPLIED, NAMESPACES, Kube, Object
+from slipway.kube import APPLIED, NAMESPACES, ApiError, Kube, Object
 
 Key = tuple[str, str, str]
 """Kind, namespace and name."""
@@ -21,6 +21,8 @@ class State:
     objects: Mapping[Key, Object]
     extras: Mapping[Key, Object] = field(default_factory=dict)
     """What comes from manifests and charts; its kinds have their group's name."""
+    unread: Collection[str] = ()
+    """Lines that say which kinds of extras could not be listed, and why."""
 
 
 def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
@@ -39,13 +41,15 @@ def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
     # One version of a kind will do, and the wanted one can be compared.
     versions = {_group(kind): kind for kind in kinds_noted(listed)}
     versions |= {_group(kind): kind for kind in map(kind_of, extras)}
-    resources = (kube.find(*versions[group]) for group in sorted(versions))
-    found = (
-        obj
-        for resource in resources
-        if resource  # its definition may have been deleted, or be yet to come
-        for obj in kube.list(resource, labels=EXTRA_SELECTOR).items
-    )
+    found: list[Object] = []
+    unread = []
+    for group in sorted(versions):
+        try:
+            resource = kube.find(*versions[group])
+            if resource:  # its definition may have been deleted, or be yet to come
+                found += kube.list(resource, labels=EXTRA_SELECTOR).items
+        except ApiError as error:  # as of a kind that cannot be listed, or whose server is down
+            unread.append(f"{' '.join(versions[group])}: {error}")
 
     def there(obj: Object) -> bool:
         space = obj["metadata"].get("namespace")
@@ -56,6 +60,7 @@ def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
         namespaces,
         by_key(filter(there, listed)),
         {extra_key(obj): obj for obj in filter(there, found)},
+        unread,
     )
 
 
@@ -66,7 +71,7 @@ def _group(kind: Kind) -> tuple[str, str]:
 
 def usable(found: Object | None) -> bool:
     """Whether a namespace exists and is not being deleted."""
-    return found is not None and found["status"]["phase"] == "Active"
+    return found is not None and found.get("status", {}).get("phase") == "Active"
 
 
 def key_of(obj: Object) -> Key:

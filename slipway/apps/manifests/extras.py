@@ -7,6 +7,7 @@ is (after kubectl's ApplySet, whose parent object notes the kinds of its members
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
 from slipway.apps.manifests.routes import minions
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.apps.records import App
+from slipway.errors import Told
 from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES, Object
 from slipway.objects import sealed
 
@@ -26,6 +28,9 @@ DEFINITION = "CustomResourceDefinition"
 it goes, as with it would go every object of its kind, of all namespaces."""
 
 
+_NOTED = re.compile(r"((?:[a-z0-9.-]+/)?v[a-z0-9]+) ([A-Za-z0-9]+)")
+
+
 @dataclass(frozen=True)
 class Extra:
     """One object as a manifest has it, and where that is: ``deploy/redis.yaml:12``."""
@@ -34,7 +39,7 @@ class Extra:
     obj: Object
 
 
-class Misplaced(ValueError):
+class Misplaced(Told):
     """An extra that cannot be applied where it wants to be."""
 
 
@@ -116,10 +121,10 @@ def kinds_text(objects: Iterable[Object]) -> str:
 
 
 def kinds_noted(objects: Iterable[Object]) -> set[Kind]:
-    """The kinds that objects note."""
+    """The kinds that objects note; what is no kind was not written by Slipway."""
     texts = (obj["metadata"].get("annotations", {}).get(EXTRA_KINDS, "") for obj in objects)
-    kinds = (kind.partition(" ") for text in texts for kind in text.split(",") if kind)
-    return {(api_version, kind) for api_version, _space, kind in kinds}
+    kinds = (_NOTED.fullmatch(kind) for text in texts for kind in text.split(","))
+    return {(kind[1], kind[2]) for kind in kinds if kind}
 
 
 def kind_of(obj: Object) -> Kind:

@@ -22,6 +22,9 @@ OWN = {MANAGED_BY: "slipway", PART_OF: "slipway-apps"}
 
 OWN_SELECTOR = ",".join(f"{key}={value}" for key, value in OWN.items())
 
+OWN_DOMAIN = "slipway.internal/"
+"""What the labels and annotations begin with that nobody else may give."""
+
 POD_HASH = "slipway.internal/pod-hash"
 BRANCH = "slipway.internal/branch"
 COMMIT = "slipway.internal/commit"
@@ -37,6 +40,9 @@ GONE_SINCE = "slipway.internal/branch-gone-since"
 
 KEEP = "slipway.internal/keep"
 """``true`` on a namespace, as label or annotation, keeps it when its branch is deleted."""
+
+ADMITS = "slipway.internal/apps"
+"""``true`` on a namespace that somebody else made lets apps into it."""
 
 ENVIRONMENTS = "environments"
 """The ConfigMap beside the routes in which runs note what the cluster itself does not tell."""
@@ -66,6 +72,16 @@ def owner_of(obj: Object) -> str:
 def is_own(obj: Object) -> bool:
     """Whether Slipway's deployment of apps made this object."""
     return OWN.items() <= (obj["metadata"].get("labels") or {}).items()
+
+
+def is_app(deployment: Object) -> bool:
+    """Whether a Deployment with Slipway's labels is an app's, as only Slipway makes it.
+
+    Others may wear the labels too, as one does that somebody copied.
+    """
+    metadata = deployment["metadata"]
+    named = (metadata.get("labels") or {}).get(NAME) == metadata["name"]
+    return named and BRANCH in (metadata.get("annotations") or {})
 
 
 def is_extra(obj: Object) -> bool:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.names import namespace_of, slug
+from slipway.apps.boundary import tried
+from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
 from slipway.apps.plan.branches import FindBranches, Matches
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import read
 from slipway.apps.records import Record, fail
-from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
+from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
 from slipway.errors import SlipwayError
 
 STEP = "source"
@@ -117,7 +118,11 @@ def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _En
         return _Entry(places, settings, {}, mistakes)
     branch = settings["git_branch"]
     pattern = branch if branches.is_pattern(branch) else None
-    record = _record(settings, branches.sample(branch) if pattern else branch, pattern, context)
+    try:
+        record = _record(settings, branches.sample(branch) if pattern else branch, pattern, context)
+    except Unfilled as error:
+        what = f"has a name for {branch} that cannot be filled in: {error}"
+        return _Entry(places, settings, {}, [places.finding((), what, "correct the template")])
     return _Entry(places, settings, record, list(_rendered_mistakes(places, settings, record)))
 
 
@@ -145,6 +150,8 @@ def _expanded(
     for record in (entry.record for entry in expanded):
         if head := heads.get(branches.source(record), {}).get(record["git_branch"]):
             record["head"] = head
+    for record, (_, problem) in _intrusions(expanded):
+        fail(record, STEP, str(problem))
     # The entries that are written out come first: what they have, no branch takes from them.
     records = [(e.places, e.record) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
     for record, (_, problem) in _conflicts(records):
@@ -160,17 +167,50 @@ def _environments(entry: _Entry, matches: Matches, context: Context) -> list[_En
 
     Then there is at least one record, to carry the reason.
     """
-    records = [_record(entry.settings, branch, entry.pattern, context) for branch in matches.names]
+    records = [_environment(entry, branch, context) for branch in matches.names]
     if matches.problem:
-        name, pattern = entry.record["name"], entry.pattern
-        nowhere = {"id": f"{pattern}/{name}", "namespace": "-", "ingress": None}
-        records = records or [{**entry.record, "git_branch": pattern, **nowhere}]
+        records = records or [_nowhere(entry, str(entry.pattern))]
         for record in records:
             fail(record, STEP, matches.problem)
-    for record in records:
-        for _, problem in _rendered_mistakes(entry.places, entry.settings, record):
-            fail(record, STEP, str(problem))
     return [replace(entry, record=record) for record in records]
+
+
+def _environment(entry: _Entry, branch: str, context: Context) -> Record:
+    """The record of one branch of a pattern, with what its name makes wrong."""
+    found = tried(entry.record, _record, entry.settings, branch, entry.pattern, context)
+    if isinstance(found, str):
+        record = _nowhere(entry, branch)
+        fail(record, STEP, f"its name cannot be filled in: {found}")
+        return record
+    record = found
+    for _, problem in _rendered_mistakes(entry.places, entry.settings, record):
+        fail(record, STEP, str(problem))
+    return record
+
+
+def _nowhere(entry: _Entry, branch: str) -> Record:
+    """A record that has no place, to carry a reason."""
+    nowhere = {"id": f"{branch}/{entry.record['name']}", "namespace": "-", "ingress": None}
+    return {**entry.record, "git_branch": branch, "branch_slug": slug(branch), **nowhere}
+
+
+def _intrusions(entries: Sequence[_Entry]) -> Iterator[tuple[Record, Finding]]:
+    """Environments that the name of their branch puts into what is another app's by default.
+
+    Apps that name a namespace may share it; one that names none did not mean to.
+    """
+    alone = {
+        entry.record["namespace"]: entry.record["name"]
+        for entry in entries
+        if "namespace" not in entry.settings
+    }
+    for entry in entries:
+        record = entry.record
+        owner = alone.get(record["namespace"], record["name"])
+        if entry.pattern and owner != record["name"] and "failed" not in record:
+            what = f"{record['namespace']} is the namespace of {owner}"
+            fix = "begin it with the name of the app, or leave it out"
+            yield record, entry.places.finding(("namespace",), what, fix)
 
 
 def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -208,8 +248,13 @@ def _rendered_mistakes(
     places: Places, settings: Mapping[str, Any], record: Record
 ) -> Iterator[Finding]:
     """Names that are no longer right once their templates are filled in."""
+    found: list[Finding] = []
     if is_template(settings.get("namespace")):
-        yield from schema.setting_mistakes(places, ("namespace",), record["namespace"])
+        found = [*schema.setting_mistakes(places, ("namespace",), record["namespace"])]
+        yield from found
+    if not found and (why := reserved(record["namespace"])):
+        fix = "name one of the app's own, or leave it out"
+        yield places.finding(("namespace",), f"{record['namespace']} {why}", fix)
     yield from routes.rendered_mistakes(places, settings, record)
 
 

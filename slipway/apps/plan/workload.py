@@ -14,7 +14,7 @@ from slipway.apps.plan.places import Finding, Places, plain, texts
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
-from slipway.files import readable
+from slipway.files import read_text, readable
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -54,7 +54,7 @@ def _file_mistakes(
             yield places.finding(setting, f"{path} is no chart", "name a folder with a Chart.yaml")
     else:
         try:
-            text = readable(path).read_text(encoding="utf-8")
+            text = read_text(readable(path))
         except (OSError, ValueError) as error:
             yield places.finding(setting, f"{path} cannot be read: {error}", "name a text file")
         else:

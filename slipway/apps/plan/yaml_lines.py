@@ -15,6 +15,11 @@ Place = tuple[str | int, ...]
 """The way to a value: keys and list positions, as ``("apps", 1, "port")``."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST_VALUES = 200_000
+"""How many values a file may have."""
+
+LARGEST_NUMBER = 10**18
+
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -63,6 +68,9 @@ def read(path: Path) -> Document:
         raise SlipwayError(
             Problem(str(path), f"is not YAML: {error}", "save it as UTF-8 text")
         ) from error
+    except RecursionError as error:
+        what = "is not YAML that anybody can read: it is nested too deeply"
+        raise SlipwayError(Problem(str(path), what, "write it flatter")) from error
     except OSError as error:
         raise SlipwayError(
             Problem(
@@ -78,6 +86,7 @@ class _Reader:
         self._loader = loader
         self._document = document
         self._open: list[int] = []
+        self._count = 0
 
     def read(self) -> Document:
         root = self._loader.get_single_node()
@@ -87,8 +96,14 @@ class _Reader:
 
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self._document.lines.setdefault(place, _line(node))
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {MOST_VALUES} values with all that aliases stand for",
+                problem_mark=node.start_mark,
+            )
         if isinstance(node, yaml.ScalarNode):
-            return self._loader.construct_object(node)
+            return self._scalar(node)
         if id(node) in self._open:
             raise yaml.MarkedYAMLError(
                 problem="an alias inside what it stands for", problem_mark=node.start_mark
@@ -100,6 +115,17 @@ class _Reader:
         else:
             value = self._mapping(cast(yaml.MappingNode, node), place)
         self._open.pop()
+        return value
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        try:
+            value = self._loader.construct_object(node)
+        except yaml.YAMLError:
+            raise
+        except Exception as error:  # the constructors of PyYAML trust a tag
+            raise _unfit(node) from error
+        if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+            raise _unfit(node)
         return value
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -134,6 +160,14 @@ class _Reader:
     def _problem(self, place: Place, node: yaml.Node, what: str, fix: str) -> None:
         where = self._document.where(place, _line(node))
         self._document.problems.append((place, Problem(where, what, fix)))
+
+
+def _unfit(node: yaml.ScalarNode) -> yaml.MarkedYAMLError:
+    """What is no value of its tag."""
+    tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+    return yaml.MarkedYAMLError(
+        problem=f"{node.value[:40]!r} is no value of {tag}", problem_mark=node.start_mark
+    )
 
 
 def _merged_nodes(node: yaml.MappingNode) -> Iterator[yaml.Node]:

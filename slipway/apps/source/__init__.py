@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.apps.boundary import failing
 from slipway.apps.records import Record, app_label, fail
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror, branches, tree_of
@@ -23,6 +24,8 @@ from slipway.errors import SlipwayError
 
 STEP = "source"
 """What a failure of this step is noted under."""
+
+_BOUNDARY = failing(STEP)
 
 CONNECTIONS = 16
 """How many repositories are asked at the same time."""
@@ -103,7 +106,7 @@ class _Repository:
             by_auth[json.dumps(record.get("git_auth"), sort_keys=True)].append(record)
         changed = not (self._check or self._mirror.path.exists())
         for auth, records in by_auth.items():  # one after the other: they share the mirror
-            changed |= self._get_by(json.loads(auth), records)
+            changed |= bool(_BOUNDARY.run(records, self._get_by, json.loads(auth), records))
         return changed
 
     def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
@@ -111,19 +114,14 @@ class _Repository:
         known = self._heads
         if not known and all("head" in each for each in records):
             known = {each["git_branch"]: each["head"] for each in records}
-        try:
-            if known and (self._check or self._has_all(records, known)):
-                return self._complete(_on_branches(self._url, records, known), known, Access())
-            if self._check and auth and "github_deploy_key" in auth:
-                # Making a key would be a change: what is known must do.
-                return self._complete(records, self._mirror.branches(), Access())
-            with self._keys.access(self._url, auth) as access:
-                heads = known or branches(self._url, access)
-                return self._complete(_on_branches(self._url, records, heads), heads, access)
-        except SlipwayError as error:
-            for record in records:
-                fail(record, STEP, str(error))
-            return False
+        if known and (self._check or self._has_all(records, known)):
+            return self._complete(_on_branches(self._url, records, known), known, Access())
+        if self._check and auth and "github_deploy_key" in auth:
+            # Making a key would be a change: what is known must do.
+            return self._complete(records, self._mirror.branches(), Access())
+        with self._keys.access(self._url, auth) as access:
+            heads = known or branches(self._url, access)
+            return self._complete(_on_branches(self._url, records, heads), heads, access)
 
     def _has_all(self, records: Sequence[Record], heads: Mapping[str, str]) -> bool:
         """Whether the work trees of the records are here, as far as there are branches."""
@@ -138,36 +136,38 @@ class _Repository:
         for record in found:
             record["commit"] = heads[record["git_branch"]]
         self._fetch(found, access)
+        found = [record for record in found if "failed" not in record]
         new: set[str] = set()
         for record, tree in zip(found, self._trees(found), strict=True):
-            head = record["commit"]
-            if tree is None:
-                if not self._check:
-                    fail(record, STEP, f"{self._url} changed meanwhile; run again")
-                continue
-            record["tree"] = tree
-            place = self._mirror.work_tree(head)
-            if not place.exists() and not self._check:
-                self._mirror.lay_out(head, access)
-                new.add(head)
-            if place.exists():
-                record["checkout"] = str(place)
-                self._find_project(record)
+            _BOUNDARY.run([record], self._lay_out, record, tree, access, new)
         return any(record["commit"] in new for record in found)
+
+    def _lay_out(self, record: Record, tree: str | None, access: Access, new: set[str]) -> None:
+        """Complete a record whose commit has this ``tree``; ``new`` gets commits laid out now."""
+        head = record["commit"]
+        if tree is None:
+            if not self._check:
+                fail(record, STEP, f"{self._url} changed meanwhile; run again")
+            return
+        record["tree"] = tree
+        place = self._mirror.work_tree(head)
+        if not place.exists() and not self._check:
+            self._mirror.lay_out(head, access)
+            new.add(head)
+        if place.exists():
+            record["checkout"] = str(place)
+            self._find_project(record)
 
     def _find_project(self, record: Record) -> None:
         """Add what of its checkout the app is made of."""
         commit, checkout = record["commit"], Path(record["checkout"])
         where = f"{self._url}, branch {record['git_branch']} at {commit[:7]}"
-        try:
-            record["project"] = folder = project.find(checkout, record["git_path"], where)
-            record["whole"] = folder == "." or _needs_more(record)
-            if not record["whole"]:
-                [tree] = self._mirror.trees([f"{commit}:{folder}"])
-                record["tree"] = tree or tree_of(checkout / folder)  # that of a submodule
-                record["commit"] = self._mirror.last_change(commit, folder)
-        except SlipwayError as error:
-            fail(record, STEP, str(error))
+        record["project"] = folder = project.find(checkout, record["git_path"], where)
+        record["whole"] = folder == "." or _needs_more(record)
+        if not record["whole"]:
+            [tree] = self._mirror.trees([f"{commit}:{folder}"])
+            record["tree"] = tree or tree_of(checkout / folder)  # that of a submodule
+            record["commit"] = self._mirror.last_change(commit, folder)
 
     def _fetch(self, records: Sequence[Record], access: Access) -> None:
         missing = {
@@ -175,9 +175,17 @@ class _Repository:
             for record, tree in zip(records, self._trees(records), strict=True)
             if tree is None
         }
-        if missing and not self._check:
-            self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
+        if not missing or self._check:
+            return
+        self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
+        try:
             self._mirror.fetch(sorted(missing), access)
+        except SlipwayError:
+            if len(missing) == 1:
+                raise
+            for branch in sorted(missing):  # git brings all or none: one of them may be the cause
+                own = [record for record in records if record["git_branch"] == branch]
+                _BOUNDARY.run(own, self._mirror.fetch, [branch], access)
 
     def _trees(self, records: Sequence[Record]) -> list[str | None]:
         return self._mirror.trees([record["commit"] for record in records])

@@ -78,13 +78,18 @@ def _ask(*arguments: str | Path, url: str, access: Access, timeout: float = FETC
 def branches(url: str, access: Access = OPEN) -> dict[str, str]:
     """The newest commit of every branch of a repository; raises SlipwayError."""
     listed = _ask("ls-remote", "--heads", "--", url, url=url, access=access, timeout=ANSWER_SECONDS)
-    pairs = (line.split("\t") for line in listed.splitlines())
+    pairs = (line.split("\t") for line in _lines(listed))
     return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
 
 
 def tree_of(folder: Path) -> str:
     """The tree hash of a folder of a work tree, as it was committed; raises SlipwayError."""
     return git("-C", folder, "rev-parse", "HEAD:./", what=str(folder)).strip()
+
+
+def _lines(printed: str) -> list[str]:
+    """The lines that git printed: names may have what else Python takes for the end of one."""
+    return printed.removesuffix("\n").split("\n") if printed else []
 
 
 class Mirror:
@@ -108,7 +113,7 @@ class Mirror:
             "--git-dir", self.path, "cat-file", "--batch-check", what=self.url, stdin=asked
         )
         # Of what is unknown it repeats the name, which may have any character but this.
-        found = map(_TREE.fullmatch, answers.split("\n")[: len(objects)])
+        found = map(_TREE.fullmatch, _lines(answers))
         return [tree[1] if tree else None for tree in found]
 
     def last_change(self, commit: str, folder: str) -> str:
@@ -128,7 +133,7 @@ class Mirror:
             return {}
         each = "--format=%(objectname) %(refname:lstrip=2)"
         listed = git("--git-dir", self.path, "for-each-ref", each, "refs/heads", what=self.url)
-        pairs = (line.split(" ", 1) for line in listed.splitlines())
+        pairs = (line.split(" ", 1) for line in _lines(listed))
         return {branch: commit for commit, branch in pairs}
 
     def fetch(self, wanted: Sequence[str], access: Access = OPEN) -> None:

@@ -24,6 +24,9 @@ REASONS = {
     "greeter (feature/lout), source": ["no branch feature/lout", "did you mean feature/loud?"],
     "torn (main), build": ['"/nothing": not found'],
     "broken (main), build": ["Greeting.java:[", "cannot find symbol"],
+    "knotted (main), deploy": ["objects.yaml:1", "*knot is an alias inside what it stands for"],
+    "greedy (main), deploy": ["objects.yaml:1", "it needs more than 512 MB of memory"],
+    "posing (main), deploy": ["objects.yaml:1", "app.kubernetes.io/managed-by: slipway"],
     "quotes (main), deploy": [
         "CrashLoopBackOff",
         "what was deployed before still serves",
@@ -65,12 +68,27 @@ def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:
     quotes["git_url"] = apps_file.repository("crashing", {"Dockerfile": CRASHING})
     torn = {"Dockerfile": f"{DOCKERFILE}COPY nothing /\n"}
     broken = {GREETING: words.replace("String ", "Sting ")}
+    bad = {
+        "knotted": "a: &knot [*knot]\n",
+        "greedy": "{{ 'a' * 10**10 }}\n",
+        "posing": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: posing\n"
+        "  labels: {app.kubernetes.io/managed-by: slipway}\n",
+    }
     newcomer = {"quotes.txt": "Quotation of the day\nWell begun\n"}
     apps += [
         _app("unanswered", f"http://127.0.0.1:{port}/team/unanswered.git"),
         _app("greeter", greeter["git_url"], git_branch="feature/lout"),
         _app("torn", apps_file.repository("torn", torn)),
         _app("broken", apps_file.repository("broken", broken, like="greeter")),
+        *(
+            _app(
+                name,
+                apps_file.repository(name, {"objects.yaml": text}, like="quotes"),
+                port=8000,
+                manifests=[{"source": "objects.yaml"}],
+            )
+            for name, text in bad.items()
+        ),
         _app("newcomer", apps_file.repository("newcomer", newcomer, like="quotes"), port=8000),
     ]
 
@@ -96,7 +114,16 @@ def test_other_apps_are_deployed_and_what_served_still_serves(
 ) -> None:
     wrong = scenario.wrong_routes(bad.apps_file)
     assert {path: answer.status for path, answer in wrong.items()} == dict.fromkeys(
-        ["/unanswered/", "/greeter/", "/torn/", "/broken/"], 404
+        [
+            "/unanswered/",
+            "/greeter/",
+            "/torn/",
+            "/broken/",
+            "/knotted/",
+            "/greedy/",
+            "/posing/",
+        ],
+        404,
     )
     after = scenario.pods()
     assert {pod: after.get(pod) for pod in bad.pods} == bad.pods

@@ -350,6 +350,49 @@ CASES = {
     "an unknown tag": Case(
         app("port: !vault x"), [("apps.yml:5:", "is not YAML", "could not determine a constructor")]
     ),
+    "a word that is tagged as a number": Case(
+        app("port: !!int x"), [("apps.yml:5:", "is not YAML", "'x' is no value of !!int")]
+    ),
+    "a number of 10,000 digits": Case(
+        app(f"port: {'9' * 10_000}"), [("apps.yml:5:", "is no value of !!int")]
+    ),
+    "a number that no text can show": Case(
+        app(f"port: 0x{'f' * 10_000}"), [("apps.yml:5:", "is no value of !!int")]
+    ),
+    "infinity": Case(app("port: .inf"), [("port:", "with a fraction", "a whole number")]),
+    "a billion laughs": Case(
+        app(
+            "x-a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"x-{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+                for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+            )
+        ),
+        [("apps.yml:5:", "with all that aliases stand for")],
+    ),
+    "namespace of the ingress controller": Case(
+        app("namespace: nginx-ingress"),
+        [("apps.yml:5 apps[0].namespace:", "that of the ingress controller", "leave it out")],
+    ),
+    "namespace of all routes": Case(
+        app("namespace: slipway-routes"), [("namespace:", "certificates of all apps")]
+    ),
+    "namespace of the load balancer": Case(
+        app("namespace: 'metallb-{{ branch }}'\ngit_branch: system"),
+        [("apps.yml:5 apps[0].namespace:", "metallb-system is that of the load balancer")],
+    ),
+    "namespace default": Case(app("namespace: default"), [("namespace:", "names no namespace")]),
+    "name and branch that make a namespace of Kubernetes' own": Case(
+        "version: 1\napps: [{name: kube, git_url: x, git_branch: system}]\n",
+        [("apps.yml:2 apps[0]", "kube-system is Kubernetes' own")],
+    ),
+    "template that fails for this branch": Case(
+        app("namespace: 'shop-{{ branch.split(\"/\")[1] }}'"),
+        [("apps.yml:3 apps[0]:", "a name for main", "cannot be filled in")],
+    ),
+    "template that computes too much": Case(
+        app("namespace: '{{ \"a\" * 10**10 }}'"), [("cannot be filled in",)]
+    ),
     "an alias inside itself": Case(
         app("env: &env {A: *env}"), [("apps.yml:5:", "an alias inside")]
     ),

@@ -308,6 +308,55 @@ def test_a_branch_whose_namespace_would_be_none_fails_alone(tmp_path: Path) -> N
     assert "namespace" in failed[0]["failed"]["reason"]
 
 
+def test_a_branch_whose_namespace_would_be_the_systems_fails_alone(tmp_path: Path) -> None:
+    for branch in ("nginx-ingress", "shop", "slipway-routes"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    entry = "{name: web, git_url: web, git_branch: '*', namespace: '{{ branch }}'}"
+    found = planned(tmp_path, text=f"version: 1\napps: [{entry}]\n")
+    assert [each["git_branch"] for each in found if "failed" not in each] == ["shop"]
+    reason = found[0]["failed"]["reason"]
+    assert "apps.yml:2 apps[0].namespace: nginx-ingress is that of the ingress" in reason
+
+
+def test_a_branch_is_not_put_into_what_is_another_apps_by_default(tmp_path: Path) -> None:
+    for branch in ("main", "pay-main", "shared"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    text = """
+version: 1
+defaults: {git_url: web}
+apps:
+  - {name: web, git_branch: "*", namespace: "{{ branch }}"}
+  - {name: pay}
+  - {name: other, namespace: shared}
+"""
+    found = {record["id"]: record for record in planned(tmp_path, text=text)}
+    assert [each for each, record in found.items() if "failed" in record] == ["pay-main/web"]
+    reason = found["pay-main/web"]["failed"]["reason"]
+    assert "apps.yml:5 apps[0].namespace: pay-main is the namespace of pay" in reason
+
+
+def test_a_branch_whose_name_cannot_be_filled_in_fails_alone(tmp_path: Path) -> None:
+    for branch in ("feature/a", "feature/x"):
+        commit(tmp_path / "web", {"file": branch}, branch)
+    name = "{{ ['shop'][branch.count('x')] }}-{{ branch_slug }}"
+    entry = f'{{name: web, git_url: web, git_branch: "feature/*", namespace: "{name}"}}'
+    sound, odd = planned(tmp_path, text=f"version: 1\napps: [{entry}]\n")
+    assert sound["namespace"] == "shop-feature-a"
+    assert "failed" not in sound
+    assert (odd["git_branch"], odd["id"]) == ("feature/x", "feature/x/web")
+    assert "its name cannot be filled in" in odd["failed"]["reason"]
+
+
+def test_odd_names_of_branches_are_names(tmp_path: Path) -> None:
+    names = ["feature/'\"$(x)`", "feature/a\u2028b", "feature/\u00e9\U0001f600", "feature/x\u0085"]
+    for name in names:
+        commit(tmp_path / "web", {"file": name}, name)
+    records = get_sources(planned(tmp_path), tmp_path / "cache", check=False, say=print).records
+    found = {record["git_branch"]: record for record in records}
+    assert set(names) - {"feature/own"} <= found.keys() | {"feature/x\u0085"}
+    assert all("checkout" in found[name] for name in names if name in found)
+
+
 def test_overlapping_patterns_fail_where_they_meet(tmp_path: Path) -> None:
     commit(tmp_path / "web", {"file": ""}, "feature/a")
     text = """

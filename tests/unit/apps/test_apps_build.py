@@ -157,10 +157,11 @@ def test_context_that_is_a_link(shop: Shop, target: str, built: str) -> None:
         assert shop.calls == []
 
 
-def test_damaged_note_is_made_again(shop: Shop) -> None:
+@pytest.mark.parametrize("damaged", ["{", "[]", "{}", '{"digest": 1, "config": null}'])
+def test_damaged_note_is_made_again(shop: Shop, damaged: str) -> None:
     first = image_of(shop.apps("name: web"))
     [note] = (shop.root / "cache" / "builds").iterdir()
-    note.write_text("{")
+    note.write_text(damaged)
     assert image_of(shop.apps("name: web")) == first
     assert len(shop.calls) == 2
 
@@ -451,4 +452,24 @@ def test_registry_that_does_not_start_leaves_other_builders_alone(shop: Shop) ->
     (shop.root / "bundle" / "tools" / "docker-registry").unlink()
     java, web = shop.apps("name: java, build: jib", "name: web").records
     assert "docker-registry does not start" in java["failed"]["reason"]
+    assert "image" in web
+
+
+def test_an_exception_that_nobody_foresaw_fails_its_app_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shop.build
+
+    def build(order: Order) -> Path:
+        if order.label == "odd (main)":
+            raise AttributeError("'list' object has no attribute 'get'")
+        return plain(order)
+
+    monkeypatch.setattr(shop, "build", build)
+    args = "build: {buildx: {args: {ONE: '1'}}}"
+    odd, web = shop.apps(f"name: odd, {args}", "name: web").records
+    assert odd["failed"]["step"] == "build"
+    reason = odd["failed"]["reason"]
+    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in reason
+    assert "-vvv" in reason
     assert "image" in web

@@ -202,18 +202,3 @@ def test_maven_is_started_for_what_a_standby_has_not_built(
     with pytest.raises(SlipwayError, match="ended with code 3"):
         Maven(resolved, standbys).build(order(tmp_path), call, {"a": "1"})
     assert len(standbys.asked) == 2
-
-
-def test_a_standby_is_started_without_the_settings_of_one_build(
-    tmp_path: Path, resolved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAVEN_OPTS", "-Xmx1g")
-    standbys = Answering(True)
-    one = order(tmp_path, TOKEN="hidden-1234")
-    Maven(resolved, standbys).build(one, call, {"a": "1", "b": "2"})
-    [(asked, command, settings, options)] = standbys.asked
-    assert asked is one
-    assert command == ["mvn", "validate"]
-    assert settings == {"a": "1", "b": "2"}
-    assert options.endswith(" -Xmx1g")
-    assert "Archive" not in options

@@ -260,3 +260,45 @@ def test_a_known_head_also_holds_beside_a_branch_that_there_is_not(tmp_path: Pat
     ).records
     assert "no branch nope" in bad["failed"]["reason"]
     assert good["commit"] == known
+
+
+def test_a_branch_that_cannot_be_laid_out_fails_alone(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    commit(repository, {"file": "main"})
+    commit(repository, {".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = /nowhere\n'}, "odd")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},x")
+    git(repository, "commit", "-q", "-m", "a submodule from nowhere")
+    records = get(tmp_path / "cache", record(repository), record(repository, "odd")).records
+    assert "checkout" in records[0]
+    assert "failed" not in records[0]
+    assert records[1]["failed"]["step"] == "source"
+    assert "nowhere" in records[1]["failed"]["reason"]
+
+
+def test_a_branch_that_cannot_be_fetched_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    commit(repository, {"file": "main"})
+    heads = {**branches(str(repository)), "gone": "2" * 40}
+    monkeypatch.setattr(source, "branches", lambda _url, _access: heads)
+    records = get(tmp_path / "cache", record(repository), record(repository, "gone")).records
+    assert "checkout" in records[0]
+    assert "gone" in records[1]["failed"]["reason"]
+
+
+def test_what_nobody_foresaw_fails_its_repository_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("web", "odd"):
+        commit(tmp_path / name, {"file": name})
+
+    def asked(url: str, access: Access) -> dict[str, str]:
+        if url.endswith("odd"):
+            raise ValueError("not enough values to unpack")
+        return branches(url, access)
+
+    monkeypatch.setattr(source, "branches", asked)
+    records = get(tmp_path / "cache", record(tmp_path / "web"), record(tmp_path / "odd")).records
+    assert "checkout" in records[0]
+    assert "unexpected ValueError: not enough values" in records[1]["failed"]["reason"]

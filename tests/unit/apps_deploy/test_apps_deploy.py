@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.apps.deploy import Outcome, deploy, render_change
-from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
+from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube import APPLIED, Kube, Object
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
 
@@ -140,8 +140,8 @@ def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -
 
 
 def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
-    space = {"metadata": {"name": "quote-main"}, "status": {"phase": "Active"}}
-    api.put("namespaces", space)
+    metadata = {"name": "quote-main", "labels": {ADMITS: "true"}}
+    api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
     theirs = {"metadata": {"name": "quote", "namespace": "quote-main"}, "spec": {"theirs": True}}
     api.put("services", theirs)
     outcome = run(kube, APPS)

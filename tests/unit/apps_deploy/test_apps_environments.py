@@ -15,7 +15,14 @@ from slipway.apps.branches import Environment, Leaving, as_text, resolve
 from slipway.apps.deploy import Outcome, deploy
 from slipway.apps.deploy.environments import existing
 from slipway.apps.deploy.notes import Notes, note_proof, of_deployment, of_proof, settle
-from slipway.apps.manifests.labels import ENVIRONMENTS, GONE_SINCE, KEEP, OWN, ROUTES_NAMESPACE
+from slipway.apps.manifests.labels import (
+    ADMITS,
+    ENVIRONMENTS,
+    GONE_SINCE,
+    KEEP,
+    OWN,
+    ROUTES_NAMESPACE,
+)
 from slipway.apps.records import load
 from slipway.kube import Kube
 from tests.unit.apps.git_samples import commit
@@ -144,7 +151,7 @@ def test_without_an_answer_nothing_changes(kube: Kube, api: FakeApi) -> None:
 
 
 def test_of_a_namespace_that_a_user_made_only_the_mark_is_written(kube: Kube, api: FakeApi) -> None:
-    metadata = {"name": "greeter-a", "generation": 0}
+    metadata = {"name": "greeter-a", "generation": 0, "labels": {ADMITS: "true"}}
     api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
     run(kube, [A])
     run(kube, [], missed(kube))
@@ -154,7 +161,8 @@ def test_of_a_namespace_that_a_user_made_only_the_mark_is_written(kube: Kube, ap
 
 
 def test_what_a_user_made_stays_when_an_environment_goes(kube: Kube, api: FakeApi) -> None:
-    api.put("namespaces", {"metadata": {"name": "greeter-a"}, "status": {"phase": "Active"}})
+    admitting = {"name": "greeter-a", "labels": {ADMITS: "true"}}
+    api.put("namespaces", {"metadata": admitting, "status": {"phase": "Active"}})
     run(kube, [A, B])
     theirs = {"metadata": {"name": "theirs", "namespace": "greeter-a"}}
     api.put("configmaps", theirs)

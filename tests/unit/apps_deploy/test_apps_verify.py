@@ -483,3 +483,52 @@ def test_it_is_told_where_each_host_is(kube: Kube, api: FakeApi, ingress: Ingres
     apps = [record(), other]
     proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert proof.addresses == {HOST: ingress.address, "other.test": ""}
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server whose answer is a greeting, and then a word now and then."""
+    monkeypatch.setattr(verify, "BODY_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nHello")
+                while not ended.wait(0.05):
+                    connection.sendall(b" again")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        ended.set()
+        thread.join()
+
+
+def test_an_answer_without_an_end_is_read_for_a_while(
+    kube: Kube, ingress: Ingress, endless: str
+) -> None:
+    began = time.monotonic()
+    proof = ask(kube, ingress, record(), address=endless, seconds=0)
+    assert time.monotonic() - began < 3
+    assert "failed" not in proof.apps[0]
+    assert "Hello again" in proof.table[1]
+
+
+def test_what_nobody_foresaw_of_one_route_fails_its_app_alone(
+    kube: Kube, ingress: Ingress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingress.answers = {QUOTE: [(200, "Hello")]}
+    plain = verify._ask
+
+    def asked(http: Any, route: Any) -> Any:
+        if route.path == GREETER[1]:
+            raise UnicodeError("label empty or too long")
+        return plain(http, route)
+
+    monkeypatch.setattr(verify, "_ask", asked)
+    proof = ask(kube, ingress, record(), record("quote"), seconds=0)
+    assert "unexpected UnicodeError: label empty" in proof.apps[0]["failed"]["reason"]
+    assert "failed" not in proof.apps[1]
