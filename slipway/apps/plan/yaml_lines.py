@@ -18,6 +18,12 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_VALUES = 200_000
 """How many values a file may have."""
 
+DEEPEST = 100
+"""How deep lists and mappings may be in one another."""
+
+SUSPICIOUS = 600
+"""Brackets, and columns, below which a text is not deep enough to trouble a parser."""
+
 LARGEST_NUMBER = 10**18
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -50,7 +56,9 @@ def read(path: Path) -> Document:
     Raises SlipwayError when the file cannot be read or is not YAML.
     """
     try:
-        loader = _LOADER(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _check_depth(text)
+        loader = _LOADER(text)
         try:
             return _Reader(loader, Document(path)).read()
         finally:
@@ -68,15 +76,28 @@ def read(path: Path) -> Document:
         raise SlipwayError(
             Problem(str(path), f"is not YAML: {error}", "save it as UTF-8 text")
         ) from error
-    except RecursionError as error:
-        what = "is not YAML that anybody can read: it is nested too deeply"
-        raise SlipwayError(Problem(str(path), what, "write it flatter")) from error
     except OSError as error:
         raise SlipwayError(
             Problem(
                 str(path), f"cannot be read: {error.strerror}", "create it or correct its rights"
             )
         ) from error
+
+
+def _check_depth(text: str) -> None:
+    """Raise MarkedYAMLError when values are too deep in one another for a parser's own stack.
+
+    That takes many brackets or a long line, so most texts need no look at their structure.
+    """
+    brackets = text.count("[") + text.count("{")
+    if brackets + 2 * max(map(len, text.split("\n"))) < SUSPICIOUS:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _too_deep(event)
 
 
 class _Reader:
@@ -108,6 +129,8 @@ class _Reader:
             raise yaml.MarkedYAMLError(
                 problem="an alias inside what it stands for", problem_mark=node.start_mark
             )
+        if len(self._open) == DEEPEST:
+            raise _too_deep(node)
         self._open.append(id(node))
         value: Any
         if isinstance(node, yaml.SequenceNode):
@@ -160,6 +183,13 @@ class _Reader:
     def _problem(self, place: Place, node: yaml.Node, what: str, fix: str) -> None:
         where = self._document.where(place, _line(node))
         self._document.problems.append((place, Problem(where, what, fix)))
+
+
+def _too_deep(part: Any) -> yaml.MarkedYAMLError:
+    """What is in too many lists and mappings."""
+    return yaml.MarkedYAMLError(
+        problem=f"lists and mappings are more than {DEEPEST} deep", problem_mark=part.start_mark
+    )
 
 
 def _unfit(node: yaml.ScalarNode) -> yaml.MarkedYAMLError:

@@ -360,6 +360,14 @@ CASES = {
         app(f"port: 0x{'f' * 10_000}"), [("apps.yml:5:", "is no value of !!int")]
     ),
     "infinity": Case(app("port: .inf"), [("port:", "with a fraction", "a whole number")]),
+    "lists in lists": Case(
+        f"version: 1\napps: {'[' * 100_000}{']' * 100_000}\n",
+        [("apps.yml:2:", "is not YAML", "more than 100 deep")],
+    ),
+    "lists in lists, line by line": Case(
+        f"version: 1\napps: {'- ' * 100_000}\n", [("apps.yml:2:", "is not YAML")]
+    ),
+    "keys in keys": Case(f"{'? ' * 100_000}", [("apps.yml:1:", "more than 100 deep")]),
     "a billion laughs": Case(
         app(
             "x-a: &a [x, x, x, x, x, x, x, x, x, x]\n"

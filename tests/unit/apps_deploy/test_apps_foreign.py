@@ -30,7 +30,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.names import SYSTEM_NAMESPACES
 from slipway.apps.verify import prove
 from slipway.errors import SlipwayError
-from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, Kube, Object
+from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, ApiError, Kube, Listing, Object, Resource
 from slipway.overview.page import as_page
 from slipway.overview.rows import as_table, rows
 from tests.unit.apps_deploy.app_cluster import FakeApi, record, rolled_out_at_once
@@ -95,6 +95,26 @@ def test_objects_that_wear_slipways_labels_are_told_and_left_alone(
     run(kube)  # nor does the end of all apps take them along
     assert {key: json.dumps(api.objects[key]) for key in theirs} == theirs
     assert ("deployments", "greeter-main", "greeter") not in api.objects
+
+
+def test_a_kind_that_cannot_be_listed_is_told(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(kube, record())
+    api.kinds["authorization.k8s.io/v1"] = [("Review", "reviews", False)]
+    impostors(api)
+    plain = Kube.list
+
+    def listed(self: Kube, resource: Resource, **options: Any) -> Listing:
+        if resource.kind == "Review":
+            raise ApiError("/reviews", 405, "the server does not allow this method")
+        return plain(self, resource, **options)
+
+    monkeypatch.setattr(Kube, "list", listed)
+    said: list[str] = []
+    assert "failed" not in run(kube, record(), say=said.append).apps[0]
+    [line] = [line for line in said if "cannot be listed" in line]
+    assert "authorization.k8s.io/v1 Review: /reviews: the server does not allow" in line
 
 
 def test_objects_of_others_are_no_environments(kube: Kube, api: FakeApi) -> None:
