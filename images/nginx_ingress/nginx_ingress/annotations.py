@@ -5,10 +5,11 @@ The names and their rules are those that NGINX Inc documents for its controller.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+
+from nginx_ingress import words
 
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"
@@ -78,15 +79,25 @@ def rewrite_list(value: str) -> dict[str, str]:
     """
     rewrites = {}
     for part in value.split(";"):
-        match = re.fullmatch(r"serviceName=([^\s=]+) rewrite=([^\s=]*)", part.strip())
-        if not match:
-            raise ValueError(f"{part!r} is not of the form serviceName=<service> rewrite=<path>")
-        service, path = match.groups()
-        if not re.fullmatch(r"/[^\s{};$]*", path):
+        name, _, rewrite = part.strip().partition(" ")
+        service, path = (
+            each.removeprefix(key) for each, key in ((name, "serviceName="), (rewrite, "rewrite="))
+        )
+        if not (
+            part.strip() == f"serviceName={service} rewrite={path}"
+            and service
+            and all("=" not in each and words.is_one_word(each) for each in (service, path))
+        ):
             raise ValueError(
-                f"the rewrite {path!r} must start with / and must not include any whitespace "
-                "character, `{`, `}`, `;` or `$`"
+                f"{words.quoted(part)} is not of the form serviceName=<service> rewrite=<path>"
             )
+        if not path.startswith("/") or any(each in path for each in "{};$"):
+            raise ValueError(
+                f"the rewrite {words.quoted(path)} must start with / and must not include any "
+                "whitespace character, `{`, `}`, `;` or `$`"
+            )
+        if words.is_too_long(path, words.LONGEST_PATH):
+            raise ValueError(f"a rewrite must have at most {words.LONGEST_PATH} bytes")
         rewrites[service] = path
     return rewrites
 
@@ -101,12 +112,8 @@ _UNITS = {
     "s": 1000,
     "ms": 1,
 }
-_TIME = re.compile(
-    # Each part only if it must be: 1500ms is not 150 (seconds) and 0ms.
-    r"(?:(\d+)y)??\s*(?:(\d+)M)??\s*(?:(\d+)w)??\s*(?:(\d+)d)??\s*"
-    r"(?:(\d+)h)??\s*(?:(\d+)m)??\s*(?:(\d+)s?)??\s*(?:(\d+)ms)??",
-    re.ASCII,
-)
+_AMOUNT = re.compile(r"(\d+)(ms|[yMwdhms]?)\s*", re.ASCII)
+_MOST_DIGITS = 19
 _OFFSET_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LARGEST = 2**62
 """What nginx can still add to the present time; its own numbers end at 2^63 - 1."""
@@ -117,14 +124,22 @@ def milliseconds(value: str) -> int:
 
     Raises ValueError for what is none, or is more than nginx can reckon with.
     """
-    match = _TIME.fullmatch(value)
-    if not match or not value.strip():
-        raise ValueError("must be a time")
-    amounts = zip(match.groups(), _UNITS.values(), strict=True)
-    time = sum(int(amount) * unit for amount, unit in amounts if amount)
+    text, time, at, smallest = value.strip(), 0, 0, float("inf")
+    while not at or at < len(text):
+        amount = _AMOUNT.match(text, at)
+        # Each unit is smaller than the one before it.
+        if not amount or not (unit := _UNITS[amount[2] or "s"]) < smallest:
+            raise ValueError("must be a time")
+        time += _whole(amount[1]) * unit
+        at, smallest = amount.end(), unit
     if time > _LARGEST:
         raise ValueError("must be a time")
     return time
+
+
+def _whole(digits: str) -> int:
+    """A number; one that has more digits than nginx's largest is just more than that."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else _LARGEST + 1
 
 
 def offset(value: str) -> str:
@@ -133,7 +148,7 @@ def offset(value: str) -> str:
     Raises ValueError for what is none, or is more than nginx can reckon with.
     """
     match = re.fullmatch(r"(\d+)([kmg]?)", value.strip().lower(), re.ASCII)
-    if not match or int(match[1]) * _OFFSET_UNITS[match[2]] > _LARGEST:
+    if not match or _whole(match[1]) * _OFFSET_UNITS[match[2]] > _LARGEST:
         raise ValueError("must be an offset")
     return match[0]
 
@@ -332,10 +347,14 @@ def annotation_errors(annotations: Mapping[str, str], services: Collection[str])
         where = f"annotations.{name}"
         if name in _FORBIDDEN:
             errors.append(f"{where}: Forbidden: {_FORBIDDEN[name]}")
-        elif name in _VALIDATORS and not value:
+        elif name not in _VALIDATORS:
+            continue
+        elif not value:
             errors.append(f"{where}: Required value")
-        elif name in _VALIDATORS and (wrong := _VALIDATORS[name](value, services)):
-            errors.append(f"{where}: Invalid value: {json.dumps(value)}: {wrong}")
+        elif words.is_too_long(value, words.LONGEST_VALUE):
+            errors.append(f"{where}: Too long: must have at most {words.LONGEST_VALUE} bytes")
+        elif wrong := _VALIDATORS[name](value, services):
+            errors.append(f"{where}: Invalid value: {words.quoted(value)}: {wrong}")
     return errors
 
 

@@ -1,18 +1,24 @@
-"""What nginx runs, host by host, so that one host's mistake stays that host's."""
+"""What nginx runs, and what it refuses, so that one Ingress's mistake stays that Ingress's."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from nginx_ingress.decisions import Server
-from nginx_ingress.model import Snapshot
+from nginx_ingress.decisions import Culprit, Decisions, Server, Tls, identity_of
+from nginx_ingress.model import Key, Snapshot
 from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
 from nginx_ingress.render import Settings, endpoints_of, render_server
 
 log = logging.getLogger(__name__)
+
+MOST_SECOND_TRIALS = 4
+"""How many of those that were refused are tried again in one go."""
+
+Decide = Callable[[Mapping[Culprit, str]], Decisions]
+"""Decisions, given what nginx refuses and in which words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +32,63 @@ class Outcome:
     settled: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why nginx did not take something on ``hosts``, and what it was: changed, it is another thing.
+
+    ``beside`` is what those hosts had without it when it was tried last, None before that is known.
+    """
+
+    words: str
+    identity: object
+    hosts: tuple[str, ...]
+    beside: object = None
+
+
 class Applied:
-    """Brings nginx to what is decided and remembers what is in force."""
+    """Brings nginx to what is decided and remembers what is in force, and what is refused."""
 
     def __init__(self, nginx: Nginx, settings: Settings) -> None:
         self._nginx = nginx
         self._settings = settings
         self._text: str | None = None
         self._servers: Mapping[str, Server] = {}
+        self._refused: dict[Culprit, _Refusal] = {}
 
-    def apply(self, wanted: Mapping[str, Server], snapshot: Snapshot) -> Outcome:
-        """Have nginx serve ``wanted``; leave it alone if that is what it does already.
+    def apply(self, decide: Decide, snapshot: Snapshot) -> tuple[Decisions, Outcome]:
+        """Have nginx serve what is decided; leave it alone if that is what it does already.
 
-        When nginx refuses, hosts are tried one by one, and those that it does not take keep their
-        last good decisions, with today's endpoints.
+        What nginx refuses is narrowed down to the Ingresses, or certificates, that it is about.
+        These are left out, and decided without, until they or what is beside them change.
         """
-        pems = {secret.file_name: secret.pem for secret in snapshot.secrets.values()}
-        names = _certificates(wanted)
-        self._nginx.add_certificates({name: pem for name, pem in pems.items() if name in names})
-        failures: dict[str, str] = {}
+        self._forget_what_changed(snapshot)
+        decisions = decide(self._words())
         try:
-            try:
-                self._run(wanted, self._render(wanted, snapshot))
-            except ConfigRefused:
-                accepted = self._accepted(wanted, snapshot, failures)
-                self._run(accepted, self._render(accepted, snapshot))
+            while not self._taken(decisions.servers, snapshot):
+                decisions = decide(self._words())
+            waiting = self._worth_a_trial(decisions.servers, snapshot)
+            for culprit in waiting[:MOST_SECOND_TRIALS]:
+                decisions = self._try_again(culprit, decide, snapshot)
         except NginxError as error:
             log.error("configuration not applied: %s", error)
+            wanted = decisions.servers
             changed = [host for host in wanted if wanted[host] != self._servers.get(host)]
-            return Outcome(dict.fromkeys(changed, str(error)), settled=False)
+            return decisions, Outcome(dict.fromkeys(changed, str(error)), settled=False)
         self._nginx.keep_certificates(_certificates(self._servers))
-        return Outcome(failures)
+        return decisions, Outcome(settled=len(waiting) <= MOST_SECOND_TRIALS)
 
-    def _run(self, servers: Mapping[str, Server], text: str) -> None:
+    def _taken(self, servers: Mapping[str, Server], snapshot: Snapshot) -> bool:
+        """Whether nginx runs with these; if it refuses, it is known afterwards what it refuses."""
+        try:
+            self._run(servers, snapshot)
+        except ConfigRefused as refusal:
+            self._find_culprit(servers, snapshot, str(refusal))
+            return False
+        return True
+
+    def _run(self, servers: Mapping[str, Server], snapshot: Snapshot) -> None:
+        self._add_certificates(servers, snapshot)
+        text = self._render(servers, snapshot)
         if text != self._text:
             started = time.monotonic()
             self._nginx.apply(text)
@@ -71,21 +101,73 @@ class Applied:
         self._text = text
         self._servers = dict(servers)
 
-    def _accepted(
-        self, wanted: Mapping[str, Server], snapshot: Snapshot, failures: dict[str, str]
-    ) -> Mapping[str, Server]:
-        """The most of ``wanted`` that nginx takes; says in ``failures`` what is wrong elsewhere."""
-        accepted = {host: old for host, old in self._servers.items() if host in wanted}
-        for host, server in wanted.items():
-            if accepted.get(host) == server:
-                continue
-            trial = {**accepted, host: server}
-            if problem := self._nginx.test(self._render(trial, snapshot)):
-                log.error("host %s keeps what it had: %s", host, problem)
-                failures[host] = problem
+    def _find_culprit(self, servers: Mapping[str, Server], snapshot: Snapshot, reason: str) -> None:
+        """Remember the first member with which nginx refuses, by halving what it may be.
+
+        Members come in the order of their age, so that those that were there stay. The order is
+        the same in every process.
+        """
+        members = _members(servers, snapshot)
+        if self._test(servers, (), snapshot):
+            raise NginxError(f"not even without any Ingress: {reason}")
+        good, bad = 0, len(members)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if problem := self._test(servers, members[:middle], snapshot):
+                bad, reason = middle, problem
             else:
-                accepted = trial
-        return accepted
+                good = middle
+        culprit = members[bad - 1]
+        log.error("nginx refuses %s: %s", culprit, reason)
+        without = _only(servers, {*members} - {culprit})
+        hosts = tuple(host for host in servers if servers[host] != without.get(host))
+        self._refused[culprit] = _Refusal(reason, _identity(culprit, snapshot), hosts)
+
+    def _test(
+        self, servers: Mapping[str, Server], members: Sequence[Culprit], snapshot: Snapshot
+    ) -> str:
+        """Why nginx does not take these members of servers, or nothing."""
+        return self._nginx.test(self._render(_only(servers, {*members}), snapshot))
+
+    def _worth_a_trial(self, servers: Mapping[str, Server], snapshot: Snapshot) -> list[Culprit]:
+        """Those that may have been refused for what was beside them, as that has changed since."""
+        waiting = []
+        for culprit, refusal in self._refused.items():
+            beside = _beside(refusal.hosts, servers, snapshot)
+            if refusal.beside is None:
+                self._refused[culprit] = replace(refusal, beside=beside)
+            elif refusal.beside != beside:
+                waiting.append(culprit)
+        return waiting
+
+    def _try_again(self, culprit: Culprit, decide: Decide, snapshot: Snapshot) -> Decisions:
+        """Serve something that was refused if nginx takes it by now."""
+        refusal = self._refused.pop(culprit)
+        decisions = decide(self._words())
+        self._add_certificates(decisions.servers, snapshot)
+        if problem := self._nginx.test(self._render(decisions.servers, snapshot)):
+            self._refused[culprit] = replace(refusal, words=problem, beside=None)
+            decisions = decide(self._words())
+            self._worth_a_trial(decisions.servers, snapshot)
+        else:
+            log.info("nginx takes %s by now", culprit)
+            self._run(decisions.servers, snapshot)
+        return decisions
+
+    def _words(self) -> dict[Culprit, str]:
+        return {culprit: refusal.words for culprit, refusal in self._refused.items()}
+
+    def _forget_what_changed(self, snapshot: Snapshot) -> None:
+        self._refused = {
+            culprit: refusal
+            for culprit, refusal in self._refused.items()
+            if _identity(culprit, snapshot) == refusal.identity
+        }
+
+    def _add_certificates(self, servers: Mapping[str, Server], snapshot: Snapshot) -> None:
+        names = _certificates(servers)
+        pems = {secret.file_name: secret.pem for secret in snapshot.secrets.values()}
+        self._nginx.add_certificates({name: pem for name, pem in pems.items() if name in names})
 
     def _render(self, servers: Mapping[str, Server], snapshot: Snapshot) -> str:
         endpoints = endpoints_of(snapshot.slices.values())
@@ -97,3 +179,48 @@ class Applied:
 
 def _certificates(servers: Mapping[str, Server]) -> set[str]:
     return {server.tls.file_name for server in servers.values() if server.tls} - {""}
+
+
+def _members(servers: Mapping[str, Server], snapshot: Snapshot) -> list[Culprit]:
+    """What servers are made of: those that have hosts, then certificates, then minions.
+
+    Of each kind the older comes first, as it does where two want the same.
+    """
+
+    def aged(keys: Collection[Key]) -> list[Key]:
+        ingresses = [snapshot.ingresses[key] for key in keys]
+        ingresses.sort(key=lambda each: each.uid, reverse=True)
+        return [each.key for each in sorted(ingresses, key=lambda each: each.created)]
+
+    owners = {server.source for server in servers.values()}
+    sources = {each.source for server in servers.values() for each in server.locations}
+    return [*aged(owners), *sorted(_certificates(servers)), *aged(sources - owners)]
+
+
+def _only(servers: Mapping[str, Server], members: Collection[Culprit]) -> dict[str, Server]:
+    """What is left of servers with these members alone."""
+    return {
+        host: replace(
+            server,
+            locations=tuple(each for each in server.locations if each.source in members),
+            tls=Tls() if server.tls and server.tls.file_name not in members else server.tls,
+        )
+        for host, server in servers.items()
+        if server.source in members
+    }
+
+
+def _identity(culprit: Culprit, snapshot: Snapshot) -> object:
+    """What changes with an Ingress; a certificate is another one when it is changed."""
+    if isinstance(culprit, Key):
+        ingress = snapshot.ingresses.get(culprit)
+        return ingress and identity_of(ingress)
+    return any(secret.file_name == culprit for secret in snapshot.secrets.values())
+
+
+def _beside(
+    hosts: Sequence[str], servers: Mapping[str, Server], snapshot: Snapshot
+) -> Sequence[object]:
+    """What hosts have, and the Ingresses by which they have it."""
+    found = [servers[host] for host in hosts if host in servers]
+    return [(server, _identity(server.source, snapshot)) for server in found]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Literal
 
@@ -31,13 +31,14 @@ log = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS = 0.1
 """The shortest pause between two turns: a rollout is a few reloads, not many."""
-RETRY_SECONDS = 5.0
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 60.0
+"""After how long what did not succeed is tried again: at first, and at most."""
 STUCK_SECONDS = 60.0
 """After how long without a turn the loop counts as stuck."""
 _TURN_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 
-Wakeup = Literal["changed", "unwritten", "stop", "broken"]
+Wakeup = Literal["changed", "unwritten", "stop"]
 
 
 class Controller:
@@ -59,6 +60,7 @@ class Controller:
         self._wakeups: SimpleQueue[Wakeup] = SimpleQueue()
         self._ready = False
         self._last_turn = time.monotonic()
+        self._failures = 0
         self._said: dict[Key, tuple[object, Message]] = {}
         self._served: set[Key] = set()
         self._statuses: dict[Key, StatusChange] = {}
@@ -98,11 +100,12 @@ class Controller:
         """Whether a restart is not needed, and why."""
         if self._nginx.exit_code is not None:
             return False, "nginx has ended"
-        idle = time.monotonic() - self._last_turn
+        # Narrowing down what nginx refuses takes many tests, and as long as they go on, it works.
+        idle = time.monotonic() - max(self._last_turn, self._nginx.tested)
         return idle < STUCK_SECONDS, f"last turn {idle:.0f} s ago"
 
     def readyz(self) -> tuple[bool, str]:
-        """Whether requests are served by what the cluster says, and why."""
+        """Whether requests are served by what the cluster says, or said last, and why."""
         if self._ready and self._nginx.running:
             return True, "serving"
         return False, "not serving"
@@ -112,27 +115,19 @@ class Controller:
 
         At the end, requests under way get ``grace_seconds`` to finish.
         """
+        if self._nginx.resume():
+            log.info("ready with what was served before")
+            self._ready = True
         for mirror in self._mirrors:
-            self._thread(mirror.run)
-        writer = self._thread(self._reporter.run)
+            threading.Thread(target=mirror.run, daemon=True).start()
+        writer = threading.Thread(target=self._reporter.run, daemon=True)
+        writer.start()
         code = self._loop()
         self._ready = False
         self._nginx.quit(grace_seconds)
         self._reporter.finish()
         writer.join(_LAST_WORDS_SECONDS)
         return code
-
-    def _thread(self, work: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                work()
-            except Exception:
-                log.exception("the controller has a mistake")
-                self._wakeups.put("broken")
-
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        return thread
 
     def _loop(self) -> int:
         """Take a turn when something has changed: at once after a quiet time, else after a pause.
@@ -151,8 +146,6 @@ class Controller:
             if self._nginx.exit_code is not None:
                 log.error("nginx has ended with code %d", self._nginx.exit_code)
                 return 1
-            if wakeup == "broken":
-                return 1
             if wakeup == "stop":
                 return 0
             if wakeup == "unwritten":
@@ -161,11 +154,29 @@ class Controller:
             if changed and self._last_turn >= rested and self._wakeups.empty():
                 changed = False
                 if all(mirror.synced for mirror in self._mirrors):
-                    self._turn()
+                    self._take_turn()
                     took = time.monotonic() - self._last_turn
                     rested = time.monotonic() + max(DEBOUNCE_SECONDS, took)
 
-    def _turn(self) -> None:
+    def _take_turn(self) -> None:
+        """Take a turn; what does not succeed is tried again, less and less often."""
+        try:
+            settled = self._turn()
+        # Whatever it is that cannot be done, what is served goes on, and so do later changes.
+        except Exception:
+            log.exception("a look at the cluster failed")
+            settled = False
+        if settled:
+            self._failures = 0
+            return
+        pause = min(RETRY_SECONDS * 2**self._failures, LONGEST_RETRY_SECONDS)
+        self._failures = min(self._failures + 1, 10)
+        retry = threading.Timer(pause, self.wake)
+        retry.daemon = True
+        retry.start()
+
+    def _turn(self) -> bool:
+        """Look at the cluster once; whether trying the same again would change nothing."""
         snapshot = Snapshot(
             ingresses=self._ingresses.objects(),
             classes=self._classes.objects(),
@@ -174,19 +185,17 @@ class Controller:
             secrets=self._secrets.objects(),
         )
         self._look_for_class(snapshot)
-        decisions = decide(snapshot, self._class_name)
-        outcome = self._applied.apply(decisions.servers, snapshot)
-        if not outcome.settled:
-            retry = threading.Timer(RETRY_SECONDS, self.wake)
-            retry.daemon = True
-            retry.start()
-        elif not self._ready:
+        decisions, outcome = self._applied.apply(
+            partial(decide, snapshot, self._class_name), snapshot
+        )
+        if outcome.settled and not self._ready:
             log.info("ready")
             self._ready = True
         self._reporter.submit(self._events(decisions, outcome))
         if self._external_service:
             service = snapshot.services.get(self._external_service)
             self._reporter.submit(self._status_changes(decisions, service))
+        return outcome.settled
 
     def _events(self, decisions: Decisions, outcome: Outcome) -> list[Event]:
         """Messages that have not been given before."""

@@ -6,8 +6,11 @@ Nothing here talks to a cluster or to nginx, so the same objects always give the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from nginx_ingress import annotations as known
 from nginx_ingress.model import Backend, Ingress, Key, Path, Snapshot
@@ -17,6 +20,13 @@ CONTROLLER = "nginx.org/ingress-controller"
 """What an IngressClass has to name as its controller."""
 
 NORMAL, WARNING = "Normal", "Warning"
+
+Culprit = Key | str
+"""What nginx may refuse: an Ingress, or a certificate by the name of its file."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +105,7 @@ class Report:
             text += f" with warning(s): {'; '.join(self.warnings)}"
         failed = [failures[host] for host in self.hosts if host in failures]
         if failed:
-            text += f"; but was not applied: {'; '.join(failed)}"
-            return Message(WARNING, "AddedOrUpdatedWithError", text)
+            return _not_applied(text, "; ".join(dict.fromkeys(failed)))
         if self.warnings:
             return Message(WARNING, "AddedOrUpdatedWithWarning", text)
         return Message(NORMAL, "AddedOrUpdated", text)
@@ -110,16 +119,22 @@ class Decisions:
     reports: Mapping[Key, Report] = field(default_factory=dict)
 
 
-def decide(snapshot: Snapshot, class_name: str) -> Decisions:
-    """Who is served and who is not, among the Ingresses of ``class_name``."""
-    return _Round(snapshot, class_name).decisions()
+def decide(
+    snapshot: Snapshot, class_name: str, refused: Mapping[Culprit, str] | None = None
+) -> Decisions:
+    """Who is served and who is not, among the Ingresses of ``class_name``.
+
+    ``refused`` are those that nginx does not take, with its words.
+    """
+    return _Round(snapshot, class_name, refused or {}).decisions()
 
 
 class _Round:
     """One pass over a snapshot."""
 
-    def __init__(self, snapshot: Snapshot, class_name: str) -> None:
+    def __init__(self, snapshot: Snapshot, class_name: str, refused: Mapping[Culprit, str]) -> None:
         self._snapshot = snapshot
+        self._refused = refused
         self._names = _UpstreamNames()
         self._servers: dict[str, Server] = {}
         self._reports: dict[Key, Report] = {}
@@ -133,9 +148,9 @@ class _Round:
         claimants: list[Ingress] = []
         minions: dict[str, list[Ingress]] = {}
         for ingress in self._ours:
-            if errors := errors_in(ingress):
-                self._refuse(ingress, "Rejected", as_message(errors))
-            elif role_of(ingress) is Role.MINION:
+            if not self._sound(ingress):
+                continue
+            if role_of(ingress) is Role.MINION:
                 minions.setdefault(ingress.rules[0].host, []).append(ingress)
             else:
                 claimants.append(ingress)
@@ -152,56 +167,86 @@ class _Round:
                 text = "All hosts are taken by other resources"
                 self._refuse(claimant, "Rejected", text, displaced)
             elif role_of(claimant) is Role.MASTER:
-                self._serve_master(claimant, minions.pop(won[0], []))
+                members = minions.pop(won[0], [])
+                if not self._alone(claimant, partial(self._serve_master, claimant, members)):
+                    minions[won[0]] = members
             else:
-                self._serve_regular(claimant, won, lost)
+                self._alone(claimant, partial(self._serve_regular, claimant, won, lost))
         for minion in (each for orphans in minions.values() for each in orphans):
             text = "Ingress master is invalid or doesn't exist"
             self._refuse(minion, "NoIngressMasterFound", text)
         return Decisions(self._servers, self._reports)
 
+    def _sound(self, ingress: Ingress) -> bool:
+        """Whether there is nothing against an Ingress itself; if there is, it is refused."""
+        if ingress.problem:
+            self._refuse(ingress, "Rejected", ingress.problem)
+            return False
+        errors = self._alone(ingress, lambda: errors_in(ingress))
+        if errors:
+            self._refuse(ingress, "Rejected", as_message(errors))
+        elif errors is not None and ingress.key in self._refused:
+            text = f"Configuration for {ingress.key} was added or updated"
+            message = _not_applied(text, self._refused[ingress.key])
+            self._reports[ingress.key] = Report(ingress, identity_of(ingress), message)
+        return ingress.key not in self._reports
+
+    def _alone(self, ingress: Ingress, work: Callable[[], T]) -> T | None:
+        """What ``work`` gives; if it fails, whatever the reason, that Ingress alone is refused."""
+        try:
+            return work()
+        except Exception as error:
+            log.exception("%s cannot be handled", ingress.key)
+            text = f"cannot be handled: {type(error).__name__}: {error}"
+            self._refuse(ingress, "Rejected", text)
+            return None
+
     def _refuse(self, ingress: Ingress, reason: str, text: str, displaced: str = "") -> None:
         self._reports[ingress.key] = Report(
-            ingress, _identity(ingress), Message(WARNING, reason, text), displaced=displaced
+            ingress, identity_of(ingress), Message(WARNING, reason, text), displaced=displaced
         )
 
-    def _serve_master(self, master: Ingress, minions: Sequence[Ingress]) -> None:
+    def _serve_master(self, master: Ingress, minions: Sequence[Ingress]) -> bool:
         host = master.rules[0].host
         tls, tls_warnings = self._tls(master, host)
         owners = _path_owners(minions)
         locations: list[Location] = []
         for minion in minions:
             paths = minion.rules[0].paths or ()
-            mine = [path for path in paths if owners[path.path] is minion]
-            own = tuple(self._locations(minion, host, mine, master.annotations))
+            mine = [path for path in paths if owners[_location_of(path)] is minion]
+            own = self._alone(minion, partial(self._locations, minion, host, mine, master))
+            if own is None:
+                continue
             locations += own
             lost = [
                 f"path {path} is taken by another resource"
-                for path in dict.fromkeys(each.path for each in paths)
+                for path in dict.fromkeys(map(_location_of, paths))
                 if owners[path] is not minion
             ]
-            revision = (_identity(minion), own)
+            revision = (identity_of(minion), own)
             self._accept(minion, revision, (host,), lost, known.MINION_IGNORES)
         https = known.https_of(master.annotations)
         server = Server(host, master.key, tuple(locations), tls, https)
         self._servers[host] = server
-        whole = (tuple(_identity(member) for member in (master, *minions)), server)
+        whole = (tuple(identity_of(member) for member in (master, *minions)), server)
         self._accept(master, whole, (host,), tls_warnings, known.MASTER_IGNORES)
+        return True
 
     def _serve_regular(self, ingress: Ingress, hosts: Sequence[str], lost: Sequence[str]) -> None:
-        warnings = list(lost)
+        warnings, servers = list(lost), {}
         for rule in ingress.rules:
             if rule.host not in hosts:
                 continue
             paths = list(rule.paths or ())
-            if ingress.default_backend and not any(path.path in ("", "/") for path in paths):
+            if ingress.default_backend and "/" not in map(_location_of, paths):
                 paths.append(Path("/", "Prefix", ingress.default_backend))
             tls, tls_warnings = self._tls(ingress, rule.host)
             warnings += tls_warnings
-            locations = tuple(self._locations(ingress, rule.host, paths, {}))
+            locations = self._locations(ingress, rule.host, paths)
             https = known.https_of(ingress.annotations)
-            self._servers[rule.host] = Server(rule.host, ingress.key, locations, tls, https)
-        revision = (_identity(ingress), tuple(self._servers[host] for host in hosts))
+            servers[rule.host] = Server(rule.host, ingress.key, locations, tls, https)
+        self._servers |= servers
+        revision = (identity_of(ingress), tuple(servers.values()))
         self._accept(ingress, revision, tuple(hosts), warnings, ())
 
     def _accept(
@@ -232,16 +277,18 @@ class _Round:
         )
 
     def _locations(
-        self, ingress: Ingress, host: str, paths: Sequence[Path], inherited: Mapping[str, str]
-    ) -> Iterator[Location]:
+        self, ingress: Ingress, host: str, paths: Sequence[Path], master: Ingress | None = None
+    ) -> tuple[Location, ...]:
         text = ingress.annotations.get(known.REWRITES)
         rewrites = known.rewrite_list(text) if text else {}
         websockets = known.service_list(ingress.annotations.get(known.WEBSOCKETS, ""))
+        inherited = master.annotations if master else {}
         directives = known.location_directives(ingress.annotations, inherited)
-        for path in paths:
+
+        def location(path: Path) -> Location:
             upstream = self._names.upstream(ingress.key, host, path.backend)
-            yield Location(
-                path=path.path or "/",
+            return Location(
+                path=_location_of(path),
                 exact=path.path_type == "Exact",
                 source=ingress.key,
                 upstream=upstream,
@@ -249,6 +296,8 @@ class _Round:
                 websocket=upstream.service.name in websockets,
                 directives=directives,
             )
+
+        return tuple(map(location, paths))
 
     def _tls(self, ingress: Ingress, host: str) -> tuple[Tls | None, list[str]]:
         """TLS for a host that ``spec.tls`` names literally, and what is wrong with its secret."""
@@ -258,7 +307,10 @@ class _Round:
         if not entry.secret:
             return Tls(), [f"TLS secret for host {host} is not named"]
         secret = self._snapshot.secrets.get(Key(ingress.key.namespace, entry.secret))
-        problem = secret.problem if secret else "there is no such secret of type kubernetes.io/tls"
+        if secret is None:
+            problem = "there is no such secret of type kubernetes.io/tls"
+        else:
+            problem = secret.problem or self._refused.get(secret.file_name, "")
         if secret is None or problem:
             return Tls(), [f"TLS secret {entry.secret} is invalid: {problem}"]
         return Tls(secret.file_name), []
@@ -280,6 +332,10 @@ class _UpstreamNames:
         return Upstream(name, service, backend.port)
 
 
+def _not_applied(text: str, why: str) -> Message:
+    return Message(WARNING, "AddedOrUpdatedWithError", f"{text}; but was not applied: {why}")
+
+
 def _is_ours(ingress: Ingress, snapshot: Snapshot, class_name: str) -> bool:
     if ingress.class_name != class_name:
         return False
@@ -288,7 +344,7 @@ def _is_ours(ingress: Ingress, snapshot: Snapshot, class_name: str) -> bool:
     return ingress.class_by_annotation or by_class
 
 
-def _identity(ingress: Ingress) -> object:
+def identity_of(ingress: Ingress) -> object:
     """What changes when a user changes the Ingress, and not when its status does."""
     annotations = tuple(sorted(ingress.annotations.items()))
     return (ingress.key, ingress.uid, ingress.generation, annotations)
@@ -308,12 +364,17 @@ def _host_owners(claimants: Sequence[Ingress]) -> dict[str, Ingress]:
     return {host: _senior(candidates) for host, candidates in claims.items()}
 
 
+def _location_of(path: Path) -> str:
+    """Where nginx looks for a path: no path at all is the same to it as ``/``."""
+    return path.path or "/"
+
+
 def _path_owners(minions: Sequence[Ingress]) -> dict[str, Ingress | None]:
     """Who serves each path, compared as text; nobody does if its owner has it twice."""
     claims: dict[str, list[Ingress]] = {}
     for minion in minions:
         for path in minion.rules[0].paths or ():
-            claims.setdefault(path.path, []).append(minion)
+            claims.setdefault(_location_of(path), []).append(minion)
     owners = {text: _senior(candidates) for text, candidates in claims.items()}
     return {
         text: owner if sum(each is owner for each in claims[text]) == 1 else None

@@ -28,7 +28,8 @@ class Mirror(Generic[T]):
     """The objects of one collection, as ``parse`` reads them.
 
     ``changed`` is called after each change that ``parse`` can see, and once the first list is
-    there. ``query`` narrows the collection. ``pause`` waits for so many seconds.
+    there. What ``parse`` cannot read is left out. ``query`` narrows the collection. ``pause`` waits
+    for so many seconds.
     """
 
     def __init__(
@@ -77,6 +78,10 @@ class Mirror(Generic[T]):
                         trouble = ""
             except ApiUnreachable as error:
                 trouble = str(error)
+            # Nothing that a server sends may end this.
+            except Exception as error:
+                log.exception("%s: an answer that cannot be read", self._path)
+                trouble, self._version = f"{type(error).__name__}: {error}", ""
             if time.monotonic() - started > _SHORT_WATCH_SECONDS:
                 failures = 0
             if trouble:
@@ -90,7 +95,10 @@ class Mirror(Generic[T]):
         query = {**self._query, "limit": _PAGE}
         while True:
             page = self._api.request("GET", self._path, query)
-            found.update((key_of(item), self._parse(item)) for item in page.get("items") or ())
+            for item in page.get("items") or ():
+                key, parsed = self._read(item)
+                if key and parsed is not None:
+                    found[key] = parsed
             token = page["metadata"].get("continue")
             if not token:
                 break
@@ -124,12 +132,27 @@ class Mirror(Generic[T]):
         if kind == "ERROR":
             raise ApiError(document.get("code", 0), document.get("message", ""))
         if kind != "BOOKMARK":
-            key = key_of(document)
-            after = None if kind == "DELETED" else self._parse(document)
-            with self._lock:
-                before = self._objects.pop(key, None)
-                if after is not None:
-                    self._objects[key] = after
-            if after != before:
-                self._changed()
+            key, read = self._read(document)
+            if key:
+                self._replace(key, None if kind == "DELETED" else read)
         self._version = document["metadata"]["resourceVersion"]
+
+    def _replace(self, key: Key, after: T | None) -> None:
+        with self._lock:
+            before = self._objects.pop(key, None)
+            if after is not None:
+                self._objects[key] = after
+        if after != before:
+            self._changed()
+
+    def _read(self, document: Json) -> tuple[Key | None, T | None]:
+        """An object with its key; None for what of the two cannot be read."""
+        key = None
+        try:
+            key = key_of(document)
+            return key, self._parse(document)
+        # One object is not to keep the others from being read.
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            log.error("%s: %s is left out: %s", self._path, key or "an object", problem)
+            return key, None

@@ -1,7 +1,8 @@
 """The cluster's objects, as far as the controller reads them.
 
 Each ``parse_*`` takes an object as the API server sends it (JSON) and keeps only what decisions
-are made from, so that two versions of an object which mean the same compare equal.
+are made from, so that two versions of an object which mean the same compare equal. What has not the
+type that it should is Malformed; an Ingress or a TLS secret is kept even so, with the problem.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
@@ -81,7 +83,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Ingress:
-    """An Ingress; ``created`` is RFC 3339 in UTC, so that texts compare as times do."""
+    """An Ingress; ``created`` is RFC 3339 in UTC, so that texts compare as times do.
+
+    ``problem`` is why it could not be read, if so; the fields that follow the class are then empty.
+    """
 
     key: Key
     uid: str
@@ -94,6 +99,7 @@ class Ingress:
     tls: tuple[TlsEntry, ...] = ()
     default_backend: Backend | None = None
     addresses: tuple[Address, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,48 +154,36 @@ class Snapshot:
     secrets: Mapping[Key, TlsSecret] = field(default_factory=dict)
 
 
+class Malformed(ValueError):
+    """A field has not the type that it should; the text names the field."""
+
+
 def key_of(document: Json) -> Key:
     """The key in an object's metadata."""
-    metadata = document["metadata"]
-    return Key(metadata.get("namespace", ""), metadata["name"])
+    metadata = _mapping(document, "metadata")
+    return Key(_text(metadata, "namespace"), _required(_text(metadata, "name"), "metadata.name"))
 
 
 def parse_ingress(document: Json) -> Ingress:
-    """A networking.k8s.io/v1 Ingress."""
-    metadata = document["metadata"]
-    spec = document.get("spec") or {}
-    annotations = metadata.get("annotations") or {}
-    by_annotation = CLASS_ANNOTATION in annotations
-    default = spec.get("defaultBackend")
-    return Ingress(
-        key=key_of(document),
-        uid=metadata.get("uid", ""),
-        created=metadata.get("creationTimestamp", ""),
-        generation=metadata.get("generation", 0),
-        annotations=annotations,
-        class_name=annotations[CLASS_ANNOTATION] if by_annotation else spec.get("ingressClassName"),
-        class_by_annotation=by_annotation,
-        rules=tuple(_rule(rule) for rule in spec.get("rules") or ()),
-        tls=tuple(
-            TlsEntry(tuple(entry.get("hosts") or ()), entry.get("secretName") or "")
-            for entry in spec.get("tls") or ()
-        ),
-        default_backend=_backend(default) if default else None,
-        addresses=_addresses(document),
-    )
+    """A networking.k8s.io/v1 Ingress, whatever it is made of."""
+    try:
+        return _ingress(document)
+    # One object is not to end the reading of the others, not even as one that nobody foresaw.
+    except Exception as error:
+        return _unreadable(document, str(error) or type(error).__name__)
 
 
 def parse_ingress_class(document: Json) -> IngressClass:
     """A networking.k8s.io/v1 IngressClass."""
-    return IngressClass(key_of(document), (document.get("spec") or {}).get("controller", ""))
+    return IngressClass(key_of(document), _text(_mapping(document, "spec"), "controller"))
 
 
 def parse_service(document: Json) -> Service:
     """A core/v1 Service."""
-    ports = (document.get("spec") or {}).get("ports") or ()
+    ports = _mappings(_mapping(document, "spec"), "ports")
     return Service(
         key=key_of(document),
-        ports={port["port"]: port.get("name") or "" for port in ports if _is_tcp(port)},
+        ports={_number(port, "port"): _text(port, "name") for port in ports if _is_tcp(port)},
         addresses=_addresses(document),
     )
 
@@ -201,22 +195,22 @@ def parse_endpoint_slice(document: Json) -> EndpointSlice:
     the first is taken, as kube-proxy does. Names (``addressType: FQDN``) are left out.
     """
     key = key_of(document)
-    labels = document["metadata"].get("labels") or {}
-    form = "[{}]" if document.get("addressType") == "IPv6" else "{}"
-    endpoints = () if document.get("addressType") == "FQDN" else document.get("endpoints") or ()
+    labels = _mapping(_mapping(document, "metadata"), "labels")
+    named = document.get("addressType") == "FQDN"
+    endpoints = [] if named else _mappings(document, "endpoints")
     return EndpointSlice(
         key=key,
-        service=Key(key.namespace, labels.get("kubernetes.io/service-name", "")),
+        service=Key(key.namespace, _text(labels, "kubernetes.io/service-name")),
         ports={
-            port.get("name") or "": port["port"]
-            for port in document.get("ports") or ()
+            _text(port, "name"): _number(port, "port")
+            for port in _mappings(document, "ports")
             if port.get("port") and _is_tcp(port)
         },
         addresses=tuple(
             sorted(
-                form.format(endpoint["addresses"][0])
+                _endpoint_address(endpoint)
                 for endpoint in endpoints
-                if (endpoint.get("conditions") or {}).get("ready") is not False
+                if _mapping(endpoint, "conditions").get("ready") is not False
             )
         ),
     )
@@ -225,10 +219,10 @@ def parse_endpoint_slice(document: Json) -> EndpointSlice:
 def parse_tls_secret(document: Json) -> TlsSecret:
     """A core/v1 Secret of type kubernetes.io/tls, its certificate checked against its key."""
     key = key_of(document)
-    data = document.get("data") or {}
     try:
-        parts = [base64.b64decode(data.get(name) or "", validate=True) for name in _TLS_DATA]
-    except binascii.Error as error:
+        data = _mapping(document, "data")
+        parts = [base64.b64decode(_text(data, name), validate=True) for name in _TLS_DATA]
+    except (binascii.Error, ValueError) as error:
         return TlsSecret(key, b"", f"its data is not base64: {error}")
     missing = [name for name, part in zip(_TLS_DATA, parts, strict=True) if not part.strip()]
     if missing:
@@ -249,11 +243,59 @@ def _pem_problem(pem: bytes) -> str:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # A password keeps OpenSSL from asking for one on the terminal.
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
-    except (ssl.SSLError, OSError) as error:
+    except (ssl.SSLError, OSError, ValueError) as error:
         return f"its certificate and key cannot be used: {error}"
     finally:
         os.close(descriptor)
     return ""
+
+
+def _ingress(document: Json) -> Ingress:
+    metadata, spec = _mapping(document, "metadata"), _mapping(document, "spec")
+    given = _mapping(metadata, "annotations")
+    annotations = {name: _text(given, name) for name in given}
+    by_annotation = CLASS_ANNOTATION in annotations
+    default = _mapping(spec, "defaultBackend")
+    return Ingress(
+        key=key_of(document),
+        uid=_text(metadata, "uid"),
+        created=_text(metadata, "creationTimestamp"),
+        generation=_number(metadata, "generation"),
+        annotations=annotations,
+        class_name=annotations.get(CLASS_ANNOTATION, _text(spec, "ingressClassName") or None),
+        class_by_annotation=by_annotation,
+        rules=tuple(_rule(rule) for rule in _mappings(spec, "rules")),
+        tls=tuple(
+            TlsEntry(_texts(entry, "hosts"), _text(entry, "secretName"))
+            for entry in _mappings(spec, "tls")
+        ),
+        default_backend=_backend(default) if default else None,
+        addresses=_addresses(document),
+    )
+
+
+def _unreadable(document: Json, problem: str) -> Ingress:
+    """An Ingress of which only that is known which says whose it is and who is to be told."""
+    metadata = _mapping(document, "metadata")
+
+    def text(where: object, name: str) -> str:
+        found = where.get(name) if isinstance(where, Mapping) else None
+        return found if isinstance(found, str) else ""
+
+    annotations, generation = metadata.get("annotations"), metadata.get("generation")
+    by_annotation = isinstance(annotations, Mapping) and CLASS_ANNOTATION in annotations
+    by_field = text(document.get("spec"), "ingressClassName")
+    return Ingress(
+        key=key_of(document),
+        uid=text(metadata, "uid"),
+        created=text(metadata, "creationTimestamp"),
+        generation=generation if isinstance(generation, int) else 0,
+        class_name=text(annotations, CLASS_ANNOTATION) if by_annotation else by_field or None,
+        class_by_annotation=by_annotation,
+        annotations={},
+        rules=(),
+        problem=problem,
+    )
 
 
 def _is_tcp(port: Json) -> bool:
@@ -261,26 +303,83 @@ def _is_tcp(port: Json) -> bool:
 
 
 def _rule(rule: Json) -> Rule:
-    http = rule.get("http")
-    paths = None if http is None else tuple(_path(path) for path in http.get("paths") or ())
-    return Rule(rule.get("host") or "", paths)
+    http = _mapping(rule, "http")
+    paths = None if rule.get("http") is None else tuple(map(_path, _mappings(http, "paths")))
+    return Rule(_text(rule, "host"), paths)
 
 
 def _path(path: Json) -> Path:
-    return Path(path.get("path") or "", path.get("pathType") or "", _backend(path["backend"]))
+    backend = _backend(_required(_mapping(path, "backend"), "backend"))
+    return Path(_text(path, "path"), _text(path, "pathType"), backend)
 
 
 def _backend(backend: Json) -> Backend:
-    service = backend.get("service")
-    if service is None:
+    if backend.get("service") is None:
         return Backend(None, 0)
-    port = service.get("port") or {}
-    return Backend(service["name"], port.get("name") or port.get("number") or 0)
+    service = _mapping(backend, "service")
+    port = _mapping(service, "port")
+    name = _required(_text(service, "name"), "backend.service.name")
+    return Backend(name, _text(port, "name") or _number(port, "number"))
 
 
 def _addresses(document: Json) -> tuple[Address, ...]:
-    balancer = (document.get("status") or {}).get("loadBalancer") or {}
+    balancer = _mapping(_mapping(document, "status"), "loadBalancer")
     return tuple(
-        Address(entry.get("ip") or "", entry.get("hostname") or "")
-        for entry in balancer.get("ingress") or ()
+        Address(_text(entry, "ip"), _text(entry, "hostname"))
+        for entry in _mappings(balancer, "ingress")
     )
+
+
+def _endpoint_address(endpoint: Json) -> str:
+    """The first address, in brackets where nginx wants them."""
+    text = _required(_texts(endpoint, "addresses"), "endpoints.addresses")[0]
+    # A zone, which may be any text, is of use on the node alone that has it.
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+# Fields. One that is null is like one that is not there.
+
+
+def _mapping(where: Json, name: str) -> Json:
+    found: Json = _typed(where, name, Mapping, {}, "a mapping")
+    return found
+
+
+def _mappings(where: Json, name: str) -> list[Json]:
+    found: list[Json] = _typed(where, name, list, [], "a list")
+    if not all(isinstance(each, Mapping) for each in found):
+        raise Malformed(f"{name}: must be a list of mappings")
+    return found
+
+
+def _texts(where: Json, name: str) -> tuple[str, ...]:
+    found: list[str] = _typed(where, name, list, [], "a list")
+    if not all(isinstance(each, str) for each in found):
+        raise Malformed(f"{name}: must be a list of texts")
+    return tuple(found)
+
+
+def _text(where: Json, name: str) -> str:
+    found: str = _typed(where, name, str, "", "text")
+    return found
+
+
+def _number(where: Json, name: str) -> int:
+    found: int = _typed(where, name, int, 0, "a whole number")
+    return found
+
+
+def _typed(where: Json, name: str, kind: type, absent: Any, wanted: str) -> Any:
+    found = where.get(name)
+    if found is None:
+        return absent
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise Malformed(f"{name}: must be {wanted}")
+    return found
+
+
+def _required(found: Any, name: str) -> Any:
+    if not found:
+        raise Malformed(f"{name}: Required value")
+    return found

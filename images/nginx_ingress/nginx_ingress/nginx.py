@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -13,12 +12,14 @@ from collections.abc import Collection, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
-from nginx_ingress.render import Settings, render_config
+from nginx_ingress.render import VERSION_AFTER, VERSION_BEFORE, Settings, render_config
 
 log = logging.getLogger(__name__)
 
 CONFIRM_SECONDS = 10.0
 """How long new workers may take to answer."""
+TEST_SECONDS = 30.0
+"""How long nginx may look at a configuration."""
 _POLL_SECONDS = 0.002
 _STDOUT = 1
 
@@ -34,8 +35,11 @@ class ConfigRefused(NginxError):
 class Nginx:
     """One nginx master process and its configuration file.
 
-    ``program`` is nginx's path. Nothing is started before the first :meth:`apply`.
+    ``program`` is nginx's path. Nothing is started before :meth:`resume` or the first
+    :meth:`apply`. ``tested`` is when nginx last looked at a configuration, in monotonic time.
     """
+
+    tested = 0.0
 
     def __init__(self, program: str, settings: Settings) -> None:
         self._command = [program, "-e", "stderr", "-p", str(settings.run_dir)]
@@ -44,8 +48,6 @@ class Nginx:
         self._process: subprocess.Popen[bytes] | None = None
         self._version = 0
         settings.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A container that restarts finds what its predecessor left in the volume.
-        settings.status_socket.unlink(missing_ok=True)
 
     @property
     def exit_code(self) -> int | None:
@@ -62,8 +64,11 @@ class Nginx:
         for name, pem in certificates.items():
             path = self._settings.certificates / name
             if not path.exists():
-                path.touch(mode=0o600)
-                path.write_bytes(pem)
+                # Whole or not at all: what is there is not written again.
+                new = path.with_suffix(".new")
+                new.touch(mode=0o600)
+                new.write_bytes(pem)
+                new.replace(path)
 
     def keep_certificates(self, names: Collection[str]) -> None:
         """Remove all other files; workers have read them when they started."""
@@ -72,11 +77,36 @@ class Nginx:
                 path.unlink()
 
     def test(self, servers: str) -> str:
-        """Why nginx would not take this configuration, or nothing."""
+        """Why nginx would not take this configuration, or nothing.
+
+        Raises NginxError if nginx cannot say.
+        """
         candidate = self._write(servers, "nginx.conf.test")
         problem = self._problem(candidate)
         candidate.unlink()
         return problem
+
+    def resume(self) -> bool:
+        """Run with the configuration that a predecessor left; say whether there was one that runs.
+
+        It is what the predecessor ran with last, so it serves until there is a newer one.
+        """
+        try:
+            text = self._config.read_text(encoding="utf-8")
+            # What stands around the servers is that of these settings, and comes before them.
+            version = text.partition(VERSION_BEFORE)[2].partition(VERSION_AFTER)[0]
+            frame = render_config("", int(version), self._settings)
+            if not text.startswith(frame.rstrip("}\n")) or self._problem(self._config):
+                return False
+            self._version = int(version)
+            self._start()
+            self._confirm(set())
+        except (OSError, ValueError, NginxError) as error:
+            log.warning("nothing to go on with: %s", error)
+            self.quit(0.0)
+            self._process = None
+            return False
+        return True
 
     def apply(self, servers: str) -> None:
         """Run with this configuration from now on, without dropping a connection.
@@ -89,20 +119,22 @@ class Nginx:
         if problem := self._problem(candidate):
             candidate.unlink()
             raise ConfigRefused(problem)
-        previous = self._config.read_bytes() if self.running else None
+        previous = self._settings.run_dir / "nginx.conf.previous"
+        if self.running:
+            previous.write_bytes(self._config.read_bytes())
         candidate.replace(self._config)
         before = self._workers().keys()
         if self._process is None:
-            command = [*self._command, "-c", str(self._config)]
-            self._process = subprocess.Popen(command, stderr=_STDOUT)
+            self._start()
         else:
             self._process.send_signal(signal.SIGHUP)
         try:
             self._confirm(before)
         except NginxError:
-            if previous is not None:
-                self._config.write_bytes(previous)
+            if previous.exists():
+                previous.replace(self._config)
             raise
+        previous.unlink(missing_ok=True)
 
     def quit(self, seconds: float) -> None:
         """Stop listening, let requests finish for at most ``seconds``, then end."""
@@ -118,24 +150,39 @@ class Nginx:
         self._process.kill()
         self._process.wait()
 
+    def _start(self) -> None:
+        # A predecessor, in a container that restarts, may have left it in the volume.
+        self._settings.status_socket.unlink(missing_ok=True)
+        command = [*self._command, "-c", str(self._config)]
+        self._process = subprocess.Popen(command, stderr=_STDOUT)
+
     def _write(self, servers: str, name: str) -> Path:
         path = self._settings.run_dir / name
-        path.write_text(render_config(servers, self._version, self._settings))
+        text = render_config(servers, self._version, self._settings)
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise NginxError(f"its configuration cannot be written: {error}") from error
         return path
 
     def _problem(self, config: Path) -> str:
-        done = subprocess.run(
-            [*self._command, "-t", "-q", "-c", str(config)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return ""
-        # Times and line numbers change from one trial to the next; the reason stays the same.
-        reason = re.search(r"\[emerg\] (?:\d+#\d+: )?(.+?)(?: in \S+:\d+)?$", done.stderr, re.M)
-        return reason[1] if reason else done.stderr.strip() or f"exit code {done.returncode}"
+        self.tested = time.monotonic()
+        try:
+            done = subprocess.run(
+                [*self._command, "-t", "-q", "-c", str(config)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=TEST_SECONDS,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NginxError(str(error)) from error
+        if done.returncode < 0:
+            # It was ended from outside, which says nothing about the configuration.
+            raise NginxError(f"its test ended by signal {-done.returncode}")
+        # What nginx quotes may be cut in the middle of a character.
+        said = done.stderr.decode(errors="replace")
+        return reason_in(said) or f"exit code {done.returncode}" if done.returncode else ""
 
     def _confirm(self, before: Set[int]) -> None:
         """Wait until new workers answer and no others take connections.
@@ -176,6 +223,18 @@ class Nginx:
                 return None
         body = answer.partition(b"\r\n\r\n")[2]
         return int(body) if body.isdigit() else None
+
+
+def reason_in(said: str) -> str:
+    """Why nginx refuses, without the time and the place, which are others each time."""
+    _, found, line = said.partition("[emerg] ")
+    if not found:
+        return said.strip()
+    line = line.splitlines()[0]
+    process, _, text = line.partition(": ")
+    reason = text if "#" in process and process.replace("#", "").isdigit() else line
+    before, _, place = reason.rpartition(" in ")
+    return before if place.rpartition(":")[2].isdigit() and before else reason
 
 
 def _title(process: str) -> bytes:

@@ -11,6 +11,9 @@ import jinja2
 from nginx_ingress.decisions import Server, Upstream
 from nginx_ingress.model import EndpointSlice, Key, Snapshot
 
+VERSION_BEFORE, VERSION_AFTER = 'return 200 "', '"'
+"""What stands around the version in a configuration, which has it before any server's text."""
+
 Endpoints = Mapping[tuple[Key, str], tuple[str, ...]]
 """Addresses with port (``10.0.0.1:8080``) by Service and name of its port."""
 

@@ -85,10 +85,14 @@ class Reporter:
         """Write what is submitted, until :meth:`finish`."""
         while items := self._next():
             for item in items:
-                if isinstance(item, Event):
-                    self._say(item)
-                else:
-                    self._set_status(item)
+                try:
+                    if isinstance(item, Event):
+                        self._say(item)
+                    else:
+                        self._set_status(item)
+                # One that cannot be written is not to keep the others from being written.
+                except Exception:
+                    log.exception("%s: not written", item.ingress.key)
 
     def _next(self) -> list[Item]:
         """Wait for an object's turn and take what there is to write on it; nothing at the end."""
@@ -151,12 +155,13 @@ def event_document(event: Event, now: datetime) -> dict[str, Any]:
     """The core/v1 Event, under a name made from what it says about which object."""
     ingress, message = event.ingress, event.message
     words = "\0".join((ingress.uid, message.type, message.reason, message.text))
+    digest = hashlib.sha256(words.encode(errors="replace")).hexdigest()
     time_text = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{ingress.key.name[:230]}.{hashlib.sha256(words.encode()).hexdigest()[:16]}",
+            "name": f"{ingress.key.name[:230].rstrip('.-')}.{digest[:16]}",
             "namespace": ingress.key.namespace,
         },
         "involvedObject": {
@@ -168,8 +173,8 @@ def event_document(event: Event, now: datetime) -> dict[str, Any]:
         },
         "type": message.type,
         "reason": message.reason,
-        # The API server takes no more than this.
-        "message": message.text[:1024],
+        # The API server takes no more bytes than this.
+        "message": message.text.encode(errors="replace")[:1024].decode(errors="ignore"),
         "count": 1,
         "firstTimestamp": time_text,
         "lastTimestamp": time_text,

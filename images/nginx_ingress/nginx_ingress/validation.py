@@ -1,14 +1,20 @@
-"""What makes an Ingress invalid: its shape and its paths. Each error names the field."""
+"""What makes an Ingress invalid: its shape and its paths. Each error names the field.
+
+A user's text is looked at character by character, never by or as a regular expression, so that
+the time it takes is that of reading it.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from enum import Enum
 
+from nginx_ingress import words
 from nginx_ingress.annotations import MERGEABLE, annotation_errors
 from nginx_ingress.model import Backend, Ingress, Path
+
+MOST_RULES, MOST_PATHS, MOST_TLS_HOSTS = 100, 500, 500
+"""How much one Ingress may bring; paths and hosts of TLS are those of all its rules and entries."""
 
 
 class Role(Enum):
@@ -49,17 +55,32 @@ def as_message(errors: list[str]) -> str:
 
 
 def _spec_errors(ingress: Ingress) -> Iterator[str]:
+    if not (words.is_host(ingress.key.name) and words.is_name(ingress.key.namespace)):
+        yield "metadata: Invalid value: must have the name and the namespace that Kubernetes allows"
     if ingress.default_backend:
         yield from _backend_errors(ingress.default_backend, "spec.defaultBackend")
     if not ingress.rules:
         yield "spec.rules: Required value"
+    amounts = (
+        ("spec.rules", len(ingress.rules), MOST_RULES),
+        ("spec.rules.http.paths", sum(len(rule.paths or ()) for rule in ingress.rules), MOST_PATHS),
+        ("spec.tls.hosts", sum(len(entry.hosts) for entry in ingress.tls), MOST_TLS_HOSTS),
+    )
+    if excess := [_too_many(*amount) for amount in amounts if amount[1] > amount[2]]:
+        yield from excess
+        return
     hosts: set[str] = set()
     for index, rule in enumerate(ingress.rules):
         where = f"spec.rules[{index}]"
         if not rule.host:
             yield f"{where}.host: Required value"
+        elif not words.is_host(rule.host.removeprefix("*.")):
+            yield (
+                f"{where}.host: Invalid value: {words.quoted(rule.host)}: must be a host name in "
+                f"lower case of at most {words.LONGEST_HOST} characters"
+            )
         elif rule.host in hosts:
-            yield f"{where}.host: Duplicate value: {json.dumps(rule.host)}"
+            yield f"{where}.host: Duplicate value: {words.quoted(rule.host)}"
         hosts.add(rule.host)
         for number, path in enumerate(rule.paths or ()):
             yield from _path_errors(path, f"{where}.http.paths[{number}].path")
@@ -69,9 +90,14 @@ def _spec_errors(ingress: Ingress) -> Iterator[str]:
 def _backend_errors(backend: Backend, where: str) -> Iterator[str]:
     if backend.service is None:
         yield f"{where}.resource: Forbidden: resource backends are not supported"
-
-
-_SYSTEM_PATHS = re.compile(r"^/etc/|^/root(/|$)|^/var(/|$)|\\n|\\r")
+        return
+    if not words.is_name(backend.service):
+        service = words.quoted(backend.service)
+        yield f"{where}.service.name: Invalid value: {service}: must be the name of a Service"
+    port = backend.port
+    if not (words.is_name(port) if isinstance(port, str) else 0 <= port < 2**16):
+        port = words.quoted(str(port))
+        yield f"{where}.service.port: Invalid value: {port}: must be a port's name or number"
 
 
 def _path_errors(path: Path, where: str) -> Iterator[str]:
@@ -80,24 +106,41 @@ def _path_errors(path: Path, where: str) -> Iterator[str]:
         if path.path_type != "ImplementationSpecific":
             yield f"{where}: Required value: path is required for Exact and Prefix PathTypes"
         return
-    invalid = f"{where}: Invalid value: {json.dumps(text)}: "
-    if not re.fullmatch(r"/[^\s;]*", text):
-        yield f"{invalid}must start with / and must not include any whitespace character or `;`"
+    if words.is_too_long(text, words.LONGEST_PATH):
+        yield f"{where}: Too long: must have at most {words.LONGEST_PATH} bytes"
+        return
+    invalid = f"{where}: Invalid value: {words.quoted(text)}: "
+    if not text.startswith("/") or ";" in text or not words.is_one_word(text):
+        yield (
+            f"{invalid}must start with / and must not include any whitespace character, "
+            "control character or `;`"
+        )
         return
     if text.startswith("//"):
         yield f"{invalid}must not start with //"
     if ".." in text.split("/"):
         yield f"{invalid}must not include a segment `..`"
-    try:
-        re.compile(text)
-    except re.error as error:
-        yield f"{invalid}must be a valid regular expression: {error}"
-    if not re.fullmatch(r'([^"\\]|\\.)*', text):
+    if problem := words.expression_problem(text):
+        yield f"{invalid}must be a valid regular expression: {problem}"
+    if words.has_open_quote(text):
         yield f"{invalid}must have all '\"' escaped and must not end with an unescaped '\\'"
-    if any(re.search("[A-Za-z]", braced) for braced in re.findall(r"\{(.*?)\}", text)):
+    if any(_has_letter(inner) for inner in words.braced(text)):
         yield f"{invalid}must not include curly braces containing alphabetical characters"
-    if _SYSTEM_PATHS.search(text):
+    if _is_of_the_system(text):
         yield f"{invalid}must not contain invalid paths"
+
+
+def _has_letter(text: str) -> bool:
+    return any(each.isascii() and each.isalpha() for each in text)
+
+
+def _is_of_the_system(path: str) -> bool:
+    return (
+        path.startswith("/etc/")
+        or path.split("/")[1] in ("root", "var")
+        or "\\n" in path
+        or "\\r" in path
+    )
 
 
 def _master_errors(ingress: Ingress) -> Iterator[str]:

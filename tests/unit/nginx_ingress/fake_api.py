@@ -27,7 +27,8 @@ COLLECTIONS = {
 class FakeApi:
     """Holds objects by kind; every change goes to the watches that are open.
 
-    ``status_patches`` names the Ingress of each patch of a status that changed something.
+    ``status_patches`` names the Ingress of each patch of a status that changed something. Nothing
+    is listed while ``answering`` is not set.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,8 @@ class FakeApi:
         self._log: list[tuple[int, str, Document]] = []
         self._oldest = 0
         self._ended = False
+        self.answering = threading.Event()
+        self.answering.set()
         self.events: dict[str, Document] = {}
         self.status_patches: list[str] = []
 
@@ -95,6 +98,7 @@ class FakeApi:
 
     def end(self) -> None:
         """End all watches."""
+        self.answering.set()
         with self._lock:
             self._ended = True
             self._lock.notify_all()
@@ -102,6 +106,7 @@ class FakeApi:
     # What the server does.
 
     def list(self, kind: str) -> Document:
+        self.answering.wait()
         with self._lock:
             items = list(self._objects[kind].values())
             return {"metadata": {"resourceVersion": self._version}, "items": items}

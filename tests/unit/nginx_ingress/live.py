@@ -31,6 +31,22 @@ PATIENCE_SECONDS = 15.0
 ADDRESS = "192.0.2.10"
 WORKERS = 2
 
+UNWELCOME = "unwelcome-to-nginx"
+"""What no configuration may have in it: stands for whatever this controller does not foresee."""
+UNWELCOME_WORDS = f"nothing here is {UNWELCOME}"
+NGINX = f"""\
+#!/bin/sh
+for last; do :; done
+case $* in *" -t "*)
+    if grep -q 'location "/{UNWELCOME}"' "$last"; then
+        echo 'nginx: [emerg] {UNWELCOME_WORDS} in '"$last:1" >&2
+        exit 1
+    fi
+esac
+exec /usr/sbin/nginx -g 'user root;' "$@"
+"""
+"""As in a pod, workers are the same user as their master, and may write where it does."""
+
 Body = bytes | Iterable[bytes]
 """What is sent with a request; in parts, if its ``Content-Length`` is given."""
 
@@ -170,6 +186,10 @@ class Live:
     https_port: int
     health_port: int
 
+    @property
+    def ports(self) -> list[int]:
+        return [self.http_port, self.https_port, self.health_port]
+
     def get(
         self,
         path: str,
@@ -280,15 +300,16 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def controller(folder: Path) -> Iterator[Live]:
+def controller(
+    folder: Path, api: FakeApi | None = None, ports: list[int] | None = None
+) -> Iterator[Live]:
     """A controller that is ready, with its class and its own Service in the cluster."""
-    api = FakeApi()
+    api = api or FakeApi()
     api.put(ingress_class())
     api.put(service("lb", "nginx-ingress", ip=ADDRESS))
-    http_port, https_port, health_port = free_ports(3)
-    # As in a pod, workers are the same user as their master, and may write where it does.
+    http_port, https_port, health_port = ports or free_ports(3)
     nginx = folder / "nginx"
-    nginx.write_text("#!/bin/sh\nexec /usr/sbin/nginx -g 'user root;' \"$@\"\n")
+    nginx.write_text(NGINX)
     nginx.chmod(0o700)
     with served(api, folder) as kubeconfig, (folder / "log").open("ab") as log:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from nginx_ingress.applied import Applied
-from nginx_ingress.controller import Controller
+from nginx_ingress.controller import STUCK_SECONDS, Controller
 from nginx_ingress.kube import ApiError, ApiUnreachable
 from nginx_ingress.model import Json, Key
 from nginx_ingress.nginx import ConfigRefused, Nginx
@@ -38,7 +38,8 @@ class DirectApi:
     """The API server without HTTP.
 
     ``patched`` names the Ingress of each patch of a status. The next ones fail as ``failures``
-    says. The watch of Ingresses says nothing while ``watching`` is not set.
+    says. The watch of Ingresses says nothing while ``watching`` is not set, and nothing is listed
+    while ``listing`` is not.
     """
 
     def __init__(self, fake: FakeApi) -> None:
@@ -47,7 +48,9 @@ class DirectApi:
         self.patched: list[str] = []
         self.failures: list[Exception] = []
         self.watching = threading.Event()
-        self.watching.set()
+        self.listing = threading.Event()
+        for allowed in (self.watching, self.listing):
+            allowed.set()
 
     def request(
         self,
@@ -57,6 +60,7 @@ class DirectApi:
         body: Json | None = None,
     ) -> Any:
         if path in self._kinds:
+            self.listing.wait()
             return self._fake.list(self._kinds[path])
         if method == "GET":
             return self._fake.events[path.rpartition("/")[2]]
@@ -88,13 +92,15 @@ class DirectApi:
 class StubNginx(Nginx):
     """An nginx that refuses what contains ``/bad``; each turn takes ``seconds``.
 
-    ``turns`` has the time at which each one began and that at which it ended.
+    ``turns`` has the time at which each one began and that at which it ended; those in which it is
+    ``broken`` end at once. ``resumes`` says whether there is something to go on with.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.turns: list[tuple[float, float]] = []
         self.code: int | None = None
+        self.broken = self.resumes = False
         self._began = 0.0
 
     @property
@@ -105,8 +111,14 @@ class StubNginx(Nginx):
     def running(self) -> bool:
         return True
 
+    def resume(self) -> bool:
+        return self.resumes
+
     def add_certificates(self, certificates: Mapping[str, bytes]) -> None:
         self._began = time.monotonic()
+        if self.broken:
+            self.turns.append((self._began, self._began))
+            raise RuntimeError("broken")
         time.sleep(self.seconds)
 
     def keep_certificates(self, names: Collection[str]) -> None:
@@ -263,21 +275,51 @@ def test_apps_that_come_one_after_another_are_told_once_each(cluster: Cluster) -
     assert cluster.told("master") <= 1 + len(names)
 
 
-def test_a_failure_and_its_end_are_told_to_every_member(cluster: Cluster) -> None:
-    names = ["master", "a", "b"]
-    for document in (master(), app("a"), app("b")):
+def test_what_nginx_refuses_is_told_to_the_one_that_it_is_about(cluster: Cluster) -> None:
+    for document in (master(), app("a"), app("bad")):
         cluster.fake.put(document)
-
-    def all_told(reason: str, count: int) -> None:
-        counts = [count] * len(names)
-        eventually(reason, lambda: [cluster.told(name, reason) for name in names] == counts)
-
     with cluster.running():
-        all_told("AddedOrUpdated", 1)
-        cluster.fake.put(app("bad"))
-        all_told("AddedOrUpdatedWithError", 1)
-        cluster.fake.delete("Ingress", "default", "bad")
-        all_told("AddedOrUpdated", 2)
+        eventually("the refusal", lambda: cluster.told("bad", "AddedOrUpdatedWithError") == 1)
+        for name in ("master", "a"):
+            eventually(f"{name} is told", partial(cluster.is_told, name))
+        eventually("an address", lambda: cluster.addresses("a") == [{"ip": ADDRESS}])
+        cluster.turn()
+    assert [cluster.told(name, "AddedOrUpdatedWithError") for name in ("master", "a")] == [0, 0]
+    assert cluster.addresses("bad") is None
+
+
+def test_a_look_that_fails_is_taken_again_less_and_less_often(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nginx_ingress.controller.RETRY_SECONDS", 0.1)
+    with cluster.running():
+        cluster.nginx.broken = True
+        cluster.fake.put(master())
+        eventually("some looks", lambda: len(cluster.nginx.turns) > 4)
+        began = [began for began, _ in cluster.nginx.turns[-4:]]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
+        assert pauses[-1] > 1.5 * pauses[-2] > 2.2 * pauses[-3]
+        cluster.nginx.broken = False
+        cluster.fake.put(app("a"))
+        eventually("the event", lambda: cluster.is_told("a"))
+    assert cluster.codes == [0]
+
+
+def test_what_was_served_before_makes_it_ready(cluster: Cluster) -> None:
+    cluster.nginx.resumes = True
+    cluster.api.listing.clear()
+    with cluster.running():
+        assert cluster.controller.readyz() == (True, "serving")
+        assert cluster.nginx.turns == []
+        cluster.api.listing.set()
+        eventually("a turn", lambda: bool(cluster.nginx.turns))
+
+
+def test_a_long_search_for_what_nginx_refuses_counts_as_work(cluster: Cluster) -> None:
+    cluster.controller._last_turn = time.monotonic() - 2 * STUCK_SECONDS
+    assert not cluster.controller.livez()[0]
+    cluster.nginx.tested = time.monotonic()
+    assert cluster.controller.livez()[0]
 
 
 # Turns

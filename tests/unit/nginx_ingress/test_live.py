@@ -15,13 +15,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websocket
 
+from tests.unit.nginx_ingress.fake_api import FakeApi
 from tests.unit.nginx_ingress.live import (
     ADDRESS,
     PATIENCE_SECONDS,
+    UNWELCOME,
+    UNWELCOME_WORDS,
     Answer,
     Backend,
     Live,
@@ -33,7 +37,9 @@ from tests.unit.nginx_ingress.live import (
     full,
 )
 from tests.unit.nginx_ingress.objects import (
+    Document,
     endpoint_slice,
+    ingress,
     make_certificate,
     master,
     minion,
@@ -542,35 +548,125 @@ def test_an_invalid_minion_goes_and_the_others_stay(live: Live, tea: Backend) ->
     assert live.get("/good", host).body == "tea /good"
 
 
-def test_what_nginx_refuses_leaves_the_last_good_and_other_hosts_go_on(
-    live: Live, tea: Backend, coffee: Backend
-) -> None:
+def test_what_nginx_refuses_is_refused_alone(live: Live, tea: Backend, coffee: Backend) -> None:
     host, other = "refused.example.com", "accepted.example.com"
     expose(live, "refused", tea.port)
     live.api.put(master("refused", host=host))
     live.api.put(minion("root", "default", path("/", "refused"), host=host))
     accepted(live, "root")
 
-    # An empty path and / are two paths, but one location.
-    empty = path("", "refused", "ImplementationSpecific")
-    live.api.put(minion("twice", "default", empty, path("/more", "refused"), host=host))
-    for name in ("refused", "root", "twice"):
-        text = (
-            f"Configuration for default/{name} was added or updated; but was not applied: "
-            'duplicate location "/"'
-        )
-        told(live, name, "AddedOrUpdatedWithError", text)
-    assert live.get("/more", host).body == "tea /more"  # by the minion for /
+    live.api.put(minion("unwelcome", "default", path(f"/{UNWELCOME}", "refused"), host=host))
+    told(live, "unwelcome", "AddedOrUpdatedWithError", not_applied("unwelcome", UNWELCOME_WORDS))
+    # A regular Ingress may have a path twice as far as this controller is concerned.
+    twice = [path("/x", "refused"), path("/x", "refused")]
+    live.api.put(ingress("twice", host="twice.example.com", paths=twice))
+    told(live, "twice", "AddedOrUpdatedWithError", not_applied("twice", 'duplicate location "/x"'))
+    addressed(live, "twice", None)
+    assert live.get("/more", host).body == "tea /more"
+
     live.api.put(master("accepted", host=other))
     live.api.put(minion("accepted-app", "default", path("/x", "refused"), host=other))
     accepted(live, "accepted-app")
     assert live.get("/x", other).body == "tea /x"
+    live.api.put(minion("late", "default", path("/late/", "refused"), host=host))
+    accepted(live, "late")
     expose(live, "refused", coffee.port)
     serving(live, "/", host, "coffee /")
 
-    live.api.delete("Ingress", "default", "twice")
-    text = "Configuration for default/root was added or updated"
-    eventually(text, lambda: _count(live, "default", "root", text) == 2)
+    live.api.put(minion("unwelcome", "default", path("/welcome", "refused"), host=host))
+    accepted(live, "unwelcome")
+    addressed(live, "unwelcome", [{"ip": ADDRESS}])
+    for name in ("unwelcome", "twice"):
+        live.api.delete("Ingress", "default", name)
+
+
+def not_applied(name: str, words: str) -> str:
+    return f"Configuration for default/{name} was added or updated; but was not applied: {words}"
+
+
+NASTY_PATHS = {
+    "repeated": "/x{4294967295}",
+    "brackets": "/" + "(" * 3000,
+    "sets": "/" + "[" * 900,
+    "long": "/" + "x" * 5000,
+    "control": "/a\x00b",
+    "surrogate": "/\ud800",
+    "unwelcome": f"/{UNWELCOME}",
+}
+MALFORMED: dict[str, Document] = {
+    "rules": {"rules": None},
+    "rule": {"rules": [7]},
+    "paths": {"rules": [{"host": "a.example.com", "http": {"paths": "many"}}]},
+    "backend": {"rules": [{"host": "a.example.com", "http": {"paths": [{"path": "/"}]}}]},
+    "host": {"rules": [{"host": ["a"]}]},
+    "entry": {"rules": [{"host": "a.example.com"}], "tls": [{"hosts": 7}]},
+}
+
+
+def nasty(host: str) -> dict[str, Document]:
+    """Ingresses none of which is right, by their names."""
+    blanks = {"nginx.org/proxy-read-timeout": f"1s{' ' * 40}x"}
+    odd: dict[str, Any] = {"nginx.org/hsts": 7}
+    documents = [
+        *(minion(name, "default", path(text), host=host) for name, text in NASTY_PATHS.items()),
+        *(
+            {**minion(name), "spec": {"ingressClassName": "nginx", **spec}}
+            for name, spec in MALFORMED.items()
+        ),
+        minion("blanks", "default", path("/b"), host=host, annotations=blanks),
+        minion("numbers", "default", path("/n"), host=host, annotations=odd),
+    ]
+    return {document["metadata"]["name"]: document for document in documents}
+
+
+def refused(live: Live) -> set[str]:
+    """The Ingresses that have been told that they are not served."""
+    reasons = {"Rejected", "AddedOrUpdatedWithError"}
+    events = list(live.api.events.values())
+    return {each["involvedObject"]["name"] for each in events if each["reason"] in reasons}
+
+
+def test_nasty_ingresses_stop_nobody_nor_a_restart(tmp_path: Path, tea: Backend) -> None:
+    host, api = "nasty.example.com", FakeApi()
+    for document in nasty(host).values():
+        api.put(document)
+    with controller(tmp_path, api) as live:
+        expose(live, "tea", tea.port)
+        live.api.put(master("nasty", host=host))
+        live.api.put(minion("root", "default", path("/"), host=host))
+        empty = path("", path_type="ImplementationSpecific")
+        live.api.put(minion("empty", "default", empty, path("/good/"), host=host))
+        serving(live, "/good/", host, "tea /good/")
+        serving(live, "/", host, "tea /")
+        eventually("all are told", lambda: refused(live) == nasty(host).keys())
+        os.killpg(live.process.pid, signal.SIGKILL)
+        live.process.wait(PATIENCE_SECONDS)
+    with controller(tmp_path, api, live.ports) as live:
+        serving(live, "/good/", host, "tea /good/")
+        for name in nasty(host):
+            live.api.delete("Ingress", "default", name)
+        live.api.put(minion("repeated", "default", path("/mended/"), host=host))
+        accepted(live, "repeated")
+        assert live.get("/mended/", host).body == "tea /mended/"
+
+
+def test_what_was_served_is_served_again_before_the_cluster_is_read(
+    tmp_path: Path, tea: Backend
+) -> None:
+    host = "before.example.com"
+    with controller(tmp_path) as live:
+        expose(live, "tea", tea.port)
+        live.api.put(master("before", host=host))
+        live.api.put(minion("app", "default", path("/"), host=host))
+        accepted(live, "app")
+        os.killpg(live.process.pid, signal.SIGKILL)
+        live.process.wait(PATIENCE_SECONDS)
+    api = FakeApi()
+    api.answering.clear()
+    with controller(tmp_path, api, live.ports) as live:
+        assert live.get("/", host).body == "tea /"
+        api.answering.set()
+        eventually("the cluster is read", lambda: live.get("/", host).status == 404)
 
 
 def _count(live: Live, namespace: str, name: str, text: str) -> int:

@@ -10,10 +10,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
+from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError, reason_in
 from nginx_ingress.render import Settings
 
 from tests.unit.nginx_ingress.live import WORKERS, Answer, ask_plainly, eventually, free_ports
@@ -163,6 +164,84 @@ def test_requests_that_do_not_finish_in_time_are_cut(nginx: Nginx, settings: Set
         assert {answer(settings).body for _ in range(10)} == {"x"}
         nginx.quit(0.3)
         assert nginx.exit_code == 0
+
+
+def test_what_a_predecessor_ran_is_run_again(nginx: Nginx, settings: Settings) -> None:
+    assert not nginx.resume()
+    for text in ("older", "old"):
+        nginx.apply(saying(text, settings))
+    nginx.quit(5.0)
+    successor = Nginx("/usr/sbin/nginx", settings)
+    try:
+        assert successor.resume()
+        assert answer(settings).body == "old"
+        successor.apply(saying("new", settings))
+        assert {answer(settings).body for _ in range(50)} == {"new"}
+    finally:
+        successor.quit(5.0)
+
+
+@pytest.mark.parametrize("left", ["", "nonsense", 'return 200 "7"', "\xff"])
+def test_what_is_no_configuration_of_a_predecessor_s_is_not_run(
+    nginx: Nginx, settings: Settings, left: str
+) -> None:
+    (settings.run_dir / "nginx.conf").write_bytes(left.encode("latin-1"))
+    assert not nginx.resume()
+    nginx.apply(saying("new", settings))
+    assert answer(settings).body == "new"
+
+
+def test_what_was_run_with_other_settings_is_not_run(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("old", settings))
+    nginx.quit(5.0)
+    assert not Nginx("/usr/sbin/nginx", replace(settings, worker_processes=1)).resume()
+
+
+def test_what_cannot_be_run_again_is_left(nginx: Nginx, settings: Settings) -> None:
+    nginx.apply(saying("old", settings))
+    nginx.quit(5.0)
+    successor = Nginx("/usr/sbin/nginx", settings)
+    with socket.create_server(("", settings.http_port)):
+        assert not successor.resume()
+    assert successor.exit_code is None
+    successor.apply(saying("new", settings))
+    assert answer(settings).body == "new"
+    successor.quit(5.0)
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", "exec sleep 30"], ids=["killed", "too slow"])
+def test_a_test_that_is_not_carried_through_is_no_refusal(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr("nginx_ingress.nginx.TEST_SECONDS", 0.2)
+    program = settings.run_dir.parent / "nginx"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    with pytest.raises(NginxError) as caught:
+        Nginx(str(program), settings).test("")
+    assert not isinstance(caught.value, ConfigRefused)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('nginx: [emerg] no "x" in /run/nginx.conf.test:7\n', 'no "x"'),
+        (
+            "2030/01/01 00:00:00 [emerg] 7#7: bind() failed (98: in use)\n",
+            "bind() failed (98: in use)",
+        ),
+        ("[emerg] b in a in /x:1\nnginx: configuration file test failed", "b in a"),
+        ("[emerg] in /x:y", "in /x:y"),
+        ("something else\n", "something else"),
+    ],
+)
+def test_a_reason_is_without_time_and_place(said: str, reason: str) -> None:
+    assert reason_in(said) == reason
+
+
+def test_a_reason_may_be_cut_within_a_character(nginx: Nginx, settings: Settings) -> None:
+    problem = nginx.test(f"server {{ {'ü' * 3000} x; }}")
+    assert "ü" in problem
 
 
 def test_certificates_are_for_their_owner_alone(nginx: Nginx, settings: Settings) -> None:
