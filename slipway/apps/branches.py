@@ -6,7 +6,6 @@ also means ``feature/shop/cart``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -83,7 +82,20 @@ class Resolved:
 
 def matches(pattern: str, branch: str) -> bool:
     """Whether a branch is what a pattern, or a plain name, means."""
-    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch))
+    first, *others = pattern.split("*")
+    if not others:
+        return branch == pattern
+    *inner, last = others
+    at, end = len(first), len(branch) - len(last)
+    if at > end or not (branch.startswith(first) and branch.endswith(last)):
+        return False
+    for part in inner:
+        # The leftmost place leaves the most to the parts that follow.
+        at = branch.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
 
 
 def seconds_of(grace: str) -> timedelta:

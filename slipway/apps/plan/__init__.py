@@ -118,11 +118,11 @@ def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _En
         return _Entry(places, settings, {}, mistakes)
     branch = settings["git_branch"]
     pattern = branch if branches.is_pattern(branch) else None
+    branch = branches.sample(branch) if pattern else branch
     try:
-        record = _record(settings, branches.sample(branch) if pattern else branch, pattern, context)
+        record = _record(settings, branch, pattern, context)
     except Unfilled as error:
-        what = f"has a name for {branch} that cannot be filled in: {error}"
-        return _Entry(places, settings, {}, [places.finding((), what, "correct the template")])
+        return _Entry(places, settings, {}, [_unfilled(places, branch, error)])
     return _Entry(places, settings, record, list(_rendered_mistakes(places, settings, record)))
 
 
@@ -179,13 +179,22 @@ def _environment(entry: _Entry, branch: str, context: Context) -> Record:
     """The record of one branch of a pattern, with what its name makes wrong."""
     found = tried(entry.record, _record, entry.settings, branch, entry.pattern, context)
     if isinstance(found, str):
-        record = _nowhere(entry, branch)
-        fail(record, STEP, f"its name cannot be filled in: {found}")
+        # The namespace, if there is one, says which environment it is that goes on as it was.
+        settings = {key: value for key, value in entry.settings.items() if key != "ingress"}
+        named = tried(entry.record, _record, settings, branch, entry.pattern, context)
+        record = _nowhere(entry, branch) if isinstance(named, str) else named
+        fail(record, STEP, str(_unfilled(entry.places, branch, found)[1]))
         return record
-    record = found
-    for _, problem in _rendered_mistakes(entry.places, entry.settings, record):
-        fail(record, STEP, str(problem))
-    return record
+    for _, problem in [*_rendered_mistakes(entry.places, entry.settings, found)]:
+        fail(found, STEP, str(problem))
+        found["ingress"] = None  # what is no route is nothing for a later step to look at
+    return found
+
+
+def _unfilled(places: Places, branch: str, error: object) -> Finding:
+    """A template that cannot be filled in with the name of a branch."""
+    what = f"has a template that cannot be filled in for the branch {branch!r}: {error}"
+    return places.finding((), what, "write one that any branch can fill in, or exclude this one")
 
 
 def _nowhere(entry: _Entry, branch: str) -> Record:

@@ -34,12 +34,15 @@ _FORMS = {
 
 _ANY_FORM = re.compile("|".join(f"({form})" for form in _FORMS.values()))
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:(?P<value>[^\s/@\"'<>]+)@", re.IGNORECASE)
+_URL = re.compile(
+    r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:(?P<value>[^\s/@\"'<>]+)@", re.IGNORECASE
+)
 _QUERY = re.compile(
     r"[?&;](?:password|passwd|pwd|token|secret)=(?P<value>[^\s&;\"']+)", re.IGNORECASE
 )
 _LINE = re.compile(
-    r"^(?:-D|[ \t-]*)[\"']?(?P<name>[\w.-]+)[\"']?[ \t]*[=:][ \t]*(?P<value>\S.*)$", re.MULTILINE
+    r"^(?:-D|[ \t-]*)[\"']?(?P<name>[\w.][\w.-]*)[\"']?[ \t]*[=:][ \t]*(?P<value>\S.*)$",
+    re.MULTILINE,
 )
 """``name=value`` and ``name: value`` in the text of a file, and ``-Dname=value``."""
 

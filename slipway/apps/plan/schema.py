@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import Document, Place
@@ -37,6 +39,18 @@ _TYPE_NAMES = {
 _DEFINITIONS = {"rewrite": "path"}
 """Settings whose definition has another name."""
 
+_OPEN = r"\{\{|"
+"""How the pattern of a setting begins that may be a template, which is looked at once filled in."""
+
+
+def _pattern(_: object, pattern: str, value: Any, __: object) -> Iterator[ValidationError]:
+    """The schema's ``$`` is the end of a text, as in editors; Python's is a newline there too."""
+    if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator = extend(Draft7Validator, {"pattern": _pattern})
+
 
 @cache
 def schema() -> dict[str, Any]:
@@ -55,7 +69,7 @@ def mistakes(document: Document) -> list[tuple[Place, Problem]]:
 
     A value of the wrong type is reported for that alone.
     """
-    errors = list(Draft7Validator(schema()).iter_errors(document.value))
+    errors = list(_Validator(schema()).iter_errors(document.value))
     mistyped = {_place(error) for error in errors if error.validator == "type"}
     return [
         found
@@ -70,9 +84,11 @@ def setting_mistakes(places: Places, setting: Place, value: Any) -> Iterator[Fin
 
     The definition is that of the setting's last key: ``path`` for ``("ingress", "host", "path")``.
     """
-    definition = {"$ref": f"#/definitions/{_DEFINITIONS.get(str(setting[-1]), setting[-1])}"}
-    rule = {**definition, "definitions": schema()["definitions"]}
-    for error in Draft7Validator(rule).iter_errors(value):
+    name = str(setting[-1])
+    definition = dict(schema()["definitions"][_DEFINITIONS.get(name, name)])
+    # Braces that are still there came with the value, and are just characters.
+    definition["pattern"] = definition["pattern"].removeprefix(_OPEN)
+    for error in _Validator(definition).iter_errors(value):
         yield places.finding(setting, *_words(error))
 
 

@@ -98,7 +98,10 @@ def _text_mistakes(
         yield places.finding(setting, *fault)
     elif key == "manifests" and "{%" not in text:
         try:
-            list(yaml.parse(_PLACEHOLDER.sub("x", text), Loader=yaml.SafeLoader))
+            # Without an end in sight, each beginning would be looked at up to the end of the text.
+            closed, end, rest = text.rpartition("}}")
+            filled = _PLACEHOLDER.sub("x", closed + end) + rest
+            list(yaml.parse(filled, Loader=yaml.SafeLoader))
         except yaml.YAMLError as error:
             mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
             line = f", line {mark.line + 1}" if mark else ""

@@ -138,6 +138,29 @@ CASES = {
         app("git_branch: a@b\ningress: {host: a.test, rules: [{path: '//{{ branch }}'}]}"),
         [("rules[0].path:", "no '//'")],
     ),
+    "path with braces once filled in": Case(
+        app("git_branch: a{{b\ningress: {host: a.test, rules: [{path: '/{{ branch }}/'}]}"),
+        [("rules[0].path:", "'/a{{b/'", "hold only letters")],
+    ),
+    "namespace with braces once filled in": Case(
+        app("git_branch: a{{b\nnamespace: x-{{ branch }}"), [("namespace:", "'x-a{{b'", "label")]
+    ),
+    "template that the branch does not fit": Case(
+        app("ingress: {host: a.test, rules: [{path: \"/{{ branch.split('/')[1] }}/\"}]}"),
+        [("apps[0]:", "cannot be filled in for the branch 'main'", "exclude")],
+    ),
+    "path too long": Case(
+        app(f"ingress: {{host: a.test, rules: [{{path: /{'x' * 1024}}}]}}"),
+        [("rules[0].path:", "1025 characters", "at most 1024")],
+    ),
+    "path with a newline at its end": Case(
+        app('ingress: {host: a.test, rules: [{path: "/a\\n"}]}'),
+        [("rules[0].path:", "'/a\\n'", "hold only letters")],
+    ),
+    "timeout beyond counting": Case(
+        app("ingress: {host: a.test, rules: [{path: /}], timeout: 9999999999s}"),
+        [("timeout:", "'9999999999s'", "at most 9 digits")],
+    ),
     "host wrong once filled in": Case(
         app("git_branch: A_b\ningress: {host: '{{ branch }}.test', rules: [{path: /}]}"),
         [("ingress.host:", "'A_b.test'", "lower case")],
@@ -396,7 +419,7 @@ CASES = {
     ),
     "template that fails for this branch": Case(
         app("namespace: 'shop-{{ branch.split(\"/\")[1] }}'"),
-        [("apps.yml:3 apps[0]:", "a name for main", "cannot be filled in")],
+        [("apps.yml:3 apps[0]:", "for the branch 'main'", "cannot be filled in")],
     ),
     "template that computes too much": Case(
         app("namespace: '{{ \"a\" * 10**10 }}'"), [("cannot be filled in",)]

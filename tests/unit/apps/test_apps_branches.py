@@ -65,6 +65,13 @@ def resolved(heads: Iterable[str], existing: Iterable[Environment] = (), **rules
         ("a.c*", "abc1", False),
         ("main", "main", True),
         ("main", "maintenance", False),
+        ("a*a", "a", False),
+        ("a*b*c", "a-b-c", True),
+        ("a*b*b", "a-b", False),
+        ("*a*a*", "aa", True),
+        ("*ab*b", "aab", False),
+        ("a**b", "ab", True),
+        ("*a" * 100, "a" * 250 + "b", False),
     ],
 )
 def test_a_star_is_any_text(pattern: str, branch: str, expected: bool) -> None:
@@ -344,7 +351,7 @@ def test_a_branch_whose_name_cannot_be_filled_in_fails_alone(tmp_path: Path) -> 
     assert sound["namespace"] == "shop-feature-a"
     assert "failed" not in sound
     assert (odd["git_branch"], odd["id"]) == ("feature/x", "feature/x/web")
-    assert "its name cannot be filled in" in odd["failed"]["reason"]
+    assert "cannot be filled in for the branch 'feature/x'" in odd["failed"]["reason"]
 
 
 def test_odd_names_of_branches_are_names(tmp_path: Path) -> None:
@@ -355,6 +362,68 @@ def test_odd_names_of_branches_are_names(tmp_path: Path) -> None:
     found = {record["git_branch"]: record for record in records}
     assert set(names) - {"feature/own"} <= found.keys() | {"feature/x\u0085"}
     assert all("checkout" in found[name] for name in names if name in found)
+
+
+NASTY_BRANCHES = [
+    "feature/a{{4294967295}",
+    "feature/1{{",
+    "feature/2{{x}}",
+    "feature/3;b",
+    'feature/4"',
+    "feature/5#b",
+    "feature/6$a",
+    "feature/7(((",
+    "feature/8ü",
+    "feature/9\x85",
+    f"feature/{'/'.join(['x' * 100] * 12)}",
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [("/{{ branch }}/", "demo.test"), ("/", "{{ branch[8:] }}.test"), ("/{{ branch }}/", "x.test")],
+)
+def test_a_branch_whose_name_is_no_path_or_host_fails_alone(
+    tmp_path: Path, path: str, host: str
+) -> None:
+    text = FILE.replace("/{{ branch_slug }}/", path).replace(
+        "host: demo.test", f"host: '{host}'", 1
+    )
+    records = planned_for(tmp_path, ["feature/a", *NASTY_BRANCHES], text)
+    failed = {each["git_branch"]: each["failed"]["reason"] for each in records if "failed" in each}
+    assert failed.keys() == {*NASTY_BRANCHES}
+    assert all("apps[0].ingress." in reason for reason in failed.values())
+    assert [each["ingress"] for each in records if "failed" in each] == [None] * len(failed)
+    served = [each["git_branch"] for each in records if "failed" not in each]
+    assert served == ["feature/a", "feature/own", "main"]
+
+
+def planned_for(tmp_path: Path, branches: list[str], text: str) -> list[dict[str, Any]]:
+    """The records if the repository had these branches beside those with entries of their own."""
+    heads = dict.fromkeys(["main", "feature/own", *branches], "0" * 40)
+    (tmp_path / "apps.yml").write_text(text.replace("{max: 3,", "{max: 20,"))
+    find = Finder(lambda: [], lambda _: heads, NOW)
+    return plan(tmp_path / "apps.yml", find_branches=find)
+
+
+AFTER_B = "{{ branch.split('b')[1] }}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "failing"),
+    [
+        ("/{{ branch_slug }}/", f"/{AFTER_B}/", "web-feature-c/web"),
+        ("    branches:", f"    namespace: w{AFTER_B}\n    branches:", "feature/c/web"),
+    ],
+)
+def test_a_branch_that_a_template_is_not_for_fails_alone(
+    tmp_path: Path, old: str, new: str, failing: str
+) -> None:
+    records = planned_for(tmp_path, ["feature/b1", "feature/c"], FILE.replace(old, new))
+    failed = {each["id"]: each["failed"]["reason"] for each in records if "failed" in each}
+    assert [*failed] == [failing]
+    assert "cannot be filled in for the branch 'feature/c'" in failed[failing]
+    assert len(records) == len(["feature/b1", "feature/c", "feature/own", "main"])
 
 
 def test_overlapping_patterns_fail_where_they_meet(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,15 @@ def test_a_secret_is_found_and_not_shown(
 )
 def test_what_is_no_secret_is_left_alone(tmp_path: Path, settings: str) -> None:
     assert said(tmp_path, settings) == ""
+
+
+@pytest.mark.parametrize("text", ["-", "- ", "{{ ", "a."])
+def test_long_texts_are_read_in_a_moment(tmp_path: Path, text: str) -> None:
+    content = text * 20_000
+    settings = f"config_files: [{{path: /c, template: false, content: '{content}'}}]"
+    began = time.monotonic()
+    assert said(tmp_path, settings) == ""
+    assert time.monotonic() - began < 10
 
 
 def test_a_secret_in_the_wrong_place_is_not_shown_by_what_else_is_wrong(tmp_path: Path) -> None:
