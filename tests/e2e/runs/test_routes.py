@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ import websocket
 import yaml
 
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
+from slipway.apps.manifests.routes import MERGEABLE
 from slipway.certificates import ROOT_FILE
-from slipway.kube import INGRESSES, SECRETS
+from slipway.kube import INGRESSES, NAMESPACES, SECRETS, Object
 from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import Run, Scenario
+from tests.e2e.scenario import INGRESS, Run, Scenario, wait_for
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -210,6 +212,79 @@ def test_the_master_of_a_host_outlives_its_certificate_and_its_other_apps(doors:
     doors.run(doors.apps_file)
     assert doors.masters()[SECURE] == before[SECURE]
     assert doors.ask(SECURE, "/doors/", secure=True)[0] == 200
+
+
+NASTY = {
+    "repeated": "/x{4294967295}",
+    "brackets": "/" + "(" * 3000,
+    "long": "/" + "x" * 5000,
+    "root": "/",
+    "empty": "",
+}
+"""Paths of Ingresses that no Ingress should have, and two that want the same."""
+
+
+@pytest.fixture
+def nasty(doors: Doors) -> Iterator[list[str]]:
+    """Such Ingresses on the host of an app, in a namespace of their own; gives what is refused."""
+    kube, namespace = doors.scenario.kube, "nasty"
+    kube.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        resource=NAMESPACES,
+    )
+    blanks = {"nginx.org/proxy-read-timeout": f"1s{' ' * 40}x"}
+    try:
+        for name, path in NASTY.items():
+            kube.apply(_nasty_minion(namespace, name, path, {}), resource=INGRESSES)
+        kube.apply(_nasty_minion(namespace, "blanks", "/b", blanks), resource=INGRESSES)
+        yield ["blanks", "brackets", "long", "repeated"]
+    finally:
+        kube.delete(NAMESPACES, namespace)
+
+
+def _nasty_minion(namespace: str, name: str, path: str, annotations: dict[str, str]) -> Object:
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    rule = {"path": path, "pathType": "ImplementationSpecific", "backend": backend}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "annotations": {MERGEABLE: "minion", **annotations},
+        },
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{"host": PLAIN, "http": {"paths": [rule]}}],
+        },
+    }
+
+
+def test_nasty_ingresses_stop_no_route_nor_a_new_controller(doors: Doors, nasty: list[str]) -> None:
+    scenario = doors.scenario
+
+    def refused() -> list[str]:
+        fields = "reason=Rejected,involvedObject.kind=Ingress"
+        events = json.loads(
+            scenario.kubectl(
+                *("get", "events", "--namespace", "nasty", "--field-selector", fields),
+                *("--output", "json"),
+            )
+        )
+        return sorted({each["involvedObject"]["name"] for each in events["items"]})
+
+    def wrong() -> object:
+        return scenario.wrong_routes() or doors.ask(PLAIN, "/strict/", secure=False)[0]
+
+    assert wait_for(refused, lambda names: names == nasty) == nasty
+    assert wrong() == 200
+    # The container alone, which finds in its volume what it served, and then the whole pod.
+    scenario.python_in_pod(INGRESS[1], f"deployment/{INGRESS[0]}", "import os; os.kill(1, 15)")
+    wait_for(wrong, lambda answer: answer == 200)
+    of_deployment = ("--namespace", INGRESS[1], "rollout")
+    scenario.kubectl(*of_deployment, "restart", f"deployment/{INGRESS[0]}")
+    scenario.kubectl(*of_deployment, "status", f"deployment/{INGRESS[0]}", "--timeout=120s")
+    assert wrong() == 200
 
 
 def test_the_hosts_file_has_every_host_and_is_otherwise_as_it_was(doors: Doors) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from nginx_ingress import annotations as known
 from nginx_ingress.annotations import Https
 from nginx_ingress.decisions import Decisions, Location, Tls, decide
 from nginx_ingress.model import (
+    Ingress,
     IngressClass,
     Key,
     Snapshot,
@@ -15,6 +17,7 @@ from nginx_ingress.model import (
     parse_ingress_class,
     parse_tls_secret,
 )
+from nginx_ingress.validation import errors_in
 
 from tests.unit.nginx_ingress.objects import (
     Document,
@@ -270,6 +273,65 @@ def test_paths_differ_as_texts() -> None:
         minion("c", "default", path("", path_type="ImplementationSpecific")),
     )
     assert [each for each, _ in served(decisions)] == ["/x", "/x/", "/"]
+
+
+def test_no_path_is_the_same_path_as_the_root() -> None:
+    empty = path("", path_type="ImplementationSpecific")
+    decisions = decided(
+        master(),
+        minion("older", "default", path("/"), created=OLD),
+        minion("younger", "default", empty, path("/more"), created=YOUNG),
+    )
+    assert served(decisions) == [("/", "default/older"), ("/more", "default/younger")]
+    assert said(decisions, "younger") == warned("younger", "path / is taken by another resource")
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, OverflowError, KeyError])
+def test_one_that_cannot_be_handled_is_refused_alone(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def failing(ingress: Ingress) -> list[str]:
+        if ingress.key.name == "odd":
+            raise error("of its own")
+        return errors_in(ingress)
+
+    monkeypatch.setattr("nginx_ingress.decisions.errors_in", failing)
+    decisions = decided(
+        master(), minion("odd", "default", path("/odd")), minion("tea", "default", path("/tea"))
+    )
+    assert served(decisions) == [("/tea", "default/tea")]
+    kind, reason, text = said(decisions, "odd")
+    assert (kind, reason) == ("Warning", "Rejected")
+    assert text.startswith(f"cannot be handled: {error.__name__}: ")
+
+
+def test_one_that_cannot_be_served_is_refused_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(value: str) -> dict[str, str]:
+        raise RecursionError
+
+    documents = (
+        master(),
+        minion("odd", "default", path("/odd"), annotations={"nginx.org/websocket-services": "tea"}),
+        minion("tea", "default", path("/tea")),
+    )
+    service_list = known.service_list
+    monkeypatch.setattr(
+        known, "service_list", lambda value: failing(value) if value else service_list(value)
+    )
+    monkeypatch.setattr("nginx_ingress.decisions.errors_in", lambda _: [])
+    decisions = decided(*documents)
+    assert served(decisions) == [("/tea", "default/tea")]
+    assert said(decisions, "odd")[1] == "Rejected"
+
+
+def test_the_minions_of_a_master_that_cannot_be_served_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(known, "https_of", None)
+    decisions = decided(master(), minion("tea", "default", path("/tea")))
+    assert decisions.servers == {}
+    assert said(decisions, "master")[1] == "Rejected"
+    assert said(decisions, "tea") == ORPHAN
 
 
 def test_a_path_that_a_minion_has_twice_is_not_served() -> None:

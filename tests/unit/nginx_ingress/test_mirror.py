@@ -247,3 +247,36 @@ def test_a_watch_that_lasted_makes_pauses_short_again(monkeypatch: pytest.Monkey
     with pytest.raises(Over):
         mirror.run()
     assert pauses == [0.2, 0.4, 0.2, 0.4]
+
+
+def test_what_cannot_be_read_is_left_out() -> None:
+    odd = {"metadata": {"name": "odd", "resourceVersion": "6"}, "value": "x"}
+    nameless = {"metadata": {"resourceVersion": "7"}, "value": 1}
+    run = Run(
+        listed(5, thing("a", 1), odd, {}, 7),  # type: ignore[arg-type]
+        [
+            event("MODIFIED", {**thing("a", 0, 6), "value": []}),
+            event("ADDED", odd),
+            event("ADDED", nameless),
+            event("ADDED", thing("b", 2, 8)),
+        ],
+    )
+    assert run.seen == [{"a": 1}, {}, {"b": 2}]
+    assert run.versions == ["list", "5", "8"]
+    assert run.script.pauses == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"items": 7}, "text", ValueError("x"), RecursionError()])
+def test_an_answer_that_makes_no_sense_is_asked_for_again(answer: Any) -> None:
+    run = Run(answer, listed(5, thing("a", 1)))
+    assert run.seen == [{"a": 1}]
+    assert len(run.script.pauses) == 1
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{}, {"type": "ADDED"}, event("ADDED", thing("a", 1)) | {"object": 7}]
+)
+def test_a_watch_that_makes_no_sense_is_listed_anew(nonsense: Any) -> None:
+    run = Run(listed(5, thing("a", 1)), [nonsense], listed(9, thing("b", 2)))
+    assert run.seen == [{"a": 1}, {"b": 2}]
+    assert run.versions[:3] == ["list", "5", "list"]

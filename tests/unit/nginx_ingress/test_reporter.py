@@ -139,6 +139,20 @@ def test_a_long_name_or_text_is_cut_to_what_the_server_takes() -> None:
     assert len(document["message"]) == 1024
 
 
+def test_a_text_is_cut_by_its_bytes_and_between_characters() -> None:
+    event = Event(INGRESS, Message("Warning", "Rejected", "x" + "ü" * 1024))
+    assert event_document(event, NOW)["message"] == "x" + "ü" * 511
+
+
+def test_one_that_cannot_be_written_at_all_keeps_no_other_from_it() -> None:
+    api = Recorder(RuntimeError("odd"))
+    reporter = Reporter(api, lambda: None, lambda _: None)
+    reporter.submit([StatusChange(INGRESS, ()), Event(INGRESS, MESSAGE)])
+    reporter.finish()
+    reporter.run()
+    assert [method for method, *_ in api.asked] == ["PATCH", "POST"]
+
+
 def test_words_said_before_are_counted() -> None:
     api, _, _ = written(Event(INGRESS, MESSAGE), ApiError(409, "exists"), {"count": 4})
     name = api.asked[0][2]["metadata"]["name"]

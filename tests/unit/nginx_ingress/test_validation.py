@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from nginx_ingress import annotations as known
 from nginx_ingress.annotations import milliseconds, offset, rewrite_list
-from nginx_ingress.model import parse_ingress
+from nginx_ingress.model import parse_endpoint_slice, parse_ingress, parse_tls_secret
 from nginx_ingress.validation import as_message, errors_in
 
-from tests.unit.nginx_ingress.objects import Document, ingress, master, minion, path
+from tests.unit.nginx_ingress.objects import (
+    Document,
+    endpoint_slice,
+    ingress,
+    master,
+    minion,
+    path,
+    tls_secret,
+)
 
 RESOURCE = {"resource": {"kind": "StorageBucket", "name": "static", "apiGroup": "k8s.example.com"}}
 
@@ -27,6 +37,18 @@ def errors(document: Document) -> list[str]:
         ingress("shop", paths=[path("/"), path("/a.b/~c/%20+$x")]),
         ingress("shop", rules=[{"host": "a.example.com"}, {"host": "b.example.com"}]),
         minion("tea", "default", path("/a{2,3}"), path("/rooted"), path("/vars"), path("/a..b")),
+        minion(
+            "tea",
+            "default",
+            path("/(a|b)[c(]"),
+            path("/[]]"),
+            path("/\\("),
+            path("/{{"),
+            path("/ü"),
+        ),
+        minion("tea", "default", path("/" + "x" * 1023), path('/\\"'), path("/x{1000}")),
+        ingress("shop", host="*.example.com", paths=[path("/")]),
+        ingress("shop", rules=[{"host": f"h{number}.test"} for number in range(100)]),
     ],
 )
 def test_a_sound_ingress_has_no_errors(document: Document) -> None:
@@ -93,6 +115,18 @@ def test_shapes_that_are_refused(document: Document, error: str) -> None:
         ("/a/../b", "must not include a segment `..`"),
         ("/..", "must not include a segment `..`"),
         ("/(", "must be a valid regular expression"),
+        ("/)(", "must be a valid regular expression"),
+        ("/" + "(" * 1000, "must be a valid regular expression"),
+        ("/" + "[" * 1000, "must be a valid regular expression"),
+        ("/[^]", "must be a valid regular expression"),
+        ("/x{4294967295}", "must be a valid regular expression: more than 1000 repetitions"),
+        ("/x{1,1001}", "must be a valid regular expression: more than 1000 repetitions"),
+        ("/a\tb", "must start with / and must not include any whitespace"),
+        ("/a\xa0b", "must start with / and must not include any whitespace"),
+        ("/a\0b", "control character"),
+        ("/a\x7fb", "control character"),
+        ("/\ud800", "control character"),
+        ("/{a{1}", "must not include curly braces containing alphabetical characters"),
         ("/{abc}", "must not include curly braces containing alphabetical characters"),
         ('/"', "must have all '\"' escaped"),
         ("/etc/passwd", "must not contain invalid paths"),
@@ -107,6 +141,105 @@ def test_paths_that_are_refused(text: str, reason: str) -> None:
     (error,) = errors(minion("m", "default", path(text)))
     assert error.startswith("spec.rules[0].http.paths[0].path: Invalid value: ")
     assert reason in error
+
+
+@pytest.mark.parametrize("text", ["/" + "x" * 1024, "/" + "ü" * 512, "/" + "(" * 5000])
+def test_paths_that_are_too_long(text: str) -> None:
+    assert errors(minion("m", "default", path(text))) == [
+        "spec.rules[0].http.paths[0].path: Too long: must have at most 1024 bytes"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (
+            ingress("x", rules=[{"host": f"h{number}.test"} for number in range(101)]),
+            "spec.rules: Too many: 101: must have at most 100 items",
+        ),
+        (
+            ingress("x", paths=[path(f"/{number}") for number in range(501)]),
+            "spec.rules.http.paths: Too many: 501: must have at most 500 items",
+        ),
+        (
+            ingress("x", paths=[path("/")], tls=[{"hosts": ["a.test"] * 501}]),
+            "spec.tls.hosts: Too many: 501: must have at most 500 items",
+        ),
+    ],
+)
+def test_an_ingress_brings_no_more_than_so_much(document: Document, error: str) -> None:
+    assert errors(document) == [error]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["A.test", "a..test", "-a.test", "a b", "$host", "~^a", "*", "a.*.test", "x" * 254, "ü.test"],
+)
+def test_hosts_that_are_refused(host: str) -> None:
+    (error,) = errors(ingress("x", host=host, paths=[path("/")]))
+    assert error.startswith("spec.rules[0].host: Invalid value: ")
+    assert "must be a host name" in error
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "field"),
+    [("Tea", 80, "name"), ("a b", 80, "name"), ("tea", "a;b", "port"), ("tea", 65536, "port")],
+)
+def test_backends_that_are_refused(service: str, port: int | str, field: str) -> None:
+    (error,) = errors(minion("m", "default", path("/", service, port=port)))
+    assert error.startswith(f"spec.rules[0].http.paths[0].backend.service.{field}: Invalid value: ")
+
+
+def test_a_long_value_is_cut_in_what_is_said_of_it() -> None:
+    wrong = {"nginx.org/hsts": "x" * 4096, "nginx.org/proxy-read-timeout": "9" * 4097}
+    first, second = errors(minion("m", "default", path("/"), annotations=wrong))
+    assert first.endswith(f'Invalid value: "{"x" * 100}...": must be a boolean')
+    assert second.endswith("Too long: must have at most 4096 bytes")
+
+
+@pytest.mark.parametrize("name", [*known._VALIDATORS])
+@pytest.mark.parametrize("text", [" ", "1 ", "1s ", "a,", "-", "a ", "{", "=", "(", "9"])
+def test_every_value_is_read_in_a_moment(name: str, text: str) -> None:
+    began = time.monotonic()
+    for value in (text * 5000, "1" + text * 1300 + "x"):
+        errors(minion("m", "default", path("/"), annotations={name: value}))
+    assert time.monotonic() - began < 2
+
+
+MALFORMED: list[tuple[dict[str, Any], str]] = [
+    ({"spec": None}, ""),
+    ({"spec": []}, "spec: must be a mapping"),
+    ({"spec": {"rules": {}}}, "rules: must be a list"),
+    ({"spec": {"rules": [None]}}, "rules: must be a list of mappings"),
+    ({"spec": {"rules": [{"host": 7}]}}, "host: must be text"),
+    ({"spec": {"rules": [{"http": []}]}}, "http: must be a mapping"),
+    ({"spec": {"rules": [{"http": {"paths": [{"path": "/"}]}}]}}, "backend: Required value"),
+    ({"spec": {"tls": [{"hosts": "a.test"}]}}, "hosts: must be a list"),
+    ({"spec": {"tls": [{"hosts": [7]}]}}, "hosts: must be a list of texts"),
+    ({"spec": {"defaultBackend": {"service": {}}}}, "backend.service.name: Required value"),
+    ({"status": 7}, "status: must be a mapping"),
+    ({"status": {"loadBalancer": {"ingress": ["x"]}}}, "ingress: must be a list of mappings"),
+    ({"metadata": {"name": "x", "annotations": {"a": 1}}}, "a: must be text"),
+    ({"metadata": {"name": "x", "annotations": [1]}}, "annotations: must be a mapping"),
+    ({"metadata": {"name": "x", "generation": "1"}}, "generation: must be a whole number"),
+    ({"metadata": {"name": "x", "generation": True}}, "generation: must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("parts", "problem"), MALFORMED)
+def test_an_ingress_that_cannot_be_read_says_why(parts: dict[str, Any], problem: str) -> None:
+    assert parse_ingress({**ingress("x"), **parts}).problem == problem
+
+
+@pytest.mark.parametrize("address", ["1.2.3.4; }", "x", "1.2.3", "", 7, "fe80::1;"])
+def test_an_address_that_is_none_makes_a_slice_unreadable(address: Any) -> None:
+    with pytest.raises(ValueError):
+        parse_endpoint_slice(endpoint_slice("tea", 80, addresses=(address,)))
+
+
+@pytest.mark.parametrize("data", [None, 7, {"tls.crt": 7}, {"tls.crt": "ü", "tls.key": "x"}])
+def test_a_secret_that_cannot_be_read_has_a_problem(data: Any) -> None:
+    assert parse_tls_secret({**tls_secret("x", b"", b""), "data": data}).problem
 
 
 def test_only_an_implementation_may_do_without_a_path() -> None:
