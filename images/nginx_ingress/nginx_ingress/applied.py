@@ -108,7 +108,7 @@ class Applied:
         the same in every process.
         """
         members = _members(servers, snapshot)
-        if self._test(servers, (), snapshot):
+        if not members or self._test(servers, (), snapshot):
             raise NginxError(f"not even without any Ingress: {reason}")
         good, bad = 0, len(members)
         while bad - good > 1:
