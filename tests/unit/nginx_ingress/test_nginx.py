@@ -240,7 +240,7 @@ def test_a_reason_is_without_time_and_place(said: str, reason: str) -> None:
 
 
 def test_a_reason_may_be_cut_within_a_character(nginx: Nginx, settings: Settings) -> None:
-    problem = nginx.test(f"server {{ {'ü' * 3000} x; }}")
+    problem = nginx.test(f"server {{ x{'ü' * 3000} x; }}")
     assert "ü" in problem
 
 
