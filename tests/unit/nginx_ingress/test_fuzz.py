@@ -10,7 +10,7 @@ import copy
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -56,45 +56,44 @@ NGINX_TAKES_ONE_IN = max(20, EXAMPLES // 500)
 HOST, SHARED = "good.example.com", "shared.example.com"
 SLOWEST_SECONDS = 5.0
 
-NASTY = st.sampled_from(
-    [
-        *("", " ", "/", "//", "/..", "/../x", "/etc/passwd", "/root", "/var/x", "/ü", "/%00", "/%"),
-        *("/x{4294967295}", "/{a}", "/{", "/}", "/(", "/)", "/[", "/[]", "/[^]]", "/*", "/+", "/|"),
-        *(
-            "/\\",
-            '/"',
-            "/'",
-            '/\\"',
-            "/#",
-            "/$x",
-            "/${x}",
-            "/;",
-            "/a b",
-            "/a?b",
-            "~ /",
-            "= /",
-            "@x",
-        ),
-        *("/\t", "/\n}", "/\r", "/\0", "/\x7f", "/\x85", "/\u2028", "/\ud800"),
-        *(
-            "1s",
-            "1h1h",
-            "9" * 30,
-            "1" + " " * 40 + "x",
-            "-1",
-            "1e9",
-            "٣s",
-            "0",
-            "8m",
-            "4294967297g",
-        ),
-        *("true", "off", "301", "999", "master", "minion", "Master", "nginx", "max-age=1; x"),
-        *("serviceName=tea rewrite=/", "serviceName=tea rewrite=/a;", "serviceName=tea rewrite=$"),
-        *("serviceName=tea rewrite=/\0", "serviceName=tea rewrite=/#{", "tea", "tea,,", ",", ";"),
-        *(HOST, SHARED, "GOOD.example.com", "a..b", "x_y.com", "localhost", "_", "~^x", "$host"),
-        *("*", "*.", "-", ".", '"', "};", "include /etc/passwd", "{{ x }}", "{% x %}", "default"),
-    ]
-)
+NASTY_TEXTS = [
+    *("", " ", "/", "//", "/..", "/../x", "/etc/passwd", "/root", "/var/x", "/ü", "/%00", "/%"),
+    *("/x{4294967295}", "/{a}", "/{", "/}", "/(", "/)", "/[", "/[]", "/[^]]", "/*", "/+", "/|"),
+    *(
+        "/\\",
+        '/"',
+        "/'",
+        '/\\"',
+        "/#",
+        "/$x",
+        "/${x}",
+        "/;",
+        "/a b",
+        "/a?b",
+        "~ /",
+        "= /",
+        "@x",
+    ),
+    *("/\t", "/\n}", "/\r", "/\0", "/\x7f", "/\x85", "/\u2028", "/\ud800"),
+    *(
+        "1s",
+        "1h1h",
+        "9" * 30,
+        "1" + " " * 40 + "x",
+        "-1",
+        "1e9",
+        "٣s",
+        "0",
+        "8m",
+        "4294967297g",
+    ),
+    *("true", "off", "301", "999", "master", "minion", "Master", "nginx", "max-age=1; x"),
+    *("serviceName=tea rewrite=/", "serviceName=tea rewrite=/a;", "serviceName=tea rewrite=$"),
+    *("serviceName=tea rewrite=/\0", "serviceName=tea rewrite=/#{", "tea", "tea,,", ",", ";"),
+    *(HOST, SHARED, "GOOD.example.com", "a..b", "x_y.com", "localhost", "_", "~^x", "$host"),
+    *("*", "*.", "-", ".", '"', "};", "include /etc/passwd", "{{ x }}", "{% x %}", "default"),
+]
+NASTY = st.sampled_from(NASTY_TEXTS)
 LONG = st.builds(
     lambda text, times: text * times,
     st.sampled_from(["(", "[", "{", "x", "/", "/a", "\\", '"', " ", "9", "ü", "a.", "1s ", "a,"]),
@@ -227,13 +226,20 @@ def snapshot(odd: list[Document]) -> Snapshot:
 
 
 class Judge(Nginx):
-    """A real nginx that looks at configurations and runs none; ``text`` is what it took last."""
+    """A real nginx that looks at configurations and runs none.
 
-    text = ""
+    ``text`` is what it took last, ``trials`` is how often it has looked.
+    """
+
+    text, trials = "", 0
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("/usr/sbin/nginx", settings)
         self.settings = settings
+
+    def test(self, servers: str) -> str:
+        self.trials += 1
+        return super().test(servers)
 
     def apply(self, servers: str) -> None:
         if problem := self.test(servers):
@@ -301,3 +307,32 @@ def test_a_good_app_is_served_whatever_is_beside_it(judge: Judge, odd: list[Docu
         assert outcome == Outcome()
         assert f'server_name "{HOST}"' in judge.text
         assert "127.0.0.1:8080" in judge.text
+
+
+def with_rewrite(name: str, text: str) -> Document:
+    rewrites = {"nginx.org/rewrites": f"serviceName=tea rewrite={text}"}
+    return minion(name, "default", path(f"/{name}/"), host=SHARED, annotations=rewrites)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name, text: minion(name, "default", path(text), host=SHARED),
+        lambda name, text: minion(name, "default", path(f"/{text}"), host=SHARED),
+        lambda name, text: ingress(name, host=text, paths=[path("/")]),
+        lambda name, text: minion(name, "default", path(f"/{name}", text), host=SHARED),
+        lambda name, text: minion(name, "default", path(f"/{name}", port=text), host=SHARED),
+        with_rewrite,
+    ],
+    ids=["path", "path with a slash", "host", "service", "port", "rewrite"],
+)
+def test_nginx_is_given_nothing_that_it_refuses(
+    judge: Judge, make: Callable[[str, str], Document]
+) -> None:
+    odd = [make(f"n{number}", text) for number, text in enumerate(NASTY_TEXTS) if text != HOST]
+    cluster = snapshot([master("shared", host=SHARED), *odd])
+    judge.trials = 0
+    decisions, _ = Applied(judge, judge.settings).apply(partial(decide, cluster, "nginx"), cluster)
+    check(decisions)
+    assert judge.trials == 1
+    assert "$" not in "".join(decisions.servers)
