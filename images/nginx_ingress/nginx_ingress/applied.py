@@ -108,12 +108,12 @@ class Applied:
         the same in every process.
         """
         members = _members(servers, snapshot)
-        if not members or self._test(servers, (), snapshot):
+        if not members or self._problem({}, snapshot):
             raise NginxError(f"not even without any Ingress: {reason}")
         good, bad = 0, len(members)
         while bad - good > 1:
             middle = (good + bad) // 2
-            if problem := self._test(servers, members[:middle], snapshot):
+            if problem := self._problem(_only(servers, {*members[:middle]}), snapshot):
                 bad, reason = middle, problem
             else:
                 good = middle
@@ -123,11 +123,12 @@ class Applied:
         hosts = tuple(host for host in servers if servers[host] != without.get(host))
         self._refused[culprit] = _Refusal(reason, _identity(culprit, snapshot), hosts)
 
-    def _test(
-        self, servers: Mapping[str, Server], members: Sequence[Culprit], snapshot: Snapshot
-    ) -> str:
-        """Why nginx does not take these members of servers, or nothing."""
-        return self._nginx.test(self._render(_only(servers, {*members}), snapshot))
+    def _problem(self, servers: Mapping[str, Server], snapshot: Snapshot) -> str:
+        """Why nginx would not take these, or nothing."""
+        try:
+            return self._nginx.test(self._render(servers, snapshot))
+        except ConfigRefused as refusal:
+            return str(refusal)
 
     def _worth_a_trial(self, servers: Mapping[str, Server], snapshot: Snapshot) -> list[Culprit]:
         """Those that may have been refused for what was beside them, as that has changed since."""
@@ -145,7 +146,7 @@ class Applied:
         refusal = self._refused.pop(culprit)
         decisions = decide(self._words())
         self._add_certificates(decisions.servers, snapshot)
-        if problem := self._nginx.test(self._render(decisions.servers, snapshot)):
+        if problem := self._problem(decisions.servers, snapshot):
             self._refused[culprit] = replace(refusal, words=problem, beside=None)
             decisions = decide(self._words())
             self._worth_a_trial(decisions.servers, snapshot)
@@ -170,11 +171,17 @@ class Applied:
         self._nginx.add_certificates({name: pem for name, pem in pems.items() if name in names})
 
     def _render(self, servers: Mapping[str, Server], snapshot: Snapshot) -> str:
+        """nginx's text; if none can be made, that is as if nginx had refused it."""
         endpoints = endpoints_of(snapshot.slices.values())
-        return "\n".join(
-            render_server(server, snapshot, endpoints, self._settings)
-            for _, server in sorted(servers.items())
-        )
+        try:
+            text = "\n".join(
+                render_server(server, snapshot, endpoints, self._settings)
+                for _, server in sorted(servers.items())
+            )
+            text.encode()
+        except Exception as error:
+            raise ConfigRefused(f"cannot be written: {type(error).__name__}: {error}") from error
+        return text
 
 
 def _certificates(servers: Mapping[str, Server]) -> set[str]:

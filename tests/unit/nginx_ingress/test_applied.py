@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nginx_ingress.applied import MOST_SECOND_TRIALS, Applied, Outcome
-from nginx_ingress.decisions import Decisions, decide
+from nginx_ingress.decisions import Decisions, Server, decide
 from nginx_ingress.model import (
     Key,
     Snapshot,
@@ -20,7 +21,7 @@ from nginx_ingress.model import (
     parse_tls_secret,
 )
 from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
-from nginx_ingress.render import Settings
+from nginx_ingress.render import Settings, render_server
 
 from tests.unit.nginx_ingress.objects import (
     Document,
@@ -177,6 +178,24 @@ def test_of_two_that_do_not_go_together_the_older_stays(nginx: Recorder, applied
     # Another process comes to the same.
     again = apply(Applied(nginx, Settings(Path("/run/test"))), cluster)[0]
     assert refused(again) == {"first": told("first")}
+
+
+def test_what_no_text_can_be_made_of_is_refused_alone(
+    nginx: Recorder, applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(server: Server, *more: Any) -> str:
+        if any(location.path == "/odd" for location in server.locations):
+            raise RecursionError("too deep")
+        return render_server(server, *more)
+
+    monkeypatch.setattr("nginx_ingress.applied.render_server", failing)
+    decisions, _ = apply(applied, snapshot(master(), *minions("a", "odd"), host("other", "/x")))
+    (text,) = refused(decisions).values()
+    assert text.endswith(
+        "default/odd was added or updated; but was not applied: "
+        "cannot be written: RecursionError: too deep"
+    )
+    assert all(f'"/{path}"' in nginx.given[-1] for path in ("a", "x"))
 
 
 def test_a_certificate_that_nginx_refuses_leaves_its_host_without_tls(
