@@ -110,7 +110,8 @@ def preloaded(
             if node.wait()["StatusCode"] != 0:
                 said = last_lines(node.logs().decode(errors="replace"))
                 raise SlipwayError(Problem("node image", f"cannot be put together\n{said}"))
-            node.commit(REPOSITORY, tag, conf={"Entrypoint": ["/sbin/init"]})
+            entrypoint = client.images.get(machine).attrs["Config"]["Entrypoint"]
+            node.commit(REPOSITORY, tag, conf={"Entrypoint": entrypoint})
     _remove_others(client, name)
     return name
 

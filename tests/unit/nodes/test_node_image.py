@@ -20,6 +20,7 @@ from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 
 MACHINE = "bundle.slipway.internal/node:1"
 PAUSE = "registry.k8s.io/pause:3.10"
+ENTRYPOINT = ["/first-process"]
 
 
 class Done(NamedTuple):
@@ -34,6 +35,11 @@ class FakeImage(NamedTuple):
 
     id: str
     tags: list[str]
+
+    @property
+    def attrs(self) -> dict[str, dict[str, list[str]]]:
+        """What the engine tells of it."""
+        return {"Config": {"Entrypoint": ENTRYPOINT}}
 
 
 def members(stream: IO[bytes]) -> list[str]:
@@ -94,7 +100,7 @@ class FakeContainer:
 
     def commit(self, repository: str, tag: str, *, conf: dict[str, list[str]]) -> None:
         """Give an image."""
-        assert conf == {"Entrypoint": ["/sbin/init"]}
+        assert conf == {"Entrypoint": ENTRYPOINT}
         self.did.append("commit")
         self.engine.add(f"{repository}:{tag}")
 
