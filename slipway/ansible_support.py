@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
+from slipway.waiting import Patience, allowed
 
 _LOG = logging.getLogger("slipway")
 _LOG.setLevel(logging.DEBUG)
@@ -25,6 +26,7 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     """An action plugin whose work is one method, run on the controller.
 
     A subclass sets ``ARGUMENTS`` (an ``argument_spec`` as modules have) and defines :meth:`act`.
+    The argument ``timeout``, if there is one, has been multiplied by ``slipway_wait_factor`` there.
     A SlipwayError raised there becomes the task's failure with its text as the message. The values
     of the argument ``secrets``, if there is one, are masked there and in progress lines.
     """
@@ -46,6 +48,10 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         # Ansible's strings carry tags; YAML writers and the like want plain ones.
         plain: dict[str, Any] = json.loads(json.dumps(args))
+        factor = (task_vars or {}).get("slipway_wait_factor", 1)
+        Patience.factor = float(self._templar.template(factor))
+        if "timeout" in plain:
+            plain["timeout"] = allowed(plain["timeout"])
         # What Ansible has in memory stays, and to look there for garbage takes longer than many a
         # task.
         gc.freeze()

@@ -16,7 +16,7 @@ from docker.types import IPAMConfig, IPAMPool, Mount
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 CLUSTER_LABEL = "internal.slipway.cluster"
 """Label on every container, volume and network of a cluster; its value is the cluster's name."""
@@ -203,7 +203,7 @@ def _wait_until_booted(container: Container) -> None:
         state = _said(container, "systemctl", "is-system-running")
         return state in ("running", "degraded")
 
-    wait_until(has_settled, BOOT_SECONDS)
+    wait_until(has_settled, allowed(BOOT_SECONDS))
     if state == "running":
         return
     if state == "degraded":

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterator
+import ssl
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import urllib3
 import yaml
@@ -21,6 +23,9 @@ from kubernetes.client import ApiClient, ApiException, Configuration
 from kubernetes.config import ConfigException, load_kube_config
 
 from slipway.errors import Problem, SlipwayError
+from slipway.waiting import allowed
+
+T = TypeVar("T")
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON gives it."""
@@ -30,6 +35,11 @@ FIELD_MANAGER = "slipway"
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+
+AGAIN_SECONDS = 30.0
+"""How long an API server that broke off is asked again; one that starts anew takes some seconds."""
+
+AGAIN_PAUSE = 0.5
 
 
 def _root(api_version: str) -> str:
@@ -68,6 +78,9 @@ EVENTS = Resource("v1", "Event", "events")
 APPLIED = (NAMESPACES, CONFIG_MAPS, SECRETS, SERVICES, DEPLOYMENTS, INGRESSES)
 """The kinds that Slipway writes, in the order in which they must come to be."""
 
+_REPEATABLE = ("GET", "PATCH")
+"""Methods whose requests may be sent twice: reads, and server-side applies."""
+
 _KNOWN = {(resource.api_version, resource.kind): resource for resource in APPLIED}
 
 
@@ -102,7 +115,9 @@ class Kube:
     Use it as a context manager: the client certificate lies in a private temporary directory
     for as long as it is open. It may be shared between threads.
 
-    Every method raises Unreachable when the API does not answer and ApiError when it refuses.
+    Every method raises Unreachable when the API does not answer and ApiError when it refuses. An
+    API that was there and breaks off is asked again for a while, where asking twice does no harm:
+    a busy API server that is started anew does not end a run.
     """
 
     def __init__(self, kubeconfig: Path) -> None:
@@ -128,6 +143,7 @@ class Kube:
         self.server: str = configuration.host
         self._api = ApiClient(configuration)
         self._known = dict(_KNOWN)
+        self._was_there = False
 
     def __enter__(self) -> Self:
         return self
@@ -237,7 +253,8 @@ class Kube:
         """Yield objects as they are added or changed, for ``seconds`` at most.
 
         ``since`` is the version of the list that this watch follows. A deleted object is not
-        yielded but ends the watch, as does a state too old to follow: list again then.
+        yielded but ends the watch, as do a state too old to follow and an API that breaks off: list
+        again then.
         """
         query = _given(
             watch="true",
@@ -246,15 +263,18 @@ class Kube:
             labelSelector=labels,
             fieldSelector=fields,
         )
-        response = self._open("GET", resource.path(), query, read_seconds=seconds + READ_SECONDS)
+        limit = seconds + allowed(READ_SECONDS)
+        response = self._again(
+            lambda: self._open("GET", resource.path(), query, read_seconds=limit)
+        )
         try:
             for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] not in ("ADDED", "MODIFIED"):
                     return
                 yield event["object"]
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
+        except (urllib3.exceptions.HTTPError, OSError):
+            return
         finally:
             response.close()
 
@@ -282,12 +302,30 @@ class Kube:
         body: Object | None = None,
         body_type: str = "",
     ) -> bytes:
-        """Send one request and return the whole body of its answer."""
-        response = self._open(method, path, query or {}, body=body, body_type=body_type)
-        try:
-            return response.data
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
+        """Send a request and return the whole body of its answer."""
+
+        def answer() -> bytes:
+            response = self._open(method, path, query or {}, body=body, body_type=body_type)
+            try:
+                return response.data
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._unreachable(error) from error
+
+        return self._again(answer) if method in _REPEATABLE else answer()
+
+    def _again(self, request: Callable[[], T]) -> T:
+        """Send a request again while an API that was there does not answer it."""
+        deadline = None
+        while True:
+            try:
+                return request()
+            except Unreachable as error:
+                now = time.monotonic()
+                deadline = deadline or now + allowed(AGAIN_SECONDS)
+                self._was_there |= _broke_off(error)
+                if not self._was_there or now >= deadline:
+                    raise
+            time.sleep(AGAIN_PAUSE)
 
     def _open(
         self,
@@ -297,7 +335,7 @@ class Kube:
         *,
         body: Object | None = None,
         body_type: str = "",
-        read_seconds: float = READ_SECONDS,
+        read_seconds: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """Send one request and return its answer, its body yet to be read."""
         request = self._api.param_serialize(
@@ -310,8 +348,13 @@ class Kube:
         )
         try:
             response: urllib3.BaseHTTPResponse = self._api.call_api(
-                *request, _request_timeout=(CONNECT_SECONDS, read_seconds)
+                *request,
+                _request_timeout=(
+                    allowed(CONNECT_SECONDS),
+                    read_seconds or allowed(READ_SECONDS),
+                ),
             ).response
+            self._was_there = True
             if response.status >= 400:
                 raise ApiError(path, response.status, _refusal(response))
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -321,6 +364,13 @@ class Kube:
     def _unreachable(self, error: Exception) -> Unreachable:
         what = f"the Kubernetes API does not answer: {system_reason(error)}"
         return Unreachable(Problem(self.server, what, "is the cluster up? run make up"))
+
+
+def _broke_off(error: BaseException) -> bool:
+    """Whether there was a connection, and it ended before the answer did."""
+    signs = (urllib3.exceptions.ProtocolError, ssl.SSLEOFError)
+    inner = error.__cause__ or error.__context__
+    return isinstance(error, signs) or (inner is not None and _broke_off(inner))
 
 
 def system_reason(error: BaseException) -> str:

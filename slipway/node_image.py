@@ -20,7 +20,7 @@ from slipway.bundle.keys import key_of
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore
 from slipway.run import last_lines
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
@@ -165,7 +165,8 @@ def _fill(client: docker.DockerClient, machine: str, scratch: Path, seed: str) -
     places = {seed: CONTAINERD, str(scratch): "/scratch"}
     with _installed(client, machine, scratch, ["/usr/local/bin/containerd"], places) as node:
         node.start()
-        if not wait_until(lambda: node.exec_run([*ctr, "version"]).exit_code == 0, START_SECONDS):
+        seconds = allowed(START_SECONDS)
+        if not wait_until(lambda: node.exec_run([*ctr, "version"]).exit_code == 0, seconds):
             said = last_lines(node.logs().decode(errors="replace"))
             raise SlipwayError(Problem("containerd", f"does not answer; it last said\n{said}"))
         pinned = "--label=io.cri-containerd.pinned=pinned"

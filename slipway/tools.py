@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines, run
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian's place for the rule on which services packages may start."""
@@ -167,7 +167,7 @@ class Engine:
                 cwd="/",
             )
         self._pid_file.write_text(f"{process.pid}\n", encoding="ascii")
-        wait_until(lambda: self.answers() or process.poll() is not None, ENGINE_SECONDS)
+        wait_until(lambda: self.answers() or process.poll() is not None, allowed(ENGINE_SECONDS))
         if not self.answers():
             said = last_lines(log.read_text(encoding="utf-8", errors="replace"))
             raise SlipwayError(Problem("dockerd", f"does not answer; it last said\n{said}"))
@@ -188,6 +188,6 @@ class Engine:
         """Stop the engine that :meth:`start` started, and wait until it has ended."""
         pid = int(self._pid_file.read_text(encoding="ascii"))
         os.kill(pid, signal.SIGTERM)
-        if not wait_until(lambda: not self.is_ours(), ENGINE_SECONDS):
+        if not wait_until(lambda: not self.is_ours(), allowed(ENGINE_SECONDS)):
             raise SlipwayError(Problem("dockerd", f"process {pid} does not end"))
         self._pid_file.unlink()

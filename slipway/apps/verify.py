@@ -35,6 +35,7 @@ from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
 from slipway.objects import grouped
+from slipway.waiting import allowed
 
 STEP = "verify"
 """What a failure of this step is noted under."""
@@ -45,7 +46,7 @@ WORKERS = 16
 RETRY_SECONDS = 0.25
 """Pause before a route is asked again: the ingress needs a moment to learn of new pods."""
 
-ASK_TIMEOUT = urllib3.Timeout(connect=2, read=10)
+ASK_SECONDS = {"connect": 2.0, "read": 10.0}
 BODY_BYTES = 1 << 20
 """How much of an answer is read for what is expected in it."""
 
@@ -148,8 +149,9 @@ def prove(
     ]
     failed_before = {record["id"] for record in records if "failed" in record}
     # Without retries there are no redirects either: what the route itself says counts.
+    timeout = urllib3.Timeout(**{name: allowed(limit) for name, limit in ASK_SECONDS.items()})
     with urllib3.PoolManager(
-        2 * len(routes) + 1, retries=False, timeout=ASK_TIMEOUT, maxsize=WORKERS
+        2 * len(routes) + 1, retries=False, timeout=timeout, maxsize=WORKERS
     ) as http:
 
         def answer_of(route: Route) -> Answer:

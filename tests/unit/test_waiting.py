@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from slipway.waiting import wait_until
+from slipway.waiting import Patience, allowed, wait_until
 
 
 @pytest.fixture
@@ -32,3 +32,9 @@ def test_what_comes_to_hold_ends_the_wait(pauses: list[float]) -> None:
 def test_what_never_holds_is_given_up(pauses: list[float]) -> None:
     assert not wait_until(lambda: False, seconds=5, pause=2)
     assert pauses == [2, 2, 2]
+
+
+def test_a_wait_may_be_longer_where_everything_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert allowed(30) == 30
+    monkeypatch.setattr(Patience, "factor", 2.5)
+    assert allowed(30) == 75

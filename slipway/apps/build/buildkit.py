@@ -29,7 +29,7 @@ from slipway.apps.build.order import Order
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore
 from slipway.run import last_lines, run
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 RECIPE = "buildkit 1"
 """Changes whenever the same source would be built into another image."""
@@ -148,7 +148,8 @@ class Daemon:
         except OSError as error:
             raise SlipwayError(Problem("buildkitd", f"{error.strerror}")) from error
         self._process = process
-        wait_until(lambda: self.answers() or process.poll() is not None, START_SECONDS, 0.02)
+        seconds = allowed(START_SECONDS)
+        wait_until(lambda: self.answers() or process.poll() is not None, seconds, 0.02)
         if not self.answers():
             process.kill()
             process.wait()
@@ -163,7 +164,7 @@ class Daemon:
                 ended = select.poll()
                 ended.register(daemon, select.POLLIN)
                 signal.pidfd_send_signal(daemon, signal.SIGTERM)
-                if not ended.poll(STOP_SECONDS * 1000):
+                if not ended.poll(allowed(STOP_SECONDS) * 1000):
                     signal.pidfd_send_signal(daemon, signal.SIGKILL)
                     ended.poll()
             finally:

@@ -23,7 +23,7 @@ from pathlib import Path
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 from slipway.run import last_lines
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 REPOSITORY = "app"
 """The one repository of the registry."""
@@ -126,7 +126,7 @@ def _running(program: Path, scratch: Path) -> Iterator[str]:
     try:
         wait_until(
             lambda: _LISTENING.search(log.read_text()) or process.poll() is not None,
-            START_SECONDS,
+            allowed(START_SECONDS),
             pause=0.01,
         )
         said = log.read_text()

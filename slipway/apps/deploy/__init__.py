@@ -63,7 +63,7 @@ from slipway.namespaces import remaining, titles
 from slipway.objects import grouped
 from slipway.overview.rows import notes_in
 from slipway.secrets import MASK, Secrets
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 from slipway.workloads import rolled_out
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class _Run:
         dry_run: bool,
     ) -> None:
         self.kube = kube
-        self.applier = Applier(kube, KIND_SECONDS)
+        self.applier = Applier(kube, allowed(KIND_SECONDS))
         self.secrets = secrets
         self.redact = secrets.redact
         self.leaving = leaving
@@ -366,7 +366,8 @@ class _Run:
         resource = self.kube.find(obj["apiVersion"], obj["kind"])
         name, space = obj["metadata"]["name"], obj["metadata"].get("namespace")
         if resource and self.kube.delete(resource, name, space):
-            wait_until(lambda: not self.kube.get(resource, name, space), KIND_SECONDS, 0.2)
+            seconds = allowed(KIND_SECONDS)
+            wait_until(lambda: not self.kube.get(resource, name, space), seconds, 0.2)
         return self.applier.apply_one(obj, dry_run=False)
 
     def _remove_extras(self, decision: Decision) -> None:
@@ -416,8 +417,9 @@ class _Run:
 
     def _wait_until_gone(self, name: str) -> None:
         """Wait for the end of a namespace; raises ApiError when it takes too long."""
-        if not wait_until(lambda: not self.kube.get(NAMESPACES, name), TERMINATION_SECONDS, 1.0):
-            what = f"its deletion takes longer than {TERMINATION_SECONDS:.0f} s"
+        seconds = allowed(TERMINATION_SECONDS)
+        if not wait_until(lambda: not self.kube.get(NAMESPACES, name), seconds, 1.0):
+            what = f"its deletion takes longer than {seconds:.0f} s"
             raise ApiError(f"namespace {name}", 409, what)
 
     def _wait(self, decision: Decision, seconds: float) -> bool:

@@ -15,6 +15,7 @@ from slipway.errors import Problem, SlipwayError
 from slipway.files import refused_below
 from slipway.oci.files import decompressed
 from slipway.run import run
+from slipway.waiting import allowed
 
 SECONDS = 60.0
 """How long a chart may take."""
@@ -78,7 +79,7 @@ class Helm:
                 ],
                 what=f"chart {chart.name}",
                 env={**dict.fromkeys(places, home), "KUBECONFIG": str(Path(home) / "none")},
-                timeout=SECONDS,
+                timeout=allowed(SECONDS),
                 stdin=json.dumps(values).encode(),
                 memory=MEMORY,
             )

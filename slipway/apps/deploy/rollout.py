@@ -10,6 +10,7 @@ from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, is_app, owner_
 from slipway.apps.records import App, app_label
 from slipway.kube import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
 from slipway.objects import grouped
+from slipway.waiting import allowed
 from slipway.workloads import (
     Trouble,
     deployment_trouble,
@@ -169,7 +170,7 @@ class Rollouts:
     def _lasts(self, app_id: str) -> bool:
         """Whether a trouble that may pass has lasted too long."""
         since = self._troubled_since.setdefault(app_id, time.monotonic())
-        return time.monotonic() - since >= GRACE_SECONDS
+        return time.monotonic() - since >= allowed(GRACE_SECONDS)
 
     def _fail(self, app_id: str, reason: str) -> None:
         app = self._waiting.pop(app_id)

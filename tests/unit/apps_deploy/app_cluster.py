@@ -40,6 +40,7 @@ class FakeApi:
     """Objects by plural, namespace and name, with versions, generations and a write log.
 
     ``on_apply`` plays the controllers: it is called with each object that was applied.
+    ``breaks`` is how many requests are yet to be left without an answer, or with half of one.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class FakeApi:
         self.kinds = dict(KINDS)
         self.requests: list[tuple[str, str]] = []
         self.on_apply: Hook = _no_hook
+        self.breaks = 0
         self.version = 1
         self.changed = threading.Condition()
 
@@ -187,8 +189,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _text(self, text: str, status: int = 200) -> None:
         body = text.encode()
+        if self.api.breaks:
+            self.api.breaks -= 1
+            self.close_connection = True
+            if self.api.breaks % 2:
+                return
+            status, body = 200, body[:1]
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(body)
 

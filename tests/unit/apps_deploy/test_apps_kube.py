@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,67 @@ def test_an_api_that_is_not_there_is_named_with_the_reason(kubeconfig: Path, ser
     assert problem.where == gone
     assert problem.what.endswith("connection refused")
     assert "make up" in problem.fix
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the API asked again at once, and for a moment only."""
+    monkeypatch.setattr("slipway.kube.AGAIN_PAUSE", 0.01)
+    monkeypatch.setattr("slipway.kube.AGAIN_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("breaks", [1, 2, 3])
+def test_an_api_that_breaks_off_is_read_and_written_again(
+    kube: Kube, api: FakeApi, breaks: int
+) -> None:
+    api.breaks = breaks
+    kube.apply(NAMESPACE)
+    assert len(api.writes) == breaks + 1
+    api.breaks = breaks
+    assert [obj["metadata"]["name"] for obj in kube.list(NAMESPACES).items] == ["here"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_is_deleted_is_not_deleted_twice(kube: Kube, api: FakeApi) -> None:
+    kube.apply(NAMESPACE)
+    api.breaks = 1
+    with pytest.raises(Unreachable):
+        kube.delete(NAMESPACES, "here")
+    assert [method for method, _path in api.writes] == ["PATCH", "DELETE"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_api_that_breaks_off_for_long_is_given_up(kube: Kube, api: FakeApi) -> None:
+    api.breaks = 1_000_000
+    with pytest.raises(Unreachable, match="does not answer"):
+        kube.list(PODS)
+    assert len(api.requests) > 3
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_watch_that_breaks_off_ends(kube: Kube, api: FakeApi) -> None:
+    version = kube.list(NAMESPACES).version
+    kube.apply(NAMESPACE)
+    api.breaks = 2
+    assert list(kube.watch(NAMESPACES, since=version, seconds=5)) == []
+
+
+def test_an_api_that_was_there_is_waited_for(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.apply(NAMESPACE)
+    opened = kube._open
+    refusals = iter([kube._unreachable(ConnectionRefusedError("refused"))] * 3)
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        for refusal in refusals:
+            raise refusal
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(kube, "_open", refuse)
+    monkeypatch.setattr("slipway.kube.AGAIN_PAUSE", 0.01)
+    assert kube.get(NAMESPACES, "here")
 
 
 def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:

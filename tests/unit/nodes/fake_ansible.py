@@ -17,5 +17,6 @@ def action(
     task = SimpleNamespace(args=args, check_mode=check, diff=diff, async_val=0, action="action")
     shell = SimpleNamespace(tmpdir=None, join_path="{}/{}".format)
     connection = SimpleNamespace(_shell=shell, put_file=None)
+    templar = SimpleNamespace(template=lambda value: value)
     loader = SimpleNamespace(get_basedir=lambda: "/")
-    return kind(task, connection, SimpleNamespace(), loader, None, None)
+    return kind(task, connection, SimpleNamespace(), loader, templar, None)

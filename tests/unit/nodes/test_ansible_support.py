@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 
 from slipway.ansible_support import SlipwayAction
 from slipway.errors import Problem, SlipwayError
+from slipway.waiting import allowed
 from tests.unit.nodes.fake_ansible import action
 
 
@@ -21,6 +22,7 @@ class Echo(SlipwayAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "name": {"type": "str", "required": True},
         "count": {"type": "int", "default": 3},
+        "timeout": {"type": "int", "default": 60},
         "nested": {"type": "dict"},
     }
 
@@ -39,7 +41,7 @@ class Broken(SlipwayAction):
 
 def test_arguments_are_converted_and_completed() -> None:
     result = action(Echo, {"name": "a", "count": "7"}).run(task_vars={"x": 1})
-    assert result["args"] == {"name": "a", "count": 7, "nested": None}
+    assert result["args"] == {"name": "a", "count": 7, "timeout": 60, "nested": None}
     assert result["vars"] == {"x": 1}
     assert action(Echo, {"name": "a"}).run()["args"]["count"] == 3
 
@@ -57,6 +59,16 @@ def test_arguments_are_plain_data_without_ansible_s_tags() -> None:
 def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
     with pytest.raises(AnsibleError, match=r"name|count|nmae"):
         action(Echo, args).run()
+
+
+@pytest.mark.parametrize("factor", [2, "2", 2.0])
+def test_waits_are_as_long_as_the_variable_says(factor: object) -> None:
+    def timeout(variables: dict[str, Any]) -> tuple[float, float]:
+        args = action(Echo, {"name": "a", "timeout": 30}).run(task_vars=variables)["args"]
+        return float(args["timeout"]), allowed(1)
+
+    assert timeout({"slipway_wait_factor": factor}) == (60, 2)
+    assert timeout({}) == (30, 1)
 
 
 def test_every_problem_is_in_the_message() -> None:

@@ -28,6 +28,7 @@ from slipway.apps.build.order import Order
 from slipway.apps.source.project import found
 from slipway.errors import SlipwayError
 from slipway.run import run
+from slipway.waiting import allowed
 
 MOST = 2
 """How many stay; each takes some 300 MB of memory."""
@@ -133,7 +134,7 @@ class Standbys:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + allowed(START_SECONDS)
         while started.poll() is None and time.monotonic() < deadline:
             if peer := _connected(place / "socket"):
                 return peer
