@@ -169,6 +169,7 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
         name=node.name,
         hostname=node.name,
         labels=labels,
+        tty=True,  # without a console, systemd says nowhere why it ends
         environment={"SLIPWAY_NAMESERVERS": " ".join(nameservers(_resolv_conf()))},
         host_config=host,
         networking_config=client.api.create_networking_config({cluster: endpoint}),
@@ -209,7 +210,7 @@ def _wait_until_booted(container: Container) -> None:
     if state == "degraded":
         why = _said(container, "systemctl", "--failed", "--no-legend")
     else:
-        why = container.logs().decode(errors="replace")
+        why = container.logs().decode(errors="replace").strip() or "its init said nothing"
     raise SlipwayError(
         Problem(container.name, f"did not boot (systemd: {state})\n{last_lines(why)}")
     )

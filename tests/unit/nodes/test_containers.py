@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ class FakeContainer:
         self.labels = {CLUSTER_LABEL: cluster}
         self.states: Iterator[str | Exception] = iter(())
         self.failed_units = ""
+        self.said = b"Failed to mount cgroup at /sys/fs/cgroup/systemd\r\n"
 
     def start(self) -> None:
         """Run."""
@@ -41,7 +43,7 @@ class FakeContainer:
 
     def logs(self) -> bytes:
         """What the init process printed."""
-        return b"Failed to mount cgroup at /sys/fs/cgroup/systemd\n"
+        return self.said
 
 
 class FakeEngine:
@@ -185,6 +187,7 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     asked = engine.made["a"]
     assert asked["image"] == "slipway-node:1"
     assert asked["hostname"] == "a"
+    assert asked["tty"]
     assert asked["labels"] == {CLUSTER_LABEL: "lab"}
     assert asked["environment"] == {"SLIPWAY_NAMESERVERS": "192.0.2.53"}
     endpoint = asked["networking_config"]["EndpointsConfig"]["lab"]
@@ -214,12 +217,28 @@ def test_a_node_whose_units_fail_is_told_with_them() -> None:
         ensure(FakeEngine(container), "a")
 
 
-def test_a_node_that_never_boots_is_told_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"Welcome to Debian\r\n\r\nExiting PID 1...\r\n", "Welcome to Debian|Exiting PID 1..."),
+        (b"Failed to mount cgroup\n" * 50, "|".join(["Failed to mount cgroup"] * 20)),
+        (b"\r\n", "its init said nothing"),
+        (b"", "its init said nothing"),
+    ],
+)
+@pytest.mark.parametrize("state", [refused("container a is restarting"), "starting", "offline"])
+def test_a_node_that_never_boots_is_told_with_what_its_init_said_last(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, told: str, state: APIError | str
+) -> None:
     monkeypatch.setattr(containers, "BOOT_SECONDS", 0.05)
     container = FakeContainer("a")
-    container.states = (refused("container a is restarting") for _ever in iter(int, 1))
-    with pytest.raises(SlipwayError, match=r"is restarting\)\n.*Failed to mount cgroup"):
+    container.states, container.said = itertools.repeat(state), said
+    with pytest.raises(SlipwayError) as caught:
         ensure(FakeEngine(container), "a")
+    first, *last = str(caught.value).splitlines()
+    why = state.explanation if isinstance(state, APIError) else state
+    assert first == f"a: did not boot (systemd: {why})"
+    assert last == [f"    | {line}" for line in told.split("|")]
 
 
 def test_missing_are_those_that_do_not_run() -> None:
