@@ -1,0 +1,70 @@
+"""What kubeadm is told: of workers, or that there are none, and how long it may wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible.vars.manager import VariableManager
+
+PROJECT = Path(__file__).parents[3]
+TEMPLATES = {
+    "init": PROJECT / "roles/control_plane/templates/kubeadm.yaml.j2",
+    "join": PROJECT / "roles/workers/templates/kubeadm.yaml.j2",
+}
+
+
+def variables(inventory: str, **more: Any) -> dict[str, Any]:
+    """Those of an inventory's control plane, and of all roles."""
+    loader = DataLoader()
+    manager = InventoryManager(loader, [str(PROJECT / "inventory" / inventory)])
+    (node,) = manager.get_hosts("control_plane")
+    own: dict[str, Any] = VariableManager(loader, manager).get_vars(host=node)
+    found: dict[str, Any] = {}
+    for path in (PROJECT / "group_vars/all").glob("*.yml"):
+        found |= trusted(yaml.safe_load(path.read_text()))
+    role = yaml.safe_load((PROJECT / "roles/control_plane/vars/main.yml").read_text())
+    found |= own | trusted(role)
+    token = {"stdout": "abcdef.0123456789abcdef"}
+    return found | {"control_plane_extra_sans": [], "__workers_token": token} | more
+
+
+def trusted(value: Any) -> Any:
+    """A value of which Ansible may render the templates."""
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def configuration(command: str, inventory: str, **more: Any) -> dict[str, Any]:
+    """The first document of what kubeadm reads at ``command``."""
+    templar = Templar(DataLoader(), variables=variables(inventory, **more))
+    text = templar.template(trust_as_template(TEMPLATES[command].read_text()))
+    first: dict[str, Any] = next(iter(yaml.safe_load_all(str(text))))
+    return first
+
+
+def test_a_control_plane_without_workers_runs_the_services() -> None:
+    assert configuration("init", "single")["nodeRegistration"]["taints"] == []
+
+
+@pytest.mark.parametrize("inventory", ["local", "lab"])
+def test_a_control_plane_with_workers_has_kubeadm_s_own_taint(inventory: str) -> None:
+    assert "taints" not in configuration("init", inventory)["nodeRegistration"]
+
+
+@pytest.mark.parametrize("command", ["init", "join"])
+@pytest.mark.parametrize(("factor", "limit"), [(1, "1.0m"), ("2", "2.0m"), (15, "15.0m")])
+def test_kubeadm_waits_as_long_as_the_variable_says(
+    command: str, factor: object, limit: str
+) -> None:
+    told = configuration(command, "single", slipway_wait_factor=factor)
+    assert told["timeouts"]["kubernetesAPICall"] == limit
+    assert len(told["timeouts"]) == 6
