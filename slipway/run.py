@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,17 @@ LAST_LINES = 20
 """How many of a failed tool's last lines go into the error."""
 
 
+_FOR_TERMINALS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+"""Colours and the like (ECMA-48): control sequences, commands to the system, single functions."""
+
+
 def last_lines(text: str, count: int = LAST_LINES) -> str:
-    """The last ``count`` non-blank lines of ``text``, each indented to sit under a message."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    """The last ``count`` non-blank lines of ``text``, each indented to sit under a message.
+
+    What only a terminal understands is left out.
+    """
+    plain = _FOR_TERMINALS.sub("", text)
+    lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
     return "\n".join(f"    | {line}" for line in lines[-count:])
 
 

@@ -221,6 +221,10 @@ def test_a_node_whose_units_fail_is_told_with_them() -> None:
     ("said", "told"),
     [
         (b"Welcome to Debian\r\n\r\nExiting PID 1...\r\n", "Welcome to Debian|Exiting PID 1..."),
+        (
+            b"\x1b[!p\x1b]104\x1b\\\x1b[?7hHi\r\n\x1bM\r\x1b[K[\x1b[0;31m!!!!!!\x1b[0m] Failed\r\n",
+            "Hi|[!!!!!!] Failed",
+        ),
         (b"Failed to mount cgroup\n" * 50, "|".join(["Failed to mount cgroup"] * 20)),
         (b"\r\n", "its init said nothing"),
         (b"", "its init said nothing"),
