@@ -30,8 +30,12 @@ def variables(inventory: str, **more: Any) -> dict[str, Any]:
         found |= trusted(yaml.safe_load(path.read_text()))
     role = yaml.safe_load((PROJECT / "roles/control_plane/vars/main.yml").read_text())
     found |= own | trusted(role)
-    token = {"stdout": "abcdef.0123456789abcdef"}
-    return found | {"control_plane_extra_sans": [], "__workers_token": token} | more
+    others = {
+        "hostvars": {node.name: {"node_address": "192.0.2.11"}},
+        "control_plane_extra_sans": [],
+        "__workers_token": {"stdout": "abcdef.0123456789abcdef"},
+    }
+    return found | others | more
 
 
 def trusted(value: Any) -> Any:
