@@ -39,12 +39,12 @@ from bench.images import TOP_SIZE, Shape, add_image, add_version
 from bench.registry import Registry, serving
 from bench.runs import Run, play
 from bench.wire import metered_engine, received
-from slipway import tools
-from slipway.containers import connect
-from slipway.delivery import ConnectedNode, Loader, Outcome
+from slipway.control_node import tools
+from slipway.nodes.containers import connect
+from slipway.nodes.load import ConnectedNode, Loader, Outcome
+from slipway.nodes.shell import session
 from slipway.oci import Image, ImageStore
 from slipway.run import run
-from slipway.session import session
 
 INVENTORY = "delivery"
 CLUSTER = "bench-delivery"

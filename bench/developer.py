@@ -24,9 +24,9 @@ from urllib.request import Request, urlopen
 from bench.delivery import IMPORT, on_all
 from bench.figures import Figure, Report, Target
 from bench.runs import PROJECT, Session, play
-from slipway.apps.build.jib import PLUGIN, PLUGIN_VERSION
-from slipway.containers import connect
-from slipway.kube import PODS, SERVICES, Kube
+from slipway.apps.builders.jib import PLUGIN, PLUGIN_VERSION
+from slipway.kube.client import PODS, SERVICES, Kube
+from slipway.nodes.containers import connect
 from slipway.oci import ImageStore
 
 INVENTORY = "developer"

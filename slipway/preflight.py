@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from slipway.apps.plan import plan
-from slipway.cluster import mismatches
+from slipway.apps.plan.plan import plan
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import Kube
+from slipway.kube.client import Kube
+from slipway.kube.nodes import mismatches
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.addons import Applier, documents
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
-from slipway.kube import Kube, Unreachable
+from slipway.kube.apply import Applier, documents
+from slipway.kube.client import Kube, Unreachable
 
 
 class ActionModule(SlipwayAction):

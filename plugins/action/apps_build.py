@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.build import Settings, build_images
-from slipway.apps.records import load, save
-from slipway.dev.session import Session
-from slipway.housekeeping import Cache
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load, save
+from slipway.apps.builders.build import Settings, build_images
+from slipway.cache.sweep import Cache
+from slipway.dev_session import Session
 from slipway.secrets import Secrets
 
 

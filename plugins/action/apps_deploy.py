@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.branches import Leaving
-from slipway.apps.deploy import deploy, render_change
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load, save
+from slipway.apps.deploy.deploy import deploy, render_change
+from slipway.apps.deploy.dry_run import before_the_cluster
 from slipway.apps.deploy.helm import helm_program
-from slipway.apps.deploy.preview import before_the_cluster
-from slipway.apps.records import load, save
-from slipway.kube import Kube
+from slipway.apps.environments.resolve import Leaving
+from slipway.kube.client import Kube
 from slipway.secrets import Secrets
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.environments.rows import as_table, rows
 from slipway.apps.manifests.labels import ENVIRONMENTS, OWN_SELECTOR, ROUTES_NAMESPACE
-from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, Kube
-from slipway.overview.rows import as_table, rows
+from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, Kube
 
 
 class ActionModule(SlipwayAction):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.deploy.retention import serving
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load
+from slipway.apps.environments.retention import serving
 from slipway.apps.manifests.labels import OWN_SELECTOR
 from slipway.apps.placement import place
-from slipway.apps.records import load
-from slipway.cluster import nodes_of
-from slipway.kube import REPLICA_SETS, Kube, Unreachable
+from slipway.kube.client import REPLICA_SETS, Kube, Unreachable
+from slipway.kube.nodes import nodes_of
 from slipway.oci import ImageStore
 
 

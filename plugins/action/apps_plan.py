@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.branches import Environment, Finder, Repositories
-from slipway.apps.plan import plan
-from slipway.apps.records import save
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import save
+from slipway.apps.environments.resolve import Environment, Finder, Repositories
+from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
 from slipway.apps.source.interrupts import watched_signals
@@ -55,8 +55,8 @@ class ActionModule(SlipwayAction):
         if not kubeconfig.exists():
             return []
         # The client of the API takes as long to load as all else here, and few files need it.
-        from slipway.apps.deploy.environments import existing
-        from slipway.kube import Kube, Unreachable
+        from slipway.apps.environments.found import existing
+        from slipway.kube.client import Kube, Unreachable
 
         try:
             with Kube(kubeconfig) as kube:

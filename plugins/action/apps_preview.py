@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.deploy.preview import Intent, table
-from slipway.apps.records import load
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load
+from slipway.apps.deploy.dry_run import Intent, table
 
 
 class ActionModule(SlipwayAction):

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.deploy import notes
-from slipway.apps.deploy.rollback import carry_out, find
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import save
+from slipway.apps.environments import status as notes
+from slipway.apps.environments.rollback import carry_out, find
 from slipway.apps.manifests.labels import owner_of
-from slipway.apps.records import save
-from slipway.kube import Kube
+from slipway.kube.client import Kube
 from slipway.oci import ImageStore
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.records import load, save
-from slipway.apps.source import get_sources
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load, save
+from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
-from slipway.dev.session import Session
+from slipway.dev_session import Session
 from slipway.secrets import Secrets
 
 

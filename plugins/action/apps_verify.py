@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load
 from slipway.apps.boundary import tried
-from slipway.apps.deploy.notes import note_proof
-from slipway.apps.records import load
+from slipway.apps.environments.status import note_proof
 from slipway.apps.verify import prove
-from slipway.kube import Kube
-from slipway.name_lines import name_lines, unresolved
+from slipway.control_node.hosts_file import name_lines, unresolved
+from slipway.kube.client import Kube
 from slipway.secrets import Secrets
 
 

@@ -6,20 +6,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.branches import Repositories
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.environments.resolve import Repositories
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.github import API
 from slipway.apps.source.interrupts import watched_signals
-from slipway.dev.session import Session
 from slipway.dev.watch import Watch
+from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import Kube
+from slipway.kube.client import Kube
 from slipway.secrets import Secrets
 
 # The steps after the change begin with what Ansible's main process has loaded, and now there is
 # time.
-for each in ("slipway.apps.build", "slipway.apps.deploy", "slipway.delivery"):
+for each in ("slipway.apps.builders.build", "slipway.apps.deploy.deploy", "slipway.nodes.load"):
     import_module(each)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
 from slipway.bundle.provider import Provider, bundle_path, ensure
 from slipway.bundle.source import SourceProvider
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
 from slipway.certificates import ROOT_FILE, Authority
 
 

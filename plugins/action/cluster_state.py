@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.cluster import nodes_of, wait_for_nodes
+from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
-from slipway.kube import Kube
+from slipway.kube.client import Kube
+from slipway.kube.nodes import nodes_of, wait_for_nodes
 
 
 class ActionModule(SlipwayAction):

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
-from slipway.apps.deploy.retention import History
-from slipway.apps.records import load
-from slipway.housekeeping import APPS, Cache
-from slipway.kube import Kube
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load
+from slipway.apps.environments.retention import History
+from slipway.cache.sweep import APPS, Cache
+from slipway.kube.client import Kube
 from slipway.oci.model import readable
 
 

@@ -12,11 +12,11 @@ from typing import IO, Any, ClassVar
 
 from ansible import constants
 
-from slipway.ansible_support import SlipwayAction
-from slipway.containerd import Answer, Containerd, Retention
-from slipway.delivery import ConnectedNode, Loader, Node
+from slipway.action_plugin import SlipwayAction
+from slipway.nodes.containerd import Answer, Containerd, Retention
+from slipway.nodes.load import ConnectedNode, Loader, Node
+from slipway.nodes.shell import Argv, session
 from slipway.oci import ImageStore
-from slipway.session import Argv, session
 
 
 class ActionModule(SlipwayAction):

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
 from slipway.bundle.manifest import sha256_of
 from slipway.errors import Problem, SlipwayError
 

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway import containers, node_image
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
+from slipway.nodes import containers
+from slipway.nodes import image as node_image
 
 
 class ActionModule(SlipwayAction):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway import preflight
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
 

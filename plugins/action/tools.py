@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from slipway import tools
-from slipway.ansible_support import SlipwayAction
+from slipway.action_plugin import SlipwayAction
+from slipway.control_node import tools
 
 
 class ActionModule(SlipwayAction):

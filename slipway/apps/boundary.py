@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from slipway.apps.records import App, fail
+from slipway.apps.app import App, fail
 from slipway.errors import SlipwayError, Told
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from slipway.apps.records import App
+from slipway.apps.app import App
 
 Node = Mapping[str, Any]
-"""A node as :func:`slipway.cluster.nodes_of` has it."""
+"""A node as :func:`slipway.kube.nodes.nodes_of` has it."""
 
 
 def place(apps: Collection[App], nodes: Mapping[str, Node]) -> dict[str, list[str]]:

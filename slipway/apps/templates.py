@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Template, TemplateError, nodes
 
+from slipway.apps.app import App
 from slipway.apps.confined import ASKED, BrokeBounds
-from slipway.apps.records import App
 from slipway.apps.template_child import ENVIRONMENT, line_of, words_of
 from slipway.errors import Told
 

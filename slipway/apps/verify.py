@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from slipway.apps.app import App, Record, app_label, fail
 from slipway.apps.boundary import tried
 from slipway.apps.deploy.tls import own_pairs
 from slipway.apps.manifests.labels import (
@@ -30,11 +31,10 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
-from slipway.apps.records import App, Record, app_label, fail
 from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import DEPLOYMENTS, INGRESSES, Kube, system_reason
-from slipway.objects import grouped
+from slipway.kube.client import DEPLOYMENTS, INGRESSES, Kube, system_reason
+from slipway.kube.objects import grouped
 from slipway.waiting import allowed
 
 STEP = "verify"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from slipway import tools
 from slipway.bundle import debian, go, manifest, parts
 from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
 from slipway.bundle.recipes import Recipe, recipes
+from slipway.control_node import tools
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy
 from slipway.oci import ImageStore, machine_platform

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from slipway.dev.session import Session, new_session
+from slipway.dev_session import Session, new_session
 
 LATER = ("--skip-tags", "always")
 """What is added for all runs but the first: the arguments of roles, which Ansible validates under

@@ -18,14 +18,14 @@ from typing import Any
 
 from watchfiles import Change, DefaultFilter, watch
 
-from slipway.apps.branches import CONNECTIONS, Repositories
-from slipway.apps.plan import plan
+from slipway.apps.app import App, Record
+from slipway.apps.environments.resolve import CONNECTIONS, Repositories
 from slipway.apps.plan.branches import Matches
-from slipway.apps.records import App, Record
+from slipway.apps.plan.plan import plan
 from slipway.apps.source.examples import make_repositories
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.working_copy import git_folder, heads_of
-from slipway.dev.session import Session
+from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.secrets import Secrets
 

@@ -21,14 +21,7 @@ from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
 from slipway.oci.blobs import CHUNK, BlobDirectory, DigestMismatch, HashingReader, copy, is_full
-from slipway.oci.files import (
-    GZIP_MAGIC,
-    Files,
-    Unusable,
-    decompressed,
-    open_archive,
-    refuse_zstd,
-)
+from slipway.oci.files import GZIP_MAGIC, Files, Unusable, decompressed, open_archive, refuse_zstd
 from slipway.oci.model import (
     CONFIG,
     DOCKER_INDEX,

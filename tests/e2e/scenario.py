@@ -20,10 +20,10 @@ import urllib3
 from testinfra.host import Host
 
 from slipway.apps.manifests.labels import is_own
-from slipway.apps.plan import plan
+from slipway.apps.plan.plan import plan
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
-from slipway.kube import PODS, SERVICES, Kube, Object
+from slipway.kube.client import PODS, SERVICES, Kube, Object
 
 PROJECT = Path(__file__).parents[2]
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.build import Settings, build_images
-from slipway.apps.build.buildkit import Daemon, Programs
-from slipway.apps.build.registry import serve
-from slipway.apps.plan import plan
-from slipway.apps.source import get_sources
+from slipway.apps.builders.build import Settings, build_images
+from slipway.apps.builders.buildkit import Daemon, Programs
+from slipway.apps.builders.registry import serve
+from slipway.apps.plan.plan import plan
+from slipway.apps.source.fetch import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
 from tests.e2e.scenario import PROJECT, Scenario

@@ -24,18 +24,18 @@ from typing import Any
 
 import pytest
 
-from slipway import containers
-from slipway.apps.deploy.retention import History
+from slipway.apps.environments.retention import History
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
 from slipway.bundle import debian
-from slipway.containerd import Containerd
-from slipway.housekeeping import APPS
-from slipway.kube import DEPLOYMENTS
+from slipway.cache.sweep import APPS
+from slipway.kube.client import DEPLOYMENTS
+from slipway.nodes import containers
+from slipway.nodes.containerd import Containerd
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.layers import TreeEntry
 from tests.e2e.scenario import PROJECT, Scenario, environment, wait_for
-from tests.unit.oci_samples import Layout, digest_of, tar_of
-from tests.unit.test_container_runtime import rendered
+from tests.support.oci_samples import Layout, digest_of, tar_of
+from tests.unit.roles.test_container_runtime import rendered
 
 PREFIX = "test.slipway.internal/"
 PAUSE = "registry.k8s.io/pause:{}"

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from slipway.apps.app import App
 from slipway.apps.deploy.helm import HOOK, Helm
 from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
 from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.manifests.shape import faults
-from slipway.apps.records import App
 from slipway.apps.templates import Unfilled, fill, variables_of
 from slipway.errors import SlipwayError
 from slipway.files import Refused, inside, read_text, readable
-from slipway.kube import SECRETS, Object
-from slipway.objects import said
+from slipway.kube.client import SECRETS, Object
+from slipway.kube.objects import said
 
 T = TypeVar("T")
 

@@ -6,20 +6,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from slipway.apps.app import App
 from slipway.apps.boundary import THROUGH, Boundary
-from slipway.apps.branches import Leaving
-from slipway.apps.deploy.environments import marks
 from slipway.apps.deploy.extras import decide_extras
-from slipway.apps.deploy.hold import held, is_held
 from slipway.apps.deploy.state import Key, State, by_key, key_of, usable
-from slipway.apps.manifests import namespace, render
+from slipway.apps.environments.found import marks
+from slipway.apps.environments.pin import held, is_held
+from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE, is_own, owner_of
+from slipway.apps.manifests.render import namespace, render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
-from slipway.apps.records import App
 from slipway.certificates import Pair
-from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
-from slipway.objects import contains, grouped, is_sealed
+from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
+from slipway.kube.objects import contains, grouped, is_sealed
 
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.boundary import Boundary
 from slipway.apps.deploy.state import Key
 from slipway.apps.manifests.extras import (
@@ -21,9 +22,8 @@ from slipway.apps.manifests.extras import (
     kind_of,
     owner_of_extra,
 )
-from slipway.apps.records import App
-from slipway.kube import CONFIG_MAPS, SECRETS, Object, Resource
-from slipway.objects import contains, grouped, is_sealed
+from slipway.kube.client import CONFIG_MAPS, SECRETS, Object, Resource
+from slipway.kube.objects import contains, grouped, is_sealed
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 

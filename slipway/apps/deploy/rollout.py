@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from slipway.apps.app import App, app_label
 from slipway.apps.boundary import Boundary
 from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, is_app, owner_of
-from slipway.apps.records import App, app_label
-from slipway.kube import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
-from slipway.objects import grouped
-from slipway.waiting import allowed
-from slipway.workloads import (
+from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
+from slipway.kube.objects import grouped
+from slipway.kube.workloads import (
     Trouble,
     deployment_trouble,
     explain,
@@ -20,6 +19,7 @@ from slipway.workloads import (
     rolled_out,
     state_of,
 )
+from slipway.waiting import allowed
 
 GRACE_SECONDS = 15.0
 """How long a trouble that may pass by itself (no node has room yet, …) may last."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
 from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR
-from slipway.kube import APPLIED, NAMESPACES, ApiError, Kube, Object
+from slipway.kube.client import APPLIED, NAMESPACES, ApiError, Kube, Object
 
 Key = tuple[str, str, str]
 """Kind, namespace and name."""

@@ -10,7 +10,7 @@ from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import pair_of
 from slipway.certificates import PARTS, Authority, Pair, faults, from_secrets
 from slipway.errors import Problem, SlipwayError
-from slipway.kube import SECRETS, Object
+from slipway.kube.client import SECRETS, Object
 
 
 def pairs(

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.manifests.labels import metadata
-from slipway.apps.records import App
-from slipway.kube import CONFIG_MAPS, Object
-from slipway.objects import digest
+from slipway.kube.client import CONFIG_MAPS, Object
+from slipway.kube.objects import digest
 
 
 def config_keys(app: App) -> dict[str, Mapping[str, Any]]:

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from slipway.addons import in_order
+from slipway.apps.app import App
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
 from slipway.apps.manifests.routes import minions
 from slipway.apps.manifests.secrets import sealed_secret
-from slipway.apps.records import App
 from slipway.errors import Told
-from slipway.kube import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES, Object
-from slipway.objects import sealed
+from slipway.kube.apply import in_order
+from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES, Object
+from slipway.kube.objects import sealed
 
 Kind = tuple[str, str]
 """API version and kind."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.apps.records import App
+from slipway.apps.app import App
 
 Object = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.manifests.config import config_keys
-from slipway.apps.records import App
-from slipway.kube import Object
+from slipway.kube.client import Object
 
 USER_ID = 65532
 """Who every app runs as, whatever its image names: by custom the ``nonroot`` user of images."""

@@ -10,12 +10,12 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, metadata
 from slipway.apps.manifests.secrets import encoded, sealed_secret
-from slipway.apps.records import App
 from slipway.certificates import Pair
-from slipway.kube import INGRESSES, SECRETS, Object
-from slipway.objects import sealed
+from slipway.kube.client import INGRESSES, SECRETS, Object
+from slipway.kube.objects import sealed
 
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.labels import metadata
-from slipway.apps.records import App
 from slipway.apps.templates import fill, variables_of
-from slipway.kube import SECRETS, Object
-from slipway.objects import sealed
+from slipway.kube.client import SECRETS, Object
+from slipway.kube.objects import sealed
 
 
 def secret_data(app: App, secrets: Mapping[str, str]) -> dict[str, str]:

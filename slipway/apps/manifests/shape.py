@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.apps.manifests.labels import OWN, OWN_DOMAIN
-from slipway.kube import Object
+from slipway.kube.client import Object
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 

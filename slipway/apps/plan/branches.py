@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.apps.app import App, Record
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
-from slipway.apps.records import App, Record
 from slipway.apps.templates import is_template
 
 _SAMPLE = "branch"

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.apps.app import Record
 from slipway.apps.plan import schema
 from slipway.apps.plan.branches import is_pattern, tells_branches_apart
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown
 from slipway.apps.plan.yaml_lines import Document, Place
-from slipway.apps.records import Record
 from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
 from slipway.certificates import PARTS, faults, from_secrets
 from slipway.errors import Problem

@@ -7,9 +7,9 @@ import ipaddress
 from testinfra.host import Host
 
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.plan import plan
-from slipway.cluster import nodes_of
-from slipway.kube import PODS
+from slipway.apps.plan.plan import plan
+from slipway.kube.client import PODS
+from slipway.kube.nodes import nodes_of
 from slipway.oci import ImageStore
 from slipway.preflight import pool_range
 from tests.e2e.scenario import Scenario

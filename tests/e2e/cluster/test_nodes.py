@@ -6,9 +6,9 @@ import json
 import tomllib
 
 from plugins.modules.node_look import entries, reachable
-from slipway.cluster import NODES
-from slipway.kube import SERVICES
-from slipway.objects import contains
+from slipway.kube.client import SERVICES
+from slipway.kube.nodes import NODES
+from slipway.kube.objects import contains
 from tests.e2e.scenario import Scenario
 
 UNITS = ("containerd", "kubelet", "pod-routes")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from slipway.kube import DEPLOYMENTS, NAMESPACES
+from slipway.kube.client import DEPLOYMENTS, NAMESPACES
 from slipway.oci import ImageStore
 from tests.e2e.runs.conftest import Apps, AppsFile
 from tests.e2e.scenario import Answer, Run, Scenario, wait_for

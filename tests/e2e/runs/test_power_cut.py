@@ -7,8 +7,8 @@ import json
 from testinfra.host import Host
 
 from plugins.modules.kubeadm import MARKER
-from slipway import containers
-from slipway.cluster import NODES
+from slipway.kube.nodes import NODES
+from slipway.nodes import containers
 from tests.e2e.cluster import test_nodes
 from tests.e2e.scenario import Scenario, wait_for
 

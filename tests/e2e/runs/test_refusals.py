@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.kube import SERVICES
+from slipway.kube.client import SERVICES
 from tests.e2e.scenario import INGRESS, Scenario, wait_for
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.kube import (
+from slipway.kube.client import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
@@ -31,10 +31,10 @@ from slipway.kube import (
     SERVICES,
 )
 from slipway.oci import ImageStore
-from tests.e2e.leaks import Canaries, ProcessWatch, written_since
 from tests.e2e.runs.conftest import Apps, AppsFile
 from tests.e2e.scenario import PROJECT, Run, Scenario
-from tests.unit.apps import git_servers
+from tests.support import git_servers
+from tests.support.leaks import Canaries, ProcessWatch, written_since
 
 HOST = "secrets.slipway.test"
 

@@ -1,0 +1,338 @@
+"""Whatever Ingresses there are, an app that is right is served, and nginx takes the whole.
+
+Two hundred clusters are made up in each run; SLIPWAY_FUZZ says how many otherwise, as in
+``SLIPWAY_FUZZ=100000 pytest ingress/tests/test_fuzz.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nginx_ingress import annotations as known
+from nginx_ingress.applied import Applied, Outcome
+from nginx_ingress.decisions import Decisions, decide
+from nginx_ingress.mirror import Mirror
+from nginx_ingress.model import (
+    Key,
+    Snapshot,
+    parse_endpoint_slice,
+    parse_ingress,
+    parse_ingress_class,
+    parse_service,
+    parse_tls_secret,
+)
+from nginx_ingress.nginx import ConfigRefused, Nginx
+from nginx_ingress.render import Settings, endpoints_of, render_server
+from nginx_ingress.reporter import Event, event_document
+
+from ingress.tests.support.live import free_ports
+from ingress.tests.support.objects import (
+    Document,
+    endpoint_slice,
+    ingress,
+    ingress_class,
+    make_certificate,
+    master,
+    minion,
+    path,
+    service,
+    tls_secret,
+)
+
+EXAMPLES = int(os.environ.get("SLIPWAY_FUZZ", "200"))
+NGINX_TAKES_ONE_IN = max(20, EXAMPLES // 500)
+"""How many clusters there are for each one that a real nginx is asked about."""
+HOST, SHARED = "good.example.com", "shared.example.com"
+SLOWEST_SECONDS = 5.0
+
+NASTY_TEXTS = [
+    *("", " ", "/", "//", "/..", "/../x", "/etc/passwd", "/root", "/var/x", "/ü", "/%00", "/%"),
+    *("/x{4294967295}", "/{a}", "/{", "/}", "/(", "/)", "/[", "/[]", "/[^]]", "/*", "/+", "/|"),
+    *(
+        "/\\",
+        '/"',
+        "/'",
+        '/\\"',
+        "/#",
+        "/$x",
+        "/${x}",
+        "/;",
+        "/a b",
+        "/a?b",
+        "~ /",
+        "= /",
+        "@x",
+    ),
+    *("/\t", "/\n}", "/\r", "/\0", "/\x7f", "/\x85", "/\u2028", "/\ud800"),
+    *(
+        "1s",
+        "1h1h",
+        "9" * 30,
+        "1" + " " * 40 + "x",
+        "-1",
+        "1e9",
+        "٣s",
+        "0",
+        "8m",
+        "4294967297g",
+    ),
+    *("true", "off", "301", "999", "master", "minion", "Master", "nginx", "max-age=1; x"),
+    *("serviceName=tea rewrite=/", "serviceName=tea rewrite=/a;", "serviceName=tea rewrite=$"),
+    *("serviceName=tea rewrite=/\0", "serviceName=tea rewrite=/#{", "tea", "tea,,", ",", ";"),
+    *(HOST, SHARED, "GOOD.example.com", "a..b", "x_y.com", "localhost", "_", "~^x", "$host"),
+    *("*", "*.", "-", ".", '"', "};", "include /etc/passwd", "{{ x }}", "{% x %}", "default"),
+]
+NASTY = st.sampled_from(NASTY_TEXTS)
+LONG = st.builds(
+    lambda text, times: text * times,
+    st.sampled_from(["(", "[", "{", "x", "/", "/a", "\\", '"', " ", "9", "ü", "a.", "1s ", "a,"]),
+    st.sampled_from([50, 1000, 1023, 3000, 5000]),
+)
+TEXTS = NASTY | LONG | st.text(max_size=20) | st.builds("/{}".format, NASTY | LONG)
+WRONG = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | TEXTS
+    | st.lists(TEXTS | st.none(), max_size=2)
+    | st.dictionaries(TEXTS, TEXTS, max_size=2)
+)
+ANNOTATIONS = st.sampled_from([*known._VALIDATORS, *known._FORBIDDEN, "nginx.org/rewrite-target"])
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    """An object of one of the kinds that are watched, with a few fields that are something else."""
+    name = draw(st.sampled_from(["a", "b", "c", "d"]))
+    texts = draw(st.lists(TEXTS, min_size=1, max_size=3))
+    document = draw(
+        st.sampled_from(
+            [
+                minion(name, "default", *map(path, texts), host=SHARED),
+                minion(name, "default", path("/" + name), host=SHARED),
+                ingress(name, host=SHARED, paths=[path("/"), path("/")]),
+                ingress(name, host=texts[0], paths=[path("/")]),
+                master(name, host=SHARED, tls=[{"hosts": [SHARED], "secretName": "pair"}]),
+                service("tea"),
+                endpoint_slice("tea", 8080),
+                {**tls_secret("pair", b"x", b"y")},
+                ingress_class("other"),
+            ]
+        )
+    )
+    document = copy.deepcopy(document)
+    more = draw(st.dictionaries(ANNOTATIONS, TEXTS, max_size=2))
+    if document["kind"] == "Ingress":
+        document["metadata"]["annotations"] |= more
+    for _ in range(draw(st.integers(0, 2))):
+        _spoil(draw, document)
+    return document
+
+
+def _spoil(draw: st.DrawFn, document: Document) -> None:
+    """Put something else in some place."""
+    places = [
+        (parent, key)
+        for parent, key in _places(document)
+        if not (parent is document and key in ("kind", "metadata"))
+    ]
+    parent, key = draw(st.sampled_from(places))
+    if isinstance(parent, dict) and draw(st.integers(0, 3)) == 0:
+        del parent[key]
+    else:
+        parent[key] = draw(WRONG)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in list(items):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner)
+
+
+class Listed:
+    """An API server that gives a list, once."""
+
+    def __init__(self, items: list[Document]) -> None:
+        self._items = items
+
+    def request(self, *_: Any) -> Any:
+        return {"metadata": {"resourceVersion": "1"}, "items": self._items}
+
+    def stream(self, *_: Any) -> Iterator[Any]:
+        raise Over
+
+
+class Over(BaseException):
+    """The list has been read."""
+
+
+def mirrored(parse: Any, items: list[Document]) -> dict[Key, Any]:
+    """What the controller makes of a collection."""
+    mirror = Mirror(Listed(items), "/things", parse, lambda: None)
+    with pytest.raises(Over):
+        mirror.run()
+    return mirror.objects()
+
+
+CERTIFICATE = make_certificate(HOST)
+GOOD = {
+    "Ingress": [
+        master("good", "good", host=HOST, tls=[{"hosts": [HOST], "secretName": "good"}]),
+        minion("good-app", "good", path("/app/"), host=HOST),
+    ],
+    "IngressClass": [ingress_class()],
+    "Service": [service("tea", "good")],
+    "EndpointSlice": [endpoint_slice("tea", 8080, "good")],
+    "Secret": [tls_secret("good", *CERTIFICATE, "good")],
+}
+for each in GOOD["Ingress"]:
+    each["metadata"]["creationTimestamp"] = "2000-01-01T00:00:00Z"
+PARSERS = {
+    "Ingress": parse_ingress,
+    "IngressClass": parse_ingress_class,
+    "Service": parse_service,
+    "EndpointSlice": parse_endpoint_slice,
+    "Secret": parse_tls_secret,
+}
+
+
+def snapshot(odd: list[Document]) -> Snapshot:
+    """A cluster with the good app and these objects."""
+    found = {
+        kind: mirrored(parse, [*GOOD[kind], *(each for each in odd if each["kind"] == kind)])
+        for kind, parse in PARSERS.items()
+    }
+    return Snapshot(
+        ingresses=found["Ingress"],
+        classes=found["IngressClass"],
+        services=found["Service"],
+        slices=found["EndpointSlice"],
+        secrets=found["Secret"],
+    )
+
+
+class Judge(Nginx):
+    """A real nginx that looks at configurations and runs none.
+
+    ``text`` is what it took last, ``trials`` is how often it has looked.
+    """
+
+    text, trials = "", 0
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("/usr/sbin/nginx", settings)
+        self.settings = settings
+
+    def test(self, servers: str) -> str:
+        self.trials += 1
+        return super().test(servers)
+
+    def apply(self, servers: str) -> None:
+        if problem := self.test(servers):
+            raise ConfigRefused(problem)
+        self.text = servers
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What is said in the log of so many clusters is not kept."""
+    logger = logging.getLogger("nginx_ingress")
+    logger.setLevel(logging.CRITICAL + 1)
+    yield
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    http_port, https_port = free_ports(2)
+    run_dir = tmp_path_factory.mktemp("fuzz") / "run"
+    return Judge(Settings(run_dir, http_port, https_port))
+
+
+def check(decisions: Decisions) -> None:
+    """The good app is served as if it were alone, and what is said of the others can be said."""
+    server = decisions.servers[HOST]
+    assert [(each.path, each.upstream.service) for each in server.locations] == [
+        ("/app/", Key("good", "tea"))
+    ]
+    assert server.tls
+    assert server.tls.file_name
+    for report in decisions.reports.values():
+        event = event_document(Event(report.ingress, report.message({})), datetime.now(UTC))
+        assert len(event["message"].encode()) <= 1024
+    for name in ("good", "good-app"):
+        assert decisions.reports[Key("good", name)].message({}).reason == "AddedOrUpdated"
+
+
+NUMBERS = count()
+
+
+# A cluster that is made anew says more than one that is cut down, and a busy machine is slow.
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="SLIPWAY_FUZZ" not in os.environ,
+    database=None,
+    suppress_health_check=[*HealthCheck],
+)
+@given(st.lists(documents(), min_size=1, max_size=6))
+def test_a_good_app_is_served_whatever_is_beside_it(judge: Judge, odd: list[Document]) -> None:
+    began = time.monotonic()
+    cluster = snapshot(odd)
+    decisions = decide(cluster, "nginx")
+    check(decisions)
+    endpoints = endpoints_of(cluster.slices.values())
+    for server in decisions.servers.values():
+        render_server(server, cluster, endpoints, judge.settings).encode()
+    assert time.monotonic() - began < SLOWEST_SECONDS
+    if next(NUMBERS) % NGINX_TAKES_ONE_IN == 0:
+        decisions, outcome = Applied(judge, judge.settings).apply(
+            partial(decide, cluster, "nginx"), cluster
+        )
+        check(decisions)
+        assert outcome == Outcome()
+        assert f'server_name "{HOST}"' in judge.text
+        assert "127.0.0.1:8080" in judge.text
+
+
+def with_rewrite(name: str, text: str) -> Document:
+    rewrites = {"nginx.org/rewrites": f"serviceName=tea rewrite={text}"}
+    return minion(name, "default", path(f"/{name}/"), host=SHARED, annotations=rewrites)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name, text: minion(name, "default", path(text), host=SHARED),
+        lambda name, text: minion(name, "default", path(f"/{text}"), host=SHARED),
+        lambda name, text: ingress(name, host=text, paths=[path("/")]),
+        lambda name, text: minion(name, "default", path(f"/{name}", text), host=SHARED),
+        lambda name, text: minion(name, "default", path(f"/{name}", port=text), host=SHARED),
+        with_rewrite,
+    ],
+    ids=["path", "path with a slash", "host", "service", "port", "rewrite"],
+)
+def test_nginx_is_given_nothing_that_it_refuses(
+    judge: Judge, make: Callable[[str, str], Document]
+) -> None:
+    odd = [make(f"n{number}", text) for number, text in enumerate(NASTY_TEXTS) if text != HOST]
+    cluster = snapshot([master("shared", host=SHARED), *odd])
+    judge.trials = 0
+    decisions, _ = Applied(judge, judge.settings).apply(partial(decide, cluster, "nginx"), cluster)
+    check(decisions)
+    assert judge.trials == 1
+    assert "$" not in "".join(decisions.servers)

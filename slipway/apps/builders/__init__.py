@@ -1,0 +1,1 @@
+"""Builds the images of apps, by Jib, by buildx or from what is built already."""

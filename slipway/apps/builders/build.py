@@ -1,0 +1,374 @@
+"""From the sources to images: each app's image in the store, built only when nothing like it is.
+
+What an image is made of (the source's git tree, the builder and its options, the base) has a key;
+a small file for each key tells which image came of it. An app whose key is known costs no more
+than reading that file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from slipway.apps.app import Record, app_label
+from slipway.apps.boundary import failing
+from slipway.apps.builders import buildkit, jib, prebuilt
+from slipway.apps.builders.bases import Base, Bases
+from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
+from slipway.apps.builders.buildx import Buildx
+from slipway.apps.builders.jib import Jib
+from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
+from slipway.apps.builders.order import Builder, Order
+from slipway.apps.builders.prebuilt import Prebuilt
+from slipway.apps.builders.registry import serve
+from slipway.apps.names import image_repository
+from slipway.apps.source.git import Mirror
+from slipway.apps.source.project import DETECTED, folder_in, found, lacking
+from slipway.dev_session import Session
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import Image, ImageStore
+from slipway.oci.model import INDEX
+from slipway.secrets import Secrets
+
+STEP = "build"
+"""What a failure of this step is noted under."""
+
+PROGRESS_SECONDS = 10.0
+"""How often a running build says that it still runs."""
+
+_RECIPES = {"jib": jib.RECIPE, "buildx": buildkit.RECIPE, "prebuilt": prebuilt.RECIPE}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and how to build: the arguments of a run.
+
+    ``bundle`` is the bundle's directory, ``bases`` the default base image of each builder,
+    ``secrets`` what builds may ask for by name. ``buildkit`` is false where Docker's engine is to
+    build Dockerfiles, though a BuildKit daemon could be run. ``session`` is the one that this run
+    belongs to, if any.
+    """
+
+    cache: Path
+    bundle: Path
+    bases: Mapping[str, str]
+    buildkit: bool = True
+    secrets: Secrets = field(default_factory=lambda: Secrets({}))
+    session: Session | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """The records, each with its ``image`` or with why not.
+
+    ``built`` are the images that were made, ``pending`` the ids of the apps that a check would
+    have built.
+    """
+
+    records: list[Record]
+    built: list[str]
+    pending: list[str]
+
+
+@dataclass
+class _Work:
+    """One build, wanted by one app or by several; ``started`` is a time of the monotonic clock.
+
+    ``secrets`` are the values by the id under which the build asks for them.
+    """
+
+    key: str
+    tool: str
+    base: Base | None
+    secrets: Mapping[str, str]
+    records: list[Record] = field(default_factory=list)
+    started: float | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return app_label(self.records[0])
+
+
+def build_images(
+    records: Iterable[Record], settings: Settings, *, check: bool, say: Callable[[str], None]
+) -> Images:
+    """Add ``image`` to copies of the records, building what is not in the app store yet.
+
+    An app that cannot be built gets ``failed``; the others go on. With ``check`` nothing is built:
+    an app whose image is not there gets no ``image``.
+    """
+    with Daemon(Programs.of(settings.bundle), settings.cache / "buildkit") as daemon:
+        run = _Run(settings, daemon, check, say)
+        return run.images([dict(record) for record in records])
+
+
+class _Run:
+    """One run over all apps."""
+
+    def __init__(
+        self, settings: Settings, daemon: Daemon, check: bool, say: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._check = check
+        self._tell = say
+        self._boundary = failing(STEP, settings.secrets.redact)
+        self._store = ImageStore(settings.cache / "images")
+        own = settings.buildkit and daemon.programs.can_run()
+        self._buildkit = BuildKit(daemon, self._store) if own else None
+        self._bases = Bases(
+            self._store,
+            ImageStore(settings.bundle / "images"),
+            settings.bases,
+            self._buildkit.pull if self._buildkit and not check else None,
+            settings.cache,
+        )
+
+    def images(self, records: list[Record]) -> Images:
+        """Complete the records."""
+        works: dict[str, _Work] = {}
+        pending: list[Record] = []
+        for record in records:
+            if "failed" in record:
+                continue
+            if self._check and not (self._settings.bundle.exists() and "checkout" in record):
+                pending.append(record)
+                continue
+            work = self._boundary.run([record], self._open_work, record)
+            if work:
+                works.setdefault(work.key, work).records.append(record)
+        unbuilt = [record for work in works.values() for record in work.records]
+        if self._check:
+            pending += unbuilt
+            for record in pending:
+                self._say(f"{app_label(record)}: would be built")
+            return Images(records, [], [record["id"] for record in pending])
+        if works:
+            self._build_all(list(works.values()))
+        built = {record["image"] for record in unbuilt if "image" in record}
+        return Images(records, sorted(built), [])
+
+    def _open_work(self, record: Record) -> _Work | None:
+        """What has to be done for an app; None, and its image noted, when that is known."""
+        work = self._work(record)
+        if ref := self._known(work.key, record):
+            record["image"] = ref
+            return None
+        return work
+
+    def _work(self, record: Record) -> _Work:
+        """What would have to be done for an app."""
+        tool = record["build"]["tool"] or self._detect(record)
+        record["build"] = options = {**record["build"], "tool": tool}
+        base = self._bases.find(tool, record["base_image"].get(tool))
+        secrets = self._secrets(record)
+        made_of = {
+            "source": self._source(record),
+            "build": options,
+            "base": base.identity if base else None,
+            "recipe": _RECIPES[tool],
+        }
+        key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return _Work(key, tool, base, secrets)
+
+    def _secrets(self, record: Record) -> Mapping[str, str]:
+        """The values of an app's build secrets by their ids."""
+        names: Mapping[str, str] = record["build"].get("secrets", {})
+        if lacking := sorted({*names.values()} - {*self._settings.secrets}):
+            what = f"needs the secret {', '.join(lacking)} for its build"
+            raise SlipwayError(Problem(app_label(record), what, "put it into slipway_secrets"))
+        return {name: self._settings.secrets[secret] for name, secret in names.items()}
+
+    def _detect(self, record: Record) -> str:
+        """The builder that an app's files call for."""
+        for name, tool in DETECTED.items():
+            if Path(record["checkout"], record["project"], name).is_file():
+                self._say(f"{app_label(record)}: {name} found, so {tool}")
+                return tool
+        fix = "say in apps.yml how it is built, for example build: {buildx: {context: folder}}"
+        place = Path(record["checkout"])
+        raise SlipwayError(lacking(app_label(record), place, record["project"], [*DETECTED], fix))
+
+    def _source(self, record: Record) -> str:
+        """What names all that goes into the image: a git hash, or the state of an archive."""
+        mirror = Mirror(record["git_url"], self._settings.cache)
+        if record["build"]["tool"] == "prebuilt":
+            return prebuilt.identity(record, mirror)
+        tree, folder, context = (
+            record["tree"],
+            record["project"],
+            record["build"].get("context", "."),
+        )
+        if posixpath.normpath(context) == ".":
+            return f"{tree}:{folder}" if record["whole"] and folder != "." else str(tree)
+        checkout = Path(record["checkout"])
+        found(checkout, posixpath.normpath(posixpath.join(folder, context)), app_label(record))
+        place = folder_in(checkout / folder, context)
+        if place is None:
+            raise SlipwayError(Problem(app_label(record), f"has no folder {context}"))
+        name = f"{tree}:{place}"
+        return mirror.trees([name])[0] or name  # that of a submodule is not in the mirror
+
+    def _note(self, key: str) -> Path:
+        return self._settings.cache / "builds" / f"{key}.json"
+
+    @cached_property
+    def _stored(self) -> Mapping[str, Image]:
+        """The images that the run began with, by their references."""
+        return self._store.images()
+
+    def _known(self, key: str, record: Record) -> str | None:
+        """The image that came of a key, under the app's own name; None if it is not stored."""
+        try:
+            note = json.loads(self._note(key).read_bytes())
+            digest, ref = note["digest"], _ref(record, note["config"])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+        if ref in self._stored and self._stored[ref].manifest_digest == digest:
+            return ref
+        if self._check or all(image.manifest_digest != digest for image in self._stored.values()):
+            return None
+        self._name(ref, note)
+        return ref
+
+    def _name(self, ref: str, note: Mapping[str, Any]) -> Image:
+        """Enter a stored image under one more name."""
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [note]}
+        with self._scratch() as scratch:
+            (scratch / "index.json").write_text(json.dumps(index))
+            return self._store.add_archive(scratch, ref)
+
+    def _build_all(self, works: list[_Work]) -> None:
+        """Build side by side, as many as there are cores, and tell how it goes."""
+        with ExitStack() as stack:
+            builders: dict[str, Builder] = {}
+            for tool in sorted({work.tool for work in works}):
+                own = [work for work in works if work.tool == tool]
+                waiting = [record for work in own for record in work.records]
+                if builder := self._boundary.run(waiting, self._builder, tool, own, stack):
+                    builders[tool] = builder
+            works = [work for work in works if work.tool in builders]
+            pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
+            running = {
+                pool.submit(self._build, work, builders[work.tool]): work
+                for work in _taking_turns(works)
+            }
+            left: set[Future[None]] = set(running)
+            while left:
+                done, left = wait(left, PROGRESS_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                for future in () if done else left:
+                    work = running[future]
+                    if work.started is not None:
+                        seconds = time.monotonic() - work.started
+                        self._say(f"{work.label}: {builders[work.tool].doing}: {seconds:.0f} s")
+
+    def _builder(self, tool: str, works: Sequence[_Work], stack: ExitStack) -> Builder:
+        """The builder of some works, with what it needs running until ``stack`` is closed."""
+        if tool == "jib":
+            program = self._settings.bundle / "tools" / "docker-registry"
+            # What else it may have pushed to it, the store knows from images of the same apps.
+            names = {image_repository(each["name"]) for work in works for each in work.records}
+            alike = [each for each in self._stored.values() if each.repository in names]
+            served = serve(program, self._work_folder(), self._store, alike)
+            registry = stack.enter_context(served)
+            return Jib(self._settings.cache, registry, self._standbys(len(works)))
+        if tool == "prebuilt":
+            return Prebuilt()
+        program = self._settings.bundle / "tools" / "docker-buildx"
+        return self._buildkit or Buildx(self._settings.cache, program)
+
+    def _standbys(self, builds: int) -> Standbys | None:
+        """Those of the session; a first run that builds many would only start and end them."""
+        session = self._settings.session
+        if session is None or builds > MOST:
+            return None
+        return Standbys(session.folder, session.process, self._settings.cache / "jib" / "standby")
+
+    def _build(self, work: _Work, builder: Builder) -> None:
+        """Build one image and enter it under the name of each app that wants it."""
+        work.started = time.monotonic()
+        is_built = self._boundary.run(work.records, self._make, work, builder)
+        seconds = time.monotonic() - work.started
+        end = f"built in {seconds:.1f} s" if is_built else "failed"
+        self._say(f"{work.label}: {builder.doing}: {end}")
+
+    def _make(self, work: _Work, builder: Builder) -> bool:
+        """Build one image and enter it; returns True."""
+        record = work.records[0]
+        with self._scratch() as scratch:
+            order = Order(
+                label=work.label,
+                checkout=Path(record["checkout"]),
+                options=record["build"],
+                base=work.base,
+                secrets=work.secrets,
+                scratch=scratch,
+                folder=record["project"],
+                whole=record["whole"],
+            )
+            self._enter(work, builder.build(order), scratch)
+        return True
+
+    def _say(self, text: str) -> None:
+        self._tell(self._settings.secrets.redact(text))
+
+    def _enter(self, work: _Work, archive: Path, scratch: Path) -> None:
+        """Store a built image under names made of its content, and note what it was made of."""
+        passing = f"{image_repository('new')}:{work.key[:12]}"
+        spare = archive.is_dir() and archive.is_relative_to(scratch)
+        image = self._store.add_archive(archive, passing, spare=spare)
+        note = {
+            "mediaType": image.manifest.media_type,
+            "digest": image.manifest_digest,
+            "size": image.manifest.size,
+            "config": image.config_digest,
+        }
+        for record in work.records:
+            record["image"] = self._name(_ref(record, image.config_digest), note).ref
+        self._store.remove(passing)
+        path = self._note(work.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(note))
+        new.replace(path)
+
+    def _work_folder(self) -> Path:
+        folder = self._settings.cache / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder for as long as it is needed."""
+        with tempfile.TemporaryDirectory(dir=self._work_folder()) as folder:
+            yield Path(folder)
+
+
+def _taking_turns(works: Iterable[_Work]) -> list[_Work]:
+    """The builds with their tools by turns: each tool has waits that the other can fill."""
+    nth: dict[str, int] = defaultdict(int)
+    turns = []
+    for work in works:
+        nth[work.tool] += 1
+        turns.append((nth[work.tool], work))
+    return [work for _, work in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _ref(record: Record, config_digest: str) -> str:
+    """An app's image reference: another content, another tag."""
+    content = config_digest.removeprefix("sha256:")[:12]
+    return f"{image_repository(record['name'])}:{record['branch_slug']}-{content}"

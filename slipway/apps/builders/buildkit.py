@@ -1,0 +1,327 @@
+"""Dockerfiles, built by a BuildKit daemon of our own.
+
+BuildKit reads base images where they are stored, writes what is new of an image and nothing else,
+and keeps one cache for all apps and branches. The daemon is shared by all runs with the same
+cache: the first one starts it, the last one to leave stops it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.order import Order
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import ImageStore
+from slipway.run import last_lines, run
+from slipway.waiting import allowed, wait_until
+
+RECIPE = "buildkit 1"
+"""Changes whenever the same source would be built into another image."""
+
+BASE_ARGUMENT = "BASE_IMAGE"
+"""The build argument that holds the base image."""
+
+CACHE_SIZE = "10GB"
+"""What the daemon's cache may take of the disk; it removes what was not used for longest."""
+
+BUILD_SECONDS = 3600.0
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+RUNTIME_FOLDER = Path("/run/slipway")
+"""Where the daemons' sockets are: a socket's path must be short (unix(7))."""
+
+_OWN_FRONTEND = re.compile(r"\s*#\s*syntax\s*=\s*(?:docker\.io/)?docker/dockerfile(?::1\S*)?\s*$")
+"""A Dockerfile's first line that asks for what BuildKit has built in, but from a registry."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The programs that it takes, all in a bundle."""
+
+    buildkitd: Path
+    buildctl: Path
+    runc: Path
+
+    @classmethod
+    def of(cls, bundle: Path) -> Programs:
+        """Where a bundle has them."""
+        tools = bundle / "tools"
+        return cls(tools / "buildkitd", tools / "buildctl", bundle / "bin" / "runc")
+
+    def can_run(self) -> bool:
+        """Whether all are there, and this user may run containers with them."""
+        there = all(path.exists() for path in (self.buildkitd, self.buildctl, self.runc))
+        return there and os.geteuid() == 0
+
+
+class Daemon:
+    """The BuildKit daemon of the folder ``state``; ``with`` it, others may use it as well.
+
+    Two locks order what runs do: ``gate`` is held to start and to stop, ``users`` is shared by
+    everyone who uses the daemon. The daemon is known by its socket, not by a number in a file.
+    """
+
+    def __init__(self, programs: Programs, state: Path) -> None:
+        self.programs = programs
+        self._state = state
+        key = sha256(str(state.resolve()).encode()).hexdigest()[:12]
+        self._socket = RUNTIME_FOLDER / f"buildkit-{key}.sock"
+        self._starting = threading.Lock()
+        self._use: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"unix://{self._socket}"
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def start(self) -> None:
+        """Have it running; SlipwayError with its last words when it does not start."""
+        with self._starting:
+            if self._use is None:
+                self._state.mkdir(parents=True, exist_ok=True)
+                with self._locked("gate"):
+                    if not self.answers():
+                        self._launch()
+                    self._use = self._open("users")
+                    fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def call(self, *arguments: str, what: str, env: Mapping[str, str] | None = None) -> None:
+        """Have buildctl do something; SlipwayError, of ``what``, with its last lines."""
+        run(
+            [self.programs.buildctl, f"--addr={self.address}", *arguments],
+            what=what,
+            env=env,
+            timeout=BUILD_SECONDS,
+        )
+
+    def __exit__(self, *_: object) -> None:
+        if self._use is None:
+            return
+        with self._locked("gate"), self._use as use, suppress(BlockingIOError):
+            fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self.answers():
+                try:
+                    # It keeps what builds said, and a build may say its secrets.
+                    self.call("prune-histories", what="buildkitd")
+                finally:
+                    self._stop()
+        self._use = None
+
+    def _launch(self) -> None:
+        RUNTIME_FOLDER.mkdir(mode=0o700, exist_ok=True)
+        settings = self._state / "buildkitd.toml"
+        settings.write_text(_settings(self._state / "root", self.address, self.programs.runc))
+        log = self._state / "buildkitd.log"
+        try:
+            with log.open("wb") as output:
+                # In a session of its own: another run may go on with it when this one is broken
+                # off at its terminal.
+                process = subprocess.Popen(
+                    [self.programs.buildkitd, "--config", settings],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    cwd="/",
+                )
+        except OSError as error:
+            raise SlipwayError(Problem("buildkitd", f"{error.strerror}")) from error
+        self._process = process
+        seconds = allowed(START_SECONDS)
+        wait_until(lambda: self.answers() or process.poll() is not None, seconds, 0.02)
+        if not self.answers():
+            process.kill()
+            process.wait()
+            said = last_lines(log.read_text(errors="replace"))
+            raise SlipwayError(Problem("buildkitd", f"does not start; it last said\n{said}"))
+
+    def _stop(self) -> None:
+        """End the daemon, whoever started it, and wait until it has ended."""
+        with suppress(OSError):  # it has ended by itself
+            daemon = os.pidfd_open(self._pid())
+            try:
+                ended = select.poll()
+                ended.register(daemon, select.POLLIN)
+                signal.pidfd_send_signal(daemon, signal.SIGTERM)
+                if not ended.poll(allowed(STOP_SECONDS) * 1000):
+                    signal.pidfd_send_signal(daemon, signal.SIGKILL)
+                    ended.poll()
+            finally:
+                os.close(daemon)
+        if self._process:
+            self._process.wait()
+
+    def answers(self) -> bool:
+        try:
+            self._pid()
+        except OSError:
+            return False
+        return True
+
+    def _pid(self) -> int:
+        """The process that listens on the socket (SO_PEERCRED, unix(7)); OSError if none does."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self._socket))
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        pid: int = struct.unpack("3i", credentials)[0]
+        return pid
+
+    def _open(self, lock: str) -> IO[str]:
+        return (self._state / f"{lock}.lock").open("a")
+
+    @contextmanager
+    def _locked(self, lock: str) -> Iterator[None]:
+        with self._open(lock) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _settings(root: Path, address: str, runc: Path) -> str:
+    """The daemon's configuration; TOML takes JSON's strings and arrays as they are."""
+    return f"""\
+root = {json.dumps(str(root))}
+[grpc]
+address = {json.dumps([address])}
+[worker.containerd]
+enabled = false
+[worker.oci]
+enabled = true
+binary = {json.dumps(str(runc))}
+networkMode = "host"
+gc = true
+maxUsedSpace = "{CACHE_SIZE}"
+[history]
+maxEntries = 0
+maxAge = "0s"
+"""
+
+
+def command(
+    context: Path,
+    options: Mapping[str, object],
+    arguments: Mapping[str, str],
+    base: StoredImage | None,
+    secrets: Mapping[str, str],
+) -> list[str]:
+    """The options of ``buildctl build`` for the folder ``context``.
+
+    ``options`` are those of apps.yml, ``arguments`` the build arguments; ``base`` is an image
+    that stands below its reference wherever the Dockerfile names it, and ``secrets`` has the
+    environment variable of each secret id.
+    """
+    dockerfile = context / str(options.get("dockerfile", "Dockerfile"))
+    settings = {"filename": dockerfile.name}
+    stored = []
+    if base:
+        settings[f"context:{base.image.ref}"] = f"oci-layout://base@{base.image.manifest_digest}"
+        stored = [f"--oci-layout=base={base.store.root}"]
+    if "target" in options:
+        settings["target"] = str(options["target"])
+    if _has_own_frontend(dockerfile):
+        settings["cmdline"] = "docker/dockerfile"
+    settings |= {f"build-arg:{name}": value for name, value in arguments.items()}
+    return [
+        "--frontend=dockerfile.v0",
+        f"--local=context={context}",
+        f"--local=dockerfile={dockerfile.parent}",
+        *stored,
+        *(f"--opt={name}={value}" for name, value in settings.items()),
+        *(f"--secret=id={name},env={variable}" for name, variable in secrets.items()),
+    ]
+
+
+def _has_own_frontend(dockerfile: Path) -> bool:
+    """Whether the Dockerfile asks for the frontend that BuildKit itself brings."""
+    try:
+        with dockerfile.open(errors="replace") as lines:
+            return bool(_OWN_FRONTEND.match(lines.readline()))
+    except OSError:  # BuildKit says so, in words that users know
+        return False
+
+
+def secret_variables(ids: Sequence[str]) -> dict[str, str]:
+    """The environment variable that carries each secret to the client of a builder."""
+    return {name: f"SLIPWAY_SECRET_{number}" for number, name in enumerate(sorted(ids))}
+
+
+class BuildKit:
+    """Builds Dockerfiles; what ``store`` has of an image is not written again."""
+
+    doing = "buildx"
+
+    def __init__(self, daemon: Daemon, store: ImageStore) -> None:
+        self._daemon = daemon
+        self._store = store
+
+    def build(self, order: Order) -> Path:
+        """As Builder; the failure has BuildKit's last lines."""
+        context = order.context()
+        base = order.base.fetch() if order.base and order.base.fetch else None
+        arguments = {BASE_ARGUMENT: order.base.ref} if order.base else {}
+        arguments |= order.options.get("args", {})
+        layout = order.scratch / "image"
+        stores = [self._store, *([base.store] if base else [])]
+        _link_layers(stores, layout / "blobs" / "sha256")
+        variables = secret_variables(list(order.secrets))
+        self._solve(
+            command(context, order.options, arguments, base, variables),
+            layout,
+            order.label,
+            {variable: order.secrets[name] for name, variable in variables.items()},
+        )
+        return layout
+
+    def pull(self, ref: str, layout: Path) -> None:
+        """Bring the image ``ref`` of a registry as an OCI layout into the folder ``layout``.
+
+        Raises SlipwayError when the registry cannot be reached or has no such image.
+        """
+        context = layout / "context"
+        context.mkdir()
+        (context / "Dockerfile").write_text(f"FROM {ref}\n")
+        self._solve(command(context, {}, {}, None, {}), layout, f"base image {ref}", {})
+
+    def _solve(
+        self, arguments: Sequence[str], layout: Path, what: str, env: Mapping[str, str]
+    ) -> None:
+        self._daemon.start()
+        self._daemon.call(
+            "build",
+            "--progress=plain",
+            f"--output=type=oci,tar=false,compression=uncompressed,dest={layout}",
+            *arguments,
+            what=what,
+            env=env,
+        )
+
+
+def _link_layers(stores: Sequence[ImageStore], blobs: Path) -> None:
+    """Have the stores' layers below ``blobs``, where BuildKit takes them for written already."""
+    blobs.mkdir(parents=True)
+    for store in stores:
+        images = store.images().values()
+        for digest in {layer.digest for image in images for layer in image.layers}:
+            name = digest.removeprefix("sha256:")
+            if not (blobs / name).exists():
+                (blobs / name).symlink_to((store.root / "blobs" / "sha256" / name).resolve())

@@ -1,0 +1,229 @@
+"""Maven projects with Google's Jib plugin, built on any base without a change to the project.
+
+Jib's own settings as system properties (``jib.*``) win over what a pom says. Of a base image that
+is at hand Jib only ever sees the config, with no layers: the layers are put below those that Jib
+made when it is done. So neither Jib nor its cache reads, compresses or writes a byte of the base,
+and its layers stay the very blobs that nodes may have already.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.maven import Maven
+from slipway.apps.builders.maven_daemon.daemon import Standbys
+from slipway.apps.builders.order import Order
+from slipway.apps.builders.registry import Registry
+from slipway.apps.source.project import POM, lacking, poms
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import machine_platform
+from slipway.oci.model import (
+    CONFIG,
+    INDEX,
+    MANIFEST,
+    Descriptor,
+    Manifest,
+    canonical_json,
+    diff_ids_of,
+    parsed,
+)
+
+RECIPE = "jib 1"
+"""Changes whenever the same source would be built into another image."""
+
+PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
+PLUGIN_VERSION = "3.5.2"
+"""Jib for projects whose poms do not name the plugin; others are built with their own version."""
+
+_PACKAGED = re.compile(
+    r"<packaging>\s*war\s*</packaging>|<containerizingMode>\s*packaged\s*</containerizingMode>"
+)
+_MODULE = re.compile(r"<module>\s*([^<\s]+)\s*</module>")
+
+
+@dataclass(frozen=True)
+class Project:
+    """What of a Maven project decides how Maven is called."""
+
+    module: str | None
+    args: tuple[str, ...]
+    has_plugin: bool
+    needs_package: bool
+
+    @classmethod
+    def read(cls, order: Order) -> Project:
+        """The project that is to be built.
+
+        Raises SlipwayError when there is none, or when it has modules and none is named.
+        """
+        label, options = order.label, order.options
+        texts = poms(order.project, order.checkout, label)
+        own = texts.get(order.project / POM)
+        module = options.get("module")
+        if own is None:
+            fix = "build it with buildx, or add its pom.xml"
+            raise SlipwayError(lacking(label, order.checkout, order.folder, [POM], fix))
+        if (modules := _MODULE.findall(own)) and not module:
+            raise SlipwayError(
+                Problem(
+                    label,
+                    f"is a project of several modules: {', '.join(modules)}",
+                    f"name the one to run, for example build: {{jib: {{module: {modules[-1]}}}}}",
+                )
+            )
+        return cls(
+            module=module,
+            args=tuple(options.get("args", ())),
+            has_plugin=any("jib-maven-plugin" in pom for pom in texts.values()),
+            needs_package=bool(module) or any(map(_PACKAGED.search, texts.values())),
+        )
+
+
+def command(project: Project, properties: Mapping[str, str]) -> list[str]:
+    """The call of Maven that compiles the project and lets Jib build the image.
+
+    Classes are enough for Jib; it wants packages of modules that depend on one another and of
+    web archives.
+    """
+    version = "" if project.has_plugin else f":{PLUGIN_VERSION}"
+    modules = ["-pl", project.module, "-am"] if project.module else []
+    scope = {"jib.containerize": project.module} if project.module else {}
+    return [
+        "mvn",
+        "--batch-mode",
+        "--quiet",
+        *modules,
+        "package" if project.needs_package else "process-classes",
+        f"{PLUGIN}{version}:build",
+        *(f"-D{name}={value}" for name, value in {**properties, **scope}.items()),
+        *project.args,
+    ]
+
+
+def properties(target: str, digest_file: Path, cache: Path, base: str | None) -> dict[str, str]:
+    """Jib's settings: push to ``target``, build on ``base`` (None: the pom's own).
+
+    ``base`` is a reference or ``tar://`` and a path. A name and a password are given, though the
+    target asks for none, because Jib would otherwise call the credential helper that a pom names
+    for its usual registry.
+    """
+    chosen = {"jib.from.image": base, "jib.from.platforms": machine_platform()} if base else {}
+    return {
+        "style.color": "never",
+        "maven.test.skip": "true",
+        "jib.skip": "false",
+        "jib.console": "plain",
+        "jib.disableUpdateChecks": "true",
+        "jib.allowInsecureRegistries": "true",
+        "jib.container.format": "OCI",
+        "jib.to.image": target,
+        "jib.to.auth.username": "slipway",
+        "jib.to.auth.password": "slipway",
+        **chosen,
+        "jib.outputPaths.digest": str(digest_file),
+        "jib.baseImageCache": str(cache / "base"),
+        "jib.applicationCache": str(cache / "application"),
+    }
+
+
+def stand_in(base: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a base image without its layers."""
+    return {**base, "rootfs": {"type": "layers", "diff_ids": []}, "history": []}
+
+
+def on_base(
+    base_layers: Sequence[Descriptor], base: Mapping[str, Any], manifest: Manifest, built: Any
+) -> tuple[tuple[Descriptor, ...], dict[str, Any]]:
+    """Layers and config of an image, built on a stand-in, with the base's layers below its own."""
+    configs = (base, built)  # of an image without layers they may have null there
+    diff_ids = [digest for each in configs for digest in each["rootfs"]["diff_ids"] or ()]
+    history = [step for each in configs for step in each.get("history") or ()]
+    config = {**built, "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history}
+    return (*base_layers, *manifest.layers), config
+
+
+class Jib:
+    """Builds Maven projects; several at the same time share the caches below ``cache``."""
+
+    doing = "maven"
+
+    def __init__(self, cache: Path, registry: Registry, standbys: Standbys | None = None) -> None:
+        self._cache = cache / "jib"
+        self._registry = registry
+        self._maven = Maven(self._cache, standbys)
+
+    def build(self, order: Order) -> Path:
+        """As Builder; the failure has Maven's last lines."""
+        project = Project.read(order)
+        stored = order.base.fetch() if order.base and order.base.fetch else None
+        base = order.base.ref if order.base else None
+        if stored:
+            archive = order.scratch / "base.tar"
+            write_stand_in(stored, archive)
+            base = f"tar://{archive}"
+        digest_file = order.scratch / "digest"
+        settings = properties(
+            f"{self._registry.repository}:{order.scratch.name.lower()}",
+            digest_file,
+            self._cache,
+            base,
+        )
+        self._maven.build(order, lambda given: command(project, given), settings)
+        digest = digest_file.read_text().strip()
+        try:
+            return _result(digest, stored, self._registry, order.scratch / "image")
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"its build pushed no image that can be read: {error}"
+            raise SlipwayError(Problem(order.label, what)) from error
+
+
+def write_stand_in(base: StoredImage, archive: Path) -> None:
+    """Write the stand-in of a base image as ``docker save`` would, for Jib to read."""
+    config = canonical_json(stand_in(base.config()))
+    manifest = [{"Config": "config.json", "RepoTags": [base.image.ref], "Layers": []}]
+    with tarfile.open(archive, "w") as tar:
+        for name, content in (
+            ("manifest.json", json.dumps(manifest).encode()),
+            ("config.json", config),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def _result(digest: str, base: StoredImage | None, registry: Registry, place: Path) -> Path:
+    """The pushed image as an OCI layout directory whose layers are links."""
+    files = place / "blobs" / "sha256"
+    files.mkdir(parents=True)
+
+    def put(media_type: str, content: bytes) -> Descriptor:
+        descriptor = Descriptor(media_type, f"sha256:{sha256(content).hexdigest()}", len(content))
+        (files / sha256(content).hexdigest()).write_bytes(content)
+        return descriptor
+
+    manifest = Manifest.of(registry.read(digest))
+    layers, config = manifest.layers, parsed(registry.read(manifest.config.digest), dict)
+    diff_ids_of(config, len(layers))
+    paths = {layer.digest: registry.path(layer.digest) for layer in layers}
+    if base:
+        layers, config = on_base(base.image.layers, base.config(), manifest, config)
+        paths |= {layer.digest: base.blob(layer.digest) for layer in base.image.layers}
+    for layer, path in paths.items():
+        (files / layer.removeprefix("sha256:")).symlink_to(path.resolve())
+    made = Manifest(put(CONFIG, canonical_json(config)), layers)
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [put(MANIFEST, made.as_blob()).as_json()],
+    }
+    (place / "index.json").write_text(json.dumps(index))
+    return place

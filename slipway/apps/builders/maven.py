@@ -1,0 +1,108 @@
+"""Maven: what it needs is downloaded once, and it starts as quickly as can be had."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from slipway.apps.builders.maven_daemon.daemon import BUILD_SECONDS, Standbys
+from slipway.apps.builders.order import Order
+from slipway.apps.source.project import POM, found
+from slipway.errors import Problem, SlipwayError
+from slipway.run import run
+
+ARCHIVES = 13
+"""The first Java that can archive the classes of a program that runs."""
+
+_VERSION = re.compile(r'^JAVA_VERSION="(?P<version>(?P<major>\d+)[^"\s]*)"', re.MULTILINE)
+
+Call = Callable[[Mapping[str, str]], Sequence[str]]
+"""The call of Maven with some properties."""
+
+
+class Maven:
+    """Builds projects; several at the same time share what is kept below ``cache``.
+
+    ``standbys`` are those of the session, if this is one.
+    """
+
+    def __init__(self, cache: Path, standbys: Standbys | None = None) -> None:
+        self._cache = cache
+        self._standbys = standbys
+        self._downloading = threading.Lock()
+
+    def build(self, order: Order, call: Call, settings: Mapping[str, str]) -> None:
+        """Build a copy of the work tree; SlipwayError has Maven's last lines.
+
+        Maven is alone as long as it may have to download what this project needs: its local
+        repository is not made for two that fill it at the same time.
+        """
+        if not shutil.which("mvn"):
+            fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
+            raise SlipwayError(Problem(order.label, "is built with Maven, which is not here", fix))
+        poms = sha256()
+        for pom in poms_of(order).values():
+            poms.update(pom)
+        complete = self._cache / "resolved" / poms.hexdigest()
+        if not complete.exists():
+            with self._downloading:
+                if not complete.exists():
+                    self._run(order, call(settings))
+                    complete.parent.mkdir(parents=True, exist_ok=True)
+                    complete.touch()
+                    return
+        if not (self._standbys and self._standbys.build(order, call({}), settings, _options())):
+            self._run(order, call(settings))
+
+    def _run(self, order: Order, argv: Sequence[str]) -> None:
+        """Start Maven, with the JVM's own classes as an earlier build has left them."""
+        made = order.scratch / "classes.jsa"
+        archive, classes = _class_archive(self._cache / "classes", made)
+        run(
+            argv,
+            what=order.label,
+            cwd=order.copy(),
+            timeout=BUILD_SECONDS,
+            env={"MAVEN_OPTS": _options(*classes), **order.secrets},
+        )
+        if made.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            made.replace(archive)
+
+
+def poms_of(order: Order) -> dict[str, bytes]:
+    """All poms that a build gets, by name; raises SlipwayError if one is not to be read."""
+    paths = sorted(order.source.rglob(POM))
+    names = [str(path.relative_to(order.checkout)) for path in paths]
+    files = {name: found(order.checkout, name, order.label) for name in names}
+    return {name: file.read_bytes() for name, file in files.items() if file and file.is_file()}
+
+
+def _options(*more: str) -> str:
+    """The options of Maven's JVM; the user's own come last."""
+    # A build is over before the JVM's second compiler has paid for itself.
+    own = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *more)
+    return " ".join(filter(None, [*own, os.environ.get("MAVEN_OPTS", "")]))
+
+
+def _class_archive(folder: Path, new: Path) -> tuple[Path, list[str]]:
+    """The archive of classes of Maven's JVM, and the options to start with it or to make it.
+
+    It is made as ``new`` when there is none in ``folder``. Archives came with Java 13 (JEP 350).
+    """
+    home = os.environ.get("JAVA_HOME") or Path(shutil.which("java") or "").resolve().parent.parent
+    try:
+        version = _VERSION.search(Path(home, "release").read_text())
+    except OSError:
+        version = None
+    archive = folder / f"{version['version'] if version else ''}.jsa"
+    # mvn would take a path with a blank for two options.
+    if version is None or int(version["major"]) < ARCHIVES or re.search(r"\s", f"{archive}{new}"):
+        return archive, []
+    classes = f"SharedArchiveFile={archive}" if archive.exists() else f"ArchiveClassesAtExit={new}"
+    return archive, ["-Xlog:cds*=off", f"-XX:{classes}"]

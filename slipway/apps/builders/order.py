@@ -1,0 +1,104 @@
+"""What a builder gets and what it gives back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from slipway.apps.builders.bases import Base
+from slipway.apps.source.git import git
+from slipway.apps.source.project import found
+from slipway.errors import Problem, SlipwayError
+
+
+@dataclass(frozen=True)
+class Order:
+    """One image to build.
+
+    ``label`` names the app in messages, ``checkout`` is its work tree, which stays as it is,
+    ``options`` are those of apps.yml, ``secrets`` the values by the id under which the build asks
+    for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is the project's,
+    seen from the checkout; unless it gets the ``whole`` checkout, a build gets that folder alone,
+    since its image is known by that.
+    """
+
+    label: str
+    checkout: Path
+    options: Mapping[str, Any]
+    base: Base | None
+    secrets: Mapping[str, str]
+    scratch: Path
+    folder: str = "."
+    whole: bool = True
+
+    @property
+    def project(self) -> Path:
+        """The project in the work tree."""
+        return self.checkout / self.folder
+
+    @property
+    def source(self) -> Path:
+        """What of the work tree a build gets."""
+        return self.checkout if self.whole else self.project
+
+    def copy(self, *, with_git: bool = True) -> Path:
+        """The project in a copy to build in, with or without git's own files."""
+        place = self.scratch / "source"
+        self.copy_to(place, with_git=with_git)
+        return place / self.folder
+
+    def copy_to(self, place: Path, *, with_git: bool = True) -> None:
+        """Copy what a build gets to where the work tree would be at ``place``."""
+        ignored = None if with_git else shutil.ignore_patterns(".git")
+        target = place / self.source.relative_to(self.checkout)
+        shutil.copytree(self.source, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+        if with_git and not self.whole:
+            self._copy_git(place)
+
+    def _copy_git(self, place: Path) -> None:
+        """Have git know the copy of a folder, and not miss the files that are not in it."""
+        for above in reversed(self.project.relative_to(self.checkout).parents):
+            files = self.checkout / above / ".git"
+            if files.is_dir():
+                shutil.copytree(files, place / above / ".git", symlinks=True)
+            elif files.exists():
+                shutil.copy2(files, place / above / ".git")
+        if (place / ".git").exists():
+            others = f":(exclude,literal){self.folder}"
+            # Quoted, since names need not be text.
+            named = ("-c", "core.quotePath=true", "ls-files", "--", others)
+            listed = git("-C", place, *named, what=self.label)
+            absent = ("update-index", "--skip-worktree", "--stdin")
+            git("-C", place, *absent, what=self.label, stdin=listed)
+
+    def context(self) -> Path:
+        """A copy of the folder to build, whose Dockerfile is known to be in the repository.
+
+        Raises SlipwayError.
+        """
+        # Git's own files differ from clone to clone and would spoil a builder's cache.
+        self.copy(with_git=False)
+        root = self.scratch / "source"
+        name = str(self.options.get("context", "."))
+        folder = found(root, str(Path(self.folder, name)), self.label)
+        if folder is None or not folder.is_dir():
+            raise SlipwayError(Problem(self.label, f"has no folder {name}"))
+        dockerfile = folder / str(self.options.get("dockerfile", "Dockerfile"))
+        found(root, str(dockerfile.relative_to(root.resolve())), self.label)
+        return folder
+
+
+class Builder(Protocol):
+    """Has an image made; ``doing`` is what progress lines call that."""
+
+    doing: str
+
+    def build(self, order: Order) -> Path:
+        """Return the image as an archive, which stays as it is, or as an OCI layout directory
+        below the order's scratch folder, whose files may be linked and not copied.
+
+        Raises SlipwayError.
+        """

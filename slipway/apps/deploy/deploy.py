@@ -1,0 +1,535 @@
+"""Make the apps in the cluster equal to their records: write what differs, wait, remove the rest.
+
+One run reads all of Slipway's objects in six list calls, and one for each further kind that the
+apps' manifests and charts have, and decides from them alone. An object
+is written only if it is missing, was rendered differently the last time, or was changed by hand;
+so a run with nothing to do writes nothing, and one app's change touches no other app.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from slipway.apps.app import App, Record, app_label, fail
+from slipway.apps.boundary import Boundary, tried
+from slipway.apps.deploy.content import Content, complete
+from slipway.apps.deploy.decide import Decision, decide, namespaces_of
+from slipway.apps.deploy.dry_run import Intent, intents
+from slipway.apps.deploy.extras import adopt, missing
+from slipway.apps.deploy.helm import Helm
+from slipway.apps.deploy.rollout import Rollouts
+from slipway.apps.deploy.state import key_of, read_state, usable
+from slipway.apps.deploy.tls import pairs
+from slipway.apps.environments import status as notes
+from slipway.apps.environments.found import refusal
+from slipway.apps.environments.resolve import Leaving
+from slipway.apps.environments.rows import notes_in
+from slipway.apps.manifests.config import configurations
+from slipway.apps.manifests.extras import extra_key, in_stages
+from slipway.apps.manifests.labels import (
+    COMMIT,
+    ENVIRONMENTS,
+    OWN_SELECTOR,
+    ROUTES_NAMESPACE,
+    is_app,
+    is_extra,
+    is_own,
+    owner_of,
+)
+from slipway.apps.manifests.routes import hosts, tls_of
+from slipway.certificates import Authority, Pair
+from slipway.kube.apply import Applier, as_written, is_running
+from slipway.kube.client import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    REPLICA_SETS,
+    SECRETS,
+    ApiError,
+    Kube,
+    Object,
+    Resource,
+)
+from slipway.kube.namespaces import remaining, titles
+from slipway.kube.objects import grouped
+from slipway.kube.workloads import rolled_out
+from slipway.secrets import MASK, Secrets
+from slipway.waiting import allowed, wait_until
+
+T = TypeVar("T")
+
+UNPROCESSABLE = 422
+"""The HTTP status with which the API refuses a change of what cannot be changed."""
+
+STEP = "deploy"
+"""What a failure of this step is noted under."""
+
+SHOWN = 5
+"""How many objects of others are named."""
+
+WORKERS = 8
+"""Apps that are applied at the same time."""
+
+KIND_SECONDS = 30.0
+"""How long a kind that was just defined, or its webhook, may take to be there."""
+
+TERMINATION_SECONDS = 120.0
+"""How long a namespace that is being deleted may take before its new app gives up."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object before and after; None where it does not exist."""
+
+    before: Object | None
+    after: Object | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The records with their failures, and what was written."""
+
+    apps: list[Record]
+    changes: list[Change]
+    changed: bool
+    intents: list[Intent]
+    """What is done to each app, by what was found before."""
+
+
+def deploy(
+    kube: Kube,
+    apps: Iterable[App],
+    ingress_class: str,
+    *,
+    secrets: Mapping[str, str],
+    ca_dir: Path,
+    seconds: float,
+    say: Callable[[str], None],
+    leaving: Collection[Leaving] = (),
+    helm: Path = Path("helm"),
+    dry_run: bool = False,
+) -> Outcome:
+    """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
+
+    An app that cannot be deployed gets ``failed`` in its record, with the reason; the others go
+    on, and what served before still serves. ``say`` shows a line of progress.
+
+    ``secrets`` has the values that records name. ``ca_dir`` is where the authority is kept that
+    certifies hosts, made when a host needs it; a certificate that will not do raises SlipwayError
+    before anything is written.
+
+    The environments that are ``leaving`` stay as they are, and their namespaces are marked.
+    ``helm`` is the program for the apps that have charts.
+
+    With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
+    namespace that does not exist yet cannot be checked there, nor can apps without an image.
+    """
+    apps = list(apps)
+    renderer = Helm(helm, kube.version() if any(app["helm"] for app in apps) else "")
+
+    def content(app: App) -> Content:
+        found = tried(app, complete, app, secrets, renderer)
+        return Content(app, {}, [], [found]) if isinstance(found, str) else found
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        contents = list(pool.map(content, apps))
+    run = _Run(kube, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
+    certificates = run.certificates(secrets, ca_dir)
+    return run.deploy(ingress_class, certificates, seconds)
+
+
+def render_change(change: Change) -> dict[str, str]:
+    """A change as Ansible's diff shows it."""
+    title = " ".join(part for part in key_of(change.after or change.before or {}) if part)
+    return {
+        "before_header": title,
+        "after_header": title,
+        "before": _as_yaml(change.before),
+        "after": _as_yaml(change.after, change.before),
+    }
+
+
+class _Run:
+    """One deployment in the making."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        contents: Sequence[Content],
+        leaving: Collection[Leaving],
+        say: Callable[[str], None],
+        secrets: Secrets,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self.kube = kube
+        self.applier = Applier(kube, allowed(KIND_SECONDS))
+        self.secrets = secrets
+        self.redact = secrets.redact
+        self.leaving = leaving
+        self.say = say
+        self.dry_run = dry_run
+        self.boundary = Boundary(
+            lambda app, reason: self._fail(app["id"], reason), kube.require_answer
+        )
+        self.records: dict[str, Record] = {each.app["id"]: dict(each.app) for each in contents}
+        self.filled = {each.app["id"]: each.filled for each in contents}
+        self.extras = self._adopt(contents)
+        wanted = [obj for objects in self.extras.values() for obj in objects]
+        self.extras_in = grouped(wanted, lambda obj: obj["metadata"].get("namespace"))
+        self.state = read_state(kube, wanted)
+        self._refuse_namespaces()
+        self.changes: list[Change] = []
+
+    def _adopt(self, contents: Sequence[Content]) -> dict[str, list[Object]]:
+        """The apps' extras as they are to be applied; apps with wrong ones fail."""
+        found = {each.app["id"]: each.extras for each in contents}
+        result = adopt(self.records.values(), found, self.kube.find, self.kube.require_answer)
+        for each in contents:
+            if faults := [*each.faults, *result.faults.get(each.app["id"], ())]:
+                self._fail(each.app["id"], "\n".join(faults))
+        return result.extras
+
+    def _refuse_namespaces(self) -> None:
+        """Have the apps fail whose namespace somebody else made: what is in it is not theirs."""
+        for app_id, record in self.records.items():
+            name = record["namespace"]
+            if reason := refusal(name, self.state.namespaces.get(name)):
+                self._fail(app_id, reason)
+
+    def _fail(self, app_id: str, reason: str) -> None:
+        fail(self.records[app_id], STEP, self.redact(reason))
+
+    def certificates(self, secrets: Mapping[str, str], ca_dir: Path) -> dict[str, Pair]:
+        """The certificate of each host that has one."""
+
+        def authority() -> Authority:
+            if self.dry_run:
+                return Authority.load(ca_dir) or Authority.make()
+            return Authority.keep(ca_dir)
+
+        return pairs(tls_of(self.records.values()), secrets, authority, self.state.objects)
+
+    def deploy(
+        self, ingress_class: str, certificates: Mapping[str, Pair], seconds: float
+    ) -> Outcome:
+        """Decide, and carry it out."""
+        decision = decide(
+            [{**record, **self.filled[app_id]} for app_id, record in self.records.items()],
+            self.state,
+            ingress_class,
+            certificates,
+            self.leaving,
+            self.secrets,
+            self.extras,
+            self.boundary,
+        )
+        self._tell(decision)
+        for obj in decision.marks:
+            self._aside(partial(self._mark, obj))
+        in_space = _by_need(self.records.values(), namespaces_of)
+        for obj in decision.namespaces:
+            users = in_space.get(obj["metadata"]["name"], ())
+            self.boundary.run(users, self._make_namespace, obj)
+        on_host = _by_need(self.records.values(), hosts)
+        for host, objects in decision.hosts.items():
+            self.boundary.run(on_host[host], self._apply, objects)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            writing = dict.fromkeys((*decision.apply, *decision.extras))
+            list(pool.map(partial(self._apply_app, decision), writing))
+        retried = False if self.dry_run else self._wait(decision, seconds)
+        self._remove_extras(decision)
+        for obj in reversed(decision.delete):
+            self._aside(partial(self._delete, obj))
+        if not self.dry_run:
+            for app_id in decision.undecided:
+                self._fail(app_id, "it has no image: the build did not run")
+            for app_id, configs in decision.old_configs.items():
+                if "failed" not in self.records[app_id]:
+                    self._aside(partial(self._forget, configs, self.records[app_id]))
+        removed = grouped(
+            (each.before for each in self.changes if each.before and not each.after),
+            lambda obj: obj["metadata"].get("namespace"),
+        )
+        for name in decision.spare_namespaces:
+            self._aside(partial(self._delete_namespace, name, removed.get(name, ())))
+        changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
+        if not self.dry_run:
+            self._aside(self._note)
+        records = list(self.records.values())
+        return Outcome(
+            records, self.changes, changed, intents(records, decision, self.state.objects)
+        )
+
+    def _tell(self, decision: Decision) -> None:
+        """Say what is not as apps.yml has it, and why; note it in the records."""
+        for app_id, obj in decision.held.items():
+            record = self.records[app_id]
+            record["held"] = commit = obj["metadata"]["annotations"][COMMIT]
+            self.say(
+                f"{app_label(record)}: held at commit {commit[:7]}: it was rolled back; "
+                "a new commit or other settings end that"
+            )
+        for left in self.leaving:
+            until = f"until {left.until}" if left.until else "as it is marked to be kept"
+            self.say(f"{left.name} ({left.branch}): the branch is gone; it serves on {until}")
+        if decision.foreign:
+            shown = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign[:SHOWN]]
+            more = f" and {len(decision.foreign) - SHOWN} more" if decision.foreign[SHOWN:] else ""
+            self.say(
+                f"left as they are, for they wear Slipway's labels but others made them: "
+                f"{', '.join(shown)}{more}"
+            )
+        for line in self.state.unread:
+            self.say(f"what apps had of a kind is not removed, as it cannot be listed: {line}")
+
+    def _mark(self, obj: Object) -> None:
+        """Write or clear the mark of a namespace whose branch is gone, or came back."""
+        before = self.state.namespaces[obj["metadata"]["name"]]
+        self.changes.append(Change(before, self.kube.apply(obj, dry_run=self.dry_run)))
+
+    def _note(self) -> None:
+        """Note for the list of environments what failed and what is on its way out."""
+        if not (self.records or self.leaving):
+            return
+        live = self.state.objects.get((CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS))
+        before, now = notes_in(live), datetime.now(UTC)
+        apps = self.records.values()
+        after = notes.of_deployment(before, apps, self.leaving, self.redact, now)
+        notes.write(self.kube, live, after)
+
+    def _aside(self, action: Callable[[], T]) -> T | None:
+        """Do something that no app needs; that it could not be done is told and no more."""
+        return Boundary(
+            lambda _app, reason: self.say(f"left undone: {reason}"), self.kube.require_answer
+        ).run([{}], action)
+
+    def _apply_app(self, decision: Decision, app_id: str) -> None:
+        """Apply what differs of an app, if all is there that it refers to."""
+        record = self.records[app_id]
+        if "failed" not in record:
+            self.boundary.run([record], self._apply_all, decision, app_id)
+
+    def _apply_all(self, decision: Decision, app_id: str) -> None:
+        record = {**self.records[app_id], **self.filled[app_id]}
+        space = record["namespace"]
+
+        def get(resource: Resource, name: str) -> Object | None:
+            known = usable(self.state.namespaces.get(space))
+            return self.kube.get(resource, name, space) if known else None
+
+        if lacking := missing(record, self.extras_in.get(space, ()), get):
+            raise ApiError(f"namespace {space}", 404, "\n".join(lacking))
+        before, after = in_stages(decision.extras.get(app_id, []))
+        for obj in before:
+            self._apply_extra(obj)
+        if app_id in decision.apply:
+            self._apply(decision.apply[app_id])
+        for obj in after:
+            self._apply_extra(obj)
+
+    def _apply_extra(self, obj: Object) -> None:
+        """Apply an extra; a Job, which runs once and cannot be changed, is made anew."""
+        before = self.state.extras.get(extra_key(obj))
+        space = obj["metadata"].get("namespace")
+        known = space is None or usable(self.state.namespaces.get(space))
+        if known and before is None:
+            self._refuse_foreign(obj)
+        try:
+            sendable = known or not self.dry_run
+            after = self.applier.apply_one(obj, dry_run=self.dry_run) if sendable else None
+        except ApiError as error:
+            if before is None or error.status != UNPROCESSABLE:
+                raise
+            if obj["kind"] != "Job":
+                where, what = error.problems[0].where, error.problems[0].what
+                fix = "what cannot be changed needs another name, or to be deleted by hand first"
+                raise ApiError(where, error.status, f"{what}; {fix}") from error
+            after = self._made_anew(obj)
+        if before is None or after is None or as_written(before) != as_written(after):
+            self.changes.append(Change(before, after or obj))
+
+    def _made_anew(self, obj: Object) -> Object | None:
+        """Delete an object and apply it; None in a dry run."""
+        if self.dry_run:
+            return None
+        resource = self.kube.find(obj["apiVersion"], obj["kind"])
+        name, space = obj["metadata"]["name"], obj["metadata"].get("namespace")
+        if resource and self.kube.delete(resource, name, space):
+            seconds = allowed(KIND_SECONDS)
+            wait_until(lambda: not self.kube.get(resource, name, space), seconds, 0.2)
+        return self.applier.apply_one(obj, dry_run=False)
+
+    def _remove_extras(self, decision: Decision) -> None:
+        """Remove the extras that left, except of an app whose older version may need them."""
+        for app_id, leftovers in decision.leftovers.items():
+            if "failed" in self.records[app_id]:
+                continue
+            for obj in reversed(leftovers):
+                self.boundary.run([self.records[app_id]], self._delete, obj)
+            if app_id in decision.settled and not self.dry_run:
+                self._aside(partial(self._settle, decision.settled[app_id]))
+        for obj in reversed(decision.orphans):
+            self._aside(partial(self._delete, obj))
+
+    def _apply(self, objects: Sequence[Object]) -> None:
+        """Apply objects of one namespace in their order, if none of them is somebody else's."""
+        known = usable(self.state.namespaces.get(objects[0]["metadata"]["namespace"]))
+        before = {key_of(obj): self.state.objects.get(key_of(obj)) for obj in objects}
+        for obj in objects:
+            if known and not before[key_of(obj)]:
+                self._refuse_foreign(obj)
+        for obj in objects:
+            sendable = known or not self.dry_run
+            after = self.kube.apply(obj, dry_run=self.dry_run) if sendable else obj
+            self.changes.append(Change(before[key_of(obj)], after))
+
+    def _settle(self, deployment: Object) -> None:
+        """Have a Deployment note no more kinds of extras than there are."""
+        self.kube.apply(deployment)
+
+    def _refuse_foreign(self, obj: Object) -> None:
+        """Raise ApiError when somebody else's object has the name that this one is to have."""
+        kind, place, name = key_of(obj)
+        resource = self.kube.find(obj["apiVersion"], kind)
+        found = self.kube.get(resource, name, place) if resource else None
+        if found and not (is_own(found) or is_extra(found)):
+            what = "it exists and was not made by Slipway: rename the app, or remove what is there"
+            raise ApiError(f"{kind} {place}/{name}", 409, what)
+
+    def _make_namespace(self, obj: Object) -> None:
+        """Create a namespace, if need be after the one that is being deleted has gone."""
+        name = obj["metadata"]["name"]
+        if name in self.state.namespaces and not self.dry_run:
+            self.say(f"namespace {name} is still being deleted: waiting until it has gone")
+            self._wait_until_gone(name)
+        self.changes.append(Change(None, self.kube.apply(obj, dry_run=self.dry_run)))
+
+    def _wait_until_gone(self, name: str) -> None:
+        """Wait for the end of a namespace; raises ApiError when it takes too long."""
+        seconds = allowed(TERMINATION_SECONDS)
+        if not wait_until(lambda: not self.kube.get(NAMESPACES, name), seconds, 1.0):
+            what = f"its deletion takes longer than {seconds:.0f} s"
+            raise ApiError(f"namespace {name}", 409, what)
+
+    def _wait(self, decision: Decision, seconds: float) -> bool:
+        """Wait for what was applied, and for what an earlier run left unfinished.
+
+        Returns whether pods of an earlier run were replaced to have their next try at once.
+        """
+        unfinished = {
+            owner_of(obj): obj
+            for key, obj in self.state.objects.items()
+            if key[0] == DEPLOYMENTS.kind and is_app(obj) and not rolled_out(obj)
+        }
+        rolling = unfinished.keys() | {
+            app_id
+            for app_id, objects in decision.apply.items()
+            if any(obj["kind"] == DEPLOYMENTS.kind for obj in objects)
+        }
+        waiting = {
+            app_id: record
+            for app_id, record in self.records.items()
+            if app_id in rolling and "failed" not in record and "image" in record
+        }
+        rollouts = Rollouts(self.kube, waiting, self.say)
+        stuck = [
+            obj
+            for app_id, obj in unfinished.items()
+            if app_id in waiting and app_id not in decision.apply
+        ]
+        retried = bool(self._aside(partial(rollouts.retry, stuck)))
+        until = time.monotonic() + seconds
+        for app_id, reason in rollouts.wait(seconds).items():
+            self._fail(app_id, reason)
+        self._wait_for_extras(decision, until)
+        return retried
+
+    def _wait_for_extras(self, decision: Decision, until: float) -> None:
+        """Wait for the workloads that apps brought along, and note those that do not run."""
+        for app_id, objects in self.extras.items():
+            if "failed" not in self.records[app_id]:
+                written = decision.extras.get(app_id, [])
+                self.boundary.run([self.records[app_id]], self._wait_for, objects, written, until)
+
+    def _wait_for(
+        self, extras: Iterable[Object], written: Collection[Object], until: float
+    ) -> None:
+        starting = [
+            obj
+            for obj in extras
+            if obj in written or not is_running(self.state.extras.get(extra_key(obj)))
+        ]
+        if starting:
+            Applier(self.kube, max(0.0, until - time.monotonic())).wait(starting)
+
+    def _delete(self, obj: Object) -> None:
+        kind, place, name = key_of(obj)
+        doing = "would remove" if self.dry_run else "removing"
+        self.say(f"{doing} {kind} {f'{place}/{name}' if place else name}")
+        resource = self.kube.find(obj["apiVersion"], kind)
+        if self.dry_run or (resource and self.kube.delete(resource, name, place)):
+            self.changes.append(Change(obj, None))
+
+    def _forget(self, configs: Iterable[Object], record: Record) -> None:
+        """Delete the configurations that no version which can be rolled back to has."""
+        replica_sets = self.kube.list(
+            REPLICA_SETS, namespace=record["namespace"], labels=OWN_SELECTOR
+        ).items
+        used = {
+            name
+            for replica_set in replica_sets
+            for name in configurations(replica_set["spec"]["template"]["spec"])
+        }
+        for config in configs:
+            if config["metadata"]["name"] not in used:
+                self._delete(config)
+
+    def _delete_namespace(self, name: str, removed: Iterable[Object]) -> None:
+        """Delete a namespace from which objects were ``removed``, unless others have some there."""
+        left = remaining(self.kube, name, removed)
+        if others := [obj for obj in left if not (is_own(obj) or is_extra(obj))]:
+            self.say(f"namespace {name} stays, it still has {titles(others)}")
+        else:
+            self._delete(self.state.namespaces[name])
+
+
+def _by_need(
+    apps: Iterable[Record], needs: Callable[[Iterable[App]], Iterable[str]]
+) -> dict[str, list[Record]]:
+    """The apps by what each of them needs."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for app in apps:
+        for need in needs([app]):
+            found[need].append(app)
+    return found
+
+
+def _as_yaml(obj: Object | None, before: Object | None = None) -> str:
+    """An object without what only the API's own bookkeeping needs, and without secret values.
+
+    Of a Secret it shows which keys are not as they were ``before``.
+    """
+    if obj is None:
+        return ""
+    bookkeeping = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in bookkeeping}
+    shown = {key: value for key, value in obj.items() if key != "status"}
+    if obj["kind"] == SECRETS.kind:
+        data, old = obj.get("data") or {}, (before or obj).get("data") or {}
+        shown["data"] = {
+            key: MASK if old.get(key) == value else f"{MASK} (changed)"
+            for key, value in data.items()
+        }
+    text: str = yaml.safe_dump({**shown, "metadata": metadata}, sort_keys=True)
+    return text

@@ -1,0 +1,57 @@
+"""What was rolled back stays so until there is something new to run.
+
+A Deployment that was rolled back says from which pod, by its hash. As long as the app's record
+gives that same pod, the Deployment keeps the template that it was rolled back to. The hash of the
+whole object stays that of the version it came from, so anything else is applied, without the hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from slipway.apps.deploy.state import Key, key_of
+from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, POD_HASH
+from slipway.kube.client import DEPLOYMENTS, Object
+
+OF_THE_VERSION = (BRANCH, COMMIT)
+"""The annotations that tell where the version that runs comes from."""
+
+
+def held(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
+    """An app's objects as rendered, but a Deployment that is held keeps its version."""
+    return [
+        _as_held(obj, found)
+        if (found := live.get(key_of(obj))) and is_held(found) and _pod(obj) == held_from(found)
+        else obj
+        for obj in objects
+    ]
+
+
+def is_held(obj: Object) -> bool:
+    """Whether this is a Deployment that was rolled back, live or as it is to be applied."""
+    return obj["kind"] == DEPLOYMENTS.kind and bool(held_from(obj))
+
+
+def held_from(obj: Object | None) -> str:
+    """The hash of the pod that an object was rolled back from; empty if it was not."""
+    annotations = (obj or {}).get("metadata", {}).get("annotations") or {}
+    return str(annotations.get(HELD_FROM, ""))
+
+
+def _pod(deployment: Object) -> str:
+    return str(deployment["spec"]["template"]["metadata"]["annotations"][POD_HASH])
+
+
+def _as_held(rendered: Object, found: Object) -> Object:
+    """The rendered Deployment with the version of the one that was found."""
+    kept = {
+        key: value
+        for key, value in found["metadata"]["annotations"].items()
+        if key in (*OF_THE_VERSION, HELD_FROM)
+    }
+    metadata = rendered["metadata"]
+    return {
+        **rendered,
+        "metadata": {**metadata, "annotations": {**metadata["annotations"], **kept}},
+        "spec": {**rendered["spec"], "template": found["spec"]["template"]},
+    }

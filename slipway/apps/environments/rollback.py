@@ -1,0 +1,181 @@
+"""Back to the version before, without building: the pod of the Deployment's last ReplicaSet.
+
+As with ``kubectl rollout undo``, going back twice leads to where one came from; that ends the hold
+as well. Images and configurations of the version before are still there, for that is kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from slipway.apps.app import Record
+from slipway.apps.deploy.rollout import Rollouts
+from slipway.apps.environments.pin import OF_THE_VERSION, held_from
+from slipway.apps.environments.retention import revision
+from slipway.apps.manifests.labels import (
+    BRANCH,
+    COMMIT,
+    HELD_FROM,
+    NAME,
+    OWN_SELECTOR,
+    POD_HASH,
+    is_app,
+    owner_of,
+)
+from slipway.errors import Problem, SlipwayError
+from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
+
+TEMPLATE_HASH = "pod-template-hash"
+"""The label by which a Deployment tells the pods of its ReplicaSets apart."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of an app: its image, and the commit that it came of."""
+
+    image: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.image} (commit {self.commit[:7] or 'unknown'})"
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """A Deployment and the ReplicaSet whose pod it is to have again."""
+
+    deployment: Object
+    target: Object
+
+    @property
+    def was(self) -> Version:
+        """What it comes from."""
+        return _version(self.deployment)
+
+    @property
+    def becomes(self) -> Version:
+        """What it goes to."""
+        return _version(self.target)
+
+    @property
+    def node_selector(self) -> dict[str, str]:
+        """The labels of the nodes that the pods may run on."""
+        found: dict[str, str] = _pod(self.target)["spec"].get("nodeSelector", {})
+        return found
+
+    @property
+    def ends_hold(self) -> bool:
+        """Whether it goes to the version that a rollback before came from."""
+        return held_from(self.deployment) == _pod_hash(self.target)
+
+    def wanted(self) -> Object:
+        """The Deployment with the pod of the version before; the rest of it stays."""
+        metadata, spec = self.deployment["metadata"], self.deployment["spec"]
+        origin = self.target["metadata"].get("annotations", {})
+        annotations = {
+            key: value
+            for key, value in metadata["annotations"].items()
+            if key.startswith("slipway.internal/") and key != HELD_FROM
+        }
+        annotations |= {key: origin[key] for key in OF_THE_VERSION if key in origin}
+        if not self.ends_hold:
+            annotations[HELD_FROM] = _pod_hash(self.deployment)
+        pod = _pod(self.target)
+        labels = {k: v for k, v in pod["metadata"]["labels"].items() if k != TEMPLATE_HASH}
+        template = {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+        return {
+            "apiVersion": DEPLOYMENTS.api_version,
+            "kind": DEPLOYMENTS.kind,
+            "metadata": {
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "labels": metadata["labels"],
+                "annotations": annotations,
+            },
+            "spec": {**spec, "template": template},
+        }
+
+
+def find(kube: Kube, app: str, branch: str) -> Rollback:
+    """What an app goes back to; it is named as ``name`` or ``namespace/name``, and by its branch.
+
+    Raises SlipwayError when that is none or several of those in the cluster, or when there is no
+    version before.
+    """
+    deployments = filter(is_app, kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items)
+    deployment = _chosen(deployments, app, branch)
+    namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
+    replica_sets = kube.list(REPLICA_SETS, namespace=namespace, labels=OWN_SELECTOR).items
+    earlier = [
+        each
+        for each in replica_sets
+        if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences", []))
+        and _pod_hash(each) != _pod_hash(deployment)
+    ]
+    if not earlier:
+        what = f"has no version before {_version(deployment)}"
+        raise SlipwayError(Problem(_title(deployment), what))
+    return Rollback(deployment, max(earlier, key=revision))
+
+
+def carry_out(
+    kube: Kube, rollback: Rollback, *, seconds: float, say: Callable[[str], None]
+) -> None:
+    """Go back, and wait until the pods run; raises SlipwayError with the reason if they do not."""
+    app_id = owner_of(rollback.deployment)
+    namespace, _, name = app_id.partition("/")
+    record: Record = {"name": name, "namespace": namespace, "git_branch": _branch(rollback.target)}
+    kube.apply(rollback.wanted())
+    failed = Rollouts(kube, {app_id: record}, say).wait(seconds)
+    if failed:
+        raise SlipwayError(Problem(_title(rollback.deployment), failed[app_id]))
+
+
+def _chosen(deployments: Iterable[Object], app: str, branch: str) -> Object:
+    """The one Deployment that is meant; raises SlipwayError when that is none or several."""
+    there = {owner_of(each): each for each in sorted(deployments, key=owner_of)}
+    named = {
+        app_id: each
+        for app_id, each in there.items()
+        if app in (app_id, each["metadata"]["labels"][NAME])
+    }
+    meant = [each for each in named.values() if branch in ("", _branch(each))]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        listed = ", ".join(f"{owner_of(each)} ({_branch(each)})" for each in meant)
+        fix = f"name one: make rollback APP={owner_of(meant[0])}, or give a BRANCH"
+        raise SlipwayError(Problem(f"APP={app}", f"is each of {listed}", fix))
+    if named:
+        branches = sorted(_branch(each) for each in named.values())
+        near = difflib.get_close_matches(branch, branches, n=3, cutoff=0.5) or branches
+        what = f"{app} has no environment of that branch"
+        raise SlipwayError(Problem(f"BRANCH={branch}", what, f"there is {', '.join(near)}"))
+    names = sorted({app_id.partition("/")[2] for app_id in there} | there.keys())
+    near = difflib.get_close_matches(app, names, n=3, cutoff=0.5)
+    fix = f"did you mean {' or '.join(near)}?" if near else "make list shows what there is"
+    raise SlipwayError(Problem(f"APP={app}", "is no app in the cluster", fix))
+
+
+def _title(deployment: Object) -> str:
+    return f"{deployment['metadata']['labels'][NAME]} ({_branch(deployment)})"
+
+
+def _branch(obj: Object) -> str:
+    return str(obj["metadata"].get("annotations", {}).get(BRANCH, ""))
+
+
+def _pod(obj: Object) -> Object:
+    pod: Object = obj["spec"]["template"]
+    return pod
+
+
+def _pod_hash(obj: Object) -> str:
+    return str(_pod(obj)["metadata"].get("annotations", {}).get(POD_HASH, ""))
+
+
+def _version(obj: Object) -> Version:
+    commit = obj["metadata"].get("annotations", {}).get(COMMIT, "")
+    return Version(_pod(obj)["spec"]["containers"][0]["image"], commit)

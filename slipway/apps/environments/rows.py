@@ -1,0 +1,176 @@
+"""What there is to say of each environment, from the cluster's objects and the notes of runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from slipway.apps.manifests.labels import (
+    BRANCH,
+    COMMIT,
+    HELD_FROM,
+    NAME,
+    NOTES_KEY,
+    Object,
+    is_app,
+    owner_of,
+)
+
+COLUMNS = ("APP", "BRANCH", "COMMIT", "AGE", "STATE", "URL", "LAST FAILURE")
+
+REASON_WIDTH = 60
+"""How many characters of a reason the list shows; the page shows all that is noted."""
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last failure of an environment; ``at`` is UTC, as Kubernetes writes times."""
+
+    step: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One environment. ``created`` is UTC, and empty for one that was never deployed."""
+
+    id: str
+    app: str
+    branch: str
+    commit: str
+    created: str
+    state: str
+    urls: tuple[str, ...]
+    failure: Failure | None
+
+
+def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
+    """A row for each environment that runs or that a run noted, sorted by app and branch."""
+    live = {owner_of(each): each for each in deployments if is_app(each)}
+    notes = notes_in(config_map)
+    found = [_row(each, live.get(each), notes.get(each, {})) for each in live.keys() | notes.keys()]
+    return sorted(found, key=lambda row: (row.app, row.branch, row.id))
+
+
+def notes_in(config_map: Object | None) -> dict[str, dict[str, Any]]:
+    """The entries of the notes, by app id; those alone that are as runs write them.
+
+    ``slipway.apps.environments.status`` writes them; whoever may edit ConfigMaps may spoil them.
+    """
+    try:
+        found = json.loads((config_map or {})["data"][NOTES_KEY])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {app_id: entry for app_id, entry in entries if _is_entry(entry)}
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether an entry of the notes has what is read of it."""
+    if not isinstance(entry, dict):
+        return False
+    texts = [entry.get(key, "") for key in ("app", "namespace", "branch", "commit", "until")]
+    urls, failure = entry.get("urls", []), entry.get("failure")
+    if not isinstance(urls, list) or not isinstance(failure, dict | None):
+        return False
+    if failure is not None:
+        texts += [failure.get(key) for key in ("step", "reason", "at")]
+    return all(isinstance(text, str) for text in (*texts, *urls))
+
+
+def _row(app_id: str, deployment: Object | None, note: Mapping[str, Any]) -> Row:
+    metadata: Object = (deployment or {}).get("metadata", {})
+    annotations: Object = metadata.get("annotations", {})
+    failure = note.get("failure")
+    return Row(
+        id=app_id,
+        app=note.get("app") or metadata.get("labels", {}).get(NAME, ""),
+        branch=note.get("branch") or annotations.get(BRANCH, ""),
+        commit=annotations.get(COMMIT) or note.get("commit", ""),
+        created=metadata.get("creationTimestamp", ""),
+        state="; ".join([_health(deployment, note), *_marks(annotations, note)]),
+        urls=tuple(note.get("urls", ())),
+        failure=Failure(failure["step"], failure["reason"], failure["at"]) if failure else None,
+    )
+
+
+def _health(deployment: Object | None, note: Mapping[str, Any]) -> str:
+    """Whether it runs: of how many pods how many serve."""
+    if deployment is None:
+        return "failed, never deployed" if note.get("failing") else "not deployed"
+    status = deployment.get("status", {})
+    wanted = deployment["spec"].get("replicas", 1)
+    count = f"{status.get('availableReplicas', 0)}/{wanted}"
+    if note.get("failing"):
+        return f"failed, {count} serving"
+    is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    counts = [status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas")]
+    if is_seen and counts == [wanted] * 3:
+        return f"ready {count}"
+    gave_up = any(
+        condition["type"] == "Progressing" and condition["status"] == "False"
+        for condition in status.get("conditions", [])
+    )
+    return f"failed, {count} serving" if is_seen and gave_up else f"rolling {count}"
+
+
+def _marks(annotations: Mapping[str, str], note: Mapping[str, Any]) -> list[str]:
+    """What else there is to know: that it was rolled back, or that its branch is gone."""
+    marks = ["rolled back"] if annotations.get(HELD_FROM) else []
+    if "until" in note:
+        until = note["until"]
+        marks.append(f"branch gone, stays until {until}" if until else "branch gone, kept")
+    return marks
+
+
+def age(moment: str, now: datetime) -> str:
+    """How long ago a time was, in its largest unit: ``3d``; a dash for what is no time."""
+    if not moment:
+        return "-"
+    try:
+        past = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return "-"
+    seconds = max(int((now - past).total_seconds()), 0)
+    return next((f"{seconds // size}{unit}" for size, unit in _UNITS if seconds >= size), "0s")
+
+
+def as_table(found: Iterable[Row], now: datetime) -> list[str]:
+    """One aligned line for each address of each environment, under a heading."""
+    lines = [COLUMNS]
+    for row in found:
+        about = (row.app, row.branch, row.commit[:7] or "-", age(row.created, now), row.state)
+        first, *others = row.urls or ("-",)
+        lines.append((*about, first, _in_short(row.failure, now)))
+        lines += [("",) * 5 + (url, "") for url in others]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def _in_short(failure: Failure | None, now: datetime) -> str:
+    if failure is None:
+        return "-"
+    said = in_one_line(failure.reason)
+    text = said if len(said) <= REASON_WIDTH else f"{said[: REASON_WIDTH - 1]}…"
+    return f"{failure.step}, {age(failure.at, now)} ago: {text}"
+
+
+def in_one_line(reason: str) -> str:
+    """What tells most of a reason: its first line, or a tool's last if the first announces that."""
+    lines = [line.strip() for line in reason.splitlines() if line.strip()] or [""]
+    announces = lines[0].endswith("said")
+    return lines[-1].removeprefix("| ") if announces else lines[0]
+
+
+def as_json(found: Iterable[Row]) -> str:
+    """The rows for programs."""
+    return json.dumps([asdict(row) for row in found], indent=1)

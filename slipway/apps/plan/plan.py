@@ -1,0 +1,285 @@
+"""apps.yml as a list of app records: validated, defaults merged in, compared with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slipway.apps.app import Record, fail
+from slipway.apps.boundary import tried
+from slipway.apps.names import namespace_of, reserved, slug
+from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
+from slipway.apps.plan.branches import FindBranches, Matches
+from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.yaml_lines import read
+from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
+from slipway.errors import SlipwayError
+
+STEP = "source"
+"""What a failure to find out the branches of a pattern is noted under."""
+
+_MERGED = ("branches", "env", "ingress", "node_selector", "probes", "resources", "security")
+"""The settings of which an app and the defaults may each give a part."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What apps are checked against: the file's folder, its hosts, and the secrets there are.
+
+    ``secrets`` are names, or a mapping that has them; None when they are not known, as where no
+    vault is at hand.
+    """
+
+    folder: Path
+    hosts: Mapping[str, Any]
+    secrets: Collection[str] | None
+
+
+def plan(
+    path: Path,
+    *,
+    secrets: Collection[str] | None = None,
+    find_branches: FindBranches | None = None,
+) -> list[Record]:
+    """The apps of the file at ``path``, in its order, each branch as one record.
+
+    An app whose ``git_branch`` is a pattern gives a record for each branch that
+    ``find_branches`` finds, and none without it. ``secrets`` are the names that apps may use; as
+    a mapping to the values, the certificates among them are checked too.
+    Raises SlipwayError with every mistake of the file.
+    """
+    document = read(path)
+    found = [*document.problems, *schema.mistakes(document)]
+    entries: list[_Entry] = []
+    if all(place[:1] == ("apps",) and len(place) > 1 for place, _ in found):
+        # The mistakes lie in single apps: the others can be compared with one another.
+        unsound = {place[1] for place, _ in found}
+        hosts = document.value.get("hosts", {})
+        context = Context(path.resolve().parent, hosts, secrets)
+        found += routes.host_mistakes(document, context.secrets)
+        for at in range(len(document.value["apps"])):
+            if at in unsound:
+                continue
+            entry = _entry(Places(document, at), _merged(document.value, at), context)
+            found += entry.mistakes
+            entries.append(entry)
+        sound = [(entry.places, entry.record) for entry in entries if entry.record]
+        found += [finding for _, finding in _conflicts(sound)]
+    found = plaintext.mistakes(document, found)
+    if found:
+        found.sort(key=lambda each: document.line(each[0]))
+        raise SlipwayError(dict.fromkeys(problem for _, problem in found))
+    return _expanded(entries, context, find_branches)
+
+
+def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """An app's settings over the file's defaults, without the free ``x-`` keys."""
+    defaults = value.get("defaults", {})
+    app = value["apps"][at]
+    settings = {**defaults, **app}
+    if "ingress" not in app and "rules" not in defaults.get("ingress", {}):
+        # A host for all apps is no route of one that has none.
+        settings.pop("ingress", None)
+    for key in _MERGED:
+        if key in settings:
+            settings[key] = {**defaults.get(key, {}), **app.get(key, {})}
+    settings.setdefault("git_branch", schema.default("git_branch"))
+    return {key: setting for key, setting in settings.items() if not key.startswith("x-")}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of the file, with the record of its branch, or of one that its pattern matches."""
+
+    places: Places
+    settings: Mapping[str, Any]
+    record: Record
+    mistakes: Sequence[Finding]
+
+    @property
+    def pattern(self) -> str | None:
+        """Its git_branch, if that is a pattern."""
+        given = self.settings["git_branch"]
+        return str(given) if branches.is_pattern(given) else None
+
+
+def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _Entry:
+    """One entry of the file and what is wrong with it; without a record if that is a lot."""
+    mistakes = [
+        *_template_mistakes(places, settings),
+        *source.mistakes(places, settings, context.secrets),
+        *branches.mistakes(places, settings),
+        *workload.mistakes(places, settings, context.folder, context.secrets),
+        *routes.mistakes(places, settings),
+    ]
+    if mistakes:
+        return _Entry(places, settings, {}, mistakes)
+    branch = settings["git_branch"]
+    pattern = branch if branches.is_pattern(branch) else None
+    branch = branches.sample(branch) if pattern else branch
+    try:
+        record = _record(settings, branch, pattern, context)
+    except Unfilled as error:
+        return _Entry(places, settings, {}, [_unfilled(places, branch, error)])
+    return _Entry(places, settings, record, list(_rendered_mistakes(places, settings, record)))
+
+
+def _expanded(
+    entries: Sequence[_Entry], context: Context, find_branches: FindBranches | None
+) -> list[Record]:
+    """The records of sound entries, each branch of a pattern as one.
+
+    What only comes to light with the names of branches is the failure of that branch alone.
+    """
+    samples = [entry.record for entry in entries if entry.pattern]
+    for sample in samples:  # a branch with an entry of its own is none of the pattern's
+        own = [
+            entry.record["git_branch"]
+            for entry in entries
+            if not entry.pattern and entry.record["name"] == sample["name"]
+        ]
+        sample["branches"]["exclude"] = [*sample["branches"]["exclude"], *own]
+    found = find_branches(samples) if find_branches and samples else [Matches()] * len(samples)
+    heads = {branches.source(s): each.heads for s, each in zip(samples, found, strict=True)}
+    matches = iter(found)
+    expanded: list[_Entry] = []
+    for entry in entries:
+        expanded += _environments(entry, next(matches), context) if entry.pattern else [entry]
+    for record in (entry.record for entry in expanded):
+        if head := heads.get(branches.source(record), {}).get(record["git_branch"]):
+            record["head"] = head
+    for record, (_, problem) in _intrusions(expanded):
+        fail(record, STEP, str(problem))
+    # The entries that are written out come first: what they have, no branch takes from them.
+    records = [(e.places, e.record) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
+    for record, (_, problem) in _conflicts(records):
+        fail(record, STEP, str(problem))
+    for number, record in enumerate(entry.record for entry in expanded):
+        if record.get("failed") and record["id"] in {e.record["id"] for e in expanded[:number]}:
+            record["id"] = f"{record['id']} of {record['pattern']}"
+    return [entry.record for entry in expanded]
+
+
+def _environments(entry: _Entry, matches: Matches, context: Context) -> list[_Entry]:
+    """A pattern's entry once for each branch; if the pattern cannot be resolved, with the reason.
+
+    Then there is at least one record, to carry the reason.
+    """
+    records = [_environment(entry, branch, context) for branch in matches.names]
+    if matches.problem:
+        records = records or [_nowhere(entry, str(entry.pattern))]
+        for record in records:
+            fail(record, STEP, matches.problem)
+    return [replace(entry, record=record) for record in records]
+
+
+def _environment(entry: _Entry, branch: str, context: Context) -> Record:
+    """The record of one branch of a pattern, with what its name makes wrong."""
+    found = tried(entry.record, _record, entry.settings, branch, entry.pattern, context)
+    if isinstance(found, str):
+        # The namespace, if there is one, says which environment it is that goes on as it was.
+        settings = {key: value for key, value in entry.settings.items() if key != "ingress"}
+        named = tried(entry.record, _record, settings, branch, entry.pattern, context)
+        record = _nowhere(entry, branch) if isinstance(named, str) else named
+        fail(record, STEP, str(_unfilled(entry.places, branch, found)[1]))
+        return record
+    for _, problem in [*_rendered_mistakes(entry.places, entry.settings, found)]:
+        fail(found, STEP, str(problem))
+        found["ingress"] = None  # what is no route is nothing for a later step to look at
+    return found
+
+
+def _unfilled(places: Places, branch: str, error: object) -> Finding:
+    """A template that cannot be filled in with the name of a branch."""
+    what = f"has a template that cannot be filled in for the branch {branch!r}: {error}"
+    return places.finding((), what, "write one that any branch can fill in, or exclude this one")
+
+
+def _nowhere(entry: _Entry, branch: str) -> Record:
+    """A record that has no place, to carry a reason."""
+    nowhere = {"id": f"{branch}/{entry.record['name']}", "namespace": "-", "ingress": None}
+    return {**entry.record, "git_branch": branch, "branch_slug": slug(branch), **nowhere}
+
+
+def _intrusions(entries: Sequence[_Entry]) -> Iterator[tuple[Record, Finding]]:
+    """Environments that the name of their branch puts into what is another app's by default.
+
+    Apps that name a namespace may share it; one that names none did not mean to.
+    """
+    alone = {
+        entry.record["namespace"]: entry.record["name"]
+        for entry in entries
+        if "namespace" not in entry.settings
+    }
+    for entry in entries:
+        record = entry.record
+        owner = alone.get(record["namespace"], record["name"])
+        if entry.pattern and owner != record["name"] and "failed" not in record:
+            what = f"{record['namespace']} is the namespace of {owner}"
+            fix = "begin it with the name of the app, or leave it out"
+            yield record, entry.places.finding(("namespace",), what, fix)
+
+
+def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[Finding]:
+    """Templates of names that cannot be filled in."""
+    if fault := mistake(settings.get("namespace", ""), ROUTE_VARIABLES[:3]):
+        yield places.finding(("namespace",), *fault)
+    yield from routes.template_mistakes(places, settings)
+    yield from workload.template_mistakes(places, settings)
+
+
+def _record(
+    settings: Mapping[str, Any], branch: str, pattern: str | None, context: Context
+) -> Record:
+    """The record that all later steps start from; ``settings`` are known to be sound."""
+    name = settings["name"]
+    variables = {"name": name, "branch": branch, "branch_slug": slug(branch)}
+    namespace = fill(settings.get("namespace", ""), variables) or namespace_of(name, branch)
+    variables["namespace"] = namespace
+    ingress = routes.record(settings.get("ingress"), context.hosts, variables)
+    return {
+        "id": f"{namespace}/{name}",
+        "name": name,
+        "namespace": namespace,
+        "git_branch": branch,
+        "branch_slug": slug(branch),
+        "pattern": pattern,
+        **(branches.record(settings) if pattern else {}),
+        **source.record(settings, context.folder),
+        **workload.record(settings, context.folder),
+        "ingress": ingress,
+    }
+
+
+def _rendered_mistakes(
+    places: Places, settings: Mapping[str, Any], record: Record
+) -> Iterator[Finding]:
+    """Names that are no longer right once their templates are filled in."""
+    found: list[Finding] = []
+    if is_template(settings.get("namespace")):
+        found = [*schema.setting_mistakes(places, ("namespace",), record["namespace"])]
+        yield from found
+    if not found and (why := reserved(record["namespace"])):
+        fix = "name one of the app's own, or leave it out"
+        yield places.finding(("namespace",), f"{record['namespace']} {why}", fix)
+    yield from routes.rendered_mistakes(places, settings, record)
+
+
+def _conflicts(records: Iterable[tuple[Places, Record]]) -> Iterator[tuple[Record, Finding]]:
+    """What two apps cannot both have, with the record of the second of them."""
+    apps: dict[str, str] = {}
+    taken: dict[tuple[str, str], routes.Taken] = {}
+    for places, record in records:
+        if first := apps.get(record["id"]):
+            finding = places.finding(
+                (),
+                f"{record['name']} in namespace {record['namespace']} is also at {first}",
+                "give one of them another name or a namespace of its own",
+            )
+            yield record, finding
+            continue
+        apps[record["id"]] = places.where()
+        for finding in routes.conflicts(places, record, taken):
+            yield record, finding

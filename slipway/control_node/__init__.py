@@ -1,0 +1,1 @@
+"""The machine that Ansible runs on: its tools, its kubeconfig, its hosts file."""

@@ -1,0 +1,58 @@
+"""What is left in a namespace that is to go: as long as somebody has something there, it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slipway.kube.client import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    SERVICES,
+    STATEFUL_SETS,
+    VOLUME_CLAIMS,
+    Kube,
+    Object,
+)
+
+KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOLUME_CLAIMS)
+"""Kinds of which one object keeps a namespace alive."""
+
+GIVEN = "kube-root-ca.crt"
+"""What every namespace gets from Kubernetes itself."""
+
+
+def remaining(kube: Kube, namespace: str, removed: Iterable[Object]) -> list[Object]:
+    """What keeps a namespace alive of which objects were just ``removed``.
+
+    Those may still be there, as may the pods that they made.
+    """
+    gone = {(obj["kind"], obj["metadata"]["name"]) for obj in removed}
+    return [
+        obj
+        for resource in KEEPING
+        for obj in kube.list(resource, namespace=namespace).items
+        if obj["metadata"]["name"] != GIVEN and gone.isdisjoint(_origins(obj))
+    ]
+
+
+def titles(objects: Iterable[Object]) -> str:
+    """Objects of one namespace as a message names them: ``Pod a, Secret b``."""
+    return ", ".join(f"{obj['kind']} {obj['metadata']['name']}" for obj in objects)
+
+
+def _origins(obj: Object) -> set[tuple[str, str]]:
+    """An object and its owners; a pod has its Deployment by way of a ReplicaSet.
+
+    The ReplicaSet is named after the Deployment, with a hash behind.
+    """
+    metadata = obj["metadata"]
+    owners = {(owner["kind"], owner["name"]) for owner in metadata.get("ownerReferences", [])}
+    makers = {
+        (DEPLOYMENTS.kind, name.rpartition("-")[0])
+        for kind, name in owners
+        if kind == REPLICA_SETS.kind
+    }
+    return {(obj["kind"], metadata["name"]), *owners, *makers}

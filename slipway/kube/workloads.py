@@ -1,0 +1,169 @@
+"""What Deployments, DaemonSets and their pods say of themselves: whether they run, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from slipway.kube.client import EVENTS, Kube, Object
+from slipway.run import last_lines
+
+CRASHES = 2
+"""Restarts after which a crashing container counts as failed: one crash may be an unlucky start."""
+
+HOPELESS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+"""Waiting reasons that no further wait mends: images are on the nodes before their pods are."""
+
+PASSING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+"""Waiting reasons that may pass, as a volume or a name turns up."""
+
+REFUSED = "RunContainerError"
+"""The runtime did not start a container. Once is nothing: it does so when a machine is busy, and
+the kubelet tries again."""
+
+LOG_LINES = 15
+EVENT_COUNT = 3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps a pod, or a Deployment that gets no pod, from being ready.
+
+    ``final`` says that no further wait mends it; ``container`` is the one to ask, if one is known.
+    """
+
+    reason: str
+    final: bool
+    container: str = ""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def rolled_out(workload: Object) -> bool:
+    """Whether all pods of a workload are available and, unless it says so, of its newest version.
+
+    It is a Deployment, a DaemonSet or a StatefulSet.
+    """
+    status = workload.get("status", {})
+    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
+        return False
+    if workload["kind"] == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        updated, counts = "updatedNumberScheduled", ["numberAvailable"]
+    else:
+        wanted = workload["spec"].get("replicas", 1)
+        updated, counts = "updatedReplicas", ["replicas", "availableReplicas"]
+    if not _keeps_older_pods(workload):
+        counts.append(updated)
+    return all(status.get(count, 0) == wanted for count in counts)
+
+
+def _keeps_older_pods(workload: Object) -> bool:
+    """Whether pods of an older version stay until somebody wants something else."""
+    strategy = workload["spec"].get("updateStrategy", {})
+    partition: int = strategy.get("rollingUpdate", {}).get("partition", 0)
+    return strategy.get("type") == "OnDelete" or partition > 0
+
+
+def pod_trouble(pod: Object) -> Trouble | None:
+    """What is wrong with a pod, by its status; None when it is well or only on its way."""
+    status = pod.get("status", {})
+    if status.get("phase") == "Failed":
+        return Trouble(joined(status.get("reason", "Failed"), status.get("message")), final=True)
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return _refusal(condition)
+    for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        reason, message = waiting.get("reason", ""), waiting.get("message")
+        if reason == "CrashLoopBackOff" and container["restartCount"] >= CRASHES:
+            return Trouble(joined(reason, _end(container)), True, container["name"])
+        if reason in HOPELESS:
+            return Trouble(joined(reason, message), True, container["name"])
+        if reason in PASSING and not (reason == REFUSED and container["restartCount"] == 0):
+            return Trouble(joined(reason, message), False, container["name"])
+    return None
+
+
+def deployment_trouble(deployment: Object) -> Trouble | None:
+    """What keeps a Deployment from making pods at all (a quota, a policy, …)."""
+    for condition in deployment.get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return _refusal(condition)
+    return None
+
+
+def unready(pods: Iterable[Object]) -> list[Object]:
+    """The pods that have no containers yet, or one that is not ready."""
+    return [
+        pod
+        for pod in pods
+        if not (statuses := pod.get("status", {}).get("containerStatuses"))
+        or not all(status.get("ready") for status in statuses)
+    ]
+
+
+def state_of(pods: Iterable[Object]) -> str:
+    """What pods that are not ready are doing, in a few words."""
+    words = [
+        next(iter(status.get("state", {})), "waiting")
+        + "".join(
+            f" ({state['reason']})" for state in status["state"].values() if state.get("reason")
+        )
+        for pod in pods
+        for status in pod.get("status", {}).get("containerStatuses", [])
+        if not status.get("ready")
+    ]
+    return ", ".join(dict.fromkeys(words)) or "waiting for its pods"
+
+
+def explain(kube: Kube, pod: Object, trouble: Trouble, note: str = "") -> str:
+    """A pod's trouble, a ``note``, and what the container and the cluster last said about it."""
+    head = joined(f"pod {pod['metadata']['name']}: {trouble}", note, separator="; ")
+    container = trouble.container or pod["spec"]["containers"][0]["name"]
+    log = last_lines(_last_log(kube, pod, container), LOG_LINES)
+    events = last_lines("\n".join(warnings(kube, pod)), EVENT_COUNT)
+    return joined(
+        head,
+        log and f"its last lines:\n{log}",
+        events and f"its last events:\n{events}",
+        separator="\n",
+    )
+
+
+def warnings(kube: Kube, obj: Object) -> list[str]:
+    """An object's Warning events, oldest first, each as ``reason: message``."""
+    metadata = obj["metadata"]
+    events = kube.list(
+        EVENTS,
+        namespace=metadata["namespace"],
+        fields=f"involvedObject.name={metadata['name']},type=Warning",
+    ).items
+    events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    return [joined(event.get("reason"), event.get("message")) for event in events]
+
+
+def joined(*parts: str | None, separator: str = ": ") -> str:
+    """The parts that are there, joined."""
+    return separator.join(part for part in parts if part)
+
+
+def _refusal(condition: Object) -> Trouble:
+    """The trouble that a condition tells; what it waits for may turn up."""
+    return Trouble(joined(condition.get("reason"), condition.get("message")), final=False)
+
+
+def _last_log(kube: Kube, pod: Object, container: str) -> str:
+    """What a container last said: this run of it, or the run before if this one is silent."""
+    return kube.log(pod, container, lines=LOG_LINES) or kube.log(
+        pod, container, lines=LOG_LINES, previous=True
+    )
+
+
+def _end(container: Object) -> str:
+    """How a container's run ended last: ``exit code 1, 3 times``."""
+    ended = container.get("lastState", {}).get("terminated", {})
+    why = ended.get("reason", "Error")
+    how = f"exit code {ended.get('exitCode')}" if why == "Error" else why
+    return f"{how}, {container['restartCount'] + 1} times"

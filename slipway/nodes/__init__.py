@@ -1,0 +1,1 @@
+"""Machines that become nodes: containers, their image, containerd, and loading images on them."""

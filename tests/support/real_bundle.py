@@ -1,0 +1,20 @@
+"""The bundle of this checkout, which ``tests/prepare.yml`` has made before unit tests run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from slipway.bundle.provider import bundle_path
+from slipway.bundle.source import SourceProvider
+
+PROJECT = Path(__file__).parents[2]
+
+
+def real_bundle() -> Path:
+    """Where it is, as group_vars say."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+    versions = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())
+    return bundle_path(SourceProvider(PROJECT, versions["slipway_versions"], cache), cache)

@@ -1,0 +1,54 @@
+"""containerd's configuration, in the version that a node's containerd reads."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parents[3] / "roles/container_runtime"
+CRI_2 = "io.containerd.grpc.v1.cri"
+CRI_3 = {"images": "io.containerd.cri.v1.images", "runtime": "io.containerd.cri.v1.runtime"}
+
+
+def rendered(version: int, in_containers: bool = True) -> str:
+    """The configuration file of that version."""
+    template = (ROLE / f"templates/config-{version}.toml.j2").read_text()
+    return (
+        jinja2.Environment(autoescape=False)
+        .from_string(template)
+        .render(slipway_versions={"pause": "3.10.2"}, slipway_nodes_are_containers=in_containers)
+    )
+
+
+@pytest.mark.parametrize("in_containers", [True, False])
+def test_both_versions_say_the_same(in_containers: bool) -> None:
+    two, three = (tomllib.loads(rendered(version, in_containers)) for version in (2, 3))
+    assert (two["version"], three["version"]) == (2, 3)
+    cri = two["plugins"][CRI_2]
+    images, runtime = (three["plugins"][name] for name in CRI_3.values())
+    pause = "registry.k8s.io/pause:3.10.2"
+    assert cri["sandbox_image"] == images["pinned_images"]["sandbox"] == pause
+    assert cri["registry"] == images["registry"]
+    assert cri["containerd"] == runtime["containerd"]
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+    assert cri["restrict_oom_score_adj"] is runtime["restrict_oom_score_adj"] is in_containers
+    assert [cri["cni"]["bin_dir"]] == runtime["cni"]["bin_dirs"]
+    assert cri["cni"]["conf_dir"] == runtime["cni"]["conf_dir"]
+
+
+@pytest.mark.parametrize(
+    ("containerd", "version"), [("1.7.24", 2), ("2.0.0", 3), ("2.4.2", 3), ("10.0.1", 3)]
+)
+def test_a_node_gets_the_version_that_its_containerd_reads(containerd: str, version: int) -> None:
+    variables: dict[str, Any] = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    templar = Templar(DataLoader(), variables={"slipway_versions": {"containerd": containerd}})
+    chosen = templar.template(trust_as_template(variables["__container_runtime_config"]))
+    assert chosen == f"config-{version}.toml.j2"
+    assert (ROLE / "templates" / chosen).is_file()

@@ -1,0 +1,86 @@
+"""The page of all environments: made with a host, removed without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from slipway.kube.client import Object
+from tests.support.app_cluster import KINDS, FakeApi
+
+PROJECT = Path(__file__).parents[3]
+
+PLAY = [
+    {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.import_role": {"name": "overview"},
+                "vars": {"slipway_overview_host": host},
+                "check_mode": check,
+            }
+            for host in ("all.test", "")
+            for check in (True, False, False)
+        ],
+    }
+]
+
+NEEDED = {
+    "v1": [*KINDS["v1"], ("Namespace", "namespaces", False)],
+    "networking.k8s.io/v1": [("Ingress", "ingresses", True)],
+    "rbac.authorization.k8s.io/v1": [
+        ("ClusterRole", "clusterroles", False),
+        ("ClusterRoleBinding", "clusterrolebindings", False),
+    ],
+}
+
+
+def with_its_pod(api: FakeApi, obj: Object) -> None:
+    """A Deployment gets a pod, which outlives it for a while."""
+    if obj["kind"] == "Deployment":
+        owners = [{"kind": "ReplicaSet", "name": "overview-1"}]
+        space = obj["metadata"]["namespace"]
+        api.put("pods", {"metadata": {"name": "p", "namespace": space, "ownerReferences": owners}})
+
+
+def test_the_page_comes_with_its_host_and_goes_with_it(
+    api: FakeApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    api.kinds = {**KINDS, **NEEDED}
+    api.on_apply = with_its_pod
+    (tmp_path / "play.yml").write_text(json.dumps(PLAY))
+    variables = {
+        "slipway_kubeconfig": str(kubeconfig),
+        "slipway_project_dir": str(PROJECT),
+        "slipway_versions": {"python": "3"},
+    }
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "--inventory=localhost,",
+            f"--extra-vars={json.dumps(variables)}",
+            "play.yml",
+        ],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "true",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    # Of a check, a run and another one, the last has nothing to do.
+    results = re.findall(r"TASK \[overview : Have .*\n(\w+): \[localhost\]", done.stdout)
+    assert results == ["changed", "changed", "ok"] * 2, done.stdout
+    assert ("PATCH", "/apis/apps/v1/namespaces/slipway-overview/deployments/overview") in api.writes
+    assert [*api.objects] == [("pods", "slipway-overview", "p")]

@@ -1,0 +1,475 @@
+"""What is built and what is not: the builders are doubles, sources and stores are real."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.builders.build import Images, Settings, build_images
+from slipway.apps.builders.order import Order
+from slipway.apps.environments.resolve import Finder, Repositories
+from slipway.apps.plan.plan import plan
+from slipway.apps.source.fetch import get_sources
+from slipway.apps.source.git_auth import Keys
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.secrets import Secrets
+from tests.support.git_samples import commit
+
+BASE = "bundle.slipway.internal/base:1"
+
+
+class Shop:
+    """One repository, a bundle with a base image, and builders that note what they are asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repository = root / "web"
+        self.said: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+        self.wait: threading.Barrier | None = None
+        self.layer = ""
+        self.inode = 0
+        self.damage = False
+        self.settings = Settings(root / "cache", root / "bundle", {"jib": BASE, "buildx": BASE})
+        self.base("one")
+
+    def base(self, text: str) -> None:
+        """Put a base image of this content into the bundle."""
+        layer = layer_from_tree({"base": text.encode()})
+        ImageStore(self.root / "bundle" / "images").add_image(BASE, [layer], ImageConfig())
+
+    def apps(self, *apps: str, check: bool = False) -> Images:
+        """Plan, fetch and build apps, each the inside of a YAML mapping without its git_url."""
+        lines = "".join(f"  - {{git_url: web, {app}}}\n" for app in apps)
+        (self.root / "apps.yml").write_text(f"version: 1\napps:\n{lines}")
+        cache = self.settings.cache
+        repositories = Repositories(cache, Keys(), check=check)
+        find = Finder(list, repositories.branches, datetime.now(UTC))
+        records = plan(self.root / "apps.yml", find_branches=find)
+        sources = get_sources(records, cache, check=check, say=self.said.append)
+        return build_images(sources.records, self.settings, check=check, say=self.said.append)
+
+    def build(self, order: Order) -> Path:
+        """A builder: the image holds the file ``content``; ``broken`` there breaks the build."""
+        source = order.copy()
+        content = (source / order.options.get("context", ".") / "content").read_bytes()
+        base = order.base.identity if order.base else None
+        self.calls.append({"label": order.label, "base": base, **order.options})
+        (source / "rubbish").touch()
+        if self.wait:
+            self.wait.wait(10)
+        if content == b"broken":
+            said = " ".join(["the tool's last words", *order.secrets.values()])
+            raise SlipwayError(Problem(order.label, said))
+        store = ImageStore(order.scratch / "store")
+        layer = layer_from_tree({"content": content})
+        store.add_image("build.slipway.internal/image:1", [layer], ImageConfig())
+        self.layer = store.images().popitem()[1].layers[0].digest
+        if self.damage:
+            path = store.root / "blobs/sha256" / self.layer[7:]
+            path.write_bytes(b"!" + path.read_bytes()[1:])
+        self.inode = (store.root / "blobs/sha256" / self.layer[7:]).stat().st_ino
+        return store.root
+
+
+@contextmanager
+def no_registry(program: Path, *_: object) -> Iterator[None]:
+    """A registry that nobody pushes to; it starts only where its program is."""
+    if not program.exists():
+        raise SlipwayError(Problem("registry", f"{program} does not start"))
+    yield None
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = Shop(tmp_path)
+    for builder in ("jib.Jib", "buildx.Buildx"):
+        monkeypatch.setattr(
+            f"slipway.apps.builders.{builder}.build", lambda self, order: made.build(order)
+        )
+    monkeypatch.setattr("slipway.apps.builders.build.serve", no_registry)
+    (tmp_path / "bundle" / "tools").mkdir()
+    (tmp_path / "bundle" / "tools" / "docker-registry").touch()
+    commit(made.repository, {"Dockerfile": "", "content": "1", "sub/content": "s"})
+    return made
+
+
+def image_of(images: Images) -> str:
+    [record] = images.records
+    assert "failed" not in record, record["failed"]
+    return str(record["image"])
+
+
+def test_image_is_stored_under_its_content(shop: Shop) -> None:
+    ref = image_of(shop.apps("name: web"))
+    image = ImageStore(shop.root / "cache" / "images").get(ref)
+    assert image is not None
+    assert ref == f"apps.slipway.internal/web:main-{image.config_digest[7:19]}"
+    assert list(ImageStore(shop.root / "cache" / "images").images()) == [ref]
+    assert list((shop.root / "cache" / "work").iterdir()) == []
+
+
+def test_known_image_is_not_built_again(shop: Shop) -> None:
+    first = shop.apps("name: web")
+    again = shop.apps("name: web")
+    assert again.records == first.records
+    assert (len(shop.calls), first.built, again.built) == (1, [image_of(first)], [])
+
+
+def test_lost_image_is_built_again(shop: Shop) -> None:
+    first = image_of(shop.apps("name: web"))
+    ImageStore(shop.root / "cache" / "images").remove(first)
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+def test_damaged_image_of_a_builder_gets_into_no_store(shop: Shop) -> None:
+    shop.damage = True
+    [record] = shop.apps("name: web").records
+    assert f"is damaged: {shop.layer}" in record["failed"]["reason"]
+    assert not list((shop.root / "cache/images/blobs/sha256").glob(shop.layer[7:]))
+    shop.damage = False
+    ref = image_of(shop.apps("name: web"))
+    assert ImageStore(shop.root / "cache" / "images").verify(ref) == []
+
+
+@pytest.mark.parametrize(("target", "built"), [("sub", "s"), ("../elsewhere", "")])
+def test_context_that_is_a_link(shop: Shop, target: str, built: str) -> None:
+    (shop.root / "elsewhere").mkdir()
+    (shop.repository / "link").symlink_to(target)
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web, build: {buildx: {context: link}}").records
+    if built:
+        assert image_of(Images([record], [], []))
+        commit(shop.repository, {"sub/content": "other"})
+        assert image_of(shop.apps("name: web, build: {buildx: {context: link}}")) != record["image"]
+    else:
+        reason = "web (main): link cannot be read: it leads out of the repository"
+        assert record["failed"]["reason"].splitlines()[0] == reason
+        assert shop.calls == []
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "{}", '{"digest": 1, "config": null}'])
+def test_damaged_note_is_made_again(shop: Shop, damaged: str) -> None:
+    first = image_of(shop.apps("name: web"))
+    [note] = (shop.root / "cache" / "builds").iterdir()
+    note.write_text(damaged)
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+def test_changed_source_is_built(shop: Shop) -> None:
+    first = image_of(shop.apps("name: web"))
+    commit(shop.repository, {"content": "2"})
+    assert image_of(shop.apps("name: web")) != first
+    commit(shop.repository, {"content": "1"})
+    assert image_of(shop.apps("name: web")) == first
+    assert len(shop.calls) == 2
+
+
+def test_of_a_pattern_only_branches_whose_commit_changed_are_built(shop: Shop) -> None:
+    for branch in ("feature/a", "feature/b"):
+        commit(shop.repository, {"content": branch}, branch)
+    first = shop.apps("name: web, git_branch: feature/*")
+    assert len(first.built) == 2
+    assert shop.apps("name: web, git_branch: feature/*").built == []
+    commit(shop.repository, {"content": "new"}, "feature/b")
+    commit(shop.repository, {"content": "one more"}, "feature/c")
+    again = shop.apps("name: web, git_branch: feature/*")
+    labels = sorted(call["label"] for call in shop.calls[2:])
+    assert labels == ["web (feature/b)", "web (feature/c)"]
+    assert again.records[0]["image"] == first.records[0]["image"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "build: jib",
+        "build: {buildx: {target: x}}",
+        "build: {buildx: {args: {A: '1'}}}",
+        "base_image: other.test/base:1",
+    ],
+)
+def test_whatever_makes_another_image_is_built(shop: Shop, other: str) -> None:
+    shop.apps("name: web")
+    shop.apps(f"name: web, {other}")
+    assert len(shop.calls) == 2
+
+
+@pytest.mark.parametrize("other", ["port: 99", "env: {A: b}", "replicas: 3"])
+def test_what_is_no_part_of_an_image_does_not_build_it(shop: Shop, other: str) -> None:
+    shop.apps("name: web")
+    shop.apps(f"name: web, {other}")
+    assert len(shop.calls) == 1
+
+
+def test_changed_base_is_built_on(shop: Shop) -> None:
+    shop.apps("name: web")
+    shop.base("two")
+    shop.apps("name: web")
+    assert len({call["base"] for call in shop.calls}) == 2
+
+
+def test_changed_base_archive_is_built_on(shop: Shop) -> None:
+    archive = shop.root / "base.tar"
+    for text in ("one", "another"):
+        archive.write_text(text)
+        shop.apps(f"name: web, base_image: 'tar://{archive}'")
+    assert len({call["base"] for call in shop.calls}) == 2
+
+
+def test_same_content_is_built_once_for_all_its_names(shop: Shop) -> None:
+    commit(shop.repository, {}, "feature/x")
+    images = shop.apps("name: web", "name: web, git_branch: feature/x", "name: api")
+    later = shop.apps("name: late")
+    refs = [record["image"] for record in images.records]
+    tag = refs[0].rsplit("-", 1)[-1]
+    assert refs == [
+        f"apps.slipway.internal/web:main-{tag}",
+        f"apps.slipway.internal/web:feature-x-{tag}",
+        f"apps.slipway.internal/api:main-{tag}",
+    ]
+    assert image_of(later) == f"apps.slipway.internal/late:main-{tag}"
+    assert len(shop.calls) == 1
+
+
+def test_only_the_context_counts(shop: Shop) -> None:
+    app = "name: web, build: {buildx: {context: sub}}"
+    shop.apps(app)
+    commit(shop.repository, {"content": "2"})
+    shop.apps(app)
+    assert len(shop.calls) == 1
+    commit(shop.repository, {"sub/content": "t"})
+    shop.apps(app)
+    assert len(shop.calls) == 2
+
+
+def test_a_folder_is_built_when_it_has_changed(shop: Shop) -> None:
+    app = "name: web, git_path: sub"
+    commit(shop.repository, {"sub/Dockerfile": ""})
+    first = shop.apps(app)
+    commit(shop.repository, {"content": "2", "Dockerfile": "FROM x"})
+    again = shop.apps(app)
+    assert (again.built, image_of(again)) == ([], image_of(first))
+    assert again.records[0]["commit"] == first.records[0]["commit"]
+    commit(shop.repository, {"sub/content": "t"})
+    assert image_of(shop.apps(app)) != image_of(first)
+    assert len(shop.calls) == 2
+
+
+def test_folders_share_an_image_only_if_they_are_the_same(shop: Shop) -> None:
+    same = {"Dockerfile": "", "content": "x"}
+    files = {f"{folder}/{name}": text for folder in "ab" for name, text in same.items()}
+    commit(shop.repository, {**files, "c/Dockerfile": "", "c/content": "y"})
+    a, b, c = shop.apps(*(f"name: {name}, git_path: {name}" for name in "abc")).records
+    tags = [record["image"].split(":")[-1] for record in (a, b, c)]
+    assert tags[0] == tags[1] != tags[2]
+    assert sorted(call["label"] for call in shop.calls) == ["a (main)", "c (main)"]
+
+
+def test_folders_that_need_the_repository_are_built_each_for_itself(shop: Shop) -> None:
+    parent = "<parent><artifactId>all</artifactId></parent>"
+    poms = {f"{folder}/pom.xml": parent for folder in "ab"}
+    contents = {f"{folder}/content": folder for folder in "ab"}
+    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId>", **poms, **contents})
+    apps = [f"name: {name}, git_path: {name}" for name in "ab"]
+    a, b = shop.apps(*apps).records
+    assert a["image"].split(":")[-1] != b["image"].split(":")[-1]
+    assert len(shop.calls) == 2
+    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId><version>2</version>"})
+    again = shop.apps(*apps)
+    assert len(shop.calls) == 4
+    assert [each["image"] for each in again.records] == [a["image"], b["image"]]
+
+
+def test_a_context_is_seen_from_the_folder(shop: Shop) -> None:
+    app = "name: web, git_path: a, build: {buildx: {context: sub}}"
+    commit(shop.repository, {"a/sub/content": "1", "a/other": "1"})
+    first = image_of(shop.apps(app))
+    commit(shop.repository, {"a/other": "2", "sub/content": "2"})
+    assert image_of(shop.apps(app)) == first
+    assert len(shop.calls) == 1
+
+
+def test_a_context_does_not_lead_out_of_the_folder(shop: Shop) -> None:
+    (shop.repository / "a").mkdir()
+    (shop.repository / "a" / "link").symlink_to("../sub")
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web, git_path: a, build: {buildx: {context: link}}").records
+    assert record["failed"]["reason"] == "web (main): has no folder link"
+
+
+def test_builder_is_detected_in_the_folder(shop: Shop) -> None:
+    commit(shop.repository, {"sub/pom.xml": ""})
+    [record] = shop.apps("name: web, git_path: sub").records
+    assert record["build"]["tool"] == "jib"
+
+
+def test_builds_run_side_by_side(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
+    shop.wait = threading.Barrier(3)
+    images = shop.apps("name: a", "name: b, build: jib", "name: c, build: {buildx: {context: sub}}")
+    assert [record.get("failed") for record in images.records] == [None] * 3
+
+
+def test_progress_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.apps.builders.build.PROGRESS_SECONDS", 0.02)
+    shop.wait = threading.Barrier(2)
+    threading.Timer(0.3, shop.wait.wait, [10]).start()
+    shop.apps("name: web")
+    assert "web (main): buildx: 0 s" in shop.said
+    assert any(line.startswith("web (main): buildx: built in 0.") for line in shop.said)
+
+
+def test_builder_is_detected_and_said(shop: Shop) -> None:
+    shop.apps("name: web")
+    assert "web (main): Dockerfile found, so buildx" in shop.said
+    commit(shop.repository, {"pom.xml": ""})
+    [record] = shop.apps("name: web").records
+    assert record["build"]["tool"] == "jib"
+
+
+def test_failures_leave_the_others_alone(shop: Shop) -> None:
+    commit(shop.repository, {"content": "broken"}, "broken")
+    commit(shop.repository, {"Dockerfile": "x"}, "main")
+    images = shop.apps(
+        "name: web",
+        "name: web, git_branch: broken",
+        "name: web, git_branch: nowhere",
+        "name: far, build: {buildx: {context: nowhere}}",
+        "name: old, base_image: 'bundle.slipway.internal/gone:1'",
+        "name: tar, base_image: 'tar:///nowhere.tar'",
+    )
+    failed = [record.get("failed", {"step": "", "reason": ""}) for record in images.records]
+    assert [each["step"] for each in failed] == ["", "build", "source", "build", "build", "build"]
+    reasons = [each["reason"] for each in failed]
+    assert reasons[1] == "web (broken): the tool's last words"
+    assert reasons[3] == "far (main): has no folder nowhere"
+    assert "is not in the bundle" in reasons[4]
+    assert "/nowhere.tar cannot be read: No such file" in reasons[5]
+
+
+def test_nothing_detected(shop: Shop) -> None:
+    (shop.repository / "Dockerfile").unlink()
+    commit(shop.repository, {})
+    [record] = shop.apps("name: web").records
+    assert record["failed"]["reason"].startswith(
+        "web (main): has neither pom.xml nor Dockerfile at the top of its repository\n"
+        "    fix: say in apps.yml how it is built"
+    )
+
+
+def test_what_is_detected_in_other_folders_is_named(shop: Shop) -> None:
+    (shop.repository / "Dockerfile").unlink()
+    commit(shop.repository, {"services/a/pom.xml": "", "services/b/Dockerfile": ""})
+    top, sub = shop.apps("name: web", "name: sub, git_path: sub").records
+    others = "there are some in services/a, services/b\n    fix: write git_path: services/a"
+    missing = "has neither pom.xml nor Dockerfile"
+    assert top["failed"]["reason"] == (
+        f"web (main): {missing} at the top of its repository; {others}"
+    )
+    assert sub["failed"]["reason"] == f"sub (main): {missing} in sub; {others}"
+
+
+def test_check_tells_what_would_be_built(shop: Shop) -> None:
+    everything_new = shop.apps("name: web", check=True)
+    assert (everything_new.pending, shop.calls) == (["web-main/web"], [])
+    assert not shop.settings.cache.exists()
+
+    image = image_of(shop.apps("name: web"))
+    known = shop.apps("name: web", check=True)
+    assert (image_of(known), known.pending) == (image, [])
+
+    shop.apps("name: web, build: {buildx: {context: sub}}")
+    changed = shop.apps("name: web, build: {buildx: {target: x}}", check=True)
+    assert changed.pending == ["web-main/web"]
+    assert len(shop.calls) == 2
+
+    shop.settings = replace(shop.settings, bundle=shop.root / "no-bundle-yet")
+    assert shop.apps("name: web", check=True).pending == ["web-main/web"]
+
+
+def test_layers_are_linked_into_the_store(shop: Shop) -> None:
+    shop.apps("name: web")
+    stored = shop.root / "cache" / "images" / "blobs" / "sha256" / shop.layer[7:]
+    assert stored.stat().st_ino == shop.inode
+
+
+SECRET_APP = "name: web, build: {buildx: {secrets: {npm: npm_token}}}"
+
+
+def test_secret_is_no_part_of_what_is_noted_or_said(shop: Shop) -> None:
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "hidden-1234"}))
+    image = image_of(shop.apps(SECRET_APP))
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "changed-5678"}))
+    assert image_of(shop.apps(SECRET_APP)) == image
+    assert len(shop.calls) == 1
+
+    commit(shop.repository, {"content": "broken"})
+    [record] = shop.apps(SECRET_APP).records
+    assert record["failed"]["reason"] == "web (main): the tool's last words ***"
+    kept = [path for path in shop.settings.cache.rglob("*") if path.is_file()]
+    for value in (b"hidden-1234", b"changed-5678"):
+        assert not any(value in path.read_bytes() for path in kept)
+        assert value.decode() not in "".join([*shop.said, str(record)])
+
+
+def test_secret_that_is_not_there(shop: Shop) -> None:
+    [record] = shop.apps(SECRET_APP).records
+    assert "needs the secret npm_token for its build" in record["failed"]["reason"]
+    assert shop.calls == []
+
+
+@pytest.mark.parametrize("buildkit", [True, False])
+def test_dockers_engine_builds_where_it_is_chosen(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, buildkit: bool
+) -> None:
+    for program in ("tools/buildkitd", "tools/buildctl", "bin/runc"):
+        (shop.root / "bundle" / program).parent.mkdir(exist_ok=True)
+        (shop.root / "bundle" / program).touch()
+    by_buildkit: list[str] = []
+
+    def build(self: object, order: Order) -> Path:
+        by_buildkit.append(order.label)
+        return shop.build(order)
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("slipway.apps.builders.buildkit.BuildKit.build", build)
+    shop.settings = replace(shop.settings, buildkit=buildkit)
+    image_of(shop.apps("name: web"))
+    assert by_buildkit == (["web (main)"] if buildkit else [])
+
+
+def test_registry_that_does_not_start_leaves_other_builders_alone(shop: Shop) -> None:
+    (shop.root / "bundle" / "tools" / "docker-registry").unlink()
+    java, web = shop.apps("name: java, build: jib", "name: web").records
+    assert "docker-registry does not start" in java["failed"]["reason"]
+    assert "image" in web
+
+
+def test_an_exception_that_nobody_foresaw_fails_its_app_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shop.build
+
+    def build(order: Order) -> Path:
+        if order.label == "odd (main)":
+            raise AttributeError("'list' object has no attribute 'get'")
+        return plain(order)
+
+    monkeypatch.setattr(shop, "build", build)
+    args = "build: {buildx: {args: {ONE: '1'}}}"
+    odd, web = shop.apps(f"name: odd, {args}", "name: web").records
+    assert odd["failed"]["step"] == "build"
+    reason = odd["failed"]["reason"]
+    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in reason
+    assert "-vvv" in reason
+    assert "image" in web

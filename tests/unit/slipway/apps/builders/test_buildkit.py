@@ -1,0 +1,284 @@
+"""How BuildKit is called, and how runs share its daemon; daemon and client are doubles."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.apps.builders import buildkit
+from slipway.apps.builders.bases import Base, StoredImage
+from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command
+from slipway.apps.builders.buildx import Buildx
+from slipway.apps.builders.order import Order
+from slipway.errors import SlipwayError
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+
+BUILDKITD = f"""#!{sys.executable}
+import os, signal, socket, sys, tomllib
+settings = tomllib.load(open(sys.argv[2], "rb"))
+path = settings["grpc"]["address"][0].removeprefix("unix://")
+if os.path.exists(path):
+    os.unlink(path)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+with open(settings["root"] + "-started", "a") as started:
+    started.write(str(os.getpid()) + "\\n")
+signal.pause()
+"""
+
+BUILDCTL = """#!/bin/sh
+printf '%s\\n' "$@" >> "$LOG/argv"
+env > "$LOG/environment"
+"""
+
+
+class Place:
+    """Programs, a state folder, and what the programs were told."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state = root / "state"
+        self.log = root / "log"
+        self.log.mkdir()
+        self.programs = Programs(*(root / name for name in ("buildkitd", "buildctl", "runc")))
+        self.program("buildkitd", BUILDKITD)
+        self.program("buildctl", BUILDCTL)
+        self.program("runc", "")
+
+    def program(self, name: str, text: str) -> None:
+        """Put a program there."""
+        (self.root / name).write_text(text)
+        (self.root / name).chmod(0o755)
+
+    def daemon(self) -> Daemon:
+        """The daemon, as a new run has it."""
+        return Daemon(self.programs, self.state)
+
+    @property
+    def started(self) -> int:
+        """How often it was started."""
+        return len((self.state / "root-started").read_text().split())
+
+    def order(self, base: Base | None = None, **secrets: str) -> Order:
+        """To build a folder with a Dockerfile."""
+        for folder in ("checkout", "scratch"):
+            (self.root / folder).mkdir()
+        (self.root / "checkout" / "Dockerfile").touch()
+        return Order("web (main)", self.root / "checkout", {}, base, secrets, self.root / "scratch")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    with tempfile.TemporaryDirectory() as runtime:
+        monkeypatch.setattr(buildkit, "RUNTIME_FOLDER", Path(runtime))
+        yield Place(tmp_path)
+
+
+def test_daemon_is_started_when_it_is_needed_and_stopped_afterwards(place: Place) -> None:
+    with place.daemon() as daemon:
+        assert not place.state.exists()
+        daemon.start()
+        daemon.start()
+        assert daemon.answers()
+    assert not daemon.answers()
+    assert place.started == 1
+
+
+def test_last_run_to_leave_stops_it(place: Place) -> None:
+    with place.daemon() as second:
+        with place.daemon() as first:
+            first.start()
+            second.start()
+        assert second.answers()
+        assert place.started == 1
+    assert not second.answers()
+
+
+def test_daemon_of_a_run_that_was_killed_is_taken_over(place: Place) -> None:
+    killed = os.fork()
+    if killed == 0:
+        place.daemon().start()
+        os._exit(0)
+    os.waitpid(killed, 0)
+    daemon = place.daemon()
+    assert daemon.answers()
+    with daemon:
+        daemon.start()
+        assert place.started == 1
+    assert not daemon.answers()
+
+
+def test_daemon_that_ended_by_itself(place: Place) -> None:
+    with place.daemon() as daemon:
+        daemon.start()
+        daemon._stop()
+    with place.daemon() as again:
+        again.start()
+        assert place.started == 2
+
+
+def test_daemon_that_does_not_start(place: Place) -> None:
+    place.program("buildkitd", "#!/bin/sh\necho no room >&2; exit 1\n")
+    with place.daemon() as daemon, pytest.raises(SlipwayError, match="no room"):
+        daemon.start()
+
+
+def test_what_builds_said_is_forgotten(place: Place) -> None:
+    with place.daemon() as daemon:
+        daemon.start()
+    assert (place.log / "argv").read_text().splitlines()[-1] == "prune-histories"
+
+
+@pytest.mark.parametrize("missing", ["buildkitd", "buildctl", "runc"])
+def test_bundle_without_a_program(place: Place, missing: str) -> None:
+    assert place.programs.can_run()
+    (place.root / missing).unlink()
+    assert not place.programs.can_run()
+
+
+def test_user_who_is_not_root(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert not place.programs.can_run()
+
+
+def test_least_call() -> None:
+    assert command(Path("/src"), {}, {}, None, {}) == [
+        "--frontend=dockerfile.v0",
+        "--local=context=/src",
+        "--local=dockerfile=/src",
+        "--opt=filename=Dockerfile",
+    ]
+
+
+def test_call_with_everything(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path / "store")
+    layer = layer_from_tree({"file": b"x"})
+    image = store.add_image("bundle.test/base:1", [layer], ImageConfig())
+    options = {"dockerfile": "docker/Run", "target": "run"}
+    call = command(
+        Path("/src"), options, {"A": "x y"}, StoredImage(store, image), {"id": "VARIABLE"}
+    )
+    assert call[2:] == [
+        "--local=dockerfile=/src/docker",
+        f"--oci-layout=base={store.root}",
+        "--opt=filename=Run",
+        f"--opt=context:bundle.test/base:1=oci-layout://base@{image.manifest_digest}",
+        "--opt=target=run",
+        "--opt=build-arg:A=x y",
+        "--secret=id=id,env=VARIABLE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("# syntax=docker/dockerfile:1", True),
+        ("#syntax = docker.io/docker/dockerfile:1.7-labs", True),
+        ("# syntax=docker/dockerfile", True),
+        ("# syntax=docker/dockerfile:2", False),
+        ("# syntax=example.com/other:1", False),
+        ("FROM scratch", False),
+    ],
+)
+def test_frontend_that_is_built_in_is_not_fetched(tmp_path: Path, line: str, own: bool) -> None:
+    (tmp_path / "Dockerfile").write_text(f"{line}\nFROM scratch\n")
+    call = command(tmp_path, {}, {}, None, {})
+    assert ("--opt=cmdline=docker/dockerfile" in call) == own
+
+
+def test_layers_at_hand_are_there_before_and_git_is_not(place: Place) -> None:
+    store = ImageStore(place.root / "images")
+    image = store.add_image("a.test/b:1", [layer_from_tree({"file": b"x"})], ImageConfig())
+    base_store = ImageStore(place.root / "bundle")
+    base = base_store.add_image("a.test/base:1", [layer_from_tree({"f": b"y"})], ImageConfig())
+    order = place.order(Base(base.ref, base.manifest_digest, lambda: StoredImage(base_store, base)))
+    (order.checkout / ".git").mkdir()
+    with place.daemon() as daemon:
+        layout = BuildKit(daemon, store).build(order)
+    linked = {path.name: path.stat() for path in (layout / "blobs" / "sha256").iterdir()}
+    assert {stat.st_nlink for stat in linked.values()} == {1}
+    assert linked.keys() == {
+        each.layers[0].digest.removeprefix("sha256:") for each in (image, base)
+    }
+    assert [path.name for path in (order.scratch / "source").iterdir()] == ["Dockerfile"]
+    said = (place.log / "argv").read_text()
+    assert f"--output=type=oci,tar=false,compression=uncompressed,dest={layout}" in said
+    assert "--opt=build-arg:BASE_IMAGE=a.test/base:1" in said
+
+
+def test_secrets_are_in_the_clients_environment_and_nowhere_else(place: Place) -> None:
+    with place.daemon() as daemon:
+        kit = BuildKit(daemon, ImageStore(place.root / "images"))
+        place.program("buildctl", BUILDCTL + "[ $2 != build ] || mv $LOG/environment $LOG/build\n")
+        kit.build(place.order(npm="hidden-1234"))
+    assert "--secret=id=npm,env=SLIPWAY_SECRET_0" in (place.log / "argv").read_text()
+    environment = place.log / "build"
+    assert "SLIPWAY_SECRET_0=hidden-1234" in environment.read_text().splitlines()
+    environment.unlink()
+    left = [path for path in place.root.rglob("*") if path.is_file()]
+    assert not any(b"hidden-1234" in path.read_bytes() for path in left)
+
+
+def test_folder_that_is_not_there(place: Place) -> None:
+    order = place.order()
+    lost = Order(order.label, order.checkout, {"context": "lost"}, None, {}, order.scratch)
+    with place.daemon() as daemon, pytest.raises(SlipwayError, match="has no folder lost"):
+        BuildKit(daemon, ImageStore(place.root / "images")).build(lost)
+
+
+@pytest.mark.parametrize(
+    ("options", "links", "name"),
+    [
+        ({}, {"Dockerfile": "/etc/passwd"}, "Dockerfile"),
+        ({}, {"Dockerfile": "/dev/zero"}, "Dockerfile"),
+        ({}, {"Dockerfile": "one", "one": "../elsewhere/Dockerfile"}, "Dockerfile"),
+        ({"dockerfile": "a/Dockerfile"}, {"a": "../elsewhere"}, "a/Dockerfile"),
+        ({"context": "a"}, {"a": "../elsewhere"}, "a"),
+        ({"context": "a/b"}, {"a": ".."}, "a/b"),
+        ({"context": "a", "dockerfile": "d"}, {"a/d": "../../elsewhere/Dockerfile"}, "a/d"),
+    ],
+)
+@pytest.mark.parametrize("builder", ["buildkit", "buildx"])
+def test_what_leads_out_of_the_repository_gets_to_no_builder(
+    place: Place, options: dict[str, str], links: dict[str, str], name: str, builder: str
+) -> None:
+    (place.root / "scratch").mkdir()
+    for folder in ("elsewhere", "b", "scratch/elsewhere", "scratch/b"):
+        (place.root / folder).mkdir(exist_ok=True)
+        (place.root / folder / "Dockerfile").touch()
+    checkout = place.root / "checkout"
+    for link, target in links.items():
+        (checkout / link).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / link).symlink_to(target)
+    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    with place.daemon() as daemon, pytest.raises(SlipwayError) as caught:
+        if builder == "buildkit":
+            BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+        else:
+            Buildx(place.root / "cache", place.root / "no-buildx").build(order)
+    [problem] = caught.value.problems
+    assert problem.where == "web (main)"
+    assert problem.what == f"{name} cannot be read: it leads out of the repository"
+    assert not (place.log / "argv").exists()
+
+
+def test_links_within_the_repository_get_to_buildkit(place: Place) -> None:
+    checkout = place.root / "checkout"
+    (checkout / "real").mkdir(parents=True)
+    (checkout / "real" / "one").write_text("FROM scratch")
+    (checkout / "real" / "Dockerfile").symlink_to("one")
+    (checkout / "context").symlink_to("real")
+    (place.root / "scratch").mkdir()
+    options = {"context": "context"}
+    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    with place.daemon() as daemon:
+        BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+    said = (place.log / "argv").read_text()
+    assert f"--local=context={place.root}/scratch/source/real" in said

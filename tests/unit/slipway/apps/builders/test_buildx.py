@@ -1,0 +1,85 @@
+"""How docker buildx is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slipway.apps.builders.buildx import Buildx, command
+from slipway.apps.builders.order import Order
+
+
+def test_least_call() -> None:
+    assert command(["docker", "buildx"], "t:1", Path("/src"), {}, None, {}) == [
+        "docker",
+        "buildx",
+        "build",
+        "--load",
+        "--progress=plain",
+        "--provenance=false",
+        "--tag=t:1",
+        "--file=/src/Dockerfile",
+        "/src",
+    ]
+
+
+def test_call_with_everything() -> None:
+    options = {"dockerfile": "docker/Run", "target": "run", "args": {"A": "1", "B": "x y"}}
+    call = command(["/opt/buildx"], "t:1", Path("/src"), options, "base:1", {"id": "VARIABLE"})
+    assert call[:2] == ["/opt/buildx", "build"]
+    assert call[6:] == [
+        "--file=/src/docker/Run",
+        "--build-arg=BASE_IMAGE=base:1",
+        "--build-arg=A=1",
+        "--build-arg=B=x y",
+        "--secret=id=id,env=VARIABLE",
+        "--target",
+        "run",
+        "/src",
+    ]
+
+
+def test_an_apps_own_base_argument_wins() -> None:
+    call = command(["b"], "t:1", Path("/s"), {"args": {"BASE_IMAGE": "mine"}}, "base:1", {})
+    assert [part for part in call if "BASE_IMAGE" in part] == ["--build-arg=BASE_IMAGE=mine"]
+
+
+BUILDX = """#!/bin/sh
+printf '%s\\n' "$0" "$@" >> "$LOG/argv"
+env > "$LOG/environment"
+"""
+
+DOCKER = """#!/bin/sh
+[ "$2" != save ] || echo archive > "$4"
+"""
+
+
+def test_secrets_are_in_the_clients_environment_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"docker": DOCKER, "docker-buildx": BUILDX}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    for folder in ("log", "checkout", "scratch"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    secrets = {"npm": "hidden-1234"}
+    order = Order("web (main)", tmp_path / "checkout", {}, None, secrets, tmp_path / "scratch")
+
+    archive = Buildx(tmp_path / "cache", tmp_path / "bin" / "docker-buildx").build(order)
+
+    assert archive.read_text() == "archive\n"
+    assert "--secret=id=npm,env=SLIPWAY_SECRET_0" in (tmp_path / "log" / "argv").read_text()
+    environment = tmp_path / "log" / "environment"
+    assert "SLIPWAY_SECRET_0=hidden-1234" in environment.read_text().splitlines()
+    environment.unlink()
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"hidden-1234" in path.read_bytes() for path in left)
+
+
+def test_dockers_own_plugin_where_the_bundle_has_none(tmp_path: Path) -> None:
+    assert Buildx(tmp_path, tmp_path / "nowhere")._buildx == ["docker", "buildx"]

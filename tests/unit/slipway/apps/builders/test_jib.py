@@ -1,0 +1,225 @@
+"""How Maven is called, and how a base gets below what Jib made."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.jib import (
+    PLUGIN,
+    PLUGIN_VERSION,
+    Project,
+    command,
+    on_base,
+    properties,
+    stand_in,
+    write_stand_in,
+)
+from slipway.apps.builders.order import Order
+from slipway.errors import SlipwayError
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.oci.model import Descriptor, Manifest, machine_platform
+from tests.support.maven_samples import write
+
+JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
+
+
+def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any) -> Project:
+    write(root, poms)
+    return Project.read(Order("web (main)", root, options, None, {}, root, folder))
+
+
+def test_plain_project(tmp_path: Path) -> None:
+    found = project(tmp_path, {"pom.xml": JIB})
+    assert command(found, {"a": "1"}) == [
+        "mvn",
+        "--batch-mode",
+        "--quiet",
+        "process-classes",
+        f"{PLUGIN}:build",
+        "-Da=1",
+    ]
+
+
+def test_project_without_the_plugin_gets_a_pinned_one(tmp_path: Path) -> None:
+    found = project(tmp_path, {"pom.xml": ""})
+    assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in command(found, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<packaging>war</packaging>",
+        "<packaging> war\n</packaging>",
+        "<containerizingMode>packaged</containerizingMode>",
+    ],
+)
+def test_project_that_needs_its_package(tmp_path: Path, text: str) -> None:
+    assert "package" in command(project(tmp_path, {"pom.xml": text}), {})
+
+
+def test_module_and_what_it_needs(tmp_path: Path) -> None:
+    poms = {"pom.xml": "<modules><module>a</module></modules>", "a/pom.xml": JIB}
+    call = command(project(tmp_path, poms, module="a", args=["-Pfast", "-X"]), {"a": "1"})
+    assert call[3:] == [
+        "-pl",
+        "a",
+        "-am",
+        "package",
+        f"{PLUGIN}:build",
+        "-Da=1",
+        "-Djib.containerize=a",
+        "-Pfast",
+        "-X",
+    ]
+
+
+def test_module_has_to_be_named(tmp_path: Path) -> None:
+    poms = {"pom.xml": "<modules><module>a</module>\n<module>b</module></modules>"}
+    with pytest.raises(SlipwayError, match=r"modules: a, b\n.*module: b") as caught:
+        project(tmp_path, poms)
+    assert caught.value.problems[0].where == "web (main)"
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"), [(".", "at the top of its repository"), ("a", "in a")]
+)
+def test_no_pom(tmp_path: Path, folder: str, place: str) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(SlipwayError) as caught:
+        project(tmp_path, {}, folder)
+    assert caught.value.problems[0].what == f"has no pom.xml {place}"
+
+
+def test_no_pom_here_but_in_another_folder(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError) as caught:
+        project(tmp_path, {"services/orders/pom.xml": "", "web/Dockerfile": ""})
+    assert str(caught.value) == (
+        "web (main): has no pom.xml at the top of its repository; there is one in services/orders\n"
+        "    fix: write git_path: services/orders"
+    )
+
+
+def test_a_parent_above_may_have_the_plugin(tmp_path: Path) -> None:
+    parent = "<parent><artifactId>all</artifactId></parent>"
+    poms = {"a/pom.xml": parent, "pom.xml": f"<artifactId>all</artifactId>{JIB}"}
+    assert f"{PLUGIN}:build" in command(project(tmp_path, poms, "a"), {})
+
+
+def test_a_project_beside_has_nothing_to_say(tmp_path: Path) -> None:
+    poms = {"a/pom.xml": "", "b/pom.xml": f"{JIB}<packaging>war</packaging>", "pom.xml": JIB}
+    call = command(project(tmp_path, poms, "a"), {})
+    assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in call
+    assert "process-classes" in call
+
+
+def test_a_module_of_a_project_in_a_folder(tmp_path: Path) -> None:
+    poms = {"a/pom.xml": "<modules><module>b</module></modules>", "a/b/pom.xml": JIB}
+    assert command(project(tmp_path, poms, "a", module="b"), {})[3:5] == ["-pl", "b"]
+
+
+@pytest.mark.parametrize("name", ["pom.xml", "a/pom.xml"])
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "chain"])
+def test_pom_that_leads_out_of_the_repository(tmp_path: Path, name: str, target: str) -> None:
+    root = tmp_path / "checkout"
+    write(root, {"pom.xml": "", "a/other": "", "../elsewhere": ""})
+    (root / name).unlink(missing_ok=True)
+    (root / "chain").symlink_to("../elsewhere")
+    (root / name).symlink_to(root / target)
+    with pytest.raises(SlipwayError) as caught:
+        project(root, {})
+    [problem] = caught.value.problems
+    assert problem.where == "web (main)"
+    assert problem.what == f"{name} cannot be read: it leads out of the repository"
+
+
+def test_pom_that_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pom.xml").symlink_to("pipe")
+    with pytest.raises(SlipwayError, match="it is neither a file nor a folder"):
+        project(tmp_path, {})
+
+
+def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
+    write(tmp_path, {"build/maven.xml": JIB})
+    (tmp_path / "pom.xml").symlink_to("build/maven.xml")
+    assert project(tmp_path, {}).has_plugin
+
+
+def test_properties_for_a_base_at_hand() -> None:
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "tar:///base.tar")
+    assert found["jib.to.image"] == "r:1/app:x"
+    assert found["jib.from.image"] == "tar:///base.tar"
+    assert found["jib.from.platforms"] == machine_platform()
+    assert found["jib.container.format"] == "OCI"
+    assert found["jib.outputPaths.digest"] == "/d"
+    assert found["jib.baseImageCache"] == "/jib/base"
+
+
+def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "java:21")
+    assert found["jib.from.image"] == "java:21"
+    assert not any(name.startswith("jib.from.auth") for name in found)
+
+
+def test_properties_for_the_poms_own_base() -> None:
+    found = properties("r:1/app:x", Path("/d"), Path("/jib"), None)
+    assert not any(name.startswith("jib.from") for name in found)
+
+
+def descriptor(digit: str) -> Descriptor:
+    return Descriptor("application/vnd.oci.image.layer.v1.tar", f"sha256:{digit * 64}", 1)
+
+
+def test_base_goes_below_what_was_built() -> None:
+    base = {
+        "architecture": "amd64",
+        "config": {"Env": ["A=1"], "User": "7"},
+        "rootfs": {"type": "layers", "diff_ids": ["b1", "b2"]},
+        "history": [{"created_by": "base"}, {"created_by": "base", "empty_layer": True}],
+    }
+    small = stand_in(base)
+    assert small["config"] == base["config"]
+    assert small["rootfs"]["diff_ids"] == small["history"] == []
+
+    built = {
+        **small,
+        "config": {"Env": ["A=1"], "Entrypoint": ["java"]},
+        "rootfs": {"type": "layers", "diff_ids": ["a1"]},
+        "history": [{"created_by": "jib"}],
+    }
+    layers, config = on_base(
+        [descriptor("1"), descriptor("2")],
+        base,
+        Manifest(descriptor("9"), (descriptor("3"),)),
+        built,
+    )
+    assert layers == (descriptor("1"), descriptor("2"), descriptor("3"))
+    assert config["rootfs"] == {"type": "layers", "diff_ids": ["b1", "b2", "a1"]}
+    assert [entry["created_by"] for entry in config["history"]] == ["base", "base", "jib"]
+    assert config["config"] == {"Env": ["A=1"], "Entrypoint": ["java"]}
+
+
+def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path / "store")
+    layer = layer_from_tree({"file": b"x"})
+    image = store.add_image("bundle.test/jre:1", [layer], ImageConfig(env={"A": "1"}))
+
+    write_stand_in(StoredImage(store, image), tmp_path / "base.tar")
+
+    found = {}
+    with tarfile.open(tmp_path / "base.tar") as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            assert content is not None
+            found[member.name] = json.load(content)
+    [manifest] = found["manifest.json"]
+    assert (manifest["Config"], manifest["Layers"]) == ("config.json", [])
+    assert found["config.json"]["config"]["Env"] == ["A=1"]
+    assert found["config.json"]["rootfs"]["diff_ids"] == []

@@ -1,0 +1,347 @@
+"""Whole deployments, to an API over HTTP."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.deploy.deploy import Outcome, deploy, render_change
+from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
+from slipway.kube.client import APPLIED, Kube, Object
+from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+
+APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
+
+
+NO_CA = Path("/nonexistent")
+
+NOTES = ("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)
+
+
+def run(kube: Kube, apps: list[dict[str, Any]], **options: Any) -> Outcome:
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
+    return deploy(kube, apps, "nginx", say=print, **settings)
+
+
+def failures(outcome: Outcome) -> dict[str, str]:
+    """The reasons by app, all of this step."""
+    found = {app["id"]: app["failed"] for app in outcome.apps if "failed" in app}
+    assert {failed["step"] for failed in found.values()} <= {"deploy"}
+    return {app_id: failed["reason"] for app_id, failed in found.items()}
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments are ready at once, unless a test says otherwise."""
+    api.on_apply = rolled_out_at_once
+
+
+def test_the_second_run_reads_six_lists_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
+    assert run(kube, APPS).changed
+    # namespaces, master, notes, and each app's objects
+    assert len(api.objects) == 4 + 1 + 1 + 4 + 4 + 3
+    api.requests.clear()
+    outcome = run(kube, APPS)
+    assert not outcome.changed
+    assert [method for method, _path in api.requests] == ["GET"] * 6
+
+
+def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    api.requests.clear()
+    files = [{"path": "/config/application.properties", "content": "a=2\n"}]
+    assert run(kube, [{**APPS[0], "config_files": files}, *APPS[1:]]).changed
+    assert {path.split("/namespaces/")[1].split("/")[0] for _method, path in api.writes} == {
+        "greeter-main"
+    }
+
+
+def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
+    kube: Kube, api: FakeApi
+) -> None:
+    def asked(count: int) -> list[tuple[str, str]]:
+        apps = [record(branch=f"branch-{number}") for number in range(count)]
+        run(kube, apps)
+        api.requests.clear()
+        files = [{"path": "/config/application.properties", "content": "a=2\n"}]
+        run(kube, [{**apps[0], "commit": "f" * 40, "config_files": files}, *apps[1:]])
+        found = [(method, re.sub(r"-[0-9a-f]{10}$", "", path)) for method, path in api.requests]
+        run(kube, [])
+        return found
+
+    space = "namespaces/greeter-branch-0"
+    assert asked(2) == [
+        *(("GET", resource.path()) for resource in APPLIED),
+        ("GET", f"/api/v1/{space}/configmaps/greeter"),  # is it somebody else's?
+        ("PATCH", f"/api/v1/{space}/configmaps/greeter"),
+        ("PATCH", f"/apis/apps/v1/{space}/deployments/greeter"),
+        ("GET", f"/apis/apps/v1/{space}/deployments"),
+        ("GET", f"/apis/apps/v1/{space}/replicasets"),
+        ("DELETE", f"/api/v1/{space}/configmaps/greeter"),
+        ("PATCH", f"/api/v1/namespaces/{ROUTES_NAMESPACE}/configmaps/{ENVIRONMENTS}"),
+    ]
+    assert asked(20) == asked(2)
+
+
+def test_namespace_and_master_come_before_the_apps(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    paths = [path for _method, path in api.writes]
+    assert [path.count("/") for path in paths[:4]] == [4] * 4  # the namespaces themselves
+    assert f"/namespaces/{ROUTES_NAMESPACE}/ingresses/demo.slipway.test" in paths[4]
+
+
+def test_config_files_come_from_the_apps_own_repository(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "app.properties").write_text("from=repository\n")
+    file = {"path": "/config/app.properties", "source": "app.properties"}
+    app = record(config_files=[file], checkout=str(tmp_path))
+    assert failures(run(kube, [app])) == {}
+    [config] = [o for key, o in api.objects.items() if key[0] == "configmaps" and key != NOTES]
+    assert list(config["data"].values()) == ["from=repository\n"]
+
+
+@pytest.mark.parametrize("source", ["missing.properties", "../outside", "link", "."])
+def test_a_config_file_that_cannot_be_had_fails_its_app_alone(
+    kube: Kube, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "outside").write_text("secret")
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "link").symlink_to(tmp_path / "outside")
+    file = {"path": "/config/app.properties", "source": source}
+    broken = record(config_files=[file], checkout=str(checkout))
+    outcome = run(kube, [broken, APPS[2]])
+    assert list(failures(outcome)) == [broken["id"]]
+    assert "cannot be read" in failures(outcome)[broken["id"]]
+
+
+def test_a_refused_object_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
+    api.refusals["deployments/quote"] = "containerPort: Invalid value"
+    outcome = run(kube, APPS)
+    [reason] = failures(outcome).values()
+    assert "containerPort: Invalid value" in reason
+    assert ("deployments", "greeter-main", "greeter") in api.objects
+    assert ("ingresses", "quote-main", "quote") not in api.objects
+
+
+def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -> None:
+    api.refusals["ingresses/demo.slipway.test"] = "host is not allowed"
+    elsewhere = record("inner", ingress=None)
+    broken = {**APPS[1], "failed": {"step": "build", "reason": "no compiler"}}
+    outcome = run(kube, [APPS[0], broken, elsewhere])
+    assert [app.get("failed", {}).get("step") for app in outcome.apps] == ["deploy", "build", None]
+    assert [key for key in api.objects if key[0] == "deployments"] == [
+        ("deployments", "inner-main", "inner")
+    ]
+
+
+def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
+    metadata = {"name": "quote-main", "labels": {ADMITS: "true"}}
+    api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
+    theirs = {"metadata": {"name": "quote", "namespace": "quote-main"}, "spec": {"theirs": True}}
+    api.put("services", theirs)
+    outcome = run(kube, APPS)
+    assert "Service quote-main/quote: it exists" in failures(outcome)["quote-main/quote"]
+    assert api.named("services", "quote-main", "quote") == theirs
+    assert ("deployments", "quote-main", "quote") not in api.objects
+
+
+def test_a_crash_fails_one_app_and_the_others_are_deployed(kube: Kube, api: FakeApi) -> None:
+    def crash(api: FakeApi, obj: Object) -> None:
+        if obj["kind"] == "Deployment" and obj["metadata"]["namespace"] == "greeter-feature":
+            template = obj["spec"]["template"]
+            ended = {"exitCode": 3, "reason": "Error"}
+            status = {
+                "name": "greeter",
+                "restartCount": 2,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": ended},
+            }
+            metadata = {**template["metadata"], "name": "p", "namespace": "greeter-feature"}
+            pod = {"metadata": metadata, "spec": template["spec"]}
+            api.put("pods", {**pod, "status": {"containerStatuses": [status]}})
+        else:
+            rolled_out_at_once(api, obj)
+
+    api.on_apply = crash
+    api.logs["p", False] = "cannot read the greeting\n"
+    outcome = run(kube, APPS)
+    assert list(failures(outcome)) == ["greeter-feature/greeter"]
+    assert "cannot read the greeting" in failures(outcome)["greeter-feature/greeter"]
+
+    # The next run says so again, though it has nothing to apply, and tries anew.
+    api.requests.clear()
+    again = run(kube, APPS, seconds=0)
+    assert list(failures(again)) == ["greeter-feature/greeter"]
+    assert api.writes[0] == ("DELETE", "/api/v1/namespaces/greeter-feature/pods/p")
+    assert [path.split("/")[-1] for _method, path in api.writes[1:]] == [ENVIRONMENTS]
+    assert again.changed
+
+
+def test_an_app_that_failed_before_keeps_what_serves(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    before = dict(api.objects)
+    broken = {**APPS[0], "failed": {"step": "build", "reason": "no compiler"}}
+    outcome = run(kube, [broken, *APPS[1:]])
+    assert not outcome.changed
+    assert outcome.apps[0]["failed"]["step"] == "build"
+    assert {key for key in before if before[key] != api.objects[key]} == {NOTES}
+
+
+def test_an_app_that_was_not_built_is_a_failure(kube: Kube) -> None:
+    app = record()
+    del app["image"]
+    assert "no image" in failures(run(kube, [app]))[app["id"]]
+
+
+def test_what_left_is_removed_and_its_empty_namespace_with_it(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    api.put("configmaps", {"metadata": {"name": "kube-root-ca.crt", "namespace": "quote-main"}})
+    api.put("secrets", {"metadata": {"name": "mine", "namespace": "greeter-feature"}})
+    outcome = run(kube, APPS[:1])
+    assert outcome.changed
+    spaces = {key[2] for key in api.objects if key[0] == "namespaces"}
+    assert spaces == {"greeter-main", "greeter-feature", ROUTES_NAMESPACE}
+    assert {key[0] for key in api.objects if key[1] == "greeter-feature"} == {"secrets"}
+    assert not run(kube, APPS[:1]).changed
+
+
+def test_routes_are_removed_before_what_they_lead_to(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    api.requests.clear()
+    run(kube, APPS[:2])
+    kinds = [path.split("/")[-2] for _method, path in api.writes]
+    assert kinds == ["ingresses", "deployments", "services", "namespaces", "configmaps"]
+
+
+def test_what_is_being_deleted_counts_as_gone(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    for kind in ("services", "ingresses", "deployments"):
+        leaving = api.named(kind, "quote-main", "quote")
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.requests.clear()
+    outcome = run(kube, APPS[:2], dry_run=True)
+    assert [change.before["kind"] for change in outcome.changes if change.before] == ["Namespace"]
+    run(kube, APPS)
+    assert [path.split("/")[-2] for _method, path in api.writes] == [
+        "services",
+        "deployments",
+        "ingresses",
+    ]
+
+
+def test_configurations_stay_as_long_as_a_version_has_them(kube: Kube, api: FakeApi) -> None:
+    def history(api: FakeApi, obj: Object) -> None:
+        """Keep a ReplicaSet of the last two versions, as the Deployment's controller does."""
+        rolled_out_at_once(api, obj)
+        if obj["kind"] == "Deployment":
+            metadata = {**obj["metadata"], "name": f"rs-{api.version}"}
+            api.put("replicasets", {"metadata": metadata, "spec": obj["spec"]})
+            kept = sorted(key for key in api.objects if key[0] == "replicasets")
+            for key in kept[:-2]:
+                del api.objects[key]
+
+    api.version = 100
+    api.on_apply = history
+
+    def config(text: str) -> dict[str, Any]:
+        return record(config_files=[{"path": "/a", "content": text}])
+
+    def texts() -> set[str]:
+        return {
+            next(iter(obj["data"].values()))
+            for key, obj in api.objects.items()
+            if key[0] == "configmaps" and key != NOTES
+        }
+
+    for text in ("one", "two"):
+        run(kube, [config(text)])
+    assert texts() == {"one", "two"}
+    run(kube, [config("three")])
+    assert texts() == {"two", "three"}
+    assert not run(kube, [config("three")]).changed
+
+
+def test_a_namespace_that_is_being_deleted_is_waited_for(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(kube, APPS[:1])
+    leaving = api.named("namespaces", "", "greeter-main")
+    leaving["status"] = {"phase": "Terminating"}
+
+    def gone(_seconds: float) -> None:
+        for key in [key for key in api.objects if "greeter-main" in key]:
+            del api.objects[key]
+
+    monkeypatch.setattr("slipway.waiting.time.sleep", gone)
+    assert failures(run(kube, APPS[:1])) == {}
+    assert api.named("namespaces", "", "greeter-main")["status"] == {"phase": "Active"}
+    assert ("deployments", "greeter-main", "greeter") in api.objects
+
+
+def test_a_namespace_that_will_not_go_fails_its_apps(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.apps.deploy.deploy.TERMINATION_SECONDS", -1.0)
+    run(kube, APPS[:1])
+    api.named("namespaces", "", "greeter-main")["status"] = {"phase": "Terminating"}
+    outcome = run(kube, APPS)
+    assert "its deletion takes longer" in failures(outcome)["greeter-main/greeter"]
+    assert list(failures(outcome)) == ["greeter-main/greeter"]
+
+
+def test_a_dry_run_tells_all_and_stores_nothing(kube: Kube, api: FakeApi) -> None:
+    outcome = run(kube, APPS, dry_run=True)
+    assert outcome.changed
+    assert len(outcome.changes) == 16
+    assert api.objects == {}
+    assert api.writes == []
+
+
+def test_a_dry_run_of_what_is_there_finds_nothing(kube: Kube) -> None:
+    run(kube, APPS)
+    assert not run(kube, APPS, dry_run=True).changed
+
+
+def test_a_dry_run_has_the_api_check_what_it_can(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    api.refusals["deployments/quote"] = "containerPort: Invalid value"
+    outcome = run(kube, [*APPS[:2], {**APPS[2], "port": 0}], dry_run=True)
+    assert "containerPort" in failures(outcome)["quote-main/quote"]
+
+
+def test_a_dry_run_before_the_first_build_counts_as_a_change(kube: Kube) -> None:
+    app = record()
+    del app["image"]
+    outcome = run(kube, [app], dry_run=True)
+    assert outcome.changed
+    assert failures(outcome) == {}
+
+
+def test_a_dry_run_tells_what_it_would_remove(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS)
+    before = dict(api.objects)
+    outcome = run(kube, APPS[:2], dry_run=True)
+    removed = {render_change(change)["before_header"] for change in outcome.changes}
+    assert removed == {
+        "Service quote-main quote",
+        "Deployment quote-main quote",
+        "Ingress quote-main quote",
+        "Namespace quote-main",
+    }
+    assert api.objects == before
+
+
+def test_a_difference_shows_the_setting_and_not_the_bookkeeping(kube: Kube) -> None:
+    run(kube, APPS[:1])
+    [change] = run(kube, [{**APPS[0], "replicas": 2}]).changes
+    shown = render_change(change)
+    assert shown["before_header"] == "Deployment greeter-main greeter"
+    assert "replicas: 1" in shown["before"]
+    assert "replicas: 2" in shown["after"]
+    assert "resourceVersion" not in shown["before"] + shown["after"]
+    assert "status" not in shown["after"]

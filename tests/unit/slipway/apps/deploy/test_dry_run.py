@@ -1,0 +1,182 @@
+"""What a check says that a run would do, and that it does nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.action import apps_deploy, apps_list, apps_preview, apps_verify
+from slipway.apps.app import save
+from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
+from slipway.apps.verify import Proof
+from slipway.kube.client import Kube
+from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.fake_ansible import action
+
+APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
+NODES = {
+    "one": {"labels": {}, "schedulable": True},
+    "two": {"labels": {"disk": "fast"}, "schedulable": True},
+    "control": {"labels": {"disk": "fast"}, "schedulable": False},
+}
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments are ready at once."""
+    api.on_apply = rolled_out_at_once
+
+
+def run(kube: Kube, apps: list[dict[str, Any]], *, dry_run: bool = True) -> Outcome:
+    return deploy(
+        kube,
+        apps,
+        "nginx",
+        secrets={},
+        ca_dir=Path("/nowhere"),
+        seconds=10,
+        say=print,
+        dry_run=dry_run,
+    )
+
+
+def would(outcome: Outcome) -> dict[str, list[str]]:
+    return {intent.id: list(intent.would) for intent in outcome.intents if intent.would}
+
+
+def unbuilt(app: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in app.items() if key != "image"}
+
+
+def test_all_is_new_in_an_empty_cluster_and_nothing_is_written(kube: Kube, api: FakeApi) -> None:
+    outcome = run(kube, APPS)
+    everything = ["roll", "update", "route"]
+    assert would(outcome) == dict.fromkeys((app["id"] for app in APPS), everything)
+    assert (api.writes, api.objects) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"image": "apps.slipway.internal/greeter:main-fedcba987654"}, ["roll"]),
+        ({"commit": "f" * 40}, ["update"]),
+        ({"replicas": 2}, ["update"]),
+        ({"config_files": [{"path": "/a", "content": "b"}]}, ["roll", "update"]),
+        ({"ingress": None}, ["route"]),
+        ({"port": 9000}, ["roll"]),
+    ],
+)
+def test_a_change_in_words(
+    kube: Kube, api: FakeApi, change: dict[str, Any], words: list[str] | None
+) -> None:
+    run(kube, APPS, dry_run=False)
+    before = dict(api.objects)
+    api.requests.clear()
+    outcome = run(kube, [{**APPS[0], **change}, *APPS[1:]])
+    assert would(outcome) == ({APPS[0]["id"]: words} if words else {})
+    assert (api.writes, api.objects) == ([], before)
+
+
+def test_what_left_is_removed(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS, dry_run=False)
+    *_, removal = run(kube, APPS[:2]).intents
+    assert removal == Intent("quote-main/quote", "quote", "quote-main", "main", ("remove",))
+    assert would(run(kube, APPS[:2])) == {"quote-main/quote": ["remove"]}
+
+
+def test_one_that_is_yet_to_be_built_rolls(kube: Kube, api: FakeApi) -> None:
+    run(kube, APPS[:1], dry_run=False)
+    outcome = run(kube, [unbuilt(app) for app in APPS[:2]])
+    assert would(outcome) == {APPS[0]["id"]: ["roll"], APPS[1]["id"]: ["roll", "route"]}
+
+
+def lines(apps: list[dict[str, Any]], *intents: Intent, **given: Any) -> list[str]:
+    found = {"pending": [], "nodes": NODES, "loaded": {}, **given}
+    return [line.split("  ")[-1] for line in table(apps, intents, **found)[1:]]
+
+
+def intent(app: dict[str, Any], *words: str) -> Intent:
+    return Intent(app["id"], app["name"], app["namespace"], app["git_branch"], words)
+
+
+def test_the_table_puts_all_steps_together() -> None:
+    fast = unbuilt(record(node_selector={"disk": "fast"}))
+    slow = unbuilt(record(node_selector={"disk": "none"}))
+    broken = {**APPS[2], "failed": {"step": "source", "reason": "no answer\nat all"}}
+    removal = Intent("old-x/old", "old", "old-x", "x", ("remove",))
+    loaded = {"one": [APPS[0]["image"]], "two": [APPS[0]["image"]], "control": []}
+    assert lines([fast], intent(fast, "roll"), pending=[fast["id"]]) == ["build, load to two, roll"]
+    assert lines([slow], intent(slow, "roll"), pending=[slow["id"]]) == [
+        "build, load to its nodes, roll"
+    ]
+    assert lines([APPS[0]], intent(APPS[0], "roll", "route"), loaded=loaded) == [
+        "load to one and two, roll, route"
+    ]
+    assert lines([APPS[1]], intent(APPS[1]), loaded=loaded) == ["nothing"]
+    assert lines([broken], intent(broken)) == ["FAIL at source: no answer"]
+    assert lines([], removal) == ["remove"]
+
+
+def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
+    broken = {**APPS[2], "failed": {"step": "source", "reason": "no"}}
+    inner = record("inner", ingress=None)
+    found = before_the_cluster([APPS[0], broken, inner])
+    assert [list(each.would) for each in found] == [["roll", "route"], [], ["roll"]]
+
+
+def test_a_check_without_a_cluster_ends_in_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apps = [unbuilt(app) for app in APPS]
+    saved = save(apps, tmp_path)
+    places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
+    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places}
+    deployed = action(apps_deploy.ActionModule, args, check=True).run()
+    told = {"intents": deployed["intents"], "pending": [app["id"] for app in apps]}
+    args = {"apps": deployed["apps"], **told}
+    shown = action(apps_preview.ActionModule, args, check=True).run()
+    assert shown["table"][0].split() == ["APP", "BRANCH", "NAMESPACE", "WOULD"]
+    assert shown["table"][1].endswith("build, load to its nodes, roll, route")
+    assert "build, load to its nodes, roll, route" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [Path(saved)]
+
+
+def test_the_list_reads_and_no_more(
+    kube: Kube, api: FakeApi, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = {**unbuilt(APPS[2]), "failed": {"step": "build", "reason": "no compiler"}}
+    run(kube, [*APPS[:2], broken], dry_run=False)
+    for app in APPS[:2]:
+        deployment = api.named("deployments", app["namespace"], app["name"])
+        deployment["metadata"]["creationTimestamp"] = "2026-01-31T12:00:00Z"
+    api.requests.clear()
+    result = action(apps_list.ActionModule, {"kubeconfig": str(kubeconfig)}).run()
+    states = {each["id"]: each["state"] for each in result["environments"]}
+    assert states == {
+        "greeter-feature/greeter": "ready 1/1",
+        "greeter-main/greeter": "ready 1/1",
+        "quote-main/quote": "failed, never deployed",
+    }
+    assert "http://demo.slipway.test/greeter/main/" in result["table"][2]
+    assert [method for method, _path in api.requests] == ["GET"] * 2
+    assert "no compiler" in capsys.readouterr().out
+
+
+def test_the_page_s_name_is_told_like_those_of_the_apps(
+    kubeconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    proof = Proof([], [], {"demo.test": "192.0.2.7"})
+    monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
+    apps = save([], tmp_path)
+    args = {"kubeconfig": str(kubeconfig), "apps": apps, "ca_dir": "/none", "tell_names": False}
+    told = action(apps_verify.ActionModule, {**args, "overview_host": "all.test"}).run()
+    assert told["names"] == ["192.0.2.7 all.test demo.test"]
+    assert "All environments: http://all.test/" in capsys.readouterr().out
+    assert action(apps_verify.ActionModule, args).run()["names"] == ["192.0.2.7 demo.test"]

@@ -1,0 +1,343 @@
+"""Why a roll-out fails, read from what a cluster says about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.apps.deploy import rollout
+from slipway.apps.deploy.rollout import Rollouts, newest_pods
+from slipway.apps.manifests.labels import owner_of
+from slipway.apps.manifests.render import render
+from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Object
+from slipway.kube.objects import grouped
+from slipway.kube.workloads import deployment_trouble, pod_trouble, rolled_out
+from tests.support.app_cluster import FakeApi, deployment_status, record
+
+APP = record()
+
+
+def deployment(**status: Any) -> Object:
+    """The app's Deployment with its status."""
+    [obj] = [obj for obj in render(APP, "nginx") if obj["kind"] == "Deployment"]
+    return {**obj, "metadata": {**obj["metadata"], "generation": 2}, "status": status}
+
+
+def pod(name: str = "greeter-1", **status: Any) -> Object:
+    """A pod of the app's present template."""
+    template = deployment()["spec"]["template"]
+    metadata = {**template["metadata"], "name": name, "namespace": APP["namespace"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": template["spec"],
+        "status": status,
+    }
+
+
+def waiting(why: str, message: str = "", restarts: int = 0, **ended: Any) -> dict[str, Any]:
+    """The status of a pod whose container waits."""
+    state = {"waiting": {"reason": why, "message": message}}
+    container = {
+        "name": "greeter",
+        "ready": False,
+        "restartCount": restarts,
+        "state": state,
+        "lastState": {"terminated": ended} if ended else {},
+    }
+    return {"phase": "Running", "containerStatuses": [container]}
+
+
+UNSCHEDULABLE: dict[str, Any] = {
+    "phase": "Pending",
+    "conditions": [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/2 nodes are available: 2 node(s) didn't match node selector.",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1},
+            True,
+        ),
+        (
+            {"observedGeneration": 1, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1},
+            False,
+        ),
+        (
+            {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 2, "availableReplicas": 1},
+            False,
+        ),
+        ({"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1}, False),
+        ({}, False),
+    ],
+)
+def test_rolled_out(status: dict[str, int], expected: bool) -> None:
+    assert rolled_out(deployment(**status)) is expected
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({}, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, True),
+        ({"type": "OnDelete"}, True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_older_pods_may_stay_where_the_workload_says_so(
+    kind: str, strategy: dict[str, Any], expected: bool
+) -> None:
+    status = {"replicas": 2, "availableReplicas": 2, "updatedReplicas": 1}
+    daemons = {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 1}
+    found = {
+        "kind": kind,
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 2, "updateStrategy": strategy},
+        "status": {"observedGeneration": 1, **status, **daemons},
+    }
+    assert rolled_out(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "final"),
+    [
+        (
+            waiting("CrashLoopBackOff", "back-off", 2, exitCode=1, reason="Error"),
+            "CrashLoopBackOff: exit code 1, 3 times",
+            True,
+        ),
+        (
+            waiting("CrashLoopBackOff", "back-off", 2, exitCode=137, reason="OOMKilled"),
+            "CrashLoopBackOff: OOMKilled, 3 times",
+            True,
+        ),
+        (waiting("ErrImagePull", "no such host"), "ErrImagePull: no such host", True),
+        (waiting("ErrImageNeverPull", "not present"), "ErrImageNeverPull: not present", True),
+        (waiting("RunContainerError", "no such file", 1), "RunContainerError: no such file", False),
+        (
+            waiting("CreateContainerConfigError", 'configmap "x" not found'),
+            'CreateContainerConfigError: configmap "x" not found',
+            False,
+        ),
+        (
+            UNSCHEDULABLE,
+            "Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.",
+            False,
+        ),
+        ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, "Evicted: disk", True),
+    ],
+)
+def test_trouble_of_a_pod(status: dict[str, Any], reason: str, final: bool) -> None:
+    trouble = pod_trouble(pod(**status))
+    assert trouble is not None
+    assert (str(trouble), trouble.final) == (reason, final)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        waiting("ContainerCreating"),
+        waiting("RunContainerError", "unable to freeze"),
+        waiting("CrashLoopBackOff", "back-off", 1, exitCode=1, reason="Error"),
+        {"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}]},
+    ],
+)
+def test_a_pod_that_is_on_its_way_is_in_no_trouble(status: dict[str, Any]) -> None:
+    assert pod_trouble(pod(**status)) is None
+
+
+def test_trouble_before_there_is_a_pod() -> None:
+    condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    found = deployment_trouble(deployment(conditions=[{**condition, "message": "over quota"}]))
+    assert str(found) == "FailedCreate: over quota"
+    assert deployment_trouble(deployment()) is None
+
+
+def test_only_pods_of_the_present_template_count() -> None:
+    older, leaving, other = pod("older"), pod("leaving"), pod("other")
+    older["metadata"]["annotations"] = {}
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    other["metadata"]["namespace"] = "elsewhere"
+    pods = grouped([older, leaving, other, pod("now")], owner_of)
+    assert newest_pods(deployment(), pods) == [pod("now")]
+
+
+def paths(api: FakeApi) -> list[str]:
+    """What the API was asked for."""
+    return [path for _method, path in api.requests]
+
+
+def wait(kube: Kube, seconds: float = 30) -> tuple[dict[str, str], list[str]]:
+    """Wait for the app; its failure by id, and what was said."""
+    said: list[str] = []
+    return Rollouts(kube, {APP["id"]: APP}, said.append).wait(seconds), said
+
+
+def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi) -> None:
+    api.put("deployments", deployment(availableReplicas=1, observedGeneration=2, replicas=2))
+    api.put("pods", pod(**waiting("CrashLoopBackOff", "", 2, exitCode=1, reason="Error")))
+    api.logs["greeter-1", False] = ""
+    api.logs["greeter-1", True] = "starting\nno greeting is configured\n"
+    for time, message in (("T2", "Back-off restarting"), ("T1", "Startup probe failed")):
+        event = {
+            "metadata": {"name": time, "namespace": APP["namespace"]},
+            "involvedObject": {"name": "greeter-1"},
+            "type": "Warning",
+            "reason": "BackOff",
+            "message": message,
+            "lastTimestamp": time,
+        }
+        api.put("events", event)
+    failed, said = wait(kube)
+    assert failed == {
+        APP["id"]: "pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
+        "what was deployed before still serves\n"
+        "its last lines:\n"
+        "    | starting\n"
+        "    | no greeting is configured\n"
+        "its last events:\n"
+        "    | BackOff: Startup probe failed\n"
+        "    | BackOff: Back-off restarting"
+    }
+    assert said == [
+        "greeter (main): failed after 0 s: pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
+        "what was deployed before still serves"
+    ]
+    assert paths(api).count(DEPLOYMENTS.path(APP["namespace"])) == 1
+    assert DEPLOYMENTS.path() not in paths(api)  # nothing is left to be watched
+
+
+def test_a_roll_out_is_seen_as_soon_as_it_is_done(kube: Kube, api: FakeApi) -> None:
+    obj = deployment()
+    api.put("deployments", obj)
+
+    class Rolling(Rollouts):
+        """Completes the roll-out while it is being watched."""
+
+        def _follow(self, version: str) -> None:
+            api.put("deployments", {**obj, "status": deployment_status(obj)})
+            super()._follow(version)
+
+    said: list[str] = []
+    assert Rolling(kube, {APP["id"]: APP}, said.append).wait(30) == {}
+    assert said == ["greeter (main): 1/1 ready after 0 s"]
+    assert paths(api) == [
+        DEPLOYMENTS.path(APP["namespace"]),
+        PODS.path(APP["namespace"]),
+        DEPLOYMENTS.path(),  # the watch
+    ]
+
+
+def test_a_trouble_that_may_pass_fails_only_when_it_lasts(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(rollout, "LOOK_SECONDS", 0)
+    api.put("deployments", deployment())
+    api.put("pods", pod(**UNSCHEDULABLE))
+    failed, _said = wait(kube)
+    assert failed[APP["id"]].startswith("pod greeter-1: Unschedulable: 0/2 nodes are available")
+    assert paths(api).count(PODS.path(APP["namespace"])) > 1
+
+
+def test_a_roll_out_that_never_ends_says_what_its_pods_do(kube: Kube, api: FakeApi) -> None:
+    api.put("deployments", deployment())
+    api.put("pods", pod(**waiting("ContainerCreating")))
+    api.logs["greeter-1", False] = "still loading\n"
+    failed, _said = wait(kube, 0)
+    assert failed[APP["id"]] == (
+        "pod greeter-1: not ready after 0 s: waiting (ContainerCreating)\n"
+        "its last lines:\n    | still loading"
+    )
+
+
+def test_a_deployment_that_vanishes_is_a_failure(kube: Kube) -> None:
+    assert wait(kube)[0] == {APP["id"]: f"its Deployment {APP['id']} was deleted meanwhile"}
+
+
+def test_a_long_wait_is_reported(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(rollout, "LOOK_SECONDS", 0)
+    api.put("deployments", deployment())
+    api.put("pods", pod(**waiting("ContainerCreating")))
+    _failed, said = wait(kube, 0.2)
+    assert said[0] == "greeter (main): waiting (ContainerCreating) after 0 s"
+
+
+def test_pods_that_hold_back_after_old_failures_are_replaced(kube: Kube, api: FakeApi) -> None:
+    api.put("pods", pod("stuck", **waiting("ImagePullBackOff", "back-off")))
+    api.put("pods", pod("starting", **waiting("ContainerCreating")))
+    rollouts = Rollouts(kube, {APP["id"]: APP}, print)
+    assert rollouts.retry([deployment()])
+    assert [key[2] for key in api.objects] == ["starting"]
+    assert not rollouts.retry([deployment()])
+
+
+def roll_outs(api: FakeApi, count: int) -> dict[str, dict[str, Any]]:
+    """Have apps in the cluster, each in its namespace, whose pods never start."""
+    apps = [record(branch=f"branch-{number}") for number in range(count)]
+    for app in apps:
+        [obj] = [obj for obj in render(app, "nginx") if obj["kind"] == "Deployment"]
+        api.put("deployments", {**obj, "status": {}})
+        metadata = {**obj["spec"]["template"]["metadata"], "namespace": app["namespace"]}
+        stuck = waiting("ErrImagePull", f"no image of {app['git_branch']}")
+        api.put("pods", {**pod(**stuck), "metadata": {**metadata, "name": "p"}})
+    return {app["id"]: app for app in apps}
+
+
+def test_of_many_apps_only_those_that_are_waited_for_are_looked_at(
+    kube: Kube, api: FakeApi
+) -> None:
+    apps = roll_outs(api, 20)
+    api.logs["p", False] = "hello"
+    one = dict([*apps.items()][:1])
+    assert list(Rollouts(kube, one, print).wait(30)) == list(one)
+    assert {path.split("/namespaces/")[1].split("/")[0] for path in paths(api)} == {
+        "greeter-branch-0"
+    }
+
+
+@pytest.mark.parametrize(("count", "looks"), [(rollout.FEW, rollout.FEW), (rollout.FEW + 1, 1)])
+def test_few_namespaces_are_looked_at_one_by_one_and_many_at_once(
+    kube: Kube, api: FakeApi, count: int, looks: int
+) -> None:
+    apps = roll_outs(api, count)
+    api.logs["p", False] = "hello"
+    failed = Rollouts(kube, apps, print).wait(30)
+    assert {app_id: reason.splitlines()[0] for app_id, reason in failed.items()} == {
+        app_id: f"pod p: ErrImagePull: no image of {app['git_branch']}"
+        for app_id, app in apps.items()
+    }
+    for kind in ("deployments", "pods"):
+        assert len([path for path in paths(api) if path.endswith(f"/{kind}")]) == looks
+
+
+def test_pods_that_hold_back_are_looked_for_in_one_request_if_there_are_many(
+    kube: Kube, api: FakeApi
+) -> None:
+    apps = roll_outs(api, rollout.FEW + 1)
+    deployments = kube.list(DEPLOYMENTS).items
+    api.requests.clear()
+    assert Rollouts(kube, apps, print).retry(deployments)
+    assert [path for method, path in api.requests if method == "GET"] == [PODS.path()]
+    assert len(api.writes) == len(apps)
+
+
+def test_nothing_is_asked_where_nothing_is_waited_for(kube: Kube, api: FakeApi) -> None:
+    rollouts = Rollouts(kube, {}, print)
+    assert not rollouts.retry([])
+    assert rollouts.wait(30) == {}
+    assert paths(api) == []

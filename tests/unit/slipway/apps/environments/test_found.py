@@ -1,0 +1,327 @@
+"""The life of a pattern's environments in a cluster: marked, kept, removed, left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.action import apps_plan
+from slipway.apps.app import load
+from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.environments.found import existing
+from slipway.apps.environments.resolve import Environment, Leaving, as_text, resolve
+from slipway.apps.environments.status import Notes, note_proof, of_deployment, of_proof, settle
+from slipway.apps.manifests.labels import (
+    ADMITS,
+    ENVIRONMENTS,
+    GONE_SINCE,
+    KEEP,
+    OWN,
+    ROUTES_NAMESPACE,
+)
+from slipway.kube.client import Kube
+from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.fake_ansible import action
+from tests.support.git_samples import commit
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NO_CA = Path("/nowhere")
+
+RULES = {"max": 20, "grace": "1h", "keep": [], "exclude": []}
+A, B = (record(branch=branch, pattern="*", branches=RULES) for branch in ("a", "b"))
+MAIN = record("quote")
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments are ready at once."""
+    api.on_apply = rolled_out_at_once
+
+
+def run(
+    kube: Kube, apps: list[dict[str, Any]], leaving: Sequence[Leaving] = (), **options: Any
+) -> Outcome:
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
+    return deploy(kube, apps, "nginx", say=print, leaving=leaving, **settings)
+
+
+def missed(kube: Kube, now: datetime = NOW, **rules: Any) -> list[Leaving]:
+    """What stays for now of the environments whose branches are all gone."""
+    sample = {**A, "branches": {**RULES, **rules}}
+    return list(resolve(sample, [], existing(kube), now).leaving)
+
+
+def mark(api: FakeApi, name: str = "greeter-a") -> str | None:
+    annotations: dict[str, str] = api.named("namespaces", "", name)["metadata"].get(
+        "annotations", {}
+    )
+    return annotations.get(GONE_SINCE)
+
+
+def test_environments_of_patterns_are_known_by_their_label(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B, MAIN])
+    found = existing(kube)
+    assert [(each.id, each.branch) for each in found] == [
+        ("greeter-a/greeter", "a"),
+        ("greeter-b/greeter", "b"),
+    ]
+    [pattern] = {each.pattern for each in found}
+    other = {**A, "git_url": "https://git.example.org/other.git"}
+    run(kube, [other, B, MAIN])
+    assert len({each.pattern for each in existing(kube)}) == 2
+    assert pattern in {each.pattern for each in existing(kube)}
+
+
+def test_an_environment_serves_on_for_its_grace_and_is_marked(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B])
+    before = {key: obj for key, obj in api.objects.items() if key[1] == "greeter-a"}
+    outcome = run(kube, [B], missed(kube)[:1])
+    assert outcome.changed
+    assert mark(api) == "2026-01-31T12:00:00Z"
+    assert {key: obj for key, obj in api.objects.items() if key[1] == "greeter-a"} == before
+    assert ("ingresses", ROUTES_NAMESPACE, "demo.slipway.test") in api.objects
+    [found] = [each for each in existing(kube) if each.branch == "a"]
+    assert found.gone_since == NOW
+    later = missed(kube, NOW + timedelta(minutes=59))[:1]
+    assert later[0].since == "2026-01-31T12:00:00Z"
+    assert not run(kube, [B], later).changed
+
+
+def test_it_goes_when_its_grace_has_passed(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B])
+    run(kube, [B], missed(kube)[:1])
+    left = [each for each in missed(kube, NOW + timedelta(hours=1)) if each.branch == "a"]
+    assert left == []
+    run(kube, [B], left)
+    assert [key for key in api.objects if "greeter-a" in key] == []
+    assert [key for key in api.objects if "greeter-b" in key] != []
+
+
+def test_the_last_environment_keeps_its_host_as_long_as_it_stays(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    run(kube, [], missed(kube))
+    assert ("ingresses", ROUTES_NAMESPACE, "demo.slipway.test") in api.objects
+    assert ("ingresses", "greeter-a", "greeter") in api.objects
+    run(kube, [])
+    assert api.objects == {}
+
+
+def test_a_branch_that_comes_back_clears_the_mark(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B])
+    run(kube, [B], missed(kube)[:1])
+    assert run(kube, [A, B]).changed
+    assert mark(api) is None
+    assert not run(kube, [A, B]).changed
+
+
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_a_namespace_that_is_marked_to_be_kept_stays(kube: Kube, api: FakeApi, kind: str) -> None:
+    run(kube, [A])
+    space = api.named("namespaces", "", "greeter-a")
+    space["metadata"].setdefault(kind, {})[KEEP] = "true"
+    left = missed(kube, grace="0m")
+    assert [(each.since, each.until) for each in left] == [("", "")]
+    run(kube, [], left)
+    assert mark(api) is None
+    assert ("deployments", "greeter-a", "greeter") in api.objects
+
+
+def test_a_kept_one_loses_the_mark_that_it_had(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    run(kube, [], missed(kube))
+    assert mark(api)
+    run(kube, [], missed(kube, keep=["a"]))
+    assert mark(api) is None
+
+
+def test_without_an_answer_nothing_changes(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B])
+    run(kube, [B], missed(kube)[:1])
+    failed = {"failed": {"step": "source", "reason": "no answer"}}
+    before = {key: obj for key, obj in api.objects.items() if key[2] != ENVIRONMENTS}
+    unanswered = [{key: each[key] for key in each if key != "image"} | failed for each in (A, B)]
+    assert not run(kube, unanswered).changed
+    assert {key: obj for key, obj in api.objects.items() if key[2] != ENVIRONMENTS} == before
+    assert mark(api)
+
+
+def test_of_a_namespace_that_a_user_made_only_the_mark_is_written(kube: Kube, api: FakeApi) -> None:
+    metadata = {"name": "greeter-a", "generation": 0, "labels": {ADMITS: "true"}}
+    api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
+    run(kube, [A])
+    run(kube, [], missed(kube))
+    space = api.named("namespaces", "", "greeter-a")
+    assert mark(api)
+    assert not OWN.items() <= space["metadata"].get("labels", {}).items()
+
+
+def test_what_a_user_made_stays_when_an_environment_goes(kube: Kube, api: FakeApi) -> None:
+    admitting = {"name": "greeter-a", "labels": {ADMITS: "true"}}
+    api.put("namespaces", {"metadata": admitting, "status": {"phase": "Active"}})
+    run(kube, [A, B])
+    theirs = {"metadata": {"name": "theirs", "namespace": "greeter-a"}}
+    api.put("configmaps", theirs)
+    run(kube, [])
+    left = [key for key in api.objects if "greeter-a" in key]
+    assert left == [("namespaces", "", "greeter-a"), ("configmaps", "greeter-a", "theirs")]
+    assert ("namespaces", "", "greeter-b") not in api.objects
+
+
+def test_a_mark_that_somebody_spoilt_begins_anew(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    run(kube, [], missed(kube))
+    api.named("namespaces", "", "greeter-a")["metadata"]["annotations"][GONE_SINCE] = "yesterday"
+    [left] = missed(kube, NOW + timedelta(hours=5))
+    assert left.since == as_text(NOW + timedelta(hours=5))
+
+
+def test_a_dry_run_marks_nothing(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, B])
+    api.requests.clear()
+    outcome = run(kube, [B], missed(kube)[:1], dry_run=True)
+    assert outcome.changed
+    assert (mark(api), api.writes) == (None, [])
+
+
+def notes(api: FakeApi) -> dict[str, dict[str, Any]]:
+    data = api.named("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)["data"]
+    found: dict[str, dict[str, Any]] = json.loads(data["environments.json"])
+    return found
+
+
+def test_notes_tell_what_the_cluster_does_not(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, MAIN])
+    failed = {"step": "build", "reason": "\n".join(f"line {n} s3cret" for n in range(9))}
+    broken = {key: MAIN[key] for key in MAIN if key != "image"} | {"failed": failed}
+    run(kube, [broken], missed(kube), secrets={"token": "s3cret"})
+    entry = notes(api)["quote-main/quote"]
+    assert (entry["failing"], entry["failure"]["step"]) == (True, "build")
+    assert entry["failure"]["reason"].split("\n") == [f"line {n} ***" for n in (0, 6, 7, 8)]
+    assert entry["urls"] == ["http://demo.slipway.test/quote/main/"]
+    assert notes(api)["greeter-a/greeter"]["until"] == "2026-01-31T13:00:00Z"
+    at = entry["failure"]["at"]
+    api.requests.clear()
+    run(kube, [broken], missed(kube), secrets={"token": "s3cret"})
+    assert api.writes == []
+    run(kube, [MAIN])
+    entry = notes(api)["quote-main/quote"]
+    assert (entry["failing"], entry["failure"]["at"]) == (False, at)
+    assert list(notes(api)) == ["quote-main/quote"]
+
+
+def test_notes_that_cannot_be_written_stop_nothing(
+    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.refusals[f"configmaps/{ENVIRONMENTS}"] = "no room"
+    outcome = run(kube, [A])
+    assert "failed" not in outcome.apps[0]
+    assert "no room" in capsys.readouterr().out
+
+
+def test_an_environment_has_the_id_of_its_app() -> None:
+    assert Environment("p", "greeter-a", "greeter", "a").id == A["id"]
+
+
+def proved(*apps: dict[str, Any]) -> Notes:
+    """The notes after a proof that followed a deployment of ``apps`` without failures."""
+    deployed = [{key: app[key] for key in app if key != "failed"} for app in apps]
+    before = of_deployment({}, deployed, (), str, NOW)
+    return of_proof(before, apps, str, NOW)
+
+
+WRONG = {"step": "verify", "reason": "HTTP 500"}
+
+
+def test_what_the_proof_finds_is_noted_until_a_proof_finds_otherwise() -> None:
+    first = proved({**A, "failed": WRONG}, B)
+    assert [entry["failing"] for entry in first.values()] == [True, False]
+    later = NOW + timedelta(hours=1)
+    assert of_deployment(first, [A, B], (), str, later) == first
+    assert of_proof(first, [{**A, "failed": WRONG}, B], str, later) == first
+    healed = of_proof(first, [A, B], str, later)
+    assert healed[A["id"]]["failing"] is False
+    assert healed[A["id"]]["failure"] == {**WRONG, "at": as_text(NOW)}
+
+
+def test_the_proof_does_not_speak_for_the_steps_before() -> None:
+    broken = {**A, "failed": {"step": "build", "reason": "no compiler"}}
+    before = of_deployment({}, [broken], (), str, NOW)
+    assert of_proof(before, [A], str, NOW) == before  # asked alone, it knows nothing of the build
+    assert of_proof(before, [broken], str, NOW) == before
+    assert of_proof({}, [A], str, NOW) == {}
+
+
+def test_the_proof_is_noted_only_if_something_differs(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    api.requests.clear()
+    note_proof(kube, [A], str)
+    assert api.writes == []
+    note_proof(kube, [{**A, "failed": WRONG}], str)
+    assert notes(api)[A["id"]]["failure"]["reason"] == "HTTP 500"
+    settle(kube, A["id"])
+    assert notes(api)[A["id"]]["failing"] is False
+
+
+def test_without_notes_the_proof_notes_nothing(kube: Kube, api: FakeApi) -> None:
+    note_proof(kube, [{**A, "failed": WRONG}], str)
+    settle(kube, A["id"])
+    assert api.objects == {}
+
+
+def planned(kubeconfig: Path, folder: Path, *, check: bool = False) -> dict[str, Any]:
+    """What the plan finds of a pattern over the repository ``web``."""
+    (folder / "apps.yml").write_text(
+        "version: 1\napps: [{name: greeter, git_url: web, git_branch: '*', branches: {max: 2}}]\n"
+    )
+    args = {
+        "path": str(folder / "apps.yml"),
+        "kubeconfig": str(kubeconfig),
+        "cache": str(folder / "cache"),
+    }
+    result: dict[str, Any] = action(apps_plan.ActionModule, args, check=check).run()
+    return result
+
+
+def test_the_plan_compares_branches_with_the_cluster(
+    kube: Kube, api: FakeApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "web")
+    run(kube, [{**app, "git_url": url} for app in (A, B)])
+    for branch in ("b", "c", "d"):
+        commit(tmp_path / "web", {}, branch)
+    api.requests.clear()
+    result = planned(kubeconfig, tmp_path)
+    assert [app["git_branch"] for app in load(result["apps"])] == ["b"]
+    assert [left["branch"] for left in result["leaving"]] == ["a"]
+    assert "no environment for c, d" in result["waiting"][0]
+    assert {method for method, _path in api.requests} == {"GET"}
+    assert planned(tmp_path / "none", tmp_path)["leaving"] == []
+
+
+def test_a_plan_without_patterns_asks_no_cluster(
+    api: FakeApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "apps.yml").write_text("version: 1\napps: [{name: web, git_url: web}]\n")
+    args = {"path": str(tmp_path / "apps.yml"), "kubeconfig": str(kubeconfig), "cache": "/none"}
+    assert len(load(action(apps_plan.ActionModule, args).run()["apps"])) == 1
+    assert api.requests == []
+
+
+def test_a_cluster_that_does_not_answer_stops_the_plan_but_not_a_check(tmp_path: Path) -> None:
+    """Without it, environments in their grace would be taken for none."""
+    commit(tmp_path / "web", {}, "a")
+    deaf = tmp_path / "kubeconfig"
+    deaf.write_text(
+        "current-context: a\n"
+        "contexts: [{name: a, context: {cluster: a, user: a}}]\n"
+        "clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+        "users: [{name: a, user: {token: t}}]\n"
+    )
+    result = planned(deaf, tmp_path)
+    assert (result["failed"], "does not answer" in result["msg"]) == (True, True)
+    assert len(load(planned(deaf, tmp_path, check=True)["apps"])) == 1

@@ -1,0 +1,170 @@
+"""Which images stay, by what the cluster ran, and the action that asks it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.action.housekeeping import ActionModule
+from slipway.apps.app import save
+from slipway.apps.environments.retention import REVISION, History
+from slipway.apps.manifests.labels import NAME, OWN
+from slipway.cache.sweep import Cache
+from slipway.kube.client import Object
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from tests.support.app_cluster import FakeApi
+from tests.support.fake_ansible import action
+
+REPOSITORY = "apps.slipway.internal/greeter"
+FAILED = {"step": "build", "reason": "no"}
+
+
+def ref(version: int) -> str:
+    return f"{REPOSITORY}:main-{version}"
+
+
+def app(**record: Any) -> dict[str, Any]:
+    return {"id": "greeter-main/greeter", **record}
+
+
+def workload(
+    kind: str, name: str, image: str, revision: int = 0, replicas: int = 0, owner: str = "greeter"
+) -> Object:
+    return {
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": "greeter-main",
+            "labels": {NAME: owner, **OWN},
+            "annotations": {REVISION: str(revision)},
+        },
+        "spec": {"template": {"spec": {"containers": [{"image": image}]}}},
+        "status": {"replicas": replicas} if replicas else {},
+    }
+
+
+def retained(
+    apps: list[dict[str, Any]], deployments: list[Object], replica_sets: list[Object]
+) -> list[str]:
+    return History.of(deployments, replica_sets).retained(apps)
+
+
+def deployment(version: int) -> Object:
+    return workload("Deployment", "greeter", ref(version), replicas=1)
+
+
+def replica_set(version: int, revision: int, replicas: int = 0, **more: Any) -> Object:
+    return workload("ReplicaSet", f"greeter-{version}", ref(version), revision, replicas, **more)
+
+
+HISTORY = [replica_set(1, 9), replica_set(2, 10), replica_set(3, 11, replicas=1)]
+
+
+@pytest.mark.parametrize(
+    ("record", "versions"),
+    [
+        (app(image=ref(4)), [3, 4]),
+        (app(image=ref(3)), [2, 3]),
+        (app(image=ref(1)), [1, 3]),
+        (app(image=ref(4), failed=FAILED), [1, 2, 3, 4]),
+        (app(failed=FAILED), [1, 2, 3]),
+        (app(), [1, 2, 3]),
+    ],
+)
+def test_an_app_keeps_its_image_and_the_one_before(
+    record: dict[str, Any], versions: list[int]
+) -> None:
+    assert retained([record], [deployment(3)], HISTORY) == [ref(each) for each in versions]
+
+
+def test_a_new_app_keeps_its_image() -> None:
+    assert retained([app(image=ref(1))], [], []) == [ref(1)]
+
+
+def test_what_the_deployment_names_counts_as_newest() -> None:
+    history = [replica_set(1, 12, replicas=1), replica_set(2, 11)]
+    assert retained([app(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
+
+
+def test_a_version_that_never_started_does_not_push_out_the_one_that_serves() -> None:
+    history = [replica_set(1, 1, replicas=2), replica_set(2, 2, replicas=1)]
+    assert retained([app(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
+
+
+def test_the_same_image_with_another_config_is_one_version() -> None:
+    history = [replica_set(1, 1), replica_set(2, 2), replica_set(2, 3, replicas=1)]
+    assert retained([app(image=ref(2))], [deployment(2)], history) == [ref(1), ref(2)]
+
+
+def test_an_app_that_is_no_more_keeps_nothing() -> None:
+    other = replica_set(1, 1, replicas=1, owner="quotes")
+    assert retained([app(image=ref(2))], [], [other]) == [ref(2)]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
+    """A cluster that runs version 2, once ran version 1, and is to get version 3."""
+    store = ImageStore(tmp_path / "cache/images")
+    for version in (1, 2, 3):
+        layers = [layer_from_tree({"/app": bytes(version * 1000)})]
+        store.add_image(ref(version), layers, ImageConfig())
+    api.put("deployments", deployment(2))
+    for obj in (replica_set(1, 1), replica_set(2, 2, replicas=1)):
+        api.put("replicasets", obj)
+    return {
+        "cache": str(tmp_path / "cache"),
+        "cluster": "one",
+        "kubeconfig": str(kubeconfig),
+        "bundle": str(tmp_path / "cache/bundle/0123"),
+        "apps": save([app(image=ref(3))], tmp_path),
+    }
+
+
+def run(arguments: dict[str, Any], **mode: bool) -> dict[str, Any]:
+    result: dict[str, Any] = action(ActionModule, arguments, **mode).run()
+    return result
+
+
+def test_what_the_cluster_gave_up_goes_and_nodes_are_told(arguments: dict[str, Any]) -> None:
+    cache = Path(arguments["cache"])
+    before = [app(image=ref(1)), app(image=ref(2))]
+    Cache(cache, arguments["cluster"]).claim(before, Path(arguments["bundle"]))
+    size = sum(
+        (cache / "images/blobs/sha256").joinpath(name).stat().st_size for name in _own(cache)
+    )
+    foreseen = run(arguments, check=True, diff=True)
+    assert (foreseen["removed"], foreseen["bytes_freed"]) == ([ref(1)], size)
+    assert foreseen["diff"]["before"] == f"{ref(1)}\n"
+    assert ref(1) in ImageStore(cache / "images").images()
+    result = run(arguments)
+    assert (result["changed"], result["removed"], result["bytes_freed"]) == (True, [ref(1)], size)
+    assert (result["keep"], result["prune_prefix"]) == ([ref(2), ref(3)], "apps.slipway.internal/")
+    assert sorted(ImageStore(cache / "images").images()) == [ref(2), ref(3)]
+    again = run(arguments)
+    assert (again["changed"], again["removed"], again["bytes_freed"]) == (False, [], 0)
+
+
+def _own(cache: Path) -> list[str]:
+    """The blobs that version 1 alone has."""
+    images = ImageStore(cache / "images").images()
+    others = {digest for name in (ref(2), ref(3)) for digest in images[name].blobs}
+    return [digest[7:] for digest in images[ref(1)].blobs if digest not in others]
+
+
+def test_a_check_without_a_cluster_foresees_nothing(
+    arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    for lacking in ({"cache": str(tmp_path / "none")}, {"kubeconfig": str(tmp_path / "none")}):
+        assert run({**arguments, **lacking}, check=True)["changed"] is False
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_check_claims_nothing(arguments: dict[str, Any]) -> None:
+    claims = Path(arguments["cache"], "clusters/one.json")
+    run(arguments, check=True)
+    assert not claims.parent.exists()
+    run(arguments)
+    assert json.loads(claims.read_text())["images"] == [ref(2), ref(3)]

@@ -1,0 +1,241 @@
+"""Back to the version before, and what later runs make of it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.action import apps_rollback
+from slipway.apps.app import load
+from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.environments.rollback import Rollback, carry_out, find
+from slipway.apps.manifests.labels import COMMIT, HELD_FROM
+from slipway.errors import SlipwayError
+from slipway.kube.client import Kube, Object
+from slipway.kube.objects import digest
+from slipway.oci import ImageConfig, ImageStore
+from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.fake_ansible import action
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def deployment_controller(api: FakeApi, obj: Object) -> None:
+    """Keeps a ReplicaSet for each template, the one in use with the annotations and the newest
+    number, as the Deployment's controller does."""
+    rolled_out_at_once(api, obj)
+    if obj["kind"] != "Deployment":
+        return
+    metadata = obj["metadata"]
+    template = copy.deepcopy(obj["spec"]["template"])
+    name = f"{metadata['name']}-{digest(template)}"
+    template["metadata"]["labels"]["pod-template-hash"] = digest(template)
+    sets = [each for key, each in api.objects.items() if key[0] == "replicasets"]
+    newest = max((int(each["metadata"]["annotations"][REVISION]) for each in sets), default=0)
+    live = api.named("deployments", metadata["namespace"], metadata["name"])
+    live["metadata"]["uid"] = "of-the-deployment"
+    api.put(
+        "replicasets",
+        {
+            "metadata": {
+                "name": name,
+                "namespace": metadata["namespace"],
+                "labels": metadata["labels"],
+                "annotations": {**metadata["annotations"], REVISION: str(newest + 1)},
+                "ownerReferences": [{"uid": "of-the-deployment"}],
+            },
+            "spec": {"template": template},
+        },
+    )
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments have ReplicaSets and are ready at once."""
+    api.on_apply = deployment_controller
+
+
+def version(number: int, **changes: Any) -> dict[str, Any]:
+    """The app at a version."""
+    image = f"apps.slipway.internal/greeter:main-{number}"
+    text = [{"path": "/config/application.properties", "content": f"a={number}\n"}]
+    return record(image=image, commit=str(number) * 40, config_files=text, **changes)
+
+
+def run(kube: Kube, *apps: dict[str, Any]) -> Outcome:
+    return deploy(kube, apps, "nginx", secrets={}, ca_dir=Path("/nowhere"), seconds=10, say=print)
+
+
+def back(kube: Kube, name: str = "greeter", branch: str = "") -> Rollback:
+    rollback = find(kube, name, branch)
+    carry_out(kube, rollback, seconds=10, say=print)
+    return rollback
+
+
+def live(api: FakeApi) -> tuple[str, str, bool]:
+    """Image, commit and whether it is held, of what runs."""
+    deployment = api.named("deployments", "greeter-main", "greeter")
+    annotations = deployment["metadata"]["annotations"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return container["image"].rsplit("-", 1)[1], annotations[COMMIT][0], HELD_FROM in annotations
+
+
+def test_image_configuration_and_commit_are_those_of_before(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    first = copy.deepcopy(api.named("deployments", "greeter-main", "greeter")["spec"]["template"])
+    run(kube, version(2))
+    rollback = back(kube)
+    assert (rollback.was.commit[0], rollback.becomes.commit[0]) == ("2", "1")
+    assert live(api) == ("1", "1", True)
+    deployment = api.named("deployments", "greeter-main", "greeter")
+    assert deployment["spec"]["template"] == first
+
+
+def test_the_next_run_leaves_it_there_and_says_so(
+    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    outcome = run(kube, version(2))
+    assert not outcome.changed
+    assert live(api) == ("1", "1", True)
+    assert outcome.apps[0]["held"] == "1" * 40
+    assert "greeter (main): held at commit 1111111" in capsys.readouterr().out
+
+
+def test_a_commit_that_gives_the_same_pod_does_not_end_the_hold(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    renamed = {**version(2), "commit": "f" * 40}
+    assert run(kube, renamed).changed
+    assert live(api) == ("1", "1", True)
+    assert not run(kube, renamed).changed
+
+
+def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    run(kube, {**version(2), "replicas": 3})
+    assert live(api) == ("1", "1", True)
+    assert api.named("deployments", "greeter-main", "greeter")["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "apps.slipway.internal/greeter:main-3", "commit": "3" * 40},
+        {"env": {"GREETING": {"value": "Bye"}}},
+    ],
+)
+def test_another_source_or_configuration_ends_the_hold(
+    kube: Kube, api: FakeApi, change: dict[str, Any]
+) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    new = {**version(2), **change}
+    assert run(kube, new).changed
+    assert live(api) == (new["image"][-1], new["commit"][0], False)
+    assert not run(kube, new).changed
+
+
+def test_going_back_twice_leads_to_where_one_came_from(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    assert back(kube).ends_hold
+    assert live(api) == ("2", "2", False)
+    assert not run(kube, version(2)).changed
+
+
+def test_a_hold_that_is_over_does_not_come_back(kube: Kube, api: FakeApi) -> None:
+    for number in (1, 2):
+        run(kube, version(number))
+    back(kube)
+    run(kube, version(1))  # the source was taken back as well
+    assert live(api) == ("1", "1", False)
+    run(kube, version(2))
+    assert live(api) == ("2", "2", False)
+
+
+def test_the_newest_version_but_one_is_the_one_before(kube: Kube, api: FakeApi) -> None:
+    for number in (1, 2, 3):
+        run(kube, version(number))
+    back(kube)
+    assert live(api)[0] == "2"
+
+
+def test_the_configuration_of_before_is_still_there(kube: Kube, api: FakeApi) -> None:
+    for number in (1, 2):
+        run(kube, version(number))
+    back(kube)
+    run(kube, version(2))
+    deployment = api.named("deployments", "greeter-main", "greeter")
+    [config] = [
+        volume["configMap"]["name"]
+        for volume in deployment["spec"]["template"]["spec"]["volumes"]
+        if "configMap" in volume
+    ]
+    assert api.named("configmaps", "greeter-main", config)["data"]
+
+
+def message(kube: Kube, name: str, branch: str = "") -> str:
+    with pytest.raises(SlipwayError) as caught:
+        find(kube, name, branch)
+    return str(caught.value)
+
+
+def test_what_cannot_be_meant_is_told_with_what_can(kube: Kube) -> None:
+    run(kube, version(1), record(branch="loud"), record("quote"))
+    assert "did you mean greeter?" in message(kube, "greter")
+    assert "make list" in message(kube, "")
+    several = message(kube, "greeter")
+    assert "greeter-loud/greeter (loud), greeter-main/greeter (main)" in several
+    assert "there is loud" in message(kube, "greeter", "lout")
+    assert "quote (main): has no version before" in message(kube, "quote")
+    assert "greeter (loud): has no version" in message(kube, "greeter", "loud")
+    assert "greeter (main): has no version" in message(kube, "greeter-main/greeter")
+
+
+def test_a_version_that_does_not_run_is_told(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    api.on_apply = lambda _api, _obj: None
+    api.named("deployments", "greeter-main", "greeter")["status"] = {}
+    with pytest.raises(SlipwayError, match="not ready after 0 s"):
+        carry_out(kube, find(kube, "greeter", ""), seconds=0, say=print)
+
+
+def plugin(kubeconfig: Path, store: Path, *, check: bool) -> dict[str, Any]:
+    args = {"kubeconfig": str(kubeconfig), "store": str(store), "app": "greeter"}
+    result: dict[str, Any] = action(apps_rollback.ActionModule, args, check=check).run()
+    return result
+
+
+def test_a_check_finds_the_image_and_writes_nothing(
+    kube: Kube, api: FakeApi, kubeconfig: Path, tmp_path: Path
+) -> None:
+    run(kube, version(1, node_selector={"disk": "fast"}))
+    run(kube, version(2))
+    store = ImageStore(tmp_path / "images")
+    api.requests.clear()
+    found = plugin(kubeconfig, store.root, check=True)
+    assert load(found["apps"]) == []  # the nodes have to have it
+    store.add_image(version(1)["image"], [], ImageConfig())
+    found = plugin(kubeconfig, store.root, check=True)
+    assert load(found["apps"]) == [
+        {
+            "id": "greeter-main/greeter",
+            "image": version(1)["image"],
+            "node_selector": {"disk": "fast"},
+        }
+    ]
+    assert api.writes == []
+    assert plugin(kubeconfig, store.root, check=False)["becomes"]["commit"] == "1" * 40
+    assert live(api) == ("1", "1", True)

@@ -1,0 +1,459 @@
+"""Every mistake in apps.yml is found, at its line, with the way to mend it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from slipway.apps.plan.plan import plan
+from slipway.errors import SlipwayError
+
+APP = "{name: web, git_url: ../web}"
+
+
+class Case(NamedTuple):
+    """A bad file, and for each mistake in it the parts of its report, in order."""
+
+    text: str
+    mistakes: list[tuple[str, ...]]
+
+
+def app(lines: str) -> str:
+    """A file with one app: a name, a git_url and these further lines (line 5 onwards)."""
+    indented = "".join(f"    {line}\n" for line in lines.splitlines())
+    return f"version: 1\napps:\n  - name: web\n    git_url: ../web\n{indented}"
+
+
+CASES = {
+    "empty file": Case("", [("apps.yml:1:", "is empty")]),
+    "a list at the top": Case("- name: web\n", [("apps.yml:1:", "a list", "must be a mapping")]),
+    "no version": Case("apps: []\n", [("apps.yml:1:", "lacks the key version", "version: 1")]),
+    "a version to come": Case(
+        "version: 2\napps: []\n", [("apps.yml:1 version:", "is 2", "write 1")]
+    ),
+    "no apps": Case("version: 1\n", [("apps.yml:1:", "lacks the key apps")]),
+    "apps left empty": Case("version: 1\napps:\n", [("apps.yml:2 apps:", "is empty")]),
+    "unknown key at the top": Case(
+        "version: 1\nappps: []\napps: []\n", [("apps.yml:2 appps:", "unknown key", "write apps")]
+    ),
+    "unknown key of an app": Case(
+        app("git_brnach: main"), [("apps.yml:5 apps[0].git_brnach:", "unknown key", "git_branch")]
+    ),
+    "key with a dash": Case(app("git-branch: main"), [("git-branch:", "write git_branch")]),
+    "key like no other": Case(app("zzz: 1"), [("zzz:", "the keys here are name, git_url,")]),
+    "unknown key in the defaults": Case(
+        f"version: 1\ndefaults:\n  prot: 80\napps: [{APP}]\n",
+        [("apps.yml:3 defaults.prot:", "write port")],
+    ),
+    "name in the defaults": Case(
+        f"version: 1\ndefaults: {{name: web}}\napps: [{APP}]\n", [("defaults.name:", "unknown key")]
+    ),
+    "defaults left empty": Case(
+        f"version: 1\ndefaults:\napps: [{APP}]\n", [("apps.yml:2 defaults:", "is empty")]
+    ),
+    "no name": Case(
+        "version: 1\napps:\n  - git_url: ../web\n",
+        [("apps.yml:3 apps[0]:", "lacks the key name", "add name: greeter")],
+    ),
+    "no git_url": Case(
+        "version: 1\napps:\n  - name: web\n",
+        [("apps.yml:3 apps[0]:", "lacks the key git_url", "or to the defaults")],
+    ),
+    "an app that is text": Case("version: 1\napps: [web]\n", [("apps[0]:", "reads as text")]),
+    "name in capitals": Case(
+        "version: 1\napps: [{name: Web, git_url: x}]\n", [("apps[0].name:", "'Web'", "lower-case")]
+    ),
+    "name with a dot": Case(
+        "version: 1\napps: [{name: a.b, git_url: x}]\n", [("name:", "DNS label")]
+    ),
+    "name with a digit first": Case(
+        "version: 1\napps: [{name: 1a, git_url: x}]\n", [("name:", "a letter first")]
+    ),
+    "name that YAML takes for a boolean": Case(
+        "version: 1\napps: [{name: on, git_url: x}]\n", [("name:", "true", "a boolean")]
+    ),
+    "name too long": Case(
+        f"version: 1\napps: [{{name: {'a' * 51}, git_url: x}}]\n", [("51 characters", "at most 50")]
+    ),
+    "password in git_url": Case(
+        "version: 1\napps: [{name: web, git_url: 'https://me:secret@git.test/web'}]\n",
+        [("apps[0].git_url:", "holds a password")],
+    ),
+    "git_url that git would take for an option": Case(
+        "version: 1\napps: [{name: web, git_url: --upload-pack=x}]\n",
+        [("git_url:", "must be a URL")],
+    ),
+    "folder above the repository": Case(
+        app("git_path: ../orders"),
+        [("apps.yml:5 apps[0].git_path:", "'../orders'", "folder inside the", "services/orders")],
+    ),
+    "folder above the repository, by a way round": Case(
+        app("git_path: services/../../orders"), [("git_path:", "no '..'")]
+    ),
+    "folder of this machine": Case(app("git_path: /orders"), [("git_path:", "no '/' in front")]),
+    "folder of git's own": Case(app("git_path: sub/.Git/hooks"), [("git_path:", "no '.git'")]),
+    "folder as Windows has it": Case(app("git_path: sub\\orders"), [("git_path:", "no '\\'")]),
+    "folder left empty": Case(app("git_path:"), [("git_path:", "is empty")]),
+    "folder without a name": Case(app("git_path: ''"), [("git_path:", "must be a folder")]),
+    "folder that is a list": Case(app("git_path: [a]"), [("git_path:", "must be text")]),
+    "folder over two lines": Case(app('git_path: "a\\nb"'), [("git_path:", "must be a folder")]),
+    "folder above the repository in the defaults": Case(
+        f"version: 1\ndefaults:\n  git_path: ..\napps: [{APP}]\n",
+        [("apps.yml:3 defaults.git_path:", "no '..'")],
+    ),
+    "branch with a space": Case(app("git_branch: my branch"), [("git_branch:", "one git branch")]),
+    "branch with a '?'": Case(
+        app("git_branch: 'feature/?'"), [("git_branch:", "pattern with '*'")]
+    ),
+    "lifecycle of one branch": Case(
+        app("branches: {max: 3}"), [("branches:", "for a git_branch that is a pattern", "'*'")]
+    ),
+    "grace without a unit": Case(
+        app("git_branch: 'f/*'\nbranches: {grace: '24'}"), [("grace:", "'24'", "m, h or d")]
+    ),
+    "one namespace for all branches": Case(
+        app("git_branch: 'f/*'\nnamespace: shop"),
+        [("apps.yml:6 apps[0].namespace:", "same for every branch", "shop-{{ branch_slug }}")],
+    ),
+    "one path for all branches": Case(
+        app("git_branch: 'f/*'\ningress: {host: a.test, rules: [{path: /web/}]}"),
+        [("rules[0].path:", "same for every branch of f/*", "/web/{{ branch_slug }}/")],
+    ),
+    "unknown variable": Case(
+        app("namespace: 'shop-{{ brnch }}'"),
+        [("namespace:", "unknown variable brnch", "are name, branch, branch_slug")],
+    ),
+    "commit in a path": Case(
+        app("ingress: {host: a.test, rules: [{path: '/{{ commit }}/'}]}"),
+        [("rules[0].path:", "unknown variable commit")],
+    ),
+    "template left open": Case(app("env: {A: '{{ branch'}"), [("env.A:", "is no template")]),
+    "namespace wrong once filled in": Case(
+        app("namespace: 'kube-{{ name }}'"), [("namespace:", "'kube-web'", "not begin with kube-")]
+    ),
+    "path wrong once filled in": Case(
+        app("git_branch: a@b\ningress: {host: a.test, rules: [{path: '//{{ branch }}'}]}"),
+        [("rules[0].path:", "no '//'")],
+    ),
+    "path with braces once filled in": Case(
+        app("git_branch: a{{b\ningress: {host: a.test, rules: [{path: '/{{ branch }}/'}]}"),
+        [("rules[0].path:", "'/a{{b/'", "hold only letters")],
+    ),
+    "namespace with braces once filled in": Case(
+        app("git_branch: a{{b\nnamespace: x-{{ branch }}"), [("namespace:", "'x-a{{b'", "label")]
+    ),
+    "template that the branch does not fit": Case(
+        app("ingress: {host: a.test, rules: [{path: \"/{{ branch.split('/')[1] }}/\"}]}"),
+        [("apps[0]:", "cannot be filled in for the branch 'main'", "exclude")],
+    ),
+    "path too long": Case(
+        app(f"ingress: {{host: a.test, rules: [{{path: /{'x' * 1024}}}]}}"),
+        [("rules[0].path:", "1025 characters", "at most 1024")],
+    ),
+    "path with a newline at its end": Case(
+        app('ingress: {host: a.test, rules: [{path: "/a\\n"}]}'),
+        [("rules[0].path:", "'/a\\n'", "hold only letters")],
+    ),
+    "timeout beyond counting": Case(
+        app("ingress: {host: a.test, rules: [{path: /}], timeout: 9999999999s}"),
+        [("timeout:", "'9999999999s'", "at most 9 digits")],
+    ),
+    "host wrong once filled in": Case(
+        app("git_branch: A_b\ningress: {host: '{{ branch }}.test', rules: [{path: /}]}"),
+        [("ingress.host:", "'A_b.test'", "lower case")],
+    ),
+    "two kinds of git_auth": Case(
+        app("git_auth: {token: a, ssh_key: b}"), [("git_auth:", "both", "one of the keys token")]
+    ),
+    "git_auth without a kind": Case(
+        app("git_auth: {user: me}"), [("git_auth:", "lacks a key", "token, ssh_key and")]
+    ),
+    "token for ssh": Case(
+        "version: 1\napps:\n  - name: web\n    git_url: git@git.test:web.git\n"
+        "    git_auth: {token: db_password}\n",
+        [("apps.yml:5 apps[0].git_auth.token:", "does not go with git_url", "https://")],
+    ),
+    "key for HTTPS": Case(
+        "version: 1\napps:\n  - name: web\n    git_url: https://git.test/web.git\n"
+        "    git_auth: {ssh_key: db_password}\n",
+        [("git_auth.ssh_key:", "does not go with", "user@host:path")],
+    ),
+    "secret that is a value": Case(
+        app("env: {A: {secret: 's3cr3t!'}}"), [("env.A.secret:", "stays in the vault")]
+    ),
+    "unknown secret": Case(
+        app("env: {A: {secret: db_pasword}}"),
+        [("apps.yml:5 apps[0].env.A.secret:", "names the secret db_pasword", "db_password")],
+    ),
+    "unknown secret of a build": Case(
+        app("build: {buildx: {secrets: {npm: other}}}"),
+        [("build.buildx.secrets.npm:", "secret other", "add other to slipway_secrets")],
+    ),
+    "unknown secret of a file": Case(
+        app("config_files: [{path: /a, secret: other}]"), [("config_files[0].secret:", "other")]
+    ),
+    "unknown secret of a host": Case(
+        "version: 1\nhosts:\n  a.test: {tls: {certificate: db_password, key: other}}\n"
+        f"apps: [{APP}]\n",
+        [("apps.yml:3 hosts.a.test.tls.key:", "secret other")],
+    ),
+    "unknown kind of certificate": Case(
+        f"version: 1\nhosts: {{a.test: {{tls: letsencrypt}}}}\napps: [{APP}]\n",
+        [("apps.yml:2 hosts.a.test.tls:", "'letsencrypt'", "local-ca")],
+    ),
+    "certificate without a key": Case(
+        f"version: 1\nhosts: {{a.test: {{tls: {{certificate: a}}}}}}\napps: [{APP}]\n",
+        [("hosts.a.test.tls:", "lacks the key key")],
+    ),
+    "host in capitals among the hosts": Case(
+        f"version: 1\nhosts: {{A.test: {{}}}}\napps: [{APP}]\n", [("hosts.A.test:", "lower case")]
+    ),
+    "variable without a source": Case(
+        app("env: {A: {config_map: shared}}"), [("env.A:", "{config_map: name, key: key}")]
+    ),
+    "variable that is a list": Case(app("env: {A: [1]}"), [("env.A:", "must be text", "{secret:")]),
+    "config file that is not there": Case(
+        app("config_files: [{path: /a, file: nowhere.conf}]"),
+        [("config_files[0].file:", "nowhere.conf does not exist", "from the folder of apps.yml")],
+    ),
+    "chart that is not there": Case(
+        app("helm: [{file: charts/none}]"), [("helm[0].file:", "charts/none does not exist")]
+    ),
+    "manifest from nowhere": Case(
+        app("manifests: [{}]"), [("manifests[0]:", "content, source and")]
+    ),
+    "manifest with an unknown variable": Case(
+        app("manifests: [{content: 'name: {{ nmae }}'}]"),
+        [("manifests[0].content:", "unknown variable nmae", "commit, image")],
+    ),
+    "memory in words": Case(
+        app("resources: {limits: {memory: 1 GB}}"), [("limits.memory:", "'1 GB'", "Ki, Mi or Gi")]
+    ),
+    "unknown resource": Case(
+        app("resources: {limits: {ram: 1Gi}}"), [("limits.ram:", "unknown key", "cpu, memory")]
+    ),
+    "unknown probe": Case(
+        app("probes: {lively: {path: /}}"), [("probes.lively:", "unknown key", "liveness")]
+    ),
+    "probe every 0 s": Case(
+        app("probes: {liveness: {period: 0}}"), [("liveness.period:", "at least 1")]
+    ),
+    "capability with its prefix": Case(
+        app("security: {capabilities: [cap_net_admin]}"),
+        [("capabilities[0]:", "'cap_net_admin'", "without CAP_")],
+    ),
+    "root by name": Case(
+        app("security: {run_as_user: root}"), [("run_as_user:", "reads as text", "a whole number")]
+    ),
+    "archive outside the repository": Case(
+        app("build: {prebuilt: {archive: ../x.tar}}"), [("archive:", "inside the repository")]
+    ),
+    "prebuilt without an archive": Case(
+        app("build: prebuilt"), [("build:", "'prebuilt'", "choose jib or buildx")]
+    ),
+    "body size in words": Case(
+        app("ingress: {host: a.test, max_body_size: 10 MB, rules: [{path: /}]}"),
+        [("max_body_size:", "'10 MB'", "k, m or g")],
+    ),
+    "branch that is a number": Case(app("git_branch: 1.10"), [("git_branch:", "with a fraction")]),
+    "namespace of Kubernetes' own": Case(
+        app("namespace: kube-system"), [("namespace:", "does not begin with kube-")]
+    ),
+    "namespace with a dash at its end": Case(app("namespace: web-"), [("namespace:", "DNS label")]),
+    "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
+    "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),
+    "two builders": Case(app("build: {jib: {}, buildx: {}}"), [("build:", "both", "one of")]),
+    "no builder": Case(app("build: {}"), [("build:", "lacks a key", "jib, buildx and prebuilt")]),
+    "option of another builder": Case(
+        app("build: {jib: {context: .}}"), [("build.jib.context:", "keys here are module, args")]
+    ),
+    "context outside the repository": Case(
+        app("build: {buildx: {context: ../other}}"), [("context:", "inside the repository")]
+    ),
+    "build argument with a dash": Case(
+        app("build: {buildx: {args: {WITH-DOCS: x}}}"), [("args.WITH-DOCS:", "letters, digits")]
+    ),
+    "arguments of Maven as one text": Case(
+        app("build: {jib: {args: -Pfast}}"), [("build.jib.args:", "as text", "must be a list")]
+    ),
+    "relative archive as base": Case(
+        app("base_image: tar://base.tar"), [("base_image:", "tar:///path")]
+    ),
+    "port out of range": Case(app("port: 99999"), [("apps.yml:5 apps[0].port:", "at most 65535")]),
+    "port as text": Case(app("port: '80'"), [("port:", "as text", "a whole number")]),
+    "no replicas": Case(app("replicas: 0"), [("replicas:", "is 0", "at least 1")]),
+    "relative health path": Case(app("health_path: healthz"), [("health_path:", "begin with '/'")]),
+    "boolean in the environment": Case(
+        app("env:\n  DEBUG: yes"), [("apps.yml:6 apps[0].env.DEBUG:", "a boolean", "in quotes")]
+    ),
+    "variable with a space": Case(app("env: {'A B': x}"), [("env.A B:", "a letter or '_' first")]),
+    "config file at a relative path": Case(
+        app("config_files: [{path: a.conf, content: x}]"), [("path:", "must be an absolute path")]
+    ),
+    "config file without text": Case(
+        app("config_files: [{path: /a.conf}]"),
+        [("config_files[0]:", "lacks a key", "source, file")],
+    ),
+    "config file with two texts": Case(
+        app("config_files: [{path: /a, content: x, source: y}]"), [("config_files[0]:", "both")]
+    ),
+    "config file from outside the repository": Case(
+        app("config_files: [{path: /a, source: ../../etc/passwd}]"), [("source:", "inside the rep")]
+    ),
+    "two config files at one path": Case(
+        app("config_files:\n  - {path: /a, content: x}\n  - {path: /a, content: y}"),
+        [("apps.yml:7 apps[0].config_files[1].path:", "also at apps.yml:6", "keep one")],
+    ),
+    "host with a port": Case(
+        app("ingress: {host: 'a.test:80', rules: [{path: /}]}"), [("host:", "without a port")]
+    ),
+    "ingress without a host": Case(
+        app("ingress: {rules: [{path: /}]}"), [("ingress:", "lacks the key host")]
+    ),
+    "ingress without rules": Case(
+        app("ingress: {host: a.test}"), [("ingress:", "lacks the key rules", "{path: /web/}")]
+    ),
+    "empty rules": Case(app("ingress: {host: a.test, rules: []}"), [("rules:", "is empty")]),
+    "path without a slash": Case(
+        app("ingress: {host: a.test, rules: [{path: web}]}"), [("path:", "must begin with '/'")]
+    ),
+    "path that the ingress controller refuses": Case(
+        app("ingress: {host: a.test, rules: [{path: /var/www}]}"),
+        [("path:", "/etc, /root or /var")],
+    ),
+    "unknown type of path": Case(
+        app("ingress: {host: a.test, rules: [{path: /, path_type: prefix}]}"),
+        [("path_type:", "'prefix'", "write Prefix")],
+    ),
+    "rewrite of a prefix without a slash": Case(
+        app("ingress:\n  host: a.test\n  rules:\n    - path: /web\n      rewrite: /"),
+        [("apps.yml:9 apps[0].ingress.rules[0].rewrite:", "not so '/web'", "path: /web/ and")],
+    ),
+    "rewrite to another service's annotation": Case(
+        app("ingress: {host: a.test, rules: [{path: /a/, rewrite: '/;serviceName=b'}]}"),
+        [("rewrite:", "hold only letters")],
+    ),
+    "one app twice": Case(
+        f"version: 1\napps:\n  - {APP}\n  - {APP}\n",
+        [("apps.yml:4 apps[1]:", "web in namespace web-main", "apps.yml:3 apps[0]")],
+    ),
+    "two branches with one slug": Case(
+        "version: 1\napps:\n  - {name: web, git_url: x, git_branch: a/b}\n"
+        "  - {name: web, git_url: x, git_branch: a-b}\n",
+        [("apps[1]:", "web in namespace web-a-b is also", "a namespace of its own")],
+    ),
+    "two apps at one path": Case(
+        "version: 1\ndefaults: {git_url: x, ingress: {host: a.test}}\napps:\n"
+        "  - {name: one, ingress: {rules: [{path: /x/}]}}\n"
+        "  - {name: two, ingress: {rules: [{path: /x/, path_type: Exact}]}}\n",
+        [("apps.yml:5 apps[1].ingress.rules[0].path:", "a.test/x/ is already", "apps.yml:4")],
+    ),
+    "one key twice": Case(
+        app("port: 80\nport: 81"), [("apps.yml:6 apps[0].port:", "again, after line 5")]
+    ),
+    "merge of a text": Case(app("<<: words"), [("apps.yml:5 apps[0]:", "no mapping")]),
+    "mistakes in all places at once": Case(
+        "version: 1\napps:\n"
+        "  - {name: Web, git_url: x}\n"
+        "  - {name: web, git_url: x, port: 0, replicas: many}\n"
+        "  - {name: api, git_url: x}\n"
+        "  - {name: api, git_url: x}\n",
+        [
+            ("apps.yml:3 apps[0].name:",),
+            ("apps.yml:4 apps[1].port:",),
+            ("apps.yml:4 apps[1].replicas:",),
+            ("apps.yml:6 apps[3]:", "is also at apps.yml:5 apps[2]"),
+        ],
+    ),
+    "not YAML": Case("version: 1\napps: [\n", [("apps.yml:3:", "is not YAML")]),
+    "a tab": Case("version: 1\napps:\n\t- name: web\n", [("apps.yml:3:", "is not YAML", "token")]),
+    "an unknown tag": Case(
+        app("port: !vault x"), [("apps.yml:5:", "is not YAML", "could not determine a constructor")]
+    ),
+    "a word that is tagged as a number": Case(
+        app("port: !!int x"), [("apps.yml:5:", "is not YAML", "'x' is no value of !!int")]
+    ),
+    "a number of 10,000 digits": Case(
+        app(f"port: {'9' * 10_000}"), [("apps.yml:5:", "is no value of !!int")]
+    ),
+    "a number that no text can show": Case(
+        app(f"port: 0x{'f' * 10_000}"), [("apps.yml:5:", "is no value of !!int")]
+    ),
+    "infinity": Case(app("port: .inf"), [("port:", "with a fraction", "a whole number")]),
+    "lists in lists": Case(
+        f"version: 1\napps: {'[' * 100_000}{']' * 100_000}\n",
+        [("apps.yml:2:", "is not YAML", "more than 100 deep")],
+    ),
+    "lists in lists, line by line": Case(
+        f"version: 1\napps: {'- ' * 100_000}\n", [("apps.yml:2:", "is not YAML")]
+    ),
+    "keys in keys": Case(f"{'? ' * 100_000}", [("apps.yml:1:", "more than 100 deep")]),
+    "a billion laughs": Case(
+        app(
+            "x-a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"x-{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+                for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+            )
+        ),
+        [("apps.yml:5:", "with all that aliases stand for")],
+    ),
+    "namespace of the ingress controller": Case(
+        app("namespace: nginx-ingress"),
+        [("apps.yml:5 apps[0].namespace:", "that of the ingress controller", "leave it out")],
+    ),
+    "namespace of all routes": Case(
+        app("namespace: slipway-routes"), [("namespace:", "certificates of all apps")]
+    ),
+    "namespace of the load balancer": Case(
+        app("namespace: 'metallb-{{ branch }}'\ngit_branch: system"),
+        [("apps.yml:5 apps[0].namespace:", "metallb-system is that of the load balancer")],
+    ),
+    "namespace default": Case(app("namespace: default"), [("namespace:", "names no namespace")]),
+    "name and branch that make a namespace of Kubernetes' own": Case(
+        "version: 1\napps: [{name: kube, git_url: x, git_branch: system}]\n",
+        [("apps.yml:2 apps[0]", "kube-system is Kubernetes' own")],
+    ),
+    "template that fails for this branch": Case(
+        app("namespace: 'shop-{{ branch.split(\"/\")[1] }}'"),
+        [("apps.yml:3 apps[0]:", "for the branch 'main'", "cannot be filled in")],
+    ),
+    "template that computes too much": Case(
+        app("namespace: '{{ \"a\" * 10**10 }}'"), [("cannot be filled in",)]
+    ),
+    "an alias inside itself": Case(
+        app("env: &env {A: *env}"), [("apps.yml:5:", "an alias inside")]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mistake_is_reported(name: str, tmp_path: Path) -> None:
+    text, mistakes = CASES[name]
+    path = tmp_path / "apps.yml"
+    path.write_text(text)
+
+    with pytest.raises(SlipwayError) as caught:
+        plan(path, secrets=["db_password"])
+
+    found = [str(problem) for problem in caught.value.problems]
+    assert len(found) == len(mistakes), found
+    for report, parts in zip(found, mistakes, strict=True):
+        assert re.match(
+            re.escape(parts[0]) if parts[0].startswith("apps.yml") else "apps.yml:", report
+        )
+        assert all(part in report for part in parts), report
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SlipwayError, match=r"apps\.yml: cannot be read: No such file"):
+        plan(tmp_path / "apps.yml")
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "apps.yml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SlipwayError, match="save it as UTF-8"):
+        plan(tmp_path / "apps.yml")

@@ -1,0 +1,316 @@
+"""apps.yml becomes records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from slipway.apps.manifests.routes import hosts
+from slipway.apps.names import namespace_of, slug
+from slipway.apps.plan import schema
+from slipway.apps.plan.plan import plan
+
+ROOT = Path(__file__).parents[5]
+
+
+def planned(tmp_path: Path, text: str) -> list[dict[str, Any]]:
+    path = tmp_path / "apps.yml"
+    path.write_text(text)
+    return plan(path)
+
+
+def test_least_app(tmp_path: Path) -> None:
+    assert planned(tmp_path, "version: 1\napps: [{name: web, git_url: ../web}]\n") == [
+        {
+            "id": "web-main/web",
+            "name": "web",
+            "namespace": "web-main",
+            "git_url": str(tmp_path.parent / "web"),
+            "git_branch": "main",
+            "branch_slug": "main",
+            "pattern": None,
+            "git_auth": None,
+            "git_path": ".",
+            "build": {"tool": None},
+            "base_image": {},
+            "port": 8080,
+            "replicas": 1,
+            "health_path": None,
+            "probes": {},
+            "resources": {},
+            "env": {},
+            "config_files": [],
+            "manifests": [],
+            "helm": [],
+            "service_account": None,
+            "security": {},
+            "node_selector": {},
+            "ingress": None,
+        }
+    ]
+
+
+def test_app_with_all_keys(tmp_path: Path) -> None:
+    text = """
+version: 1
+x-note: free
+apps:
+  - name: web
+    x-owner: [anybody]
+    git_url: git@git.test:team/web.git
+    git_branch: Feature/Login
+    namespace: shop
+    build:
+      buildx: {context: service, dockerfile: docker/Dockerfile, target: run, args: {LEVEL: 3}}
+    base_image: {buildx: "tar:///srv/python.tar"}
+    port: 80
+    replicas: 2
+    health_path: /healthz
+    env: {LEVEL: 3, NAME: text}
+    config_files:
+      - {path: /etc/web/a.conf, content: "a=1\\n", x-why: because}
+      - {path: /etc/web/b.conf, source: conf/b.conf}
+    node_selector: {disk: ssd}
+    ingress:
+      host: a.test
+      rules:
+        - {path: /web/, rewrite: /, expect: Hello}
+        - {path: /web/raw, path_type: Exact}
+"""
+    [record] = planned(tmp_path, text)
+    assert record == {
+        "id": "shop/web",
+        "name": "web",
+        "namespace": "shop",
+        "git_url": "git@git.test:team/web.git",
+        "git_branch": "Feature/Login",
+        "branch_slug": "feature-login",
+        "pattern": None,
+        "git_auth": None,
+        "git_path": ".",
+        "build": {
+            "tool": "buildx",
+            "context": "service",
+            "dockerfile": "docker/Dockerfile",
+            "target": "run",
+            "args": {"LEVEL": "3"},
+        },
+        "base_image": {"buildx": "tar:///srv/python.tar"},
+        "port": 80,
+        "replicas": 2,
+        "health_path": "/healthz",
+        "probes": {},
+        "resources": {},
+        "env": {"LEVEL": {"value": "3"}, "NAME": {"value": "text"}},
+        "config_files": [
+            {"path": "/etc/web/a.conf", "content": "a=1\n", "template": True},
+            {"path": "/etc/web/b.conf", "source": "conf/b.conf", "template": False},
+        ],
+        "manifests": [],
+        "helm": [],
+        "service_account": None,
+        "security": {},
+        "node_selector": {"disk": "ssd"},
+        "ingress": {
+            "websocket": False,
+            "max_body_size": "1m",
+            "timeout": "60s",
+            "rules": [
+                {
+                    "host": "a.test",
+                    "path": "/web/",
+                    "path_type": "Prefix",
+                    "rewrite": "/",
+                    "expect": "Hello",
+                    "tls": None,
+                },
+                {
+                    "host": "a.test",
+                    "path": "/web/raw",
+                    "path_type": "Exact",
+                    "rewrite": None,
+                    "expect": None,
+                    "tls": None,
+                },
+            ],
+        },
+    }
+
+
+def test_defaults_are_merged(tmp_path: Path) -> None:
+    text = """
+version: 1
+defaults:
+  git_url: https://git.test/all
+  git_branch: develop
+  port: 9000
+  base_image: jre:8
+  env: {A: "1", B: "1"}
+  config_files: [{path: /a, content: a}]
+  ingress: {host: a.test}
+apps:
+  - name: one
+    env: {B: "2"}
+    config_files: []
+    ingress: {rules: [{path: /one/}]}
+  - {name: two, port: 80, ingress: {host: b.test, rules: [{path: /}]}}
+"""
+    one, two = planned(tmp_path, text)
+    assert (one["git_url"], one["namespace"], one["port"]) == (
+        "https://git.test/all",
+        "one-develop",
+        9000,
+    )
+    assert one["env"] == {"A": {"value": "1"}, "B": {"value": "2"}}
+    assert one["config_files"] == []
+    assert one["ingress"]["rules"][0]["host"] == "a.test"
+    assert one["base_image"] == {"jib": "jre:8", "buildx": "jre:8"}
+    assert two["env"] == {"A": {"value": "1"}, "B": {"value": "1"}}
+    assert two["config_files"] == [{"path": "/a", "content": "a", "template": True}]
+    assert (two["port"], two["ingress"]["rules"][0]["host"]) == (80, "b.test")
+
+
+def test_a_host_for_all_makes_no_route(tmp_path: Path) -> None:
+    text = """
+version: 1
+defaults: {git_url: x, ingress: {host: a.test}}
+apps:
+  - {name: inner}
+  - {name: outer, ingress: {rules: [{path: /}]}}
+"""
+    inner, outer = planned(tmp_path, text)
+    assert inner["ingress"] is None
+    assert outer["ingress"]["rules"][0]["host"] == "a.test"
+
+
+def test_anchors_and_merge_keys(tmp_path: Path) -> None:
+    text = """
+version: 1
+x-common: &common {git_url: x, port: 80}
+x-other: &other {port: 81, replicas: 2}
+apps:
+  - {<<: *common, name: one}
+  - {<<: [*common, *other], name: two}
+  - {name: three, port: 82, <<: *common}
+"""
+    one, two, three = planned(tmp_path, text)
+    assert [one["port"], two["port"], three["port"]] == [80, 80, 82]
+    assert [one["replicas"], two["replicas"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("git_url", "becomes"),
+    [
+        ("https://git.test/web", "https://git.test/web"),
+        ("git@git.test:web", "git@git.test:web"),
+        ("file:///srv/web", "file:///srv/web"),
+        ("/srv/web", "/srv/web"),
+        ("repos/web.git", "{here}/repos/web.git"),
+        ("./a:b", "{here}/a:b"),
+    ],
+)
+def test_only_relative_paths_are_seen_from_the_file(
+    tmp_path: Path, git_url: str, becomes: str
+) -> None:
+    [record] = planned(tmp_path, f"version: 1\napps: [{{name: web, git_url: '{git_url}'}}]\n")
+    assert record["git_url"] == becomes.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("services/orders", "services/orders"),
+        ("services/orders/", "services/orders"),
+        ("./services//orders/.", "services/orders"),
+        (".", "."),
+        ("./", "."),
+        ("Dienste/Aufträge neu", "Dienste/Aufträge neu"),
+        ("a..b/.gitlab/..c", "a..b/.gitlab/..c"),
+    ],
+)
+def test_a_folder_of_the_repository_has_one_name(tmp_path: Path, given: str, folder: str) -> None:
+    text = f"version: 1\napps: [{{name: web, git_url: ../web, git_path: '{given}'}}]\n"
+    assert planned(tmp_path, text)[0]["git_path"] == folder
+
+
+def test_several_rewrites_in_one_app(tmp_path: Path) -> None:
+    rules = "[{path: /a/, rewrite: /}, {path: /b/, rewrite: /c/}, {path: /d}, "
+    rules += "{path: /e, path_type: Exact, rewrite: /f}]"
+    text = f"version: 1\napps: [{{name: w, git_url: x, ingress: {{host: a.test, rules: {rules}}}}}]"
+    [record] = planned(tmp_path, text)
+    assert [rule["rewrite"] for rule in record["ingress"]["rules"]] == ["/", "/c/", None, "/f"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "label"),
+    [
+        ("main", "main"),
+        ("feature/Login_2", "feature-login-2"),
+        ("-./x./", "x"),
+        ("a" * 50, "a" * 50),
+        ("a" * 51, "a" * 43 + "-bfc5fe"),
+        ("b" * 42 + "/" + "c" * 20, "b" * 42 + "-4b2e41"),
+        ("ветка", "d3638b"),
+    ],
+)
+def test_slug(branch: str, label: str) -> None:
+    assert slug(branch) == label
+
+
+def test_long_branches_stay_apart() -> None:
+    assert slug("a" * 60 + "1") != slug("a" * 60 + "2")
+    name = "n" * 50
+    assert len(namespace_of(name, "b" * 50)) == 63
+    assert namespace_of(name, "b" * 50) != namespace_of(name, "b" * 49 + "c")
+
+
+def test_the_projects_own_file() -> None:
+    records = plan(ROOT / "apps.yml")
+    assert [record["id"] for record in records] == [
+        "greeter-main/greeter",
+        "greeter-feature-loud/greeter",
+        "quotes-main/quotes",
+        "quotes-feature-proverbs/quotes",
+    ]
+    assert {*hosts(records)} == {"demo.slipway.test"}
+
+
+def test_schema_is_a_schema_whose_examples_and_defaults_hold() -> None:
+    whole = schema.schema()
+    Draft7Validator.check_schema(whole)
+
+    def parts(part: Any) -> Any:
+        if isinstance(part, dict):
+            yield part
+            for value in part.values():
+                yield from parts(value)
+
+    shown = [
+        (part, value)
+        for part in parts(whole)
+        for value in [*part.get("examples", ()), *([part["default"]] if "default" in part else ())]
+        if "type" in part or "$ref" in part or "enum" in part or "const" in part
+    ]
+    assert len(shown) > 30
+    for part, value in shown:
+        Draft7Validator({**part, "definitions": whole["definitions"]}).validate(value)
+
+
+def test_schema_refuses_unknown_keys_everywhere_and_leaves_x_keys_free() -> None:
+    def objects(part: Any, place: str) -> Any:
+        if isinstance(part, dict):
+            if isinstance(part.get("properties"), dict) and "additionalProperties" in part:
+                yield place, part
+            for key, value in part.items():
+                yield from objects(value, f"{place}/{key}")
+
+    found = dict(objects(json.loads(schema.SCHEMA_FILE.read_text()), ""))
+    assert len(found) >= 9
+    for place, part in found.items():
+        assert part["additionalProperties"] is False, place
+        assert "^x-" in part["patternProperties"], place
+        assert all("$ref" in value or value["description"] for value in part["properties"].values())

@@ -1,0 +1,78 @@
+"""What apps.yml says of a container and of what else belongs to the app, seen before anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from slipway.apps.plan.plan import plan
+from slipway.errors import SlipwayError
+
+
+def write(folder: Path, lines: str) -> Path:
+    """An apps.yml with one app that has these settings."""
+    path = folder / "apps.yml"
+    head = "version: 1\napps:\n  - name: web\n    git_url: https://git.test/web\n"
+    path.write_text(head + indent(lines, " " * 4) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        (
+            "manifests: [{file: bad.yaml}]",
+            ("manifests[0].file:", "unknown variable bramch", "name, branch"),
+        ),
+        (
+            "config_files: [{path: /a, file: bad.yaml, template: true}]",
+            ("config_files[0].file:", "unknown variable bramch"),
+        ),
+        ("config_files: [{path: /a, file: binary}]", ("file:", "cannot be read", "a text file")),
+        ("manifests: [{file: .}]", ("manifests[0].file:", "cannot be read")),
+        ("manifests: [{file: pipe}]", ("file:", "neither a file nor a folder", "a text file")),
+        (
+            "manifests:\n  - content: |\n      a: {{ name }}\n      b: [\n",
+            ("manifests[0].content:", "is not YAML, line 3"),
+        ),
+        ("helm: [{file: .}]", ("helm[0].file:", "is no chart", "Chart.yaml")),
+        (
+            "helm: [{source: c, values: {a: [{b: '{{ bramch }}'}]}}]",
+            ("helm[0].values.a[0].b:", "unknown variable bramch", "image"),
+        ),
+        ("env: {A: '{{ host }}'}", ("env.A:", "unknown variable host")),
+        (
+            "probes: {liveness: {path: /a, command: [b]}}",
+            ("probes.liveness:", "both a path and a command"),
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, lines: str, parts: tuple[str, ...]
+) -> None:
+    (tmp_path / "bad.yaml").write_text("a: 1\nb: {{ bramch }}\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SlipwayError) as caught:
+        plan(write(tmp_path, lines))
+    [problem] = caught.value.problems
+    assert all(part in str(problem) for part in parts), str(problem)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "env: {A: \"{{ host | default('none') }}\"}",
+        "config_files: [{path: /a, file: bad.yaml}]",
+        "manifests: [{file: bad.yaml, template: false}]",
+        "manifests: [{content: 'a: {{ image }}'}]",
+        "manifests:\n  - content: |\n      {% if branch %}\n      a: 1\n      {% endif %}\n",
+        "env: {A: '{{ host }}'}\ningress: {host: a.test, rules: [{path: /}]}",
+    ],
+)
+def test_what_is_sound_is_let_through(tmp_path: Path, lines: str) -> None:
+    (tmp_path / "bad.yaml").write_text("a: '{{ bramch }}'\n")
+    assert len(plan(write(tmp_path, lines))) == 1

@@ -1,0 +1,291 @@
+"""Node images: when one is made, what is put where, and what is left behind when that fails."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import docker
+import pytest
+from docker.errors import ImageNotFound
+
+from slipway.errors import SlipwayError
+from slipway.nodes import image as node_image
+from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+
+MACHINE = "bundle.slipway.internal/node:1"
+PAUSE = "registry.k8s.io/pause:3.10"
+ENTRYPOINT = ["/first-process"]
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    exit_code: int
+    output: bytes
+
+
+class FakeImage(NamedTuple):
+    """An image of the engine."""
+
+    id: str
+    tags: list[str]
+
+    @property
+    def attrs(self) -> dict[str, dict[str, list[str]]]:
+        """What the engine tells of it."""
+        return {"Config": {"Entrypoint": ENTRYPOINT}}
+
+
+def members(stream: IO[bytes]) -> list[str]:
+    """The files of a tar."""
+    with tarfile.open(fileobj=io.BytesIO(stream.read())) as tar:
+        return sorted(tar.getnames())
+
+
+def references(archive: Path) -> list[str]:
+    """The images of an OCI archive."""
+    with tarfile.open(archive) as tar:
+        index = json.load(cast(IO[bytes], tar.extractfile("index.json")))
+    return [each["annotations"]["org.opencontainers.image.ref.name"] for each in index["manifests"]]
+
+
+class FakeContainer:
+    """A container that notes what is done with it."""
+
+    def __init__(self, engine: FakeEngine, image: str, **options: Any) -> None:
+        self.engine = engine
+        self.image = FakeImage(image, [])
+        self.command: list[str] = options["entrypoint"]
+        self.volumes: list[str] = options["volumes"]
+        self.files: list[str] = []
+        self.did: list[str] = []
+
+    def put_archive(self, place: str, stream: IO[bytes]) -> None:
+        """Take files."""
+        assert place == "/"
+        self.files = members(stream)
+
+    def start(self) -> None:
+        """Run."""
+        self.did.append("start")
+
+    def stop(self) -> None:
+        """End."""
+        self.did.append("stop")
+
+    def wait(self) -> dict[str, int]:
+        """How its command ended."""
+        self.did.append("wait")
+        return {"StatusCode": self.engine.copying}
+
+    def exec_run(self, argv: list[str]) -> Done:
+        """Answer as a ctr that becomes ready and then imports."""
+        assert argv[:2] == ["ctr", "--namespace=k8s.io"]
+        self.did.append(" ".join(argv[2:]))
+        if argv[2] == "version":
+            return Done(next(self.engine.versions), b"")
+        (scratch,) = (each for each in self.volumes if each.endswith(":/scratch"))
+        self.engine.imported = references(Path(scratch.split(":")[0]) / "images.tar")
+        return Done(*self.engine.importing)
+
+    def logs(self) -> bytes:
+        """What the command printed."""
+        return b"failed to mount overlay\n"
+
+    def commit(self, repository: str, tag: str, *, conf: dict[str, list[str]]) -> None:
+        """Give an image."""
+        assert conf == {"Entrypoint": ENTRYPOINT}
+        self.did.append("commit")
+        self.engine.add(f"{repository}:{tag}")
+
+    def remove(self, **_options: bool) -> None:
+        """Be no more."""
+        self.engine.left.remove(self)
+
+
+class Images:
+    """The engine's images."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+
+    def get(self, name: str) -> FakeImage:
+        """An image by its name."""
+        if name not in self.engine.there:
+            raise ImageNotFound(name)
+        return self.engine.there[name]
+
+    def load(self, stream: IO[bytes]) -> None:
+        """Take the machine's image out of an archive."""
+        self.engine.loaded.append(members(stream))
+        self.engine.add(MACHINE)
+
+    def list(self, repository: str) -> list[FakeImage]:
+        """The images of one name."""
+        found = self.engine.there.items()
+        return [image for name, image in found if name.startswith(f"{repository}:")]
+
+    def remove(self, image_id: str) -> None:
+        """Have an image no more."""
+        there = self.engine.there
+        self.engine.there = {name: each for name, each in there.items() if each.id != image_id}
+
+
+class FakeEngine:
+    """The parts of a docker client that node images are made with."""
+
+    def __init__(self) -> None:
+        self.images = Images(self)
+        self.containers = self.volumes = self
+        self.there: dict[str, FakeImage] = {}
+        self.nodes: list[FakeContainer] = []
+        self.made: list[FakeContainer] = []
+        self.left: list[object] = []
+        self.loaded: list[list[str]] = []
+        self.imported: list[str] = []
+        self.versions: Iterator[int] = itertools.chain([1, 1], itertools.repeat(0))
+        self.importing = (0, b"")
+        self.copying = 0
+
+    def add(self, name: str) -> None:
+        """Have an image."""
+        self.there[name] = FakeImage(f"sha256:{name}", [name])
+
+    def create(self, image: str | None = None, **options: Any) -> Any:
+        """A container of an image, or else a volume."""
+        if image is None:
+            volume = type("Volume", (), {"name": "seed"})()
+            volume.remove = lambda: self.left.remove(volume)
+            self.left.append(volume)
+            return volume
+        assert image in self.there
+        container = FakeContainer(self, image, **options)
+        self.made.append(container)
+        self.left.append(container)
+        return container
+
+    def list(self, **_options: bool) -> list[FakeContainer]:
+        """The nodes."""
+        return self.nodes
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle of two binaries and two images."""
+    path = tmp_path / "bundle" / "0123456789abcdef"
+    for place in ("bin/kubelet", "cni/bridge"):
+        (path / place).parent.mkdir(parents=True)
+        (path / place).write_text(place)
+    store = ImageStore(path / "images")
+    for ref in (MACHINE, PAUSE):
+        store.add_image(ref, [layer_from_tree({"/name": ref.encode()})], ImageConfig())
+    return path
+
+
+def preloaded(engine: FakeEngine, bundle: Path) -> tuple[str, list[str]]:
+    """The node image's name, and what was said."""
+    said: list[str] = []
+    client = cast(docker.DockerClient, engine)
+    return node_image.preloaded(client, bundle, MACHINE, said.append), said
+
+
+def test_a_bare_machine_is_loaded_once(engine: FakeEngine, bundle: Path) -> None:
+    client, said = cast(docker.DockerClient, engine), list[str]()
+    for _time in range(2):
+        assert node_image.bare(client, bundle, MACHINE, said.append) == MACHINE
+    assert said == [f"loading {MACHINE}"]
+    assert len(engine.loaded) == 1
+    assert "manifest.json" in engine.loaded[0]
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: Path) -> None:
+    name, said = preloaded(engine, bundle)
+    assert name.startswith("slipway-node:")
+    assert name in engine.there
+    assert said[0] == f"making the node image {name} (once for each bundle)"
+    assert said[1] == f"loading {MACHINE}"
+    loading, final = engine.made
+    for container in engine.made:
+        assert container.image.id == MACHINE
+        assert container.files == ["opt/cni/bin/bridge", "usr/local/bin/kubelet"]
+    assert "seed:/var/lib/containerd" in loading.volumes
+    assert final.volumes == ["seed:/seed"]
+    assert final.did == ["start", "wait", "commit"]
+
+
+def test_images_are_loaded_pinned_once_containerd_answers(engine: FakeEngine, bundle: Path) -> None:
+    preloaded(engine, bundle)
+    assert engine.made[0].command == ["/usr/local/bin/containerd"]
+    assert engine.made[0].did == [
+        "start",
+        *["version"] * 3,
+        "images import --local --label=io.cri-containerd.pinned=pinned /scratch/images.tar",
+        "stop",
+    ]
+    assert engine.imported == [PAUSE]
+
+
+def test_a_node_image_is_made_once_for_a_bundle(engine: FakeEngine, bundle: Path) -> None:
+    name, _said = preloaded(engine, bundle)
+    assert preloaded(engine, bundle) == (name, [])
+    assert len(engine.made) == 2
+    assert preloaded(engine, bundle.rename(bundle.with_name("fedcba9876543210")))[0] != name
+
+
+def test_node_images_that_no_node_is_made_of_go(engine: FakeEngine, bundle: Path) -> None:
+    for name in ("slipway-node:used", "slipway-node:old", "debian:13"):
+        engine.add(name)
+    used = FakeContainer(engine, "", entrypoint=[], volumes=[])
+    used.image = engine.there["slipway-node:used"]
+    engine.nodes = [used]
+    name, _said = preloaded(engine, bundle)
+    assert engine.there.keys() == {"slipway-node:used", "debian:13", MACHINE, name}
+
+
+def test_nothing_else_is_left_behind(engine: FakeEngine, bundle: Path) -> None:
+    preloaded(engine, bundle)
+    assert engine.left == []
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        (
+            {"importing": (1, b"ctr: no space left on device\n")},
+            r"node image: images cannot be loaded\n.*\| ctr: no space left",
+        ),
+        (
+            {"versions": itertools.repeat(1)},
+            r"containerd: does not answer; it last said\n.*\| failed to mount overlay",
+        ),
+        ({"copying": 1}, r"node image: cannot be put together.*\n.*\| failed to mount overlay"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_nothing_is_left_behind(
+    engine: FakeEngine,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: dict[str, Any],
+    message: str,
+) -> None:
+    monkeypatch.setattr(node_image, "START_SECONDS", 0.3)
+    for name, value in trouble.items():
+        setattr(engine, name, value)
+    with pytest.raises(SlipwayError, match=message):
+        preloaded(engine, bundle)
+    assert engine.left == []
+    assert list(engine.there) == [MACHINE]
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

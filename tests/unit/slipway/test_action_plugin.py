@@ -1,0 +1,89 @@
+"""What all action plugins share: arguments, errors, modes, progress."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.template import trust_as_template
+from ansible.utils.display import Display
+
+from slipway.action_plugin import SlipwayAction
+from slipway.errors import Problem, SlipwayError
+from slipway.waiting import allowed
+from tests.support.fake_ansible import action
+
+
+class Echo(SlipwayAction):
+    """Returns its arguments."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "name": {"type": "str", "required": True},
+        "count": {"type": "int", "default": 3},
+        "timeout": {"type": "int", "default": 60},
+        "nested": {"type": "dict"},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Everything there is to know."""
+        return {"args": args, "vars": task_vars, "modes": (self.check_mode, self.diff_mode)}
+
+
+class Broken(SlipwayAction):
+    """Finds two problems."""
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Fail."""
+        raise SlipwayError([Problem("a", "is wrong", "mend it"), Problem("b", "is wrong too")])
+
+
+def test_arguments_are_converted_and_completed() -> None:
+    result = action(Echo, {"name": "a", "count": "7"}).run(task_vars={"x": 1})
+    assert result["args"] == {"name": "a", "count": 7, "timeout": 60, "nested": None}
+    assert result["vars"] == {"x": 1}
+    assert action(Echo, {"name": "a"}).run()["args"]["count"] == 3
+
+
+def test_arguments_are_plain_data_without_ansible_s_tags() -> None:
+    tagged = trust_as_template("{{ a }}")
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_dump(tagged)
+    args = action(Echo, {"name": tagged, "nested": {"key": [tagged]}}).run()["args"]
+    assert yaml.safe_load(yaml.safe_dump(args)) == args
+    assert args["nested"] == {"key": ["{{ a }}"]}
+
+
+@pytest.mark.parametrize("args", [{}, {"name": "a", "count": "x"}, {"name": "a", "nmae": "b"}])
+def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleError, match=r"name|count|nmae"):
+        action(Echo, args).run()
+
+
+@pytest.mark.parametrize("factor", [2, "2", 2.0])
+def test_waits_are_as_long_as_the_variable_says(factor: object) -> None:
+    def timeout(variables: dict[str, Any]) -> tuple[float, float]:
+        args = action(Echo, {"name": "a", "timeout": 30}).run(task_vars=variables)["args"]
+        return float(args["timeout"]), allowed(1)
+
+    assert timeout({"slipway_wait_factor": factor}) == (60, 2)
+    assert timeout({}) == (30, 1)
+
+
+def test_every_problem_is_in_the_message() -> None:
+    result = action(Broken, {}).run()
+    assert result["failed"] is True
+    assert result["msg"] == "a: is wrong\n    fix: mend it\nb: is wrong too"
+
+
+@pytest.mark.parametrize("modes", [(False, False), (True, False), (False, True)])
+def test_the_modes_are_the_task_s(modes: tuple[bool, bool]) -> None:
+    result = action(Echo, {"name": "a"}, check=modes[0], diff=modes[1]).run()
+    assert result["modes"] == modes
+
+
+def test_progress_is_shown_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Display().verbosity = 0
+    action(Echo, {"name": "a"}).say("half done")
+    assert capsys.readouterr().out == "    half done\n"

@@ -1,0 +1,224 @@
+"""Mistakes that are found before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.preflight import Inventory, addresses, apps_file, groups, pool_range, running_cluster
+
+CONTAINERS = Inventory(
+    nodes={"control": "172.29.0.2", "worker": "172.29.0.3"},
+    control_plane=["control"],
+    pool=["172.29.255.200-172.29.255.250"],
+    pod_subnet="10.244.0.0/16",
+    service_subnet="10.96.0.0/16",
+    segment="172.29.0.0/16",
+)
+MACHINES = replace(CONTAINERS, segment="")
+
+
+def said(inventory: Inventory) -> list[str]:
+    """Each problem in one line, without its fix."""
+    return [f"{problem.where}: {problem.what}" for problem in addresses(inventory)]
+
+
+@pytest.mark.parametrize(
+    "inventory",
+    [
+        CONTAINERS,
+        MACHINES,
+        replace(CONTAINERS, pool=["172.29.255.192/27", "172.29.254.1"]),
+        replace(MACHINES, nodes={"control": "192.0.2.1"}, pool=["198.51.100.0/28"]),
+        replace(
+            MACHINES,
+            nodes={"control": "2001:db8::1"},
+            pool=["2001:db8::200-2001:db8::220"],
+            pod_subnet="fd00:10::/64",
+        ),
+    ],
+)
+def test_a_sound_inventory_has_no_problem(inventory: Inventory) -> None:
+    assert addresses(inventory) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"control_plane": []}, "inventory: there is no node for the control plane"),
+        (
+            {"nodes": {"control": "control.example.org"}},
+            "inventory control.node_address: 'control.example.org' is not an address",
+        ),
+        (
+            {"nodes": {"control": "172.29.0.2", "worker": "172.29.0.2"}},
+            "inventory worker.node_address: 172.29.0.2 is control's address",
+        ),
+        (
+            {
+                "segment": "",
+                "pool": ["2001:db8::/124"],
+                "nodes": {"control": "2001:db8::11", "worker": "2001:DB8:0::11"},
+            },
+            "inventory worker.node_address: 2001:DB8:0::11 is control's address",
+        ),
+        (
+            {"nodes": {"control": "192.0.2.1"}},
+            "inventory control.node_address: 192.0.2.1 is not in the nodes' network 172.29.0.0/16",
+        ),
+        ({"pool": []}, "inventory metallb_pool: has no address"),
+        (
+            {"pool": ["172.29.255.250-172.29.255.200"]},
+            "inventory metallb_pool: '172.29.255.250-172.29.255.200' does not go from a lower to "
+            "a higher address",
+        ),
+        (
+            {"pool": ["172.29.255.200-2001:db8::1"]},
+            "inventory metallb_pool: '172.29.255.200-2001:db8::1' does not go from a lower to a "
+            "higher address",
+        ),
+        (
+            {"pool": ["172.29.255.200-250"]},
+            "inventory metallb_pool: '250' does not appear to be an IPv4 or IPv6 address",
+        ),
+        (
+            {"pool": ["172.29.255.200/24"]},
+            "inventory metallb_pool: 172.29.255.200/24 has host bits set",
+        ),
+        (
+            {"pool": ["172.29.255.200-172.30.0.5"]},
+            "inventory metallb_pool: 172.29.255.200-172.30.0.5 is not in the nodes' network "
+            "172.29.0.0/16",
+        ),
+        (
+            {"pool": ["172.29.0.3/32"]},
+            "inventory metallb_pool: 172.29.0.3/32 has the address 172.29.0.3 of worker in it",
+        ),
+        (
+            {"pod_subnet": "10.244.0.1/16"},
+            "inventory slipway_pod_subnet: 10.244.0.1/16 has host bits set",
+        ),
+        (
+            {"service_subnet": "10.244.128.0/20"},
+            "inventory slipway_pod_subnet: 10.244.0.0/16 overlaps with slipway_service_subnet "
+            "10.244.128.0/20",
+        ),
+        (
+            {"pod_subnet": "172.16.0.0/12"},
+            "inventory slipway_pod_subnet: 172.16.0.0/12 overlaps with node_containers_subnet "
+            "172.29.0.0/16",
+        ),
+        (
+            {"segment": "somewhere"},
+            "inventory node_containers_subnet: 'somewhere' does not appear to be an IPv4 or IPv6 "
+            "network",
+        ),
+    ],
+)
+def test_one_mistake_is_one_problem(changes: dict[str, Any], problem: str) -> None:
+    assert said(replace(CONTAINERS, **changes)) == [problem]
+
+
+def test_every_mistake_is_told_at_once_and_with_its_fix() -> None:
+    found = addresses(
+        Inventory(
+            nodes={"a": "x", "b": "192.0.2.1", "c": "192.0.2.1"},
+            control_plane=[],
+            pool=["192.0.2.0/30", "y"],
+            pod_subnet="10.0.0.0/8",
+            service_subnet="10.96.0.0/16",
+            segment="172.29.0.0/16",
+        )
+    )
+    assert [problem.where for problem in found] == [
+        "inventory",
+        "inventory a.node_address",
+        "inventory b.node_address",
+        "inventory c.node_address",
+        "inventory c.node_address",
+        "inventory metallb_pool",
+        "inventory metallb_pool",
+        "inventory metallb_pool",
+        "inventory metallb_pool",
+        "inventory slipway_pod_subnet",
+    ]
+    assert all(problem.fix for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("192.0.2.200-192.0.2.220", "192.0.2.200", "192.0.2.220"),
+        ("192.0.2.200 - 192.0.2.200", "192.0.2.200", "192.0.2.200"),
+        ("192.0.2.192/27", "192.0.2.192", "192.0.2.223"),
+        ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("2001:db8::10-2001:db8::1f", "2001:db8::10", "2001:db8::1f"),
+    ],
+)
+def test_ranges_are_read_as_metallb_reads_them(text: str, first: str, last: str) -> None:
+    assert pool_range(text) == (ip_address(first), ip_address(last))
+
+
+def test_every_mistake_of_the_apps_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "apps.yml"
+    assert [problem.what for problem in apps_file(path)] == [
+        "cannot be read: No such file or directory"
+    ]
+    path.write_text("version: 1\napps:\n  - {name: Greeter, git_url: /a.git, port: 0}\n")
+    assert [problem.where for problem in apps_file(path)] == [
+        "apps.yml:3 apps[0].name",
+        "apps.yml:3 apps[0].port",
+    ]
+    path.write_text("version: 1\napps:\n  - {name: greeter, git_url: /a.git}\n")
+    assert apps_file(path) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "control_plane", "workers"),
+    [
+        (["control", "worker"], ["control"], ["worker"]),
+        (["control"], ["control"], []),
+    ],
+)
+def test_one_control_plane_with_or_without_workers_is_sound(
+    nodes: list[str], control_plane: list[str], workers: list[str]
+) -> None:
+    assert groups(nodes, control_plane, workers) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "control_plane", "workers", "problem"),
+    [
+        (
+            ["a", "b", "c"],
+            ["a", "b", "c"],
+            [],
+            "inventory control_plane: has 3 hosts (a, b, c), and Slipway makes clusters with one",
+        ),
+        (["a", "b"], ["a"], ["b", "a"], "inventory a: is in the groups control_plane and workers"),
+        (
+            ["a", "b"],
+            ["a"],
+            [],
+            "inventory b: is in the group nodes, but neither in control_plane nor in workers",
+        ),
+        (["a"], ["a"], ["b"], "inventory b: is to be a node, but is not in the group nodes"),
+    ],
+)
+def test_a_mistake_in_the_groups_is_one_problem_with_its_fix(
+    nodes: list[str], control_plane: list[str], workers: list[str], problem: str
+) -> None:
+    (found,) = groups(nodes, control_plane, workers)
+    assert f"{found.where}: {found.what}" == problem
+    assert found.fix
+
+
+def test_a_cluster_that_does_not_answer_is_no_problem_beforehand(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    assert running_cluster(path, CONTAINERS, "1.36.3") == []
+    path.write_text("current-context: nowhere\n")
+    assert running_cluster(path, CONTAINERS, "1.36.3") == []
