@@ -1,9 +1,9 @@
-"""Image recipes: ``images/<name>/image.yml``."""
+"""Image recipes: the table ``images/images.yml``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,31 @@ import yaml
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, Layer, layer_from_tar, layer_from_tree
 
+TABLE = "images.yml"
+
+EVERY, CONTROL_PLANE = "every", "control_plane"
+"""Which nodes have an image."""
+
+_ELSEWHERE = ("name", "folder", "nodes")
+"""What a recipe says that changes nothing of what is packed."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """What an image is made of.
 
-    ``ref`` is the image's name; a recipe without it makes none. ``packages`` are Debian's,
-    installed in mmdebstrap's ``variant``; ``tools`` are files of them that this machine is to have,
-    each with its name in the bundle. ``binaries`` go from the compiled components, and ``files``
-    from the recipe's own folder, to their places in the image. The rest is the image's
-    configuration.
+    ``ref`` is the image's reference; a recipe without it makes none. ``nodes`` says which nodes
+    have it: EVERY, CONTROL_PLANE or, as with a base of other images, none. ``packages`` are
+    Debian's, installed in mmdebstrap's ``variant``; ``tools`` are files of them that this machine
+    is to have, each with its name in the bundle. ``binaries`` go from the compiled components, and
+    ``files``, seen from the table's ``folder``, to their places in the image. The rest is the
+    image's configuration.
     """
 
     name: str
     folder: Path
     ref: str = ""
+    nodes: str = ""
     variant: str = "extract"
     packages: Sequence[str] = ()
     binaries: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +46,12 @@ class Recipe:
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     ports: Sequence[int] = ()
+
+    @property
+    def content(self) -> list[object]:
+        """All that decides what is packed, but for what is in the packages and binaries."""
+        said = {key: value for key, value in asdict(self).items() if key not in _ELSEWHERE}
+        return [said, *(self.folder / name for name in self.files)]
 
     def layers(self, packages: Path | None, binaries: Mapping[str, Path]) -> list[Layer]:
         """The image's layers, what changes least first."""
@@ -73,22 +89,24 @@ def _filled_in(value: Any, versions: Mapping[str, str]) -> Any:
 
 
 def recipes(folder: Path, versions: Mapping[str, str]) -> list[Recipe]:
-    """The recipes below ``folder``, sorted by name, with the lock's versions filled in.
+    """The recipes of the table in ``folder``, sorted by name, with the lock's versions filled in.
 
     Raises SlipwayError with every key that recipes do not have and every unknown version.
     """
     known = {entry.name for entry in fields(Recipe)} - {"name", "folder"}
     found, problems = [], []
-    for path in sorted(folder.glob("*/image.yml")):
-        document = yaml.safe_load(path.read_text())
+    for name, document in sorted(yaml.safe_load((folder / TABLE).read_text()).items()):
+        where = f"{folder / TABLE} {name}"
         for key in sorted(set(document) - known):
-            problems.append(Problem(str(path), f"unknown key {key}", f"known: {sorted(known)}"))
+            problems.append(Problem(where, f"unknown key {key}", f"known: {sorted(known)}"))
+        if document.get("nodes", EVERY) not in (EVERY, CONTROL_PLANE):
+            problems.append(Problem(where, "unknown nodes", f"write {EVERY} or {CONTROL_PLANE}"))
         try:
-            document = _filled_in(document, versions)
+            filled = _filled_in(document, versions)
         except KeyError as error:
-            problems.append(Problem(str(path), f"{error} is not in slipway_versions"))
+            problems.append(Problem(where, f"{error} is not in slipway_versions"))
         if not problems:
-            found.append(Recipe(name=path.parent.name, folder=path.parent, **document))
+            found.append(Recipe(name=name, folder=folder, **filled))
     if problems:
         raise SlipwayError(problems)
     return found

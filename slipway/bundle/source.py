@@ -122,7 +122,7 @@ class SourceProvider:
         folders = {name: self._store / made[name].folder for name in ordered}
         return Part(
             name=f"image-{recipe.name}",
-            key=key_of(recipe.ref, recipe.folder, [made[name].key for name in ordered]),
+            key=key_of(*recipe.content, [made[name].key for name in ordered]),
             lane="pack",
             make=partial(_pack, recipe, folders),
             needs=tuple(ordered),

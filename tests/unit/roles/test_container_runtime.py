@@ -12,19 +12,21 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-ROLE = Path(__file__).parents[3] / "roles/container_runtime"
+from plugins.filter.image_ref import image_ref
+
+PROJECT = Path(__file__).parents[3]
+ROLE = PROJECT / "roles/container_runtime"
+VERSIONS = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())["slipway_versions"]
 CRI_2 = "io.containerd.grpc.v1.cri"
 CRI_3 = {"images": "io.containerd.cri.v1.images", "runtime": "io.containerd.cri.v1.runtime"}
 
 
 def rendered(version: int, in_containers: bool = True) -> str:
     """The configuration file of that version."""
-    template = (ROLE / f"templates/config-{version}.toml.j2").read_text()
-    return (
-        jinja2.Environment(autoescape=False)
-        .from_string(template)
-        .render(slipway_versions={"pause": "3.10.2"}, slipway_nodes_are_containers=in_containers)
-    )
+    environment = jinja2.Environment(autoescape=False)
+    environment.filters["image_ref"] = image_ref
+    template = environment.from_string((ROLE / f"templates/config-{version}.toml.j2").read_text())
+    return template.render(slipway_versions=VERSIONS, slipway_nodes_are_containers=in_containers)
 
 
 @pytest.mark.parametrize("in_containers", [True, False])
@@ -33,7 +35,7 @@ def test_both_versions_say_the_same(in_containers: bool) -> None:
     assert (two["version"], three["version"]) == (2, 3)
     cri = two["plugins"][CRI_2]
     images, runtime = (three["plugins"][name] for name in CRI_3.values())
-    pause = "registry.k8s.io/pause:3.10.2"
+    pause = f"registry.k8s.io/pause:{VERSIONS['pause']}"
     assert cri["sandbox_image"] == images["pinned_images"]["sandbox"] == pause
     assert cri["registry"] == images["registry"]
     assert cri["containerd"] == runtime["containerd"]

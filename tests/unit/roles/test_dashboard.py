@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from slipway.kube.client import Object
 from tests.support.app_cluster import KINDS, FakeApi
 
@@ -58,7 +60,7 @@ def test_the_page_comes_with_its_host_and_goes_with_it(
     variables = {
         "slipway_kubeconfig": str(kubeconfig),
         "slipway_project_dir": str(PROJECT),
-        "slipway_versions": {"python": "3"},
+        **yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text()),
     }
     done = subprocess.run(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -25,9 +26,10 @@ ports: [8080]
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    """Write the recipe ``name``."""
-    (folder / name).mkdir(parents=True)
-    (folder / name / "image.yml").write_text(text)
+    """Enter the recipe ``name`` into the table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "images.yml").open("a") as table:
+        table.write(f"{name}:\n{indent(text.strip(), '  ')}\n")
 
 
 def test_versions_are_filled_in_wherever_they_stand(tmp_path: Path) -> None:
@@ -37,32 +39,32 @@ def test_versions_are_filled_in_wherever_they_stand(tmp_path: Path) -> None:
     assert recipe.packages == ["python3.13-minimal"]
 
 
-def test_they_are_sorted_by_name_and_other_folders_are_none(tmp_path: Path) -> None:
+def test_they_are_sorted_by_name(tmp_path: Path) -> None:
     write(tmp_path, "b", "ref: b")
     write(tmp_path, "a", "ref: a")
-    (tmp_path / "c").mkdir()
     assert [recipe.name for recipe in recipes(tmp_path, VERSIONS)] == ["a", "b"]
 
 
 def test_every_unknown_key_and_version_is_named_at_once(tmp_path: Path) -> None:
     write(tmp_path, "a", "ref: a:{aa}\nusr: root\nname: a")
     write(tmp_path, "b", "ref: b:{tool}\nenv: {HOME: '/{bb}'}")
-    write(tmp_path, "c", "ref: c:{tool}")
+    write(tmp_path, "c", "ref: c:{tool}\nnodes: some")
     with pytest.raises(SlipwayError) as caught:
         recipes(tmp_path, VERSIONS)
-    found = [(Path(each.where).parent.name, each.what) for each in caught.value.problems]
+    found = [(each.where.split()[-1], each.what) for each in caught.value.problems]
     assert found == [
         ("a", "unknown key name"),
         ("a", "unknown key usr"),
         ("a", "'aa' is not in slipway_versions"),
         ("b", "'bb' is not in slipway_versions"),
+        ("c", "unknown nodes"),
     ]
     assert "entrypoint" in caught.value.problems[0].fix
 
 
 def test_the_image_is_what_the_recipe_says(tmp_path: Path) -> None:
     write(tmp_path / "images", "tool", TOOL)
-    (tmp_path / "images" / "tool" / "tool.conf").write_text("verbose")
+    (tmp_path / "images" / "tool.conf").write_text("verbose")
     binary = tmp_path / "tool"
     binary.write_bytes(b"binary")
     (recipe,) = recipes(tmp_path / "images", VERSIONS)

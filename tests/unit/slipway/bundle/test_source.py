@@ -29,15 +29,20 @@ metallb:
 """,
     "bundle/go/tool/go.mod": "require example.com/tool v1.2.3\n",
     "bundle/go/metallb/go.mod": "require example.com/metallb v0.15.2\n",
-    "images/metallb/image.yml": "ref: registry.example/metallb:v{metallb}\n"
-    "packages: [conntrack]\n"
-    "binaries: {metallb: /metallb}\n"
-    "entrypoint: [/metallb]\n",
-    "images/machine/image.yml": "ref: registry.example/machine:{debian}\n"
-    "variant: minbase\n"
-    "packages: [systemd]\n",
-    "images/builder/image.yml": "packages: [docker-buildx]\n"
-    "tools: {usr/libexec/buildx: docker-buildx}\n",
+    "images/images.yml": """
+metallb:
+  ref: registry.example/metallb:v{metallb}
+  packages: [conntrack]
+  binaries: {metallb: /metallb}
+  entrypoint: [/metallb]
+machine:
+  ref: registry.example/machine:{debian}
+  variant: minbase
+  packages: [systemd]
+builder:
+  packages: [docker-buildx]
+  tools: {usr/libexec/buildx: docker-buildx}
+""",
     "modules/example.com/metallb/config/manifests/metallb-native.yaml": "kind: Namespace\n",
 }
 
@@ -104,6 +109,11 @@ class Project:
         """The provider, as a new run has it."""
         return SourceProvider(self.root, VERSIONS, self.root / "cache")
 
+    def change_images(self, old: str, new: str) -> None:
+        """Replace a text in the table of images."""
+        table = self.root / "images" / "images.yml"
+        table.write_text(table.read_text().replace(old, new))
+
     def bundle(self) -> Path:
         """Have the bundle."""
         return ensure(self.provider(), self.root / "cache", self.said.append).path
@@ -146,8 +156,7 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
 
 
 def test_a_tool_that_its_packages_lack_is_told(project: Project) -> None:
-    recipe = project.root / "images" / "builder" / "image.yml"
-    recipe.write_text(recipe.read_text().replace("libexec/buildx", "libexec/buildy"))
+    project.change_images("libexec/buildx", "libexec/buildy")
     with pytest.raises(SlipwayError, match="builder: usr/libexec/buildy is no file"):
         project.bundle()
 
@@ -203,8 +212,7 @@ def test_after_a_failure_it_goes_on_where_it_was(project: Project) -> None:
 def test_a_changed_recipe_makes_another_bundle_of_the_same_parts(project: Project) -> None:
     before = project.bundle()
     project.work()
-    with (project.root / "images" / "metallb" / "image.yml").open("a") as file:
-        file.write('user: "65532"\n')
+    project.change_images("[/metallb]", '[/metallb]\n  user: "65532"')
     assert project.bundle() != before
     assert project.work() == []
 

@@ -1,0 +1,40 @@
+"""References of the bundle's images, as the table of images has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from slipway.bundle.recipes import CONTROL_PLANE, EVERY, Recipe, recipes
+
+IMAGES = Path(__file__).parents[2] / "images"
+
+
+def image_ref(name: str, versions: Mapping[str, str]) -> str:
+    """The reference of the image ``name`` with the lock's ``versions``."""
+    return next(recipe.ref for recipe in _recipes(versions) if recipe.name == name)
+
+
+def node_image_refs(versions: Mapping[str, str], *, control_plane: bool) -> list[str]:
+    """The references of the images that a node has, of the control plane or not."""
+    on = (EVERY, CONTROL_PLANE) if control_plane else (EVERY,)
+    return [recipe.ref for recipe in _recipes(versions) if recipe.nodes in on]
+
+
+def _recipes(versions: Mapping[str, str]) -> list[Recipe]:
+    return _read(tuple((str(name), str(version)) for name, version in versions.items()))
+
+
+@cache
+def _read(versions: tuple[tuple[str, str], ...]) -> list[Recipe]:
+    return recipes(IMAGES, dict(versions))
+
+
+class FilterModule:
+    """Ansible's way to the filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {"image_ref": image_ref, "node_image_refs": node_image_refs}
