@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.action_plugin import SlipwayAction
-from slipway.apps.app import load
+from slipway.apps.app import checkouts_of, images_of, load
 from slipway.apps.environments.retention import History
+from slipway.bundle import manifest
 from slipway.cache.sweep import APPS, Cache
 from slipway.kube.client import Kube
 from slipway.oci.model import readable
@@ -30,13 +31,13 @@ class ActionModule(SlipwayAction):
         """Claim what the cluster needs, and remove the rest."""
         start = time.monotonic()
         cache, kubeconfig = Path(args["cache"]), Path(args["kubeconfig"])
-        house = Cache(cache, args["cluster"])
+        house = Cache(cache, args["cluster"], manifest.parts)
         apps = [*load(args["apps"]), *args["leaving"]]
         if self.check_mode and not (cache.exists() and kubeconfig.exists()):
             return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
         with Kube(kubeconfig) as kube:
             keep = History.read(kube).retained(apps)
-        needs = house.needs(apps, Path(args["bundle"]), keep)
+        needs = house.needs({*keep, *images_of(apps)}, checkouts_of(apps), Path(args["bundle"]))
         swept = house.sweep(needs, check=self.check_mode)
         gone = [*swept.images, *swept.files]
         if gone:

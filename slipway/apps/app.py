@@ -29,6 +29,16 @@ def fail(record: Record, step: str, reason: str) -> None:
     record.setdefault("failed", {"step": step, "reason": reason})
 
 
+def images_of(apps: Iterable[App]) -> set[str]:
+    """The images of those that have one."""
+    return {app["image"] for app in apps if "image" in app}
+
+
+def checkouts_of(apps: Iterable[App]) -> set[Path]:
+    """The work trees of those that have one."""
+    return {Path(app["checkout"]) for app in apps if "checkout" in app}
+
+
 def save(records: Iterable[App], folder: Path) -> str:
     """Write records to a new file in ``folder``; return its path."""
     with tempfile.NamedTemporaryFile(

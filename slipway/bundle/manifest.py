@@ -52,6 +52,12 @@ def read(root: Path) -> dict[str, Any] | None:
     return document
 
 
+def parts(root: Path) -> list[str] | None:
+    """The names of the parts that a bundle was made of, or None where it does not say."""
+    found: list[str] | None = (read(root) or {}).get("about", {}).get("parts")
+    return found
+
+
 def damaged(root: Path) -> list[str] | None:
     """The names of files that are missing or not as the manifest says.
 

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.app import App
-from slipway.bundle import manifest
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image, ImageStore
 
@@ -76,32 +74,43 @@ class Swept:
 
 
 class Cache:
-    """The cache as one cluster uses it; ``now`` gives the time in seconds since the epoch."""
+    """The cache as one cluster uses it.
 
-    def __init__(self, root: Path, cluster: str, now: Callable[[], float] = time.time) -> None:
+    ``parts_of`` gives the names of the parts that a bundle was made of, or None where it does not
+    say, and ``now`` the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        cluster: str,
+        parts_of: Callable[[Path], Collection[str] | None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._root = root
+        self._parts_of = parts_of
         self._claims = root / "clusters"
         self._file = self._claims / f"{cluster}.json"
         self._now = now
 
-    def needs(self, apps: Iterable[App], bundle: Path, images: Collection[str]) -> Claims:
-        """What the cluster claims with these app records, this bundle and, beside, ``images``."""
-        apps = list(apps)
+    def needs(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> Claims:
+        """What the cluster claims with these images, this bundle, and work trees of the cache."""
         before = self._read(self._file).bundles
         return Claims(
-            frozenset(images) | {app["image"] for app in apps if "image" in app},
+            frozenset(images),
             frozenset(
                 str(path.relative_to(self._root))
-                for path in (Path(app["checkout"]) for app in apps if "checkout" in app)
+                for path in checkouts
                 if path.is_relative_to(self._root)
             ),
             tuple(dict.fromkeys([bundle.name, *before]))[:2],
         )
 
-    def claim(self, apps: Iterable[App], bundle: Path) -> None:
-        """Claim what the records need beside all that is claimed so far."""
+    def claim(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> None:
+        """Claim these beside all that is claimed so far."""
         with self._alone():
-            self._write(self._read(self._file).and_also(self.needs(apps, bundle, [])))
+            needs = self.needs(images, checkouts, bundle)
+            self._write(self._read(self._file).and_also(needs))
 
     def sweep(self, claims: Claims, *, check: bool = False) -> Swept:
         """Claim no more than ``claims`` and remove what nobody needs; ``check`` only tells.
@@ -121,7 +130,7 @@ class Cache:
                 for path in self._claims.glob("*.json")
                 if path != self._file and _age(path, now) < CLAIM_SECONDS
             ]
-            sweeper = _Sweeper(self._root, [claims, *others], before, now, check)
+            sweeper = _Sweeper(self._root, [claims, *others], before, self._parts_of, now, check)
             sweeper.sweep()
         return sweeper.swept
 
@@ -158,6 +167,7 @@ class _Sweeper:
     root: Path
     claims: list[Claims]
     before: Claims
+    parts_of: Callable[[Path], Collection[str] | None]
     now: float
     check: bool
     swept: Swept = field(default_factory=Swept)
@@ -255,10 +265,10 @@ class _Sweeper:
     def _sweep_parts(self, parts: Path, bundles: Iterable[Path]) -> None:
         needed: set[str] = set()
         for bundle in bundles:
-            about = (manifest.read(bundle) or {}).get("about", {})
-            if "parts" not in about:  # it does not say what it was made of
+            made_of = self.parts_of(bundle)
+            if made_of is None:
                 return
-            needed.update(about["parts"])
+            needed.update(made_of)
         for path in _in(parts):
             if path.name not in needed and self._age(path) > WEEK:
                 self._remove(path)

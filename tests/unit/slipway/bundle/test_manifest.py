@@ -42,6 +42,13 @@ def test_writing_it_again_does_not_list_the_manifest_itself(root: Path) -> None:
     assert manifest.read(root) == before
 
 
+def test_a_bundle_may_say_of_which_parts_it_was_made(root: Path) -> None:
+    assert manifest.parts(root) is None
+    manifest.write(root, {"parts": ["go-0123", "packages-4567"]})
+    assert manifest.parts(root) == ["go-0123", "packages-4567"]
+    assert manifest.parts(root / "elsewhere") is None
+
+
 def test_a_changed_file_of_the_same_size_is_damaged(root: Path) -> None:
     (root / "bin" / "tool").write_bytes(b"loot")
     assert manifest.damaged(root) == ["bin/tool"]

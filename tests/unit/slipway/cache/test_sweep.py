@@ -21,7 +21,7 @@ BASE = "bases.slipway.internal/archive:0123"
 
 def cluster(root: Path, name: str = "mine", later: float = 0) -> Cache:
     """The cache as a cluster uses it, ``later`` seconds from now."""
-    return Cache(root, name, lambda: time.time() + later)
+    return Cache(root, name, manifest.parts, lambda: time.time() + later)
 
 
 def claims(*images: str, sources: set[str] | None = None, bundles: tuple[str, ...] = ()) -> Claims:
@@ -90,16 +90,15 @@ def test_a_base_goes_with_the_last_image_that_is_built_on_it(tmp_path: Path) -> 
 def test_a_claim_adds_to_what_was_claimed(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     for number, image in enumerate((ONE, TWO)):
-        checkout = str(tmp_path / "source/greeter" / str(number))
-        app = {"id": "a", "image": image, "checkout": checkout}
-        cluster(tmp_path).claim([app, {"id": "b"}], bundle / str(number))
+        checkout = tmp_path / "source/greeter" / str(number)
+        cluster(tmp_path).claim([image], [checkout], bundle / str(number))
     written = json.loads((tmp_path / "clusters/mine.json").read_text())
     assert written == {
         "images": [ONE, TWO],
         "sources": ["source/greeter/0", "source/greeter/1"],
         "bundles": ["1", "0"],
     }
-    cluster(tmp_path).claim([{"id": "c", "checkout": "/elsewhere"}], bundle / "2")
+    cluster(tmp_path).claim([], [Path("/elsewhere")], bundle / "2")
     assert json.loads((tmp_path / "clusters/mine.json").read_text())["bundles"] == ["2", "1"]
 
 
@@ -202,9 +201,9 @@ def bundle(root: Path, name: str, *parts: str) -> None:
 def test_the_bundle_in_use_and_the_one_before_stay_with_their_parts(tmp_path: Path) -> None:
     for number in range(4):
         bundle(tmp_path, f"{number}", "common", f"part{number}")
-        cluster(tmp_path).claim([], tmp_path / "bundle" / f"{number}")
+        cluster(tmp_path).claim([], [], tmp_path / "bundle" / f"{number}")
     file(tmp_path / "bundle/9.unfinished/file")
-    cluster(tmp_path, "other").claim([], tmp_path / "bundle/0")
+    cluster(tmp_path, "other").claim([], [], tmp_path / "bundle/0")
     kept = claims(bundles=("3", "2"))
     assert paths(cluster(tmp_path, later=WEEK - 60).sweep(kept)) == set()
     listing = (tmp_path / "bundle/1/manifest.json").stat().st_size
@@ -220,7 +219,7 @@ def test_the_bundle_in_use_and_the_one_before_stay_with_their_parts(tmp_path: Pa
 def test_a_bundle_that_was_given_up_goes_after_a_day(tmp_path: Path) -> None:
     bundle(tmp_path, "1", "a")
     bundle(tmp_path, "2", "b")
-    cluster(tmp_path).claim([], tmp_path / "bundle/1")
+    cluster(tmp_path).claim([], [], tmp_path / "bundle/1")
     later = cluster(tmp_path, later=DAY + 60)
     assert paths(later.sweep(claims(bundles=("2",)))) == {"bundle/1"}
 

@@ -12,6 +12,7 @@ from plugins.action.housekeeping import ActionModule
 from slipway.apps.app import save
 from slipway.apps.environments.retention import REVISION, History
 from slipway.apps.manifests.labels import NAME, OWN
+from slipway.bundle import manifest
 from slipway.cache.sweep import Cache
 from slipway.kube.client import Object
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -130,8 +131,8 @@ def run(arguments: dict[str, Any], **mode: bool) -> dict[str, Any]:
 
 def test_what_the_cluster_gave_up_goes_and_nodes_are_told(arguments: dict[str, Any]) -> None:
     cache = Path(arguments["cache"])
-    before = [app(image=ref(1)), app(image=ref(2))]
-    Cache(cache, arguments["cluster"]).claim(before, Path(arguments["bundle"]))
+    house = Cache(cache, arguments["cluster"], manifest.parts)
+    house.claim([ref(1), ref(2)], [], Path(arguments["bundle"]))
     size = sum(
         (cache / "images/blobs/sha256").joinpath(name).stat().st_size for name in _own(cache)
     )

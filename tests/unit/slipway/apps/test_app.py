@@ -1,0 +1,14 @@
+"""Records on their way from step to step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slipway.apps.app import checkouts_of, images_of
+
+RECORDS = [{"image": "greeter:1", "checkout": "/source/1"}, {"image": "quotes:1"}, {"name": "new"}]
+
+
+def test_images_and_work_trees_are_those_of_the_records_that_have_one() -> None:
+    assert images_of(RECORDS) == {"greeter:1", "quotes:1"}
+    assert checkouts_of(RECORDS) == {Path("/source/1")}
