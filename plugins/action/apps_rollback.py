@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
+from slipway.apps.deploy.rollback import carry_out, find
 from slipway.apps.environments import status as notes
-from slipway.apps.environments.rollback import carry_out, find
 from slipway.apps.manifests.labels import owner_of
 from slipway.kube.client import Kube
 from slipway.oci import ImageStore

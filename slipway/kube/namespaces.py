@@ -1,4 +1,4 @@
-"""What is left in a namespace that is to go: as long as somebody has something there, it stays."""
+"""Whether a namespace can be used, and what is left in one that is to go: that keeps it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOL
 
 GIVEN = "kube-root-ca.crt"
 """What every namespace gets from Kubernetes itself."""
+
+
+def usable(found: Object | None) -> bool:
+    """Whether a namespace exists and is not being deleted."""
+    return found is not None and found["status"]["phase"] == "Active"
 
 
 def remaining(kube: Kube, namespace: str, removed: Iterable[Object]) -> list[Object]:

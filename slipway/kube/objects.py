@@ -19,6 +19,9 @@ from slipway.kube.client import Object
 T = TypeVar("T")
 K = TypeVar("K")
 
+Key = tuple[str, str, str]
+"""Kind, namespace and name."""
+
 HASH = "slipway.internal/hash"
 """The annotation with the hash."""
 
@@ -32,6 +35,17 @@ def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for thing in things:
         found[key(thing)].append(thing)
     return dict(found)
+
+
+def key_of(obj: Object) -> Key:
+    """What tells an object from all others."""
+    metadata = obj["metadata"]
+    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def by_key(objects: Iterable[Object]) -> dict[Key, Object]:
+    """Objects, each at its key."""
+    return {key_of(obj): obj for obj in objects}
 
 
 def sealed(obj: Object) -> Object:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from slipway.apps.app import App
 from slipway.apps.boundary import THROUGH, Boundary
 from slipway.apps.deploy.extras import decide_extras
-from slipway.apps.deploy.state import Key, State, by_key, key_of, usable
+from slipway.apps.deploy.state import State
 from slipway.apps.environments.found import marks
 from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
@@ -19,7 +19,8 @@ from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
 from slipway.certificates import Pair
 from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
-from slipway.kube.objects import contains, grouped, is_sealed
+from slipway.kube.namespaces import usable
+from slipway.kube.objects import Key, by_key, contains, grouped, is_sealed, key_of
 
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})

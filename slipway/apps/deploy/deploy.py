@@ -28,7 +28,7 @@ from slipway.apps.deploy.dry_run import Intent, intents
 from slipway.apps.deploy.extras import adopt, missing
 from slipway.apps.deploy.helm import Helm
 from slipway.apps.deploy.rollout import Rollouts
-from slipway.apps.deploy.state import key_of, read_state, usable
+from slipway.apps.deploy.state import read_state
 from slipway.apps.deploy.tls import pairs
 from slipway.apps.environments import status as notes
 from slipway.apps.environments.found import refusal
@@ -60,8 +60,8 @@ from slipway.kube.client import (
     Object,
     Resource,
 )
-from slipway.kube.namespaces import remaining, titles
-from slipway.kube.objects import grouped
+from slipway.kube.namespaces import remaining, titles, usable
+from slipway.kube.objects import grouped, key_of
 from slipway.kube.workloads import rolled_out
 from slipway.secrets import MASK, Secrets
 from slipway.waiting import allowed, wait_until

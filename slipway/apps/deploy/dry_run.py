@@ -8,11 +8,11 @@ from typing import Any
 
 from slipway.apps.app import App
 from slipway.apps.deploy.decide import Decision
-from slipway.apps.deploy.state import Key, key_of
 from slipway.apps.environments.rows import in_one_line
 from slipway.apps.manifests.labels import BRANCH, NAME, POD_HASH, owner_of
 from slipway.apps.placement import may_run
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Object
+from slipway.kube.objects import Key, key_of
 
 COLUMNS = ("APP", "BRANCH", "NAMESPACE", "WOULD")
 

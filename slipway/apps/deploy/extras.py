@@ -9,7 +9,6 @@ from typing import Any
 
 from slipway.apps.app import App
 from slipway.apps.boundary import Boundary
-from slipway.apps.deploy.state import Key
 from slipway.apps.manifests.extras import (
     DEFINITION,
     Extra,
@@ -23,7 +22,7 @@ from slipway.apps.manifests.extras import (
     owner_of_extra,
 )
 from slipway.kube.client import CONFIG_MAPS, SECRETS, Object, Resource
-from slipway.kube.objects import contains, grouped, is_sealed
+from slipway.kube.objects import Key, contains, grouped, is_sealed
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
 from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR
 from slipway.kube.client import APPLIED, NAMESPACES, ApiError, Kube, Object
-
-Key = tuple[str, str, str]
-"""Kind, namespace and name."""
+from slipway.kube.namespaces import usable
+from slipway.kube.objects import Key, by_key
 
 
 @dataclass(frozen=True)
@@ -67,18 +66,3 @@ def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
 def _group(kind: Kind) -> tuple[str, str]:
     """A kind without its version."""
     return kind[0].rpartition("/")[0], kind[1]
-
-
-def usable(found: Object | None) -> bool:
-    """Whether a namespace exists and is not being deleted."""
-    return found is not None and found.get("status", {}).get("phase") == "Active"
-
-
-def key_of(obj: Object) -> Key:
-    """What tells an object from all others."""
-    metadata = obj["metadata"]
-    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
-
-
-def by_key(objects: Iterable[Object]) -> dict[Key, Object]:
-    return {key_of(obj): obj for obj in objects}

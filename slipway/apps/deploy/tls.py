@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from slipway.apps.deploy.state import Key
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import pair_of
 from slipway.certificates import PARTS, Authority, Pair, faults, from_secrets
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import SECRETS, Object
+from slipway.kube.objects import Key
 
 
 def pairs(

@@ -1,1 +1,1 @@
-"""Environments: resolved from branches, found in the cluster, listed, kept, pinned, rolled back."""
+"""Environments: resolved from branches, found in the cluster, listed, kept, pinned."""

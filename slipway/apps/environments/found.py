@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from slipway.apps.app import App
-from slipway.apps.deploy.state import usable
 from slipway.apps.environments.resolve import Environment, Leaving
 from slipway.apps.manifests.labels import (
     ADMITS,
@@ -26,6 +25,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.render import namespace
 from slipway.apps.names import reserved
 from slipway.kube.client import DEPLOYMENTS, NAMESPACES, Kube, Object
+from slipway.kube.namespaces import usable
 
 
 def existing(kube: Kube) -> list[Environment]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from slipway.apps.deploy.state import Key, key_of
 from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, POD_HASH
 from slipway.kube.client import DEPLOYMENTS, Object
+from slipway.kube.objects import Key, key_of
 
 OF_THE_VERSION = (BRANCH, COMMIT)
 """The annotations that tell where the version that runs comes from."""

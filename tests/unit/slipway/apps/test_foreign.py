@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slipway.apps.environments.rollback import find
 
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.environments.found import existing
 from slipway.apps.environments.retention import History
-from slipway.apps.environments.rollback import find
 from slipway.apps.environments.rows import as_table, rows
 from slipway.apps.environments.status import note_proof
 from slipway.apps.manifests.labels import (

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from slipway.apps.deploy.decide import Decision, decide
-from slipway.apps.deploy.state import Key, State, by_key
+from slipway.apps.deploy.state import State
 from slipway.apps.manifests.extras import Extra, adopted, extra_key
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.render import namespace, render
 from slipway.apps.manifests.routes import master
 from slipway.apps.manifests.secrets import secret
 from slipway.kube.client import Object
+from slipway.kube.objects import Key, by_key
 from tests.support.app_cluster import calls, record
 
 HOST = "demo.slipway.test"

@@ -11,7 +11,7 @@ import pytest
 from plugins.action import apps_rollback
 from slipway.apps.app import load
 from slipway.apps.deploy.deploy import Outcome, deploy
-from slipway.apps.environments.rollback import Rollback, carry_out, find
+from slipway.apps.deploy.rollback import Rollback, carry_out, find
 from slipway.apps.manifests.labels import COMMIT, HELD_FROM
 from slipway.errors import SlipwayError
 from slipway.kube.client import Kube, Object
