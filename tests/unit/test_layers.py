@@ -1,0 +1,82 @@
+"""What may import what: each floor of the library only itself and those below, without a ring."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+
+FLOORS = [
+    {"action_plugin", "dev_session", "errors", "files", "run", "secrets", "waiting"},
+    {"cache", "certificates", "control_node", "kube", "oci"},
+    {"bundle", "nodes"},
+    {"apps"},
+    {"dashboard", "dev", "preflight"},
+]
+"""The parts of the library, the lowest floor first."""
+
+BESIDE = {"bench", "docs", "ingress", "nginx_ingress", "plugins", "tests"}
+"""What is no part of the library, and may import it."""
+
+ONLY = {"slipway.cache": FLOORS[0] | {"oci"}}
+"""What a part may have of the floors, where that is less."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it, by their full names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}:{node.lineno}: a relative import"
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def files(folder: str) -> list[Path]:
+    """The Python files below a folder of the project."""
+    return sorted((PROJECT / folder).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """A file's place in the project as a module's name."""
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+
+
+def test_every_part_of_the_library_is_on_a_floor() -> None:
+    parts = {path.stem for path in (PROJECT / "slipway").iterdir() if path.suffix in ("", ".py")}
+    assert set().union(*FLOORS) == parts - {"__init__", "__pycache__"}
+
+
+def test_no_part_of_the_library_imports_what_is_above_it_or_beside_it() -> None:
+    floor = {part: number for number, parts in enumerate(FLOORS) for part in parts}
+    wrong = []
+    for path in files("slipway"):
+        own = name_of(path).split(".")[1]
+        below = {part for part in floor if floor[part] <= floor.get(own, -1)}
+        allowed = ONLY.get(f"slipway.{own}", below) | {own}
+        for module in imports(path):
+            top, _, rest = module.partition(".")
+            if top in BESIDE or (top == "slipway" and rest.split(".")[0] not in allowed):
+                wrong.append(f"{name_of(path)} imports {module}")
+    assert wrong == []
+
+
+def test_no_parts_import_each_other() -> None:
+    """Neither parts of the library nor, inside the largest of them, parts of apps."""
+
+    def part(module: str) -> str:
+        parts = module.split(".")
+        return ".".join(parts[: 3 if parts[1] == "apps" else 2])
+
+    needed: dict[str, set[str]] = defaultdict(set)
+    for path in files("slipway"):
+        own = part(name_of(path))
+        needed[own] |= {part(each) for each in imports(path) if each.startswith("slipway.")} - {own}
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as ring:
+        raise AssertionError(" imports ".join(reversed(ring.args[1]))) from None
