@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.e2e.scenario import PROJECT, Scenario
+from tests.support.scenario import PROJECT, Scenario
 
 
 @pytest.fixture(scope="session")

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from plugins.filter.image_ref import image_ref
+from tests.support.container_runtime import ROLE, VERSIONS, rendered
 
-PROJECT = Path(__file__).parents[3]
-ROLE = PROJECT / "roles/container_runtime"
-VERSIONS = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())["slipway_versions"]
 CRI_2 = "io.containerd.grpc.v1.cri"
 CRI_3 = {"images": "io.containerd.cri.v1.images", "runtime": "io.containerd.cri.v1.runtime"}
-
-
-def rendered(version: int, in_containers: bool = True) -> str:
-    """The configuration file of that version."""
-    environment = jinja2.Environment(autoescape=False)
-    environment.filters["image_ref"] = image_ref
-    template = environment.from_string((ROLE / f"templates/config-{version}.toml.j2").read_text())
-    return template.render(slipway_versions=VERSIONS, slipway_nodes_are_containers=in_containers)
 
 
 @pytest.mark.parametrize("in_containers", [True, False])

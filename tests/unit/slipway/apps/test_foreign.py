@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway.apps.environments.rollback import find
 
 from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.deploy.rollback import find
 from slipway.apps.environments.found import existing
 from slipway.apps.environments.retention import History
 from slipway.apps.environments.rows import as_table, rows

@@ -33,9 +33,9 @@ from slipway.nodes import containers
 from slipway.nodes.containerd import Containerd
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.layers import TreeEntry
-from tests.e2e.scenario import PROJECT, Scenario, environment, wait_for
+from tests.support.container_runtime import rendered
 from tests.support.oci_samples import Layout, digest_of, tar_of
-from tests.unit.roles.test_container_runtime import rendered
+from tests.support.scenario import PROJECT, Scenario, environment, wait_for
 
 PREFIX = "test.slipway.internal/"
 PAUSE = "registry.k8s.io/pause:{}"

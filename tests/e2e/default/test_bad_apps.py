@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import PROJECT, Run, Scenario
+from tests.support.apps_file import Apps, AppsFile
+from tests.support.scenario import PROJECT, Run, Scenario
 
 DOCKERFILE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n"
 CRASHING = f"""{DOCKERFILE}

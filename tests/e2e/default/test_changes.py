@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import Scenario
+from tests.support.apps_file import Apps, AppsFile
+from tests.support.scenario import Scenario
 
 FOLDER = "services/the greeter"
 GREETING = f"{FOLDER}/src/main/java/org/example/greeter/Greeting.java"

@@ -9,8 +9,8 @@ from testinfra.host import Host
 from plugins.modules.kubeadm import MARKER
 from slipway.kube.nodes import NODES
 from slipway.nodes import containers
-from tests.e2e.cluster import test_nodes
-from tests.e2e.scenario import Scenario, wait_for
+from tests.support.nodes import has_its_units, pods_reach_each_other
+from tests.support.scenario import Scenario, wait_for
 
 
 def test_the_cluster_comes_back_after_a_power_cut(scenario: Scenario) -> None:
@@ -22,8 +22,8 @@ def test_the_cluster_comes_back_after_a_power_cut(scenario: Scenario) -> None:
     for node in nodes:
         node.start()
     wait_for(lambda: scenario.wrong_routes(address=address), lambda wrong: wrong == {})
-    test_nodes.test_every_node_runs_its_units_and_has_them_started_at_boot(scenario)
-    test_nodes.test_pods_reach_pods_of_every_node_and_resolve_services(scenario)
+    has_its_units(scenario)
+    pods_reach_each_other(scenario)
 
 
 def test_a_node_that_was_made_when_the_power_was_cut_is_taken_as_it_is(scenario: Scenario) -> None:

@@ -19,8 +19,8 @@ from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import MERGEABLE
 from slipway.certificates import ROOT_FILE
 from slipway.kube.client import INGRESSES, NAMESPACES, SECRETS, Object
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import INGRESS, Run, Scenario, wait_for
+from tests.support.apps_file import Apps, AppsFile
+from tests.support.scenario import INGRESS, Run, Scenario, wait_for
 
 DOCKERFILE = """\
 ARG BASE_IMAGE

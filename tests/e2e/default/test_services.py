@@ -8,7 +8,7 @@ from functools import partial
 from testinfra.host import Host
 
 from slipway.kube.client import SERVICES
-from tests.e2e.scenario import Scenario, wait_for
+from tests.support.scenario import Scenario, wait_for
 
 SYNCED = re.compile(r"^kubeproxy_sync_full_proxy_rules_duration_seconds_count\S* [1-9]", re.M)
 """kube-proxy's own word that it has looked through all rules since it started."""

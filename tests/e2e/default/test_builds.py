@@ -22,7 +22,7 @@ from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
-from tests.e2e.scenario import PROJECT, Scenario
+from tests.support.scenario import PROJECT, Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
 PYTHON = "bundle.slipway.internal/python:test"

@@ -31,10 +31,10 @@ from slipway.kube.client import (
     SERVICES,
 )
 from slipway.oci import ImageStore
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import PROJECT, Run, Scenario
 from tests.support import git_servers
+from tests.support.apps_file import Apps, AppsFile
 from tests.support.leaks import Canaries, ProcessWatch, written_since
+from tests.support.scenario import PROJECT, Run, Scenario
 
 HOST = "secrets.slipway.test"
 

@@ -6,21 +6,14 @@ import json
 import tomllib
 
 from plugins.modules.node_look import entries, reachable
-from slipway.kube.client import SERVICES
 from slipway.kube.nodes import NODES
 from slipway.kube.objects import contains
-from tests.e2e.scenario import Scenario
-
-UNITS = ("containerd", "kubelet", "pod-routes")
+from tests.support import nodes
+from tests.support.scenario import Scenario
 
 
 def test_every_node_runs_its_units_and_has_them_started_at_boot(scenario: Scenario) -> None:
-    states = {
-        (name, unit): (host.service(unit).is_running, host.service(unit).is_enabled)
-        for name, host in scenario.nodes.items()
-        for unit in UNITS
-    }
-    assert states == dict.fromkeys(states, (True, True))
+    nodes.has_its_units(scenario)
 
 
 def test_containerd_heeds_all_of_its_configuration(scenario: Scenario) -> None:
@@ -55,25 +48,4 @@ def test_every_kubelet_gives_pods_name_servers_that_they_can_reach(scenario: Sce
 
 
 def test_pods_reach_pods_of_every_node_and_resolve_services(scenario: Scenario) -> None:
-    api = scenario.kube.get(SERVICES, "kubernetes", "default")
-    assert api
-    with scenario.pod_on_each_node() as addresses:
-        heard = {
-            (client, server): scenario.python_in_pod("default", client, _fetch(address))
-            for client in addresses
-            for server, address in addresses.items()
-        }
-        resolved = {
-            client: scenario.python_in_pod("default", client, RESOLVE) for client in addresses
-        }
-    assert heard == {(client, server): server for client, server in heard}
-    assert resolved == dict.fromkeys(addresses, api["spec"]["clusterIP"])
-
-
-RESOLVE = "import socket; print(socket.gethostbyname('kubernetes.default.svc.cluster.local'))"
-
-
-def _fetch(address: str) -> str:
-    """A program that prints what a pod says its name is."""
-    url = f"http://{address}:8080/hostname"
-    return f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
+    nodes.pods_reach_each_other(scenario)

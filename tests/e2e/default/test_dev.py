@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.waiting import wait_until
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import PROJECT, Scenario, environment, wait_for
+from tests.support.apps_file import Apps, AppsFile
+from tests.support.scenario import PROJECT, Scenario, environment, wait_for
 
 GREETING = "src/main/java/org/example/greeter/Greeting.java"
 WAITING = "waiting for a change"

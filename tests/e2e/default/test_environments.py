@@ -14,8 +14,8 @@ import pytest
 
 from slipway.kube.client import DEPLOYMENTS, NAMESPACES
 from slipway.oci import ImageStore
-from tests.e2e.runs.conftest import Apps, AppsFile
-from tests.e2e.scenario import Answer, Run, Scenario, wait_for
+from tests.support.apps_file import Apps, AppsFile
+from tests.support.scenario import Answer, Run, Scenario, wait_for
 
 IMAGES = "apps.slipway.internal/shop:"
 

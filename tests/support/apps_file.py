@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from tests.e2e.scenario import PROJECT, Scenario
+from tests.support.scenario import PROJECT
 
 Apps = list[dict[str, Any]]
 
@@ -52,9 +51,3 @@ class AppsFile:
         author = ["-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
         for call in (["add", "."], ["commit", "-qm", "files"]):
             subprocess.run(["git", *author, *call], cwd=folder, check=True)
-
-
-@pytest.fixture(scope="module")
-def apps_file(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> AppsFile:
-    """Copies of the cluster's apps.yml."""
-    return AppsFile(scenario.apps_file, tmp_path_factory.mktemp("apps"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.kube.client import SERVICES
-from tests.e2e.scenario import INGRESS, Scenario, wait_for
+from tests.support.scenario import INGRESS, Scenario, wait_for
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from slipway.kube.client import PODS
 from slipway.kube.nodes import nodes_of
 from slipway.oci import ImageStore
 from slipway.preflight import pool_range
-from tests.e2e.scenario import Scenario
+from tests.support.scenario import Scenario
 
 
 def test_routes_answer_with_their_texts_at_an_address_of_the_pool(scenario: Scenario) -> None:
