@@ -51,7 +51,7 @@ test: environment ## Run every check
 lint: environment ## Run the quick checks alone
 	python tests/run.py --quick
 
-docs: environment ## Write the pages of docs/ that repeat what is written elsewhere
+docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate
 
 bench: environment ## Measure against what one would do instead

@@ -1,9 +1,20 @@
-"""Writes the parts of the documentation that repeat what is written elsewhere."""
+"""Writes what repeats what is written elsewhere: pages, and comments of defaults."""
 
 from __future__ import annotations
 
-from docs import keys, variables
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs import defaults, keys, variables
+
+
+def documents() -> Iterator[tuple[Path, str]]:
+    """Every file that is written here, with its text."""
+    yield from defaults.documents()
+    for part in (variables, keys):
+        yield part.TARGET, part.document()
+
 
 if __name__ == "__main__":
-    for part in (variables, keys):
-        part.TARGET.write_text(part.document(), encoding="utf-8")
+    for path, text in documents():
+        path.write_text(text, encoding="utf-8")

@@ -1,13 +1,13 @@
 """``docs/variables.md``: every variable, from where each is described.
 
-Those of a role are described in its ``meta/argument_specs.yml``, those of all roles by comments in
-``group_vars/all``.
+Those of a role are described in its ``meta/argument_specs.yml`` and have their values in its
+``defaults/main.yml``; those of all roles are described by comments in ``group_vars/all``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,18 +52,16 @@ class Section:
     variables: tuple[Variable, ...]
 
 
-def comments(text: str, required: Collection[str] = ()) -> dict[str, str]:
+def comments(text: str) -> dict[str, str]:
     """The comment above each variable of a YAML file, as one line.
 
-    Variables without an empty line between them share a comment. Those that have to be set are
-    commented out: ``required`` names them.
+    Variables without an empty line between them share a comment.
     """
     found: dict[str, str] = {}
     comment: list[str] = []
     fresh = True  # whether the next comment line begins another comment
     for line in text.splitlines():
-        variable = re.match(r"(?:# )?(\w+):", line)
-        if variable and (not line.startswith("#") or variable[1] in required):
+        if variable := re.match(r"(\w+):", line):
             found[variable[1]] = " ".join(comment)
             fresh = True
         elif line.startswith("# "):
@@ -79,10 +77,24 @@ def described(text: Any) -> str:
     return " ".join(text if isinstance(text, list) else [text or ""])
 
 
+def entries(role: Path) -> dict[str, Any]:
+    """The argument specifications of a role, by the task file that each is for."""
+    text = (role / "meta" / "argument_specs.yml").read_text()
+    found: dict[str, Any] = yaml.safe_load(text)["argument_specs"]
+    return found
+
+
+def options(role: Path) -> dict[str, Any]:
+    """The variables of a role, as its argument specifications have them."""
+    return {
+        name: option
+        for entry in entries(role).values()
+        for name, option in entry["options"].items()
+    }
+
+
 def role_section(folder: Path) -> Section:
     """The variables of one role."""
-    spec = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())
-    entry = spec["argument_specs"]["main"]
     path = folder / "defaults" / "main.yml"
     defaults = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
     variables = tuple(
@@ -95,11 +107,17 @@ def role_section(folder: Path) -> Section:
             required=option.get("required", False),
             description=described(option["description"]),
         )
-        for name, option in entry["options"].items()
+        for name, option in options(folder).items()
     )
-    text = f"{entry['short_description']}. {described(entry.get('description'))}".strip()
+    text = "\n".join(_about(*entry) for entry in entries(folder).items())
     source = path.relative_to(PROJECT).as_posix()
     return Section(f"Role `{folder.name}`", text, source, variables)
+
+
+def _about(name: str, entry: dict[str, Any]) -> str:
+    """What a task file is for: a paragraph of a role that has one alone, or an item of a list."""
+    text = f"{entry['short_description']}. {described(entry.get('description'))}".strip()
+    return text if name == "main" else f"* `{name}`: {text}"
 
 
 def shared_section(path: Path, title: str) -> Section:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs import keys, variables
+from docs import defaults, variables
+from docs.generate import documents
 from slipway.bundle import go
 from slipway.bundle.recipes import recipes
 
@@ -41,9 +41,7 @@ def loaded(*parts: str) -> dict[str, Any]:
 
 def options(role: str) -> dict[str, Any]:
     """The variables of a role as its argument specification has them."""
-    spec = loaded("roles", role, "meta", "argument_specs.yml")
-    found: dict[str, Any] = spec["argument_specs"]["main"]["options"]
-    return found
+    return variables.options(PROJECT / "roles" / role)
 
 
 def shared() -> dict[str, Any]:
@@ -53,30 +51,15 @@ def shared() -> dict[str, Any]:
     return {name: value for document in documents for name, value in document.items()}
 
 
-def is_literal(value: object) -> bool:
-    """Whether a value stands for itself."""
-    return "{{" not in json.dumps(value)
-
-
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_s_specification_has_the_variables_of_its_defaults(role: str) -> None:
-    spec, defaults = options(role), loaded("roles", role, "defaults", "main.yml")
-    optional = {name for name, option in spec.items() if not option.get("required")}
-    assert optional == set(defaults)
-    for name, value in defaults.items():
-        if "default" in spec[name] or is_literal(value):
-            assert spec[name].get("default") == value, name
-        assert "type" in spec[name], name
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_s_variables_are_described_alike_in_both_places(role: str) -> None:
-    spec = options(role)
-    path = PROJECT / "roles" / role / "defaults" / "main.yml"
-    required = {name for name, option in spec.items() if option.get("required")}
-    comments = variables.comments(path.read_text(), required) if path.exists() else {}
-    described = {n: variables.described(option["description"]) for n, option in spec.items()}
-    assert comments == described
+def test_a_role_s_variables_are_specified_or_have_their_value_in_its_defaults_alone(
+    role: str,
+) -> None:
+    spec, values = options(role), loaded("roles", role, "defaults", "main.yml")
+    assert {name for name, option in spec.items() if not option.get("required")} == set(values)
+    for name, option in spec.items():
+        assert "type" in option, name
+        assert "default" not in option, name
 
 
 def test_shared_variables_have_a_comment() -> None:
@@ -104,23 +87,31 @@ def test_there_are_not_too_many_variables() -> None:
     assert len(names) < MOST_VARIABLES
 
 
-@pytest.mark.parametrize("part", [variables, keys])
-def test_generated_documentation_is_up_to_date(part: ModuleType) -> None:
-    assert part.TARGET.read_text() == part.document(), "run make docs"
+@pytest.mark.parametrize(("path", "text"), [*documents()])
+def test_what_is_generated_is_up_to_date(path: Path, text: str) -> None:
+    assert path.read_text() == text, "run make docs"
+
+
+def test_defaults_keep_their_values_below_what_is_specified() -> None:
+    text = "---\n# Old.\na: 1\nb:\n  # Inside.\n  c: 2\n\nd: >-\n  {{ e }}\n"
+    assert defaults.commented(text, {"d": "Three.", "a": "One " * 40, "b": "Two."}) == (
+        "---\n# Three.\nd: >-\n  {{ e }}\n\n"
+        f"# {'One ' * 23}One\n# {'One ' * 15}One\na: 1\n\n"
+        "# Two.\nb:\n  # Inside.\n  c: 2\n"
+    )
 
 
 def test_comments_are_read_as_they_are_meant() -> None:
     text = (
         "# About the file.\n\n# One\n# two.\na: 1\nb:\n  # Inside.\n  c: 2\n# Three.\nd: 3\n"
-        "e: 4\n\nf: 5\n# Has to be set: by the user.\n# g: 6\n"
+        "e: 4\n\nf: 5\n"
     )
-    assert variables.comments(text, {"g"}) == {
+    assert variables.comments(text) == {
         "a": "One two.",
         "b": "One two.",
         "d": "Three.",
         "e": "Three.",
         "f": "",
-        "g": "Has to be set: by the user.",
     }
 
 
