@@ -19,7 +19,7 @@ up: environment ## Make everything as written: cluster, images, services; prove 
 	$(playbook) site.yml
 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
-	$(playbook) playbooks/apps.yml playbooks/verify.yml
+	$(playbook) playbooks/apps.yml
 
 dev: environment ## Follow the sources: what is saved or committed is served, until Ctrl-C
 	python -m slipway.dev $(playbook) playbooks/dev.yml

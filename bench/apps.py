@@ -78,7 +78,7 @@ class Pages:
         # Only these apps: the project's own samples take no part.
         samples = [f"-eslipway_examples_dir={self._folder}/none"]
         extra = [f"-eslipway_apps_file={apps_file}", *samples]
-        return play(INVENTORY, "playbooks/apps.yml", "playbooks/verify.yml", extra=extra)
+        return play(INVENTORY, "playbooks/apps.yml", extra=extra)
 
     def _app(self, number: int) -> dict[str, object]:
         rule = {"path": f"/page/{number}/", "rewrite": "/", "expect": f"page {number}"}

@@ -3,7 +3,7 @@
 Three ways bring the same kind of change to 1, 2 and 4 nodes that have the version before it. The
 clock runs from the image's lying in the controller's store to its being complete on every node:
 
-* Slipway: the role app_images, the part of ``make up`` between build and deployment.
+* Slipway: the step ``load`` of the apps, the part of ``make up`` between build and deployment.
 * registry: pushed with skopeo to Debian's docker-registry on this machine, pulled with ``ctr`` by
   all nodes at once.
 * whole archive: imported on all nodes at once with the command that kind uses. That the archive
@@ -181,7 +181,7 @@ class Site:
 
     def _play(self, image: Image, nodes: Nodes, **env: str) -> Run:
         """Run the part of ``make up`` that brings the image to the nodes."""
-        variables = {"slipway_cache_dir": str(self.folder), "app_images_needed": [image.ref]}
+        variables = {"slipway_cache_dir": str(self.folder), "__apps_needed_images": [image.ref]}
         extra = _arguments(nodes, variables)
         return play(INVENTORY, "bench/playbooks/load.yml", extra=extra, env=env)
 

@@ -188,7 +188,8 @@ class Followed:
         edited = time.time()
         served = wait_for_text(address, text)
         run = self._session.wait_until_waiting()
-        build, deploy = run.role("apps_image"), run.role("apps_deploy")
+        build = run.task("apps : Have an image of each app")
+        deploy = run.task("apps : Deploy the apps")
         compiling, packaging = maven_moments(self._log.read_text().splitlines())
         return completed(edited, build.begin, compiling, packaging, build.end, deploy.begin, served)
 

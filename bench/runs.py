@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -71,19 +71,15 @@ class Run:
             if line.startswith("TASK ["):
                 yield Task(line.removeprefix("TASK [").rstrip(" *").removesuffix("]"), begin, end)
 
-    def role(self, name: str) -> Task:
-        """All tasks of a role as one."""
-        return _as_one(name, (each for each in self.tasks() if each.title.startswith(f"{name} : ")))
+    def task(self, title: str) -> Task:
+        """The only task of this title, which begins with the role's name."""
+        [found] = [each for each in self.tasks() if each.title == title]
+        return found
 
     def all_tasks(self) -> Task:
-        """All its tasks as one."""
-        return _as_one("all", self.tasks())
-
-
-def _as_one(title: str, tasks: Iterable[Task]) -> Task:
-    """Tasks that follow one another as one that begins with the first and ends with the last."""
-    found = list(tasks)
-    return Task(title, found[0].begin, found[-1].end)
+        """All its tasks as one that begins with the first and ends with the last."""
+        found = list(self.tasks())
+        return Task("all", found[0].begin, found[-1].end)
 
 
 def play(

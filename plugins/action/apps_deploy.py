@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.action_plugin import SlipwayAction
-from slipway.apps.app import load, save
+from slipway.apps.app import App, load, save
 from slipway.apps.deploy.deploy import deploy, render_change
-from slipway.apps.deploy.dry_run import before_the_cluster
+from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.deploy.helm import helm_program
 from slipway.apps.environments.resolve import Leaving
 from slipway.kube.client import Kube
@@ -27,15 +27,18 @@ class ActionModule(SlipwayAction):
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "ca_dir": {"type": "path", "required": True},
         "bundle": {"type": "path", "required": True},
-        "timeout": {"type": "int", "default": 300},
+        "timeout": {"type": "int", "required": True},
+        "pending": {"type": "list", "elements": "str", "default": []},
+        "nodes": {"type": "dict", "default": {}},
+        "loaded": {"type": "dict", "default": {}},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their failures, and the differences if they are asked for."""
         kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
         if self.check_mode and not kubeconfig.exists():
-            intents = [asdict(each) for each in before_the_cluster(apps)]
-            return {"changed": bool(apps), "apps": args["apps"], "intents": intents}
+            shown = self._show(apps, before_the_cluster(apps), args)
+            return {"changed": bool(apps), "apps": args["apps"], "table": shown}
         with Kube(kubeconfig) as kube:
             outcome = deploy(
                 kube,
@@ -49,11 +52,21 @@ class ActionModule(SlipwayAction):
                 leaving=[Leaving(**left) for left in args["leaving"]],
                 dry_run=self.check_mode,
             )
-        result = {
+        result: dict[str, Any] = {
             "changed": outcome.changed,
             "apps": save(outcome.apps, self.run_folder),
-            "intents": [asdict(each) for each in outcome.intents],
         }
+        if self.check_mode:
+            result["table"] = self._show(outcome.apps, outcome.intents, args)
         if self.diff_mode:
             result["diff"] = [render_change(change) for change in outcome.changes]
         return result
+
+    def _show(
+        self, apps: Iterable[App], intents: Iterable[Intent], args: dict[str, Any]
+    ) -> list[str]:
+        """Show what a run would do with each app; return the lines."""
+        found = table(apps, intents, args["pending"], args["nodes"], args["loaded"])
+        shown = [self._secrets.redact(line) for line in found]
+        self.say(*shown)
+        return shown

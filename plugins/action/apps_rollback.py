@@ -23,7 +23,7 @@ class ActionModule(SlipwayAction):
         "store": {"type": "path", "required": True},
         "app": {"type": "str", "required": True},
         "branch": {"type": "str", "default": ""},
-        "timeout": {"type": "int", "default": 300},
+        "timeout": {"type": "int", "required": True},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

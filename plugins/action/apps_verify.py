@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from slipway.action_plugin import SlipwayAction
-from slipway.apps.app import load
+from slipway.apps.app import load, save
 from slipway.apps.boundary import tried
 from slipway.apps.environments.status import note_proof
 from slipway.apps.verify import prove
@@ -30,9 +30,15 @@ class ActionModule(SlipwayAction):
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the table; fails with the reason of every app that failed at any step."""
+        """Return the records, the table, and the reason of every app that failed at any step."""
         if self.check_mode:  # what is not deployed yet cannot answer
-            return {"changed": False, "table": []}
+            return {
+                "changed": False,
+                "apps": args["apps"],
+                "failures": [],
+                "table": [],
+                "names": [],
+            }
         secrets = Secrets(args["secrets"])
         with Kube(Path(args["kubeconfig"])) as kube:
             proof = prove(
@@ -56,5 +62,10 @@ class ActionModule(SlipwayAction):
         if args["tell_names"] and (unknown := name_lines(unresolved(addresses))):
             heading = "This machine does not know these names; for /etc/hosts (or: make hosts):"
             self.say("", heading, *unknown)
-        proof.require()
-        return {"changed": False, "table": table, "names": name_lines(addresses)}
+        return {
+            "changed": False,
+            "apps": save(proof.apps, self.run_folder),
+            "failures": [secrets.redact(str(problem)) for problem in proof.problems()],
+            "table": table,
+            "names": name_lines(addresses),
+        }

@@ -36,7 +36,7 @@ options:
     required: true
   cluster:
     description:
-      - The name of the cluster, which from now on claims the images, so that M(housekeeping) of
+      - The name of the cluster, which from now on claims the images, so that M(apps_prune) of
         another one leaves them alone.
     type: str
     required: true

@@ -32,6 +32,8 @@ description:
     in the cluster before anything of the app is applied.
   - A namespace is created when it is not there, and is deleted with its last app if it was created
     here and nobody put anything else into it.
+  - A check shows a line for each app that says whether it would be built, loaded (and to which
+    nodes), rolled, updated, routed or removed, or nothing of it.
   - It runs on the controller.
 options:
   kubeconfig:
@@ -73,7 +75,21 @@ options:
   timeout:
     description: How many seconds the roll-outs may take altogether.
     type: int
-    default: 300
+    required: true
+  pending:
+    description: For a check, the ids of the apps whose image would be built.
+    type: list
+    elements: str
+    default: []
+  nodes:
+    description:
+      - For a check, the nodes by name, each with its C(labels) and whether it is C(schedulable).
+    type: dict
+    default: {}
+  loaded:
+    description: For a check, the images that each node would be sent, by the node's name.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -88,7 +104,7 @@ EXAMPLES = r"""
 - name: Deploy the apps
   apps_deploy:
     kubeconfig: ~/.kube/slipway.yaml
-    apps: "{{ apps_build_records }}"
+    apps: "{{ images.apps }}"
     secrets: "{{ slipway_secrets }}"
     ca_dir: ~/.local/share/slipway/ca
     bundle: "{{ bundle_dir }}"
@@ -117,17 +133,9 @@ apps:
           description: The reason, with the last lines of the container and of its events.
           type: str
           sample: "pod greeter-75d4458686-x2x8z: CrashLoopBackOff: exit code 1, 3 times"
-intents:
-  description: What was (in check mode, would be) done to each app, and to those that left.
-  returned: always
+table:
+  description: What was shown of what would be done.
+  returned: in check mode
   type: list
-  elements: dict
-  contains:
-    id:
-      description: As that of a record; C(name), C(namespace) and C(branch) are beside it.
-      type: str
-    would:
-      description: Words out of C(roll), C(update), C(route) and C(remove); none for nothing.
-      type: list
-      elements: str
+  elements: str
 """

@@ -33,7 +33,7 @@ options:
   timeout:
     description: How many seconds the pods may take to be ready.
     type: int
-    default: 300
+    required: true
 attributes:
   check_mode:
     support: full
@@ -51,6 +51,7 @@ EXAMPLES = r"""
     store: ~/.cache/slipway/images
     app: greeter
     branch: main
+    timeout: 120
 """
 
 RETURN = r"""

@@ -15,7 +15,8 @@ description:
     and the chain that is with it. Over plain HTTP such a host has to redirect to HTTPS.
   - Shows a table of all apps with what their routes answered, and below it the lines for a hosts
     file of those hosts that do not resolve to the ingress controller on this machine.
-  - Fails if any app failed, at this step or at an earlier one, and gives every reason.
+  - It fails only if the cluster does not answer. Why an app failed, at this step or at an earlier
+    one, is in RV(failures) and in its record.
   - It runs on the controller.
 options:
   kubeconfig:
@@ -67,12 +68,27 @@ EXAMPLES = r"""
 - name: Prove that every route answers
   apps_verify:
     kubeconfig: ~/.kube/slipway.yaml
-    apps: "{{ apps_deploy_records }}"
+    apps: "{{ deployed.apps }}"
     ca_dir: ~/.local/share/slipway/ca
     address: 172.20.255.200
 """
 
 RETURN = r"""
+apps:
+  description: A JSON file with the records, for as long as the run lasts.
+  returned: always
+  type: str
+  contains:
+    failed:
+      description: Why the app could not go on, or does not answer, as C(step) and C(reason).
+      returned: on failure
+      type: dict
+failures:
+  description: Of each app that failed the step and the reason; none in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ["greeter (main), build: no compiler"]
 table:
   description: The lines of the table that was shown; none in check mode.
   returned: always
@@ -82,8 +98,9 @@ table:
     - "APP      BRANCH  COMMIT   NAMESPACE     URL                                ANSWER"
     - "greeter  main    0e1f3a5  greeter-main  http://demo.test/greeter/main/     Hello from main"
 names:
-  description: All hosts that an ingress controller serves, as lines of a hosts file.
-  returned: when not in check mode
+  description: >-
+    All hosts that an ingress controller serves, as lines of a hosts file; none in check mode.
+  returned: always
   type: list
   elements: str
   sample: ["172.20.255.200 admin.slipway.test demo.slipway.test"]

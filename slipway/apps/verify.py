@@ -99,15 +99,13 @@ class Proof:
     addresses: dict[str, str]
     """By host; empty for one that no ingress controller serves."""
 
-    def require(self) -> None:
-        """Raise SlipwayError with the reason of every app that failed, at whatever step."""
-        problems = [
+    def problems(self) -> list[Problem]:
+        """Why apps failed, at whatever step."""
+        return [
             Problem(f"{app_label(app)}, {app['failed']['step']}", app["failed"]["reason"])
             for app in self.apps
             if "failed" in app
         ]
-        if problems:
-            raise SlipwayError(problems)
 
 
 def prove(

@@ -127,7 +127,7 @@ class Scenario:
 
     def deploy(self, apps_file: Path) -> Run:
         """Make the apps as ``apps_file`` has them, and prove that they answer."""
-        return self.play("playbooks/apps.yml", "playbooks/verify.yml", slipway_apps_file=apps_file)
+        return self.play("playbooks/apps.yml", slipway_apps_file=apps_file)
 
     def pods(self) -> dict[str, tuple[str, int]]:
         """UID of every pod that is to stay, and the restarts of an app's, by ``namespace/name``.

@@ -33,7 +33,7 @@ NOT_PREFIXED = {"node_address"}
 """Said of one machine by the inventory, as Ansible's own ``ansible_host`` is."""
 
 
-def loaded(*parts: str) -> dict[str, Any]:
+def loaded(*parts: str) -> Any:
     """A YAML file of the project; empty where there is none."""
     path = PROJECT.joinpath(*parts)
     return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
@@ -60,6 +60,43 @@ def test_a_role_s_variables_are_specified_or_have_their_value_in_its_defaults_al
     for name, option in spec.items():
         assert "type" in option, name
         assert "default" not in option, name
+
+
+def imported_steps() -> list[tuple[str, str, bool]]:
+    """Role, task file and whether arguments are validated, of what playbooks import by step."""
+    plays = [
+        play
+        for path in PROJECT.glob("playbooks/*.yml")
+        for play in yaml.safe_load(path.read_text())
+    ]
+    imports = [
+        task["ansible.builtin.import_role"]
+        for play in plays
+        for task in play.get("tasks", [])
+        if "ansible.builtin.import_role" in task
+    ]
+    return [
+        (each["name"], each["tasks_from"], each.get("rolespec_validate", True)) for each in imports
+    ]
+
+
+@pytest.mark.parametrize(("role", "step", "validated"), imported_steps())
+def test_a_step_is_specified_and_validated_if_it_has_something_to_set(
+    role: str, step: str, validated: bool
+) -> None:
+    entry = variables.entries(PROJECT / "roles" / role)[step]
+    assert validated == bool(entry["options"]), "to validate nothing takes as long as a task"
+
+
+def test_nothing_is_pruned_before_the_new_answers() -> None:
+    plays = loaded("playbooks", "services.yml")
+    steps = [
+        task["ansible.builtin.import_role"]["tasks_from"]
+        for play in plays
+        for task in play["tasks"]
+        if "ansible.builtin.import_role" in task
+    ]
+    assert steps[steps.index("deploy") :] == ["deploy", "verify", "prune", "prune_nodes", "report"]
 
 
 def test_shared_variables_have_a_comment() -> None:

@@ -239,11 +239,11 @@ def test_a_run_with_nothing_to_build_brings_a_node_the_images_that_it_lacks(
     assert scenario.pods() == pods
 
 
-def test_keeping_house_leaves_what_runs_and_ran_before(scenario: Scenario, node: Node) -> None:
+def test_pruning_leaves_what_runs_and_ran_before(scenario: Scenario, node: Node) -> None:
     pods, images = scenario.pods(), _deployed(scenario)
     apps = ImageStore(scenario.cache / "images")
     for _ in range(2):
-        run = scenario.play("playbooks/apps.yml", housekeeping_when="always")
+        run = scenario.play("playbooks/apps.yml", apps_prune_when="always")
         assert run.code == 0, run
     assert set(run.changed.values()) == {0}, run
     assert images <= node.names()

@@ -93,7 +93,6 @@ class Doors:
     def run(self, apps_file: Path) -> Run:
         run = self.scenario.play(
             "playbooks/apps.yml",
-            "playbooks/verify.yml",
             slipway_apps_file=apps_file,
             slipway_ca_dir=self.folder / "ca",
             slipway_hosts_file=self.folder / "hosts",

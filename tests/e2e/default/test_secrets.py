@@ -154,7 +154,7 @@ def proof(
         with ProcessWatch(canaries) as watch:
             run = scenario.play(
                 *("-vvv", "--diff", "--inventory", str(inventory)),
-                *("playbooks/apps.yml", "playbooks/verify.yml"),
+                "playbooks/apps.yml",
                 env={**https.env, "SLIPWAY_VAULT_PASSWORD": password},
                 slipway_apps_file=path,
                 slipway_github_api=github.api,

@@ -7,16 +7,16 @@ import pytest
 from bench.runs import Run, Task
 
 LINES = (
-    "PLAY [Images on the nodes] ****",
-    "==> 0:01 phase 1 of 2: Images on the nodes",
-    "TASK [app_images : Have the apps' images on the nodes] ****",
+    "PLAY [Load the images] ****",
+    "==> 0:01 phase 1 of 2: Load the images",
+    "TASK [apps : Have the apps' images on the nodes] ****",
     "changed: [node]",
     "",
-    "PLAY [Services] ****",
+    "PLAY [Deploy the apps] ****",
     "WHERE THE TIME WENT ****",
-    "TASK [apps_deploy : Deploy] ****",
+    "TASK [apps : Deploy] ****",
     "changed: [localhost]",
-    "TASK [apps_deploy : Say so] ****",
+    "TASK [apps : Say so] ****",
     "ok: [localhost]",
     "PLAY RECAP ****",
     "WHERE THE TIME WENT ****",
@@ -31,16 +31,20 @@ def run() -> Run:
 
 def test_a_task_ends_where_the_next_task_or_play_begins(run: Run) -> None:
     assert list(run.tasks()) == [
-        Task("app_images : Have the apps' images on the nodes", 102.0, 105.0),
-        Task("apps_deploy : Deploy", 107.0, 109.0),
-        Task("apps_deploy : Say so", 109.0, 111.0),
+        Task("apps : Have the apps' images on the nodes", 102.0, 105.0),
+        Task("apps : Deploy", 107.0, 109.0),
+        Task("apps : Say so", 109.0, 111.0),
     ]
 
 
-def test_a_role_takes_from_its_first_task_to_its_last(run: Run) -> None:
-    assert run.role("app_images").seconds == 3.0
-    assert run.all_tasks().seconds == 9.0
-    assert run.role("apps_deploy") == Task("apps_deploy", 107.0, 111.0)
+def test_a_task_is_found_by_its_title(run: Run) -> None:
+    assert run.task("apps : Deploy").seconds == 2.0
+    with pytest.raises(ValueError, match="not enough values"):
+        run.task("Deploy")
+
+
+def test_all_tasks_take_from_the_first_to_the_last(run: Run) -> None:
+    assert run.all_tasks() == Task("all", 102.0, 111.0)
 
 
 def test_a_run_says_how_long_it_took_and_where(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plugins.action.apps_placement import ActionModule
+from plugins.action.apps_place import ActionModule
 from slipway.apps.app import save
 from slipway.apps.placement import place
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree

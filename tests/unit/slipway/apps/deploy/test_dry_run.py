@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from plugins.action import apps_deploy, apps_list, apps_preview, apps_verify
-from slipway.apps.app import save
+from plugins.action import apps_deploy, apps_list, apps_verify
+from slipway.apps.app import load, save
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.verify import Proof
@@ -134,11 +134,9 @@ def test_a_check_without_a_cluster_ends_in_the_table(
     apps = [unbuilt(app) for app in APPS]
     saved = save(apps, tmp_path)
     places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
-    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places}
-    deployed = action(apps_deploy.ActionModule, args, check=True).run()
-    told = {"intents": deployed["intents"], "pending": [app["id"] for app in apps]}
-    args = {"apps": deployed["apps"], **told}
-    shown = action(apps_preview.ActionModule, args, check=True).run()
+    pending = {"pending": [app["id"] for app in apps], "timeout": 10}
+    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places, **pending}
+    shown = action(apps_deploy.ActionModule, args, check=True).run()
     assert shown["table"][0].split() == ["APP", "BRANCH", "NAMESPACE", "WOULD"]
     assert shown["table"][1].endswith("build, load to its nodes, roll, route")
     assert "build, load to its nodes, roll, route" in capsys.readouterr().out
@@ -164,6 +162,22 @@ def test_the_list_reads_and_no_more(
     assert "http://demo.slipway.test/greeter/main/" in result["table"][2]
     assert [method for method, _path in api.requests] == ["GET"] * 2
     assert "no compiler" in capsys.readouterr().out
+
+
+def test_a_proof_returns_the_failures_without_secrets_for_the_steps_after_it(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {**APPS[0], "failed": {"step": "verify", "reason": "it says swordfish"}}
+    proof = Proof([broken, APPS[1]], [], {})
+    monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
+    args = {"kubeconfig": str(kubeconfig), "apps": save(APPS[:2], tmp_path), "ca_dir": "/none"}
+    secrets = {"password": "swordfish"}
+    result = action(apps_verify.ActionModule, {**args, "secrets": secrets}).run()
+    assert "failed" not in result
+    assert result["failures"] == ["greeter (main), verify: it says ***"]
+    assert [app.get("failed", {}).get("step") for app in load(result["apps"])] == ["verify", None]
+    checked = action(apps_verify.ActionModule, args, check=True).run()
+    assert (checked["failures"], checked["apps"]) == ([], args["apps"])
 
 
 def test_the_page_s_name_is_told_like_those_of_the_apps(

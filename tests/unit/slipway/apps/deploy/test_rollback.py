@@ -213,7 +213,7 @@ def test_a_version_that_does_not_run_is_told(kube: Kube, api: FakeApi) -> None:
 
 
 def plugin(kubeconfig: Path, store: Path, *, check: bool) -> dict[str, Any]:
-    args = {"kubeconfig": str(kubeconfig), "store": str(store), "app": "greeter"}
+    args = {"kubeconfig": str(kubeconfig), "store": str(store), "app": "greeter", "timeout": 10}
     result: dict[str, Any] = action(apps_rollback.ActionModule, args, check=check).run()
     return result
 

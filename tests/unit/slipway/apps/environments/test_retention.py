@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plugins.action.housekeeping import ActionModule
+from plugins.action.apps_prune import ActionModule
 from slipway.apps.app import save
 from slipway.apps.environments.retention import REVISION, History
 from slipway.apps.manifests.labels import NAME, OWN

@@ -1,0 +1,43 @@
+"""Place the images: see ``plugins/modules/apps_place.py`` for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import load
+from slipway.apps.environments.retention import serving
+from slipway.apps.manifests.labels import OWN_SELECTOR
+from slipway.apps.placement import place
+from slipway.kube.client import REPLICA_SETS, Kube, Unreachable
+from slipway.kube.nodes import nodes_of
+from slipway.oci import ImageStore
+
+
+class ActionModule(SlipwayAction):
+    """Asks the cluster for its nodes and for what its pods have now."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "kubeconfig": {"type": "path", "required": True},
+        "apps": {"type": "path", "required": True},
+        "store": {"type": "path", "required": True},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the nodes, and the images that each of them needs."""
+        kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
+        nowhere = {"changed": False, "nodes": {}, "images": {}}
+        if self.check_mode and not kubeconfig.exists():
+            return nowhere
+        try:
+            with Kube(kubeconfig) as kube:
+                nodes = nodes_of(kube)
+                replica_sets = kube.list(REPLICA_SETS, labels=OWN_SELECTOR).items
+        except Unreachable:
+            if self.check_mode:
+                return nowhere
+            raise
+        stored = ImageStore(Path(args["store"])).images()
+        now = [pods for pods in serving(apps, replica_sets) if pods["image"] in stored]
+        return {"changed": False, "nodes": nodes, "images": place([*apps, *now], nodes)}

@@ -1,0 +1,61 @@
+"""Prune the cache: see ``plugins/modules/apps_prune.py`` for the documentation."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slipway.action_plugin import SlipwayAction
+from slipway.apps.app import checkouts_of, images_of, load
+from slipway.apps.environments.retention import History
+from slipway.bundle import manifest
+from slipway.cache.sweep import APPS, Cache
+from slipway.kube.client import Kube
+from slipway.oci.model import readable
+
+
+class ActionModule(SlipwayAction):
+    """Says which images stay, and removes from the cache what no cluster needs."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "cache": {"type": "path", "required": True},
+        "cluster": {"type": "str", "required": True},
+        "kubeconfig": {"type": "path", "required": True},
+        "bundle": {"type": "path", "required": True},
+        "apps": {"type": "path", "required": True},
+        "leaving": {"type": "list", "elements": "dict", "default": []},
+    }
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Claim what the cluster needs, and remove the rest."""
+        start = time.monotonic()
+        cache, kubeconfig = Path(args["cache"]), Path(args["kubeconfig"])
+        mine = Cache(cache, args["cluster"], manifest.parts)
+        apps = [*load(args["apps"]), *args["leaving"]]
+        if self.check_mode and not (cache.exists() and kubeconfig.exists()):
+            return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
+        with Kube(kubeconfig) as kube:
+            keep = History.read(kube).retained(apps)
+        needs = mine.needs({*keep, *images_of(apps)}, checkouts_of(apps), Path(args["bundle"]))
+        swept = mine.sweep(needs, check=self.check_mode)
+        gone = [*swept.images, *swept.files]
+        if gone:
+            doing = "would be freed" if self.check_mode else "freed"
+            self.say(f"cache: {readable(swept.bytes_freed)} {doing}")
+        result: dict[str, Any] = {
+            "changed": bool(gone),
+            "prune_prefix": APPS,
+            "keep": keep,
+            "removed": gone,
+            "bytes_freed": swept.bytes_freed,
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        if self.diff_mode:
+            result["diff"] = {
+                "before": "".join(f"{name}\n" for name in gone),
+                "after": "",
+                "before_header": "what nobody needs in the cache",
+                "after_header": "what nobody needs in the cache",
+            }
+        return result
