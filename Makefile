@@ -40,7 +40,7 @@ hosts: environment ## Write the names of the services into /etc/hosts, as root
 	$(playbook) --extra-vars slipway_hosts_file=/etc/hosts playbooks/verify.yml
 
 trust: environment ## Show the root of the local certificate authority, and how to trust it
-	$(playbook) playbooks/trust.yml
+	$(playbook) playbooks/local_ca.yml
 
 down: environment ## Remove all that "make up" made, but the cache
 	$(playbook) playbooks/reset.yml

@@ -134,7 +134,7 @@ def shared_section(path: Path, title: str) -> Section:
 def sections() -> Iterator[Section]:
     """Everything there is, what concerns all roles first."""
     folder = PROJECT / "group_vars" / "all"
-    yield shared_section(folder / "cluster.yml", "Shared by the roles")
+    yield shared_section(folder / "settings.yml", "Shared by the roles")
     yield shared_section(folder / "versions.yml", "Versions")
     for path in sorted(PROJECT.glob("roles/*/meta/argument_specs.yml")):
         yield role_section(path.parent.parent)

@@ -26,7 +26,7 @@ class ActionModule(SlipwayAction):
         "address": {"type": "str"},
         "timeout": {"type": "int", "default": 60},
         "tell_names": {"type": "bool", "default": True},
-        "overview_host": {"type": "str", "default": ""},
+        "dashboard_host": {"type": "str", "default": ""},
     }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -56,9 +56,9 @@ class ActionModule(SlipwayAction):
         if unnoted:
             self.say(f"not noted for the list of environments: {unnoted}")
         addresses = dict(proof.addresses)
-        if overview := args["overview_host"]:
-            self.say(f"All environments: http://{overview}/")
-            addresses[overview] = next(filter(None, proof.addresses.values()), "")
+        if dashboard := args["dashboard_host"]:
+            self.say(f"All environments: http://{dashboard}/")
+            addresses[dashboard] = next(filter(None, proof.addresses.values()), "")
         if args["tell_names"] and (unknown := name_lines(unresolved(addresses))):
             heading = "This machine does not know these names; for /etc/hosts (or: make hosts):"
             self.say("", heading, *unknown)

@@ -50,7 +50,7 @@ options:
     description: Whether the lines for a hosts file are shown.
     type: bool
     default: true
-  overview_host:
+  dashboard_host:
     description: The host of the page of all environments, to be told like those of the apps.
     type: str
     default: ""

@@ -57,7 +57,7 @@ class Api:
         return found
 
 
-class Overview:
+class Dashboard:
     """The rows, asked for anew when they are no longer fresh."""
 
     def __init__(self, get: Callable[[str], Object]) -> None:
@@ -86,7 +86,7 @@ class Overview:
             raise
 
 
-def server(overview: Overview, port: int) -> ThreadingHTTPServer:
+def server(dashboard: Dashboard, port: int) -> ThreadingHTTPServer:
     """The page at ``/``, the same at ``/environments.json``, and ``/healthz``."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,7 +101,7 @@ def server(overview: Overview, port: int) -> ThreadingHTTPServer:
 
         def _tell(self, *, as_data: bool) -> None:
             try:
-                found = overview.rows()
+                found = dashboard.rows()
             except (OSError, ValueError) as error:
                 if as_data:
                     self._answer(503, "application/json", json.dumps({"error": str(error)}))
@@ -135,7 +135,7 @@ def main() -> None:
     """Serve until the pod is to end."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     address = f"[{host}]" if ":" in host else host
-    made = server(Overview(Api(f"https://{address}:{port}", ACCOUNT).get), PORT)
+    made = server(Dashboard(Api(f"https://{address}:{port}", ACCOUNT).get), PORT)
     signal.signal(
         signal.SIGTERM, lambda *_: threading.Thread(target=made.shutdown, daemon=True).start()
     )

@@ -38,7 +38,7 @@ FACTS = {
     "endpoint": "slipway_endpoint",
     "key": "ansible_ssh_private_key_file | default('')",
     "kubeconfig": "slipway_kubeconfig",
-    "overview_host": "slipway_overview_host",
+    "dashboard_host": "slipway_dashboard_host",
     "pool": "metallb_pool",
     "ssh_args": "ansible_ssh_common_args | default('')",
     "user": "ansible_user | default('')",

@@ -62,21 +62,26 @@ def test_a_role_s_variables_are_specified_or_have_their_value_in_its_defaults_al
         assert "default" not in option, name
 
 
+PLAYS = [
+    play
+    for path in sorted(PROJECT.glob("playbooks/*.yml"))
+    for play in yaml.safe_load(path.read_text())
+    if "hosts" in play
+]
+
+
 def imported_steps() -> list[tuple[str, str, bool]]:
     """Role, task file and whether arguments are validated, of what playbooks import by step."""
-    plays = [
-        play
-        for path in PROJECT.glob("playbooks/*.yml")
-        for play in yaml.safe_load(path.read_text())
-    ]
     imports = [
         task["ansible.builtin.import_role"]
-        for play in plays
+        for play in PLAYS
         for task in play.get("tasks", [])
         if "ansible.builtin.import_role" in task
     ]
     return [
-        (each["name"], each["tasks_from"], each.get("rolespec_validate", True)) for each in imports
+        (each["name"], each["tasks_from"], each.get("rolespec_validate", True))
+        for each in imports
+        if "tasks_from" in each
     ]
 
 
@@ -86,6 +91,11 @@ def test_a_step_is_specified_and_validated_if_it_has_something_to_set(
 ) -> None:
     entry = variables.entries(PROJECT / "roles" / role)[step]
     assert validated == bool(entry["options"]), "to validate nothing takes as long as a task"
+
+
+def test_a_play_s_name_says_its_step_and_no_other_s() -> None:
+    names = [play["name"] for play in PLAYS]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_nothing_is_pruned_before_the_new_answers() -> None:

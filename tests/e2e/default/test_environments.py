@@ -188,7 +188,7 @@ def test_list_and_page_show_every_environment_with_its_last_failure(
     lines = [line.split() for line in listed.output.splitlines()]
     [torn] = [line for line in lines if line[:2] == ["shop", "feature/torn"]]
     assert (torn[2], torn[5], torn[8]) == (commit[:7], "never", "build,")
-    address, host = shop.scenario.ingress_address(), shop.scenario.facts["overview_host"]
+    address, host = shop.scenario.ingress_address(), shop.scenario.facts["dashboard_host"]
     answer = wait_for(
         lambda: shop.scenario.ask(address, host, "/environments.json"),
         lambda answer: answer.status == 200 and "feature/torn" in answer.text,

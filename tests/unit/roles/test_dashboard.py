@@ -23,8 +23,8 @@ PLAY = [
         "gather_facts": False,
         "tasks": [
             {
-                "ansible.builtin.import_role": {"name": "overview"},
-                "vars": {"slipway_overview_host": host},
+                "ansible.builtin.import_role": {"name": "dashboard"},
+                "vars": {"slipway_dashboard_host": host},
                 "check_mode": check,
             }
             for host in ("all.test", "")
@@ -46,7 +46,7 @@ NEEDED = {
 def with_its_pod(api: FakeApi, obj: Object) -> None:
     """A Deployment gets a pod, which outlives it for a while."""
     if obj["kind"] == "Deployment":
-        owners = [{"kind": "ReplicaSet", "name": "overview-1"}]
+        owners = [{"kind": "ReplicaSet", "name": "dashboard-1"}]
         space = obj["metadata"]["namespace"]
         api.put("pods", {"metadata": {"name": "p", "namespace": space, "ownerReferences": owners}})
 
@@ -82,7 +82,10 @@ def test_the_page_comes_with_its_host_and_goes_with_it(
     )
     assert done.returncode == 0, done.stdout
     # Of a check, a run and another one, the last has nothing to do.
-    results = re.findall(r"TASK \[overview : Have .*\n(\w+): \[localhost\]", done.stdout)
+    results = re.findall(r"TASK \[dashboard : Have .*\n(\w+): \[localhost\]", done.stdout)
     assert results == ["changed", "changed", "ok"] * 2, done.stdout
-    assert ("PATCH", "/apis/apps/v1/namespaces/slipway-overview/deployments/overview") in api.writes
-    assert [*api.objects] == [("pods", "slipway-overview", "p")]
+    assert (
+        "PATCH",
+        "/apis/apps/v1/namespaces/slipway-dashboard/deployments/dashboard",
+    ) in api.writes
+    assert [*api.objects] == [("pods", "slipway-dashboard", "p")]

@@ -21,7 +21,7 @@ import yaml
 
 from slipway.apps.environments.rows import Row, age, as_json, as_table, in_one_line, rows
 from slipway.apps.manifests.labels import HELD_FROM, Object
-from slipway.dashboard.__main__ import Overview, server
+from slipway.dashboard.__main__ import Dashboard, server
 from slipway.dashboard.page import as_page
 
 PROJECT = Path(__file__).parents[4]
@@ -212,7 +212,7 @@ def test_an_empty_page_has_no_table() -> None:
 @contextmanager
 def served(get: Callable[[str], Object]) -> Iterator[str]:
     """The page's server over an API that ``get`` stands for; its URL."""
-    made = server(Overview(get), 0)
+    made = server(Dashboard(get), 0)
     threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{made.server_address[1]}"
     made.shutdown()
@@ -278,8 +278,8 @@ class ApiHandler(BaseHTTPRequestHandler):
 
 def test_the_program_needs_nothing_but_python_and_its_modules(tmp_path: Path) -> None:
     """As in the pod: the modules that the role names, and no others."""
-    variables = yaml.safe_load((PROJECT / "roles/overview/vars/main.yml").read_text())
-    for module in variables["__overview_modules"]:
+    variables = yaml.safe_load((PROJECT / "roles/dashboard/vars/main.yml").read_text())
+    for module in variables["__dashboard_modules"]:
         (tmp_path / module).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / module).write_bytes((PROJECT / module).read_bytes())
     api = ThreadingHTTPServer(("127.0.0.1", 0), ApiHandler)
@@ -288,10 +288,10 @@ def test_the_program_needs_nothing_but_python_and_its_modules(tmp_path: Path) ->
     program = f"""
 import ssl
 from pathlib import Path
-from slipway.dashboard.__main__ import Api, Overview
+from slipway.dashboard.__main__ import Api, Dashboard
 ssl.create_default_context = lambda cafile: None
 api = Api("http://127.0.0.1:{api.server_address[1]}", Path("."))
-print([row.state for row in Overview(api.get).rows()])
+print([row.state for row in Dashboard(api.get).rows()])
 """
     python = [sys.executable, "-S", "-E", "-c", program]
     done = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -190,7 +190,7 @@ def test_the_page_s_name_is_told_like_those_of_the_apps(
     monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
     apps = save([], tmp_path)
     args = {"kubeconfig": str(kubeconfig), "apps": apps, "ca_dir": "/none", "tell_names": False}
-    told = action(apps_verify.ActionModule, {**args, "overview_host": "all.test"}).run()
+    told = action(apps_verify.ActionModule, {**args, "dashboard_host": "all.test"}).run()
     assert told["names"] == ["192.0.2.7 all.test demo.test"]
     assert "All environments: http://all.test/" in capsys.readouterr().out
     assert action(apps_verify.ActionModule, args).run()["names"] == ["192.0.2.7 demo.test"]
