@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import logging
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from slipway.documentation import argument_spec, documented_options
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
 from slipway.waiting import Patience, allowed
@@ -25,16 +27,21 @@ _LOG.propagate = False
 class SlipwayAction(ActionBase):  # type: ignore[misc]
     """An action plugin whose work is one method, run on the controller.
 
-    A subclass sets ``ARGUMENTS`` (an ``argument_spec`` as modules have) and defines :meth:`act`.
-    The argument ``timeout``, if there is one, has been multiplied by ``slipway_wait_factor`` there.
+    A subclass defines :meth:`act`; its arguments are what the module of its name documents. An
+    argument ``timeout`` has been multiplied by ``slipway_wait_factor`` there.
     A SlipwayError raised there becomes the task's failure with its text as the message. The values
     of the argument ``secrets``, if there is one, are masked there and in progress lines.
     """
 
     TRANSFERS_FILES = False
-    ARGUMENTS: ClassVar[dict[str, Any]] = {}
 
     _secrets = Secrets({})
+
+    @classmethod
+    def arguments(cls) -> dict[str, Any]:
+        """The argument specification, by which tasks are validated."""
+        action = Path(inspect.getfile(cls.act))
+        return argument_spec(documented_options(action.parents[1] / "modules" / action.name))
 
     @abstractmethod
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +52,7 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Validate the arguments, act, and turn a SlipwayError into a failed result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        _validation, args = self.validate_argument_spec(argument_spec=self.arguments())
         # Ansible's strings carry tags; YAML writers and the like want plain ones.
         plain: dict[str, Any] = json.loads(json.dumps(args))
         factor = (task_vars or {}).get("slipway_wait_factor", 1)

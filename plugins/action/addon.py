@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
@@ -13,15 +13,6 @@ from slipway.kube.client import Kube, Unreachable
 
 class ActionModule(SlipwayAction):
     """Applies manifests and, if asked, waits until their workloads run; or removes them."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "files": {"type": "list", "elements": "path", "default": []},
-        "manifests": {"type": "list", "elements": "str", "default": []},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "wait": {"type": "bool", "default": False},
-        "timeout": {"type": "int", "default": 120},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what was (or would be) applied or removed because it was not so already."""

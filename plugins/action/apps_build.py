@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
@@ -16,21 +16,6 @@ from slipway.secrets import Secrets
 
 class ActionModule(SlipwayAction):
     """Has each app's image in the app store."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps": {"type": "path", "required": True},
-        "cache": {"type": "path", "required": True},
-        "cluster": {"type": "str", "required": True},
-        "bundle": {"type": "path", "required": True},
-        "default_base_images": {
-            "type": "dict",
-            "default": {},
-            "options": {"jib": {"type": "str"}, "buildx": {"type": "str"}},
-        },
-        "buildkit": {"type": "bool", "default": True},
-        "session": {"type": "path"},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their images, which the cluster claims from now on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import App, load, save
@@ -18,20 +18,6 @@ from slipway.secrets import Secrets
 
 class ActionModule(SlipwayAction):
     """Makes the apps in the cluster equal to their records."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "apps": {"type": "path", "required": True},
-        "leaving": {"type": "list", "elements": "dict", "default": []},
-        "ingress_class": {"type": "str", "default": "nginx"},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "ca_dir": {"type": "path", "required": True},
-        "bundle": {"type": "path", "required": True},
-        "timeout": {"type": "int", "required": True},
-        "pending": {"type": "list", "elements": "str", "default": []},
-        "nodes": {"type": "dict", "default": {}},
-        "loaded": {"type": "dict", "default": {}},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their failures, and the differences if they are asked for."""

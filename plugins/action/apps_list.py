@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.environments.rows import as_table, rows
@@ -15,8 +15,6 @@ from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, Kube
 
 class ActionModule(SlipwayAction):
     """Shows a line for each environment of the cluster."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"kubeconfig": {"type": "path", "required": True}}
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the environments and the table of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import load
@@ -17,12 +17,6 @@ from slipway.oci import ImageStore
 
 class ActionModule(SlipwayAction):
     """Asks the cluster for its nodes and for what its pods have now."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "apps": {"type": "path", "required": True},
-        "store": {"type": "path", "required": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the nodes, and the images that each of them needs."""

@@ -5,28 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
 from slipway.apps.environments.resolve import Environment, Finder, Repositories
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
-from slipway.apps.source.github import API
 from slipway.apps.source.interrupts import watched_signals
 from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
     """Makes app records of apps.yml."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "path": {"type": "path", "required": True},
-        "kubeconfig": {"type": "path", "required": True},
-        "cache": {"type": "path", "required": True},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "github_api": {"type": "str", "default": API},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records; fails with every mistake of the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load
@@ -17,15 +17,6 @@ from slipway.oci.model import readable
 
 class ActionModule(SlipwayAction):
     """Says which images stay, and removes from the cache what no cluster needs."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "cache": {"type": "path", "required": True},
-        "cluster": {"type": "str", "required": True},
-        "kubeconfig": {"type": "path", "required": True},
-        "bundle": {"type": "path", "required": True},
-        "apps": {"type": "path", "required": True},
-        "leaving": {"type": "list", "elements": "dict", "default": []},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Claim what the cluster needs, and remove the rest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
@@ -17,14 +17,6 @@ from slipway.oci import ImageStore
 
 class ActionModule(SlipwayAction):
     """Has a Deployment run the pod of its ReplicaSet before."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "store": {"type": "path", "required": True},
-        "app": {"type": "str", "required": True},
-        "branch": {"type": "str", "default": ""},
-        "timeout": {"type": "int", "required": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return where it goes from and to, and the image that nodes need."""

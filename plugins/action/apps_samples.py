@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.source.examples import Repository, make_repositories
@@ -11,11 +11,6 @@ from slipway.apps.source.examples import Repository, make_repositories
 
 class ActionModule(SlipwayAction):
     """Has the sample services as git repositories."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "examples": {"type": "path", "required": True},
-        "repositories": {"type": "path", "required": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return each repository with its branches, and how they moved if that is asked for."""

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import load, save
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
-from slipway.apps.source.github import API
 from slipway.dev_session import Session
 from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
     """Finds each app's commit and lays out its work tree."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps": {"type": "path", "required": True},
-        "cache": {"type": "path", "required": True},
-        "session": {"type": "path"},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "github_api": {"type": "str", "default": API},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records with their commits and work trees."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import load, save
@@ -17,17 +17,6 @@ from slipway.secrets import Secrets
 
 class ActionModule(SlipwayAction):
     """Asks every route and shows the table of all apps."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "apps": {"type": "path", "required": True},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "ca_dir": {"type": "path", "required": True},
-        "address": {"type": "str"},
-        "timeout": {"type": "int", "default": 60},
-        "tell_names": {"type": "bool", "default": True},
-        "dashboard_host": {"type": "str", "default": ""},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the records, the table, and the reason of every app that failed at any step."""

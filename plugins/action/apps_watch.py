@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.environments.resolve import Repositories
 from slipway.apps.source.git_auth import Keys
-from slipway.apps.source.github import API
 from slipway.apps.source.interrupts import watched_signals
 from slipway.dev.watch import Watch
 from slipway.dev_session import Session
@@ -28,18 +27,6 @@ class ActionModule(SlipwayAction):
 
     A session begins on a cluster that answers.
     """
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "path": {"type": "path", "required": True},
-        "kubeconfig": {"type": "path", "required": True},
-        "examples": {"type": "path", "required": True},
-        "repositories": {"type": "path", "required": True},
-        "cache": {"type": "path", "required": True},
-        "session": {"type": "path", "required": True},
-        "interval": {"type": "int", "required": True},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "github_api": {"type": "str", "default": API},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return when there is something to take up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.bundle.provider import Provider, bundle_path, ensure
@@ -14,14 +14,6 @@ PROVIDERS: dict[str, type[SourceProvider]] = {"source": SourceProvider}
 
 class ActionModule(SlipwayAction):
     """Checks the bundle in the cache against its manifest and makes it where need be."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": "source"},
-        "project": {"type": "path", "required": True},
-        "versions": {"type": "dict", "required": True},
-        "cache": {"type": "path", "required": True},
-        "locate": {"type": "bool", "default": False},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return where the bundle is and whether it was made just now."""

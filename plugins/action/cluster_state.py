@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
@@ -13,17 +13,6 @@ from slipway.kube.nodes import nodes_of, wait_for_nodes
 
 class ActionModule(SlipwayAction):
     """Asks for the nodes once, or waits until all that are named are as wanted."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "wait_for": {
-            "type": "str",
-            "choices": ["nothing", "pod_cidr", "ready"],
-            "default": "nothing",
-        },
-        "nodes": {"type": "list", "elements": "str", "default": []},
-        "timeout": {"type": "int", "default": 120},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return whether the API answers, and the nodes by name."""

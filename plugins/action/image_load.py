@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 from ansible import constants
 
@@ -21,16 +21,6 @@ from slipway.oci import ImageStore
 
 class ActionModule(SlipwayAction):
     """Sends the blobs that the host's containerd lacks; itself the node that is loaded."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "store": {"type": "path", "required": True},
-        "images": {"type": "list", "elements": "str", "required": True},
-        "pinned": {"type": "bool", "default": True},
-        "prune_prefix": {"type": "str", "default": ""},
-        "keep": {"type": "list", "elements": "str", "default": []},
-        "ctr": {"type": "str", "default": Containerd.ctr},
-        "containerd_root": {"type": "str", "default": Containerd.root},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Load what is missing and remove what is not kept, or say what would be."""

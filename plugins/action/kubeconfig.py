@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.control_node import kubeconfig
@@ -13,13 +13,6 @@ ADMIN = "/etc/kubernetes/admin.conf"
 
 class ActionModule(SlipwayAction):
     """Takes the kubeconfig that kubeadm left on the node, if it left one."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "path": {"type": "path", "required": True},
-        "name": {"type": "str", "required": True},
-        "merge_into": {"type": "path"},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return whether the node has one; what is in it never leaves this method."""

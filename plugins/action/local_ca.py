@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.certificates import ROOT_FILE, Authority
@@ -11,8 +11,6 @@ from slipway.certificates import ROOT_FILE, Authority
 
 class ActionModule(SlipwayAction):
     """Makes the authority if there is none, and says how to trust it."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"path": {"type": "path", "required": True}}
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return where the root is, and its fingerprint."""

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.bundle.manifest import sha256_of
 from slipway.errors import Problem, SlipwayError
 
-FILE = {
-    "path": {"type": "path", "required": True},
-    "content": {"type": "str"},
-    "source": {"type": "path"},
-    "mode": {"type": "str", "default": "0644"},
-}
-
 
 class ActionModule(SlipwayAction):
     """Describes the files to the node, sends what it says it lacks, and has it put in place."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "files": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": FILE,
-            "mutually_exclusive": [("content", "source")],
-            "required_one_of": [("content", "source")],
-        },
-        "absent": {"type": "list", "elements": "path", "default": []},
-        "units": {"type": "list", "elements": "str", "default": []},
-        "commands": {"type": "list", "elements": "str", "default": []},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One module run when nothing large differs, two when something has to be sent."""

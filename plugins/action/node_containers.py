@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.nodes import containers
@@ -13,16 +13,6 @@ from slipway.nodes import image as node_image
 
 class ActionModule(SlipwayAction):
     """Has the network, the node image and the containers, or removes them."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "cluster": {"type": "str", "required": True},
-        "subnet": {"type": "str"},
-        "bundle": {"type": "path"},
-        "image": {"type": "str"},
-        "nodes": {"type": "dict", "default": {}},
-        "preloaded": {"type": "bool", "default": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the names of what was made, started or removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway import preflight
 from slipway.action_plugin import SlipwayAction
@@ -13,20 +13,6 @@ from slipway.secrets import Secrets
 
 class ActionModule(SlipwayAction):
     """Looks at everything that was written before anything is made of it."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "apps_file": {"type": "path", "required": True},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "nodes": {"type": "dict", "required": True},
-        "control_plane": {"type": "list", "elements": "str", "required": True},
-        "workers": {"type": "list", "elements": "str", "default": []},
-        "pool": {"type": "list", "elements": "str", "required": True},
-        "pod_subnet": {"type": "str", "required": True},
-        "service_subnet": {"type": "str", "required": True},
-        "segment": {"type": "str", "default": ""},
-        "kubeconfig": {"type": "path"},
-        "version": {"type": "str"},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Fail with every problem of inventory, cluster and apps.yml, or change nothing."""

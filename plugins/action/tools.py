@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.control_node import tools
@@ -11,12 +11,6 @@ from slipway.control_node import tools
 
 class ActionModule(SlipwayAction):
     """Installs what is missing and starts the engine, or stops the one that it started."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "names": {"type": "list", "elements": "str", "choices": sorted(tools.TOOLS), "default": []},
-        "engine": {"type": "str", "choices": ["started", "stopped", "any"], "default": "any"},
-        "cache": {"type": "path", "required": True},
-    }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what was (or would be) installed, and whether the engine was touched."""

@@ -15,10 +15,6 @@ description:
     namespace stays that has anything else in it.
   - It runs on the controller.
 options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
   files:
     description: Manifests on the controller, applied before O(manifests).
     type: list
@@ -44,6 +40,8 @@ options:
     description: How many seconds an object, and the wait for all, may take.
     type: int
     default: 120
+extends_documentation_fragment:
+  - shared.kubeconfig
 attributes:
   check_mode:
     support: full

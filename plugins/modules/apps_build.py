@@ -22,27 +22,17 @@ description:
     own base image and credentials do not matter.
   - A base image of a registry is fetched once. O(cache)C(/bases.json) notes which one it was; it is
     fetched again when its line, or the file, is removed.
+  - A build gets those secrets that its app names. Dockerfiles have them with
+    C(RUN --mount=type=secret), Maven in its environment. Another value does not make another image.
+  - In a session of C(make dev) the Maven of a project that is built again stays, with all that it
+    has loaded; it ends with the session.
   - It runs on the controller.
 options:
-  apps:
-    description: The file with the records of M(apps_source).
-    type: path
-    required: true
-  cache:
-    description:
-      - Folder of the image store (C(images)), of notes about builds (C(builds)) and of the
-        builders' caches (C(buildkit), which keeps itself below 10 GB, and C(jib)).
-    type: path
-    required: true
   cluster:
     description:
       - The name of the cluster, which from now on claims the images, so that M(apps_prune) of
         another one leaves them alone.
     type: str
-    required: true
-  bundle:
-    description: The bundle, which has base images and the builders' programs.
-    type: path
     required: true
   default_base_images:
     description:
@@ -63,18 +53,12 @@ options:
         that may use Docker but not mount file systems wants V(false).
     type: bool
     default: true
-  session:
-    description:
-      - Folder of a session of C(make dev). In one, the Maven of a project that is built again
-        stays, with all that it has loaded; it ends with the session.
-    type: path
-  secrets:
-    description:
-      - Values by name, of which a build gets those that its app names. Dockerfiles have them with
-        C(RUN --mount=type=secret), Maven in its environment.
-      - Another value does not make another image.
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - shared.apps
+  - shared.cache
+  - shared.bundle
+  - shared.session
+  - shared.secrets
 attributes:
   check_mode:
     support: full

@@ -34,19 +34,12 @@ description:
     here and nobody put anything else into it.
   - A check shows a line for each app that says whether it would be built, loaded (and to which
     nodes), rolled, updated, routed or removed, or nothing of it.
+  - What belongs to none of the apps that are given is removed. A record with C(failed) is left as
+    it is in the cluster.
+  - The certificate authority is made when a host needs it and there is none. Charts are rendered by
+    the bundle's C(tools/helm), or by the one on PATH where there is no bundle.
   - It runs on the controller.
 options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
-  apps:
-    description:
-      - The file with the app records, as the earlier steps left them. All apps of the cluster
-        must be given, as what belongs to none of them is removed.
-      - A record with C(failed) is left as it is in the cluster.
-    type: path
-    required: true
   leaving:
     description:
       - The environments that M(apps_plan) found to have lost their branch. They stay as they are,
@@ -58,20 +51,6 @@ options:
     description: The class of the Ingress objects.
     type: str
     default: nginx
-  secrets:
-    description: The values of the secrets that records name, by name. They are never shown.
-    type: dict
-    default: {}
-  ca_dir:
-    description:
-      - Where the certificate authority is kept that certifies the hosts whose rules have
-        C(local-ca) as C(tls). It is made when a host needs it and there is none.
-    type: path
-    required: true
-  bundle:
-    description: The bundle, whose C(tools/helm) renders charts; without one it is found on PATH.
-    type: path
-    required: true
   timeout:
     description: How many seconds the roll-outs may take altogether.
     type: int
@@ -90,6 +69,12 @@ options:
     description: For a check, the images that each node would be sent, by the node's name.
     type: dict
     default: {}
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.apps
+  - shared.secrets
+  - shared.ca_dir
+  - shared.bundle
 attributes:
   check_mode:
     support: full

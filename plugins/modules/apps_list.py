@@ -10,11 +10,8 @@ description:
   - Shows a line for each app and branch that is deployed, or that a run could not deploy, with its
     commit, age, state, address and last failure.
   - It runs on the controller and changes nothing.
-options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
+extends_documentation_fragment:
+  - shared.kubeconfig
 attributes:
   check_mode:
     support: full

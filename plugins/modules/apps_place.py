@@ -12,19 +12,10 @@ description:
   - Beside the images of the records it needs those that pods of these apps have now, as far as they
     are in the store; these are others for an app that failed or was rolled back.
   - It runs on the controller and changes nothing.
-options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
-  apps:
-    description: The file with the app records, with their images.
-    type: path
-    required: true
-  store:
-    description: The image store.
-    type: path
-    required: true
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.apps
+  - shared.store
 attributes:
   check_mode:
     support: full

@@ -15,28 +15,19 @@ description:
     its branches and the cluster for its environments.
   - If the repository does not answer, its environments get RV(apps[].failed) and so stay as they
     are.
+  - There need not be a cluster yet. Of a repository that a check may not ask, it takes what the
+    mirror in the cache has.
   - It runs on the controller and changes nothing.
 options:
   path:
     description: The file. Relative C(git_url) values are seen from its folder.
     type: path
     required: true
-  kubeconfig:
-    description: The kubeconfig of the cluster; there need not be one yet.
-    type: path
-    required: true
-  cache:
-    description: Folder of the mirrors of repositories, for a check that may not ask them.
-    type: path
-    required: true
-  secrets:
-    description: The values of the secrets that the file names, by which repositories are reached.
-    type: dict
-    default: {}
-  github_api:
-    description: Base URL of the API that makes deploy keys.
-    type: str
-    default: https://api.github.com
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.cache
+  - shared.secrets
+  - shared.github_api
 attributes:
   check_mode:
     support: full

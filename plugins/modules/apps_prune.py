@@ -22,31 +22,20 @@ description:
   - While another run builds, all stays as it is; the next time is early enough.
   - It runs on the controller.
 options:
-  cache:
-    description: The directory of images, sources and bundles.
-    type: path
-    required: true
   cluster:
     description: The name of the cluster, under which it claims what it needs.
     type: str
-    required: true
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
-  bundle:
-    description: The bundle that the cluster is made of.
-    type: path
-    required: true
-  apps:
-    description: The file with the records of all apps of the cluster, with their images.
-    type: path
     required: true
   leaving:
     description: Environments whose branch is gone and that stay for now, as M(apps_plan) has them.
     type: list
     elements: dict
     default: []
+extends_documentation_fragment:
+  - shared.cache
+  - shared.kubeconfig
+  - shared.bundle
+  - shared.apps
 attributes:
   check_mode:
     support: full

@@ -14,14 +14,6 @@ description:
   - Going back twice leads to where one came from, and ends that hold.
   - It runs on the controller.
 options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
-  store:
-    description: Directory of the image store, from which nodes can be given the image again.
-    type: path
-    required: true
   app:
     description: The app, as C(name) or as C(namespace/name).
     type: str
@@ -34,6 +26,9 @@ options:
     description: How many seconds the pods may take to be ready.
     type: int
     required: true
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.store
 attributes:
   check_mode:
     support: full

@@ -15,29 +15,15 @@ description:
     that needs more, as a parent's pom above it, is made of the whole repository.
   - Git never prompts. An app whose repository does not answer in time or lacks the branch or
     the folder gets RV(apps[].failed) and the others go on.
+  - Secrets reach git and ssh in memory alone. In a session of C(make dev), M(apps_watch) has found
+    the commits.
   - It runs on the controller.
-options:
-  apps:
-    description: The file with the records of M(apps_plan).
-    type: path
-    required: true
-  cache:
-    description: Folder of mirrors (C(git)) and work trees (C(source)).
-    type: path
-    required: true
-  session:
-    description: Folder of a session of C(make dev), whose M(apps_watch) has found the commits.
-    type: path
-  secrets:
-    description:
-      - Values by name, of which C(git_auth) of a record names one. They reach git and ssh in
-        memory alone, and are masked in all that is shown.
-    type: dict
-    default: {}
-  github_api:
-    description: Base URL of the API that makes deploy keys.
-    type: str
-    default: https://api.github.com
+extends_documentation_fragment:
+  - shared.apps
+  - shared.cache
+  - shared.session
+  - shared.secrets
+  - shared.github_api
 attributes:
   check_mode:
     support: full

@@ -15,28 +15,12 @@ description:
     and the chain that is with it. Over plain HTTP such a host has to redirect to HTTPS.
   - Shows a table of all apps with what their routes answered, and below it the lines for a hosts
     file of those hosts that do not resolve to the ingress controller on this machine.
+  - A record without a commit gets that of its Deployment. The routes of an app that failed before
+    are asked once, to show what serves in its stead.
   - It fails only if the cluster does not answer. Why an app failed, at this step or at an earlier
     one, is in RV(failures) and in its record.
   - It runs on the controller.
 options:
-  kubeconfig:
-    description: The kubeconfig of the cluster.
-    type: path
-    required: true
-  apps:
-    description:
-      - The file with the app records. One without a commit gets that of its Deployment.
-      - The routes of an app that failed before are asked once, to show what serves in its stead.
-    type: path
-    required: true
-  secrets:
-    description: The values of the secrets that records name, by name. They are never shown.
-    type: dict
-    default: {}
-  ca_dir:
-    description: Where the certificate authority is kept that certified hosts.
-    type: path
-    required: true
   address:
     description:
       - Where the ingress controller listens. Without it, the address is used that the ingress
@@ -54,6 +38,11 @@ options:
     description: The host of the page of all environments, to be told like those of the apps.
     type: str
     default: ""
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.apps
+  - shared.secrets
+  - shared.ca_dir
 attributes:
   check_mode:
     support: full

@@ -21,20 +21,12 @@ options:
     description: The file of the apps.
     type: path
     required: true
-  kubeconfig:
-    description: The cluster.
-    type: path
-    required: true
   examples:
     description: Folder of the samples.
     type: path
     required: true
   repositories:
     description: Folder of the repositories that the samples become.
-    type: path
-    required: true
-  cache:
-    description: Folder of mirrors (C(git)).
     type: path
     required: true
   session:
@@ -45,14 +37,11 @@ options:
     description: Seconds after which repositories on other machines are asked again.
     type: int
     required: true
-  secrets:
-    description: Values by name, as in M(apps_source).
-    type: dict
-    default: {}
-  github_api:
-    description: Base URL of the API that makes deploy keys.
-    type: str
-    default: https://api.github.com
+extends_documentation_fragment:
+  - shared.kubeconfig
+  - shared.cache
+  - shared.secrets
+  - shared.github_api
 attributes:
   check_mode:
     support: none

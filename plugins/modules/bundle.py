@@ -28,14 +28,12 @@ options:
     description: The version of every component, by name.
     type: dict
     required: true
-  cache:
-    description: A directory that outlives the checkout, for bundles, their parts and compilers.
-    type: path
-    required: true
   locate:
     description: Only say where the bundle lies, without a look at what is there.
     type: bool
     default: false
+extends_documentation_fragment:
+  - shared.cache
 attributes:
   check_mode:
     support: full

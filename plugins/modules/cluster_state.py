@@ -8,13 +8,10 @@ module: cluster_state
 short_description: Ask the API server for the cluster's nodes
 description:
   - Asks once, or waits until the nodes that are named are as far as O(wait_for) says.
-  - That no API server answers is an answer too, unless something is waited for.
+  - That there is no kubeconfig yet, or that no API server answers, is an answer too, unless
+    something is waited for.
   - It changes nothing, and runs on the controller.
 options:
-  kubeconfig:
-    description: The kubeconfig of the cluster. It need not be there yet.
-    type: path
-    required: true
   wait_for:
     description:
       - What every node of O(nodes) has to have. With V(pod_cidr) its pods have a range of
@@ -31,6 +28,8 @@ options:
     description: How many seconds the wait may take. After that each lacking node's reason is shown.
     type: int
     default: 120
+extends_documentation_fragment:
+  - shared.kubeconfig
 attributes:
   check_mode:
     support: full

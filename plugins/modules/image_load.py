@@ -21,10 +21,6 @@ description:
     temporary file.
   - Needs root on the host. Works with containerd 1.7 and 2.x.
 options:
-  store:
-    description: Directory of the image store (an OCI image layout) on the controller.
-    type: path
-    required: true
   images:
     description: Full references of the images to load, each with a host and a tag.
     type: list
@@ -53,6 +49,8 @@ options:
     description: Where the host's containerd keeps its data; it must have room for the images.
     type: str
     default: /var/lib/containerd
+extends_documentation_fragment:
+  - shared.store
 attributes:
   check_mode:
     support: full

@@ -30,6 +30,8 @@ options:
     type: list
     elements: dict
     default: []
+    mutually_exclusive: [[content, source]]
+    required_one_of: [[content, source]]
     suboptions:
       path:
         description: Absolute path on the node. Directories that lead there are made, mode 0755.

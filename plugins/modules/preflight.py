@@ -14,10 +14,6 @@ options:
     description: The file that says what runs.
     type: path
     required: true
-  secrets:
-    description: Values by name, of which the file of the apps has the names.
-    type: dict
-    default: {}
   nodes:
     description: Names of the nodes with their addresses.
     type: dict
@@ -57,6 +53,8 @@ options:
   version:
     description: The version of Kubernetes that the nodes are to run.
     type: str
+extends_documentation_fragment:
+  - shared.secrets
 attributes:
   check_mode:
     description: Changes nothing in any mode.

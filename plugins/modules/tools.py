@@ -9,6 +9,7 @@ short_description: Have the controller's tools, and its container engine as it s
 description:
   - Installs Debian's packages for what is missing, and starts or stops the container engine.
   - Without the right to install, it fails with the command that has to be run as root.
+  - Which engine was started here is remembered in the cache.
   - It runs on the controller.
 options:
   names:
@@ -39,10 +40,8 @@ options:
     type: str
     choices: [started, stopped, any]
     default: any
-  cache:
-    description: A directory in which it is remembered which engine was started here.
-    type: path
-    required: true
+extends_documentation_fragment:
+  - shared.cache
 attributes:
   check_mode:
     support: full

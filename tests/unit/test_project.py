@@ -14,13 +14,20 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import get_docstring
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from docs import defaults, variables
 from docs.generate import documents
+from plugins.action import bundle
+from slipway.apps.source.github import API
 from slipway.bundle import go
 from slipway.bundle.recipes import recipes
+from slipway.control_node.tools import TOOLS
+from slipway.documentation import documented_options
+from slipway.nodes.containerd import Containerd
 
 PROJECT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
@@ -162,27 +169,31 @@ def test_comments_are_read_as_they_are_meant() -> None:
     }
 
 
-def summary(options: dict[str, Any], nested: str) -> dict[str, Any]:
-    """What documentation and code have to agree on."""
-    return {
-        name: {
-            "type": option.get("type", "str"),
-            "elements": option.get("elements"),
-            "required": option.get("required", False),
-            "default": option.get("default"),
-            "choices": option.get("choices"),
-            "options": summary(option.get(nested, {}), nested),
-        }
-        for name, option in options.items()
-    }
-
-
 @pytest.mark.parametrize("name", ACTIONS)
-def test_an_action_is_documented_with_its_arguments(name: str) -> None:
+def test_an_action_has_the_arguments_that_ansible_finds_documented(name: str) -> None:
     action = importlib.import_module(f"plugins.action.{name}").ActionModule
-    module = importlib.import_module(f"plugins.modules.{name}")
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert summary(documented, "suboptions") == summary(action.ARGUMENTS, "options")
+    module = PROJECT / "plugins" / "modules" / f"{name}.py"
+    fragment_loader.add_directory(str(PROJECT / "plugins" / "doc_fragments"))
+    documented = get_docstring(str(module), fragment_loader)[0]["options"]
+    assert documented_options(module) == documented
+    assert action.arguments().keys() == documented.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "key", "value"),
+    [
+        ("tools", "names", "choices", sorted(TOOLS)),
+        ("bundle", "provider", "choices", sorted(bundle.PROVIDERS)),
+        ("image_load", "ctr", "default", Containerd.ctr),
+        ("image_load", "containerd_root", "default", Containerd.root),
+        ("apps_plan", "github_api", "default", API),
+    ],
+)
+def test_what_is_documented_of_an_argument_is_what_the_library_has(
+    name: str, option: str, key: str, value: object
+) -> None:
+    options = documented_options(PROJECT / "plugins" / "modules" / f"{name}.py")
+    assert options[option][key] == value
 
 
 def test_ansible_can_show_the_documentation_of_every_plugin() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import yaml
@@ -19,12 +19,15 @@ from tests.support.fake_ansible import action
 class Echo(SlipwayAction):
     """Returns its arguments."""
 
-    ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "name": {"type": "str", "required": True},
-        "count": {"type": "int", "default": 3},
-        "timeout": {"type": "int", "default": 60},
-        "nested": {"type": "dict"},
-    }
+    @classmethod
+    def arguments(cls) -> dict[str, Any]:
+        """As a module documents them."""
+        return {
+            "name": {"type": "str", "required": True},
+            "count": {"type": "int", "default": 3},
+            "timeout": {"type": "int", "default": 60},
+            "nested": {"type": "dict"},
+        }
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Everything there is to know."""
@@ -33,6 +36,11 @@ class Echo(SlipwayAction):
 
 class Broken(SlipwayAction):
     """Finds two problems."""
+
+    @classmethod
+    def arguments(cls) -> dict[str, Any]:
+        """None."""
+        return {}
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Fail."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from slipway.documentation import argument_spec, documented_options
 from slipway.errors import SlipwayError
 from slipway.secrets import Secrets
 
@@ -61,6 +62,5 @@ def test_plugins_that_get_secrets_do_not_log_them() -> None:
         for task in yaml.safe_load(path.read_text()) or []:
             for name, arguments in task.items():
                 if "slipway_secrets" in str(arguments) and name != "block":
-                    plugin = PROJECT / "plugins" / "action" / f"{name}.py"
-                    assert '"secrets": {"type": "dict"' in plugin.read_text()
-                    assert '"no_log": True' in plugin.read_text()
+                    module = PROJECT / "plugins" / "modules" / f"{name}.py"
+                    assert argument_spec(documented_options(module))["secrets"]["no_log"] is True

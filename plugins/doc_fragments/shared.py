@@ -1,0 +1,87 @@
+"""Options that several modules have, documented once."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Ansible's way to the fragments: a module extends ``shared.kubeconfig``, and so on."""
+
+    KUBECONFIG = r"""
+options:
+  kubeconfig:
+    description: The kubeconfig of the cluster.
+    type: path
+    required: true
+"""
+
+    APPS = r"""
+options:
+  apps:
+    description:
+      - The JSON file with the records of all apps of the cluster, as the step before left it.
+    type: path
+    required: true
+"""
+
+    CACHE = r"""
+options:
+  cache:
+    description:
+      - The directory of what is slow to make and outlives a checkout. It has bundles with their
+        parts (C(bundle)), the store of the apps' images (C(images)) with notes about their builds
+        (C(builds)), mirrors and work trees of sources (C(git), C(source)), what builders keep
+        (C(buildkit), which keeps itself below 10 GB, and C(jib)), and what each cluster claims of
+        all this (C(clusters)).
+    type: path
+    required: true
+"""
+
+    STORE = r"""
+options:
+  store:
+    description: The image store on the controller, a directory with an OCI image layout.
+    type: path
+    required: true
+"""
+
+    BUNDLE = r"""
+options:
+  bundle:
+    description: The directory of the bundle.
+    type: path
+    required: true
+"""
+
+    SECRETS = r"""
+options:
+  secrets:
+    description:
+      - Values by name, of which the file of the apps has the names. They are masked in all that is
+        shown.
+    type: dict
+    default: {}
+    no_log: true
+"""
+
+    SESSION = r"""
+options:
+  session:
+    description: Folder of the session of C(make dev) that the run belongs to.
+    type: path
+"""
+
+    GITHUB_API = r"""
+options:
+  github_api:
+    description: Base URL of the API that makes deploy keys.
+    type: str
+    default: https://api.github.com
+"""
+
+    CA_DIR = r"""
+options:
+  ca_dir:
+    description: Where the certificate authority is kept that certifies hosts with C(local-ca).
+    type: path
+    required: true
+"""
