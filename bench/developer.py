@@ -39,6 +39,9 @@ GREETING = SOURCE / "src/main/java/org/example/greeter/Greeting.java"
 CACHE = Path.home() / ".cache" / "slipway"
 KUBECONFIG = Path.home() / ".kube" / "bench.yaml"
 
+BUILD, DEPLOY = "apps : Have an image of each app", "apps : Deploy the apps"
+"""The tasks of a run whose moments count."""
+
 SECONDS = 300.0
 """How long the edited service may take to answer with its new text."""
 
@@ -188,8 +191,7 @@ class Followed:
         edited = time.time()
         served = wait_for_text(address, text)
         run = self._session.wait_until_waiting()
-        build = run.task("apps : Have an image of each app")
-        deploy = run.task("apps : Deploy the apps")
+        build, deploy = run.task(BUILD), run.task(DEPLOY)
         compiling, packaging = maven_moments(self._log.read_text().splitlines())
         return completed(edited, build.begin, compiling, packaging, build.end, deploy.begin, served)
 

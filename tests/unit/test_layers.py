@@ -11,7 +11,16 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 
 FLOORS = [
-    {"action_plugin", "dev_session", "errors", "files", "run", "secrets", "waiting"},
+    {
+        "action_plugin",
+        "dev_session",
+        "documentation",
+        "errors",
+        "files",
+        "run",
+        "secrets",
+        "waiting",
+    },
     {"cache", "certificates", "control_node", "kube", "oci"},
     {"bundle", "nodes"},
     {"apps"},

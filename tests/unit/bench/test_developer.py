@@ -6,8 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from bench.developer import GREETING, Edit, edit_greeting, maven_moments, spring_moments
+from bench.developer import (
+    BUILD,
+    DEPLOY,
+    GREETING,
+    Edit,
+    edit_greeting,
+    maven_moments,
+    spring_moments,
+)
 from bench.runs import PROJECT
 
 EDIT = Edit(
@@ -35,6 +44,12 @@ def test_the_parts_are_all_of_the_way() -> None:
         "first answer": 0.25,
     }
     assert sum(parts.values()) == EDIT.served - EDIT.edited
+
+
+def test_the_tasks_that_are_looked_for_are_those_of_the_apps() -> None:
+    for step, title in {"build": BUILD, "deploy": DEPLOY}.items():
+        [task] = yaml.safe_load((PROJECT / f"roles/apps/tasks/{step}.yml").read_text())
+        assert title == f"apps : {task['name']}"
 
 
 def test_the_target_is_for_what_slipway_takes() -> None:
