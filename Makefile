@@ -7,7 +7,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
-.PHONY: help environment up apps list rollback verify plan hosts trust down test lint docs bench
+.PHONY: help environment up apps list rollback verify plan hosts trust down test lint docs vm bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,9 @@ lint: environment ## Run the quick checks alone
 
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate
+
+vm: environment ## Try the embedded cluster on a virtual machine with control groups of version 2
+	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)
 
 bench: environment ## Measure against what one would do instead
 	PYTHONPATH=$(CURDIR) python bench/run.py $(ARGS)

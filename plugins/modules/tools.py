@@ -24,10 +24,12 @@ options:
       - jdk
       - libseccomp
       - maven
+      - mke2fs
       - mmdebstrap
       - nginx
       - openssl
       - pkg_config
+      - qemu
       - skopeo
       - ssh
       - sshd
