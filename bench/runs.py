@@ -17,11 +17,12 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 INVENTORIES = PROJECT / "bench" / "inventory"
 
-PLAIN = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
+PLAIN = {
+    "ANSIBLE_NOCOLOR": "true",
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true",
+    "SLIPWAY_SHOW_TASKS": "true",
+}
 """Ansible prints the heading of a task when it begins, unless it may turn out to be skipped."""
-
-LOUD = {"ANSIBLE_DISPLAY_OK_HOSTS": "true"}
-"""What shows the headings of all tasks of a session, too."""
 
 _HEADINGS = ("TASK [", "PLAY ", "==> ")
 """How the lines begin at which a task has ended."""
@@ -106,7 +107,7 @@ class Session:
     WAITING = "waiting for a change"
 
     def __init__(self, inventory: str, extra: Sequence[str], env: Mapping[str, str]) -> None:
-        self._call = (inventory, ["playbooks/dev.yml"], extra, {**env, **LOUD})
+        self._call = (inventory, ["playbooks/dev.yml"], extra, env)
         self._runs: queue.Queue[Run] = queue.Queue()
 
     def start(self) -> None:

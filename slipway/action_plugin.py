@@ -36,6 +36,7 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
 
     _secrets = Secrets({})
+    _indent = "    "
 
     @classmethod
     def arguments(cls) -> dict[str, Any]:
@@ -64,6 +65,8 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         gc.freeze()
         trace = self._trace()
         _LOG.addHandler(trace)
+        if (task_vars or {}).get("slipway_answer_only"):
+            self._indent = ""
         try:
             self._secrets = Secrets(plain.get("secrets") or {})
             result.update(self.act(plain, task_vars or {}))
@@ -75,9 +78,15 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         return result
 
     def say(self, *lines: str) -> None:
-        """Show lines of progress at once, while the task still runs."""
+        """Show lines of progress at once, while the task still runs.
+
+        They are indented, as they belong to a phase; where they are all that a play is run for,
+        there is none.
+        """
         # Each display is a message to Ansible's main process.
-        Display().display("\n".join(f"    {self._secrets.redact(line)}" for line in lines))
+        Display().display(
+            "\n".join(f"{self._indent}{self._secrets.redact(line)}" for line in lines)
+        )
 
     def _trace(self) -> logging.Handler:
         """Shows with -vvv where an exception came from that an app's failure is made of."""

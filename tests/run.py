@@ -28,7 +28,7 @@ QUICK = {
 
 SLOW = {
     "tools and bundle": ["ansible-playbook", "tests/prepare.yml"],
-    "unit tests": ["pytest", "-q", "tests/unit"],
+    "unit tests": ["pytest", "-q", "tests/unit", "tests/integration"],
     "containers as nodes": ["molecule", "test", "--scenario-name", "default"],
     "machines over SSH": ["molecule", "test", "--scenario-name", "lab"],
 }

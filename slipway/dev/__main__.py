@@ -7,7 +7,6 @@ run that fails with what it took up does not end the session: the next one waits
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -43,9 +42,7 @@ def run(command: Sequence[str], session: Session) -> int | None:
     """One run; None for one that took something up, whatever came of that, or its exit code."""
     before = _moment(session)
     extra = json.dumps({"slipway_session_dir": str(session.folder)})
-    with subprocess.Popen(
-        [*command, "--extra-vars", extra], env={"ANSIBLE_DISPLAY_OK_HOSTS": "false", **os.environ}
-    ) as running:
+    with subprocess.Popen([*command, "--extra-vars", extra]) as running:
         try:
             code = running.wait()
         except KeyboardInterrupt:

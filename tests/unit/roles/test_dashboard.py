@@ -74,6 +74,7 @@ def test_the_page_comes_with_its_host_and_goes_with_it(
             **os.environ,
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "true",
+            "SLIPWAY_SHOW_TASKS": "true",
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -95,3 +95,24 @@ def test_progress_is_shown_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     Display().verbosity = 0
     action(Echo, {"name": "a"}).say("half done")
     assert capsys.readouterr().out == "    half done\n"
+
+
+class Answer(SlipwayAction):
+    """Says what it was asked."""
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Show two lines."""
+        self.say("one", "two")
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [({}, "    one\n    two\n"), ({"slipway_answer_only": True}, "one\ntwo\n")],
+)
+def test_an_answer_is_not_indented(
+    capsys: pytest.CaptureFixture[str], variables: dict[str, Any], shown: str
+) -> None:
+    Display().verbosity = 0
+    action(Answer, {}).run(task_vars=variables)
+    assert capsys.readouterr().out == shown

@@ -20,7 +20,7 @@ from slipway.waiting import wait_until
 PROJECT = Path(__file__).parents[3]
 
 RUN = """
-import json, os, sys
+import json, sys
 from pathlib import Path
 
 log, steps, *given = sys.argv[1:]
@@ -29,7 +29,6 @@ session = Path(json.loads(given[-1])["slipway_session_dir"])
 about = {
     "given": given,
     "process": (session / "pid").read_text(),
-    "shows": os.environ["ANSIBLE_DISPLAY_OK_HOSTS"],
 }
 with open(log, "a") as out:
     print(json.dumps(about), file=out)
@@ -135,17 +134,6 @@ def test_only_the_first_run_validates_the_arguments_of_roles(runs: Runs) -> None
     given = [each["given"][:-1] for each in runs.done]
     later = ["play.yml", *LATER, "--extra-vars"]
     assert given == [["play.yml", "--extra-vars"], later, later]
-
-
-@pytest.mark.parametrize(("own", "shows"), [(None, "false"), ("true", "true")])
-def test_hosts_with_nothing_new_are_shown_only_if_the_user_says_so(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch, own: str | None, shows: str
-) -> None:
-    monkeypatch.delenv("ANSIBLE_DISPLAY_OK_HOSTS", raising=False)
-    if own:
-        monkeypatch.setenv("ANSIBLE_DISPLAY_OK_HOSTS", own)
-    runs.main((False, 1))
-    assert runs.done[0]["shows"] == shows
 
 
 @pytest.fixture
