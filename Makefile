@@ -7,13 +7,15 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
+# What a target prints is for its user, or for the program that it is piped to.
+.SILENT:
 .PHONY: help environment up apps list rollback verify plan hosts trust down test lint docs vm bench
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 environment:
-	@bin/bootstrap
+	bin/bootstrap >&2
 
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml
