@@ -19,6 +19,8 @@ FLOORS = [
         "files",
         "run",
         "secrets",
+        "status_line",
+        "stopwatch",
         "waiting",
     },
     {"cache", "certificates", "control_node", "kube", "oci"},

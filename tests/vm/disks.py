@@ -15,12 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from slipway import containers, node_image
 from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
+from slipway.control_node.tools import ENGINE_SECONDS, Engine
+from slipway.nodes import containers
+from slipway.nodes import image as node_image
 from slipway.run import run
-from slipway.tools import ENGINE_SECONDS, Engine
 from slipway.waiting import allowed, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway import tools
+from slipway.control_node import tools
 from slipway.errors import Problem, SlipwayError
 from slipway.waiting import Patience, wait_until
 from tests.vm import disks

@@ -100,6 +100,11 @@ def test_progress_is_shown_at_once(capsys: pytest.CaptureFixture[str]) -> None:
 class Answer(SlipwayAction):
     """Says what it was asked."""
 
+    @classmethod
+    def arguments(cls) -> dict[str, Any]:
+        """It takes none."""
+        return {}
+
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Show two lines."""
         self.say("one", "two")

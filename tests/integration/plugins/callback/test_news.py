@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from slipway.stopwatch import SLOWEST
-from tests.e2e.scenario import Run, environment
+from tests.support.scenario import Run, environment
 
 PROJECT = Path(__file__).parents[4]
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
@@ -27,14 +27,16 @@ from ansible.utils.display import Display
 
 
 class ActionModule(SlipwayAction):
-    ARGUMENTS = {
-        "say": {"type": "str"},
-        "warn": {"type": "str"},
-        "seconds": {"type": "float", "default": 0},
-        "fail": {"type": "str"},
-        "before": {"type": "str"},
-        "after": {"type": "str"},
-    }
+    @classmethod
+    def arguments(cls):
+        return {
+            "say": {"type": "str"},
+            "warn": {"type": "str"},
+            "seconds": {"type": "float", "default": 0},
+            "fail": {"type": "str"},
+            "before": {"type": "str"},
+            "after": {"type": "str"},
+        }
 
     def act(self, args, task_vars):
         time.sleep(args["seconds"])
