@@ -25,7 +25,7 @@ from slipway.waiting import allowed, wait_until
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
 
-RECIPE = 3
+RECIPE = 4
 """Raised when the way of making them changes."""
 
 INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
@@ -61,16 +61,21 @@ START_SECONDS = 30.0
 def bare(
     client: docker.DockerClient, bundle: Path, machine: str, say: Callable[[str], None]
 ) -> str:
-    """The engine's name for the bundle's image of a machine with nothing of the bundle on it."""
+    """The engine's id of the bundle's image of a machine with nothing of the bundle on it.
+
+    By its name, the engine may have that of another bundle.
+    """
+    store = ImageStore(bundle / "images")
+    (image,) = store.require([machine])
     try:
-        client.images.get(machine)
+        return str(client.images.get(image.config_digest).id)
     except ImageNotFound:
         say(f"loading {machine}")
         with tempfile.NamedTemporaryFile(dir=bundle.parent, suffix=".tar") as archive:
-            ImageStore(bundle / "images").write_docker_archive(machine, Path(archive.name))
+            store.write_docker_archive(machine, Path(archive.name))
             with Path(archive.name).open("rb") as stream:
-                client.images.load(stream)
-    return machine
+                (loaded,) = client.images.load(stream)
+        return str(loaded.id)
 
 
 def preloaded(
@@ -88,7 +93,7 @@ def preloaded(
         return name
     except ImageNotFound:
         say(f"making the node image {name} (once for each bundle)")
-    bare(client, bundle, machine, say)
+    base = bare(client, bundle, machine, say)
     store = ImageStore(bundle / "images")
     with (
         tempfile.TemporaryDirectory(dir=bundle.parent) as folder,
@@ -102,15 +107,15 @@ def preloaded(
         with (scratch / "images.tar").open("wb") as images:
             store.write_archive([ref for ref in store.images() if ref != machine], images)
         say("loading the bundle's images into it")
-        _fill(client, machine, scratch, seed)
+        _fill(client, base, scratch, seed)
         say("putting it together")
         arrange = ["sh", "-c", ARRANGE]
-        with _installed(client, machine, scratch, arrange, {seed: "/seed"}) as node:
+        with _installed(client, base, scratch, arrange, {seed: "/seed"}) as node:
             node.start()
             if node.wait()["StatusCode"] != 0:
                 said = last_lines(node.logs().decode(errors="replace"))
                 raise SlipwayError(Problem("node image", f"cannot be put together\n{said}"))
-            entrypoint = client.images.get(machine).attrs["Config"]["Entrypoint"]
+            entrypoint = client.images.get(base).attrs["Config"]["Entrypoint"]
             node.commit(REPOSITORY, tag, conf={"Entrypoint": entrypoint})
     _remove_others(client, name)
     return name

@@ -42,6 +42,12 @@ class FakeImage(NamedTuple):
         return {"Config": {"Entrypoint": ENTRYPOINT}}
 
 
+def machine_of(bundle: Path) -> str:
+    """The id of a bundle's image of a bare machine."""
+    (image,) = ImageStore(bundle / "images").require([MACHINE])
+    return image.config_digest
+
+
 def members(stream: IO[bytes]) -> list[str]:
     """The files of a tar."""
     with tarfile.open(fileobj=io.BytesIO(stream.read())) as tar:
@@ -116,15 +122,24 @@ class Images:
         self.engine = engine
 
     def get(self, name: str) -> FakeImage:
-        """An image by its name."""
-        if name not in self.engine.there:
-            raise ImageNotFound(name)
-        return self.engine.there[name]
+        """An image by its name or id."""
+        for own, image in self.engine.there.items():
+            if name in (own, image.id):
+                return image
+        raise ImageNotFound(name)
 
-    def load(self, stream: IO[bytes]) -> None:
-        """Take the machine's image out of an archive."""
-        self.engine.loaded.append(members(stream))
-        self.engine.add(MACHINE)
+    def load(self, stream: IO[bytes]) -> list[FakeImage]:
+        """Take the machine's image out of an archive, in place of what has its name."""
+        files = members(stream)
+        self.engine.loaded.append(files)
+        (config,) = (
+            each.removesuffix(".json")
+            for each in files
+            if each.endswith(".json") and each != "manifest.json"
+        )
+        image = FakeImage(f"sha256:{config}", [MACHINE])
+        self.engine.there[MACHINE] = image
+        return [image]
 
     def list(self, repository: str) -> list[FakeImage]:
         """The images of one name."""
@@ -164,7 +179,7 @@ class FakeEngine:
             volume.remove = lambda: self.left.remove(volume)
             self.left.append(volume)
             return volume
-        assert image in self.there
+        assert self.images.get(image)
         container = FakeContainer(self, image, **options)
         self.made.append(container)
         self.left.append(container)
@@ -203,11 +218,19 @@ def preloaded(engine: FakeEngine, bundle: Path) -> tuple[str, list[str]]:
 def test_a_bare_machine_is_loaded_once(engine: FakeEngine, bundle: Path) -> None:
     client, said = cast(docker.DockerClient, engine), list[str]()
     for _time in range(2):
-        assert node_image.bare(client, bundle, MACHINE, said.append) == MACHINE
+        assert node_image.bare(client, bundle, MACHINE, said.append) == machine_of(bundle)
     assert said == [f"loading {MACHINE}"]
     assert len(engine.loaded) == 1
     assert "manifest.json" in engine.loaded[0]
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_a_node_image_is_made_of_the_machine_of_its_own_bundle(
+    engine: FakeEngine, bundle: Path
+) -> None:
+    engine.add(MACHINE)  # that of another bundle
+    preloaded(engine, bundle)
+    assert {container.image.id for container in engine.made} == {machine_of(bundle)}
 
 
 def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: Path) -> None:
@@ -218,7 +241,7 @@ def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: P
     assert said[1] == f"loading {MACHINE}"
     loading, final = engine.made
     for container in engine.made:
-        assert container.image.id == MACHINE
+        assert container.image.id == machine_of(bundle)
         assert container.files == ["opt/cni/bin/bridge", "usr/local/bin/kubelet"]
     assert "seed:/var/lib/containerd" in loading.volumes
     assert final.volumes == ["seed:/seed"]
