@@ -109,7 +109,7 @@ def check(machine: Machine) -> None:
         machine.show("make up", make("up"), RUN_SECONDS)
         machine.show("changed=0", "! grep --extended-regexp 'changed=[1-9]' /root/up.log", 60)
     with step("the node started again"):
-        machine.show("restart", f"docker restart --timeout 60 {NODE}", STEP_SECONDS)
+        machine.show("restart", f"docker restart -t 60 {NODE}", STEP_SECONDS)
         wait_for_page(machine)
         machine.show("node", f"{KUBECTL} wait --for=condition=Ready --timeout=20m node --all", 1260)
     with step("make down"):
