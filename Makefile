@@ -5,14 +5,15 @@ INVENTORY ?= inventory/local
 ARGS ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+GIVEN = $(if $(filter file,$(origin INVENTORY)),,$(INVENTORY))
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment up apps list rollback verify plan hosts trust down test lint docs vm bench
+.PHONY: help environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench
 
 help: ## Show this list
-	grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 environment:
 	bin/bootstrap >&2
@@ -51,7 +52,16 @@ test: environment ## Run every check
 	python tests/run.py
 
 lint: environment ## Run the quick checks alone
-	python tests/run.py --quick
+	python tests/run.py lint
+
+unit: environment ## Run the tests that need nothing, in seconds
+	python tests/run.py unit
+
+integration: environment ## Run the tests of what works with real programs
+	python tests/run.py integration
+
+e2e: environment ## Prove whole clusters: SCENARIO=name; T=expression asks one that stands, or INVENTORY=path
+	python tests/run.py e2e --scenario "$(SCENARIO)" --tests "$(T)" --inventory "$(GIVEN)"
 
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate

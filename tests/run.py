@@ -1,4 +1,4 @@
-"""Run every check, one after another, and end with a count of them.
+"""Run every check, or those of the suites that are named, and end with a count of them.
 
 A check that fails does not keep the others from running, so one run shows all that is wrong.
 """
@@ -17,22 +17,38 @@ PROJECT = Path(__file__).resolve().parent.parent
 LAST_LINES = 150
 """How much of a failed check is shown again at the end."""
 
-QUICK = {
+Checks = dict[str, list[str]]
+"""Commands by their titles."""
+
+LINT: Checks = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict"],
 }
-"""A minute; nothing outside the checkout is touched."""
 
-SLOW = {
+UNIT: Checks = {"unit tests": ["pytest", "-q", "tests/unit", "ingress/tests/unit"]}
+
+INTEGRATION: Checks = {
     "tools and bundle": ["ansible-playbook", "tests/prepare.yml"],
-    "unit tests": ["pytest", "-q", "tests/unit", "tests/integration"],
-    "containers as nodes": ["molecule", "test", "--scenario-name", "default"],
-    "machines over SSH": ["molecule", "test", "--scenario-name", "lab"],
+    "integration tests": ["pytest", "-q", "tests/integration", "ingress/tests/integration"],
 }
-"""Each scenario makes a cluster and removes it, with the engine if nothing else runs on it."""
+
+SCENARIOS = {"default": "containers as nodes", "lab": "machines over SSH"}
+"""Each makes a cluster and removes it, with the engine if nothing else runs on it."""
+
+
+def e2e(scenario: str, tests: str, inventory: str) -> Checks:
+    """Whole scenarios, or tests of a cluster that stands: a scenario's, or that of an inventory."""
+    if not tests and not inventory:
+        chosen = [scenario] if scenario else SCENARIOS
+        return {SCENARIOS[name]: ["molecule", "test", "--scenario-name", name] for name in chosen}
+    own = Path("tests/e2e", scenario or "default")
+    folders = ["tests/e2e/shared", *([str(own)] if tests and (PROJECT / own).exists() else [])]
+    cluster = inventory or f"molecule/{scenario or 'default'}/inventory"
+    command = ["env", f"SLIPWAY_INVENTORY={cluster}", "pytest", "-v", "-k", tests, *folders]
+    return {f"tests of {cluster}": command}
 
 
 def run(title: str, command: list[str]) -> tuple[bool, list[str]]:
@@ -60,8 +76,21 @@ def run(title: str, command: list[str]) -> tuple[bool, list[str]]:
 def main() -> int:
     """Run the checks; the exit code is 1 when one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only what needs no cluster")
-    checks = QUICK if parser.parse_args().quick else {**QUICK, **SLOW}
+    parser.add_argument("suites", nargs="*", help="lint, unit, integration, e2e; all of them")
+    parser.add_argument("--scenario", default="", choices=["", *SCENARIOS])
+    parser.add_argument("--tests", default="", metavar="EXPRESSION", help="as pytest has it")
+    parser.add_argument("--inventory", default="", help="of a cluster that stands")
+    args = parser.parse_args()
+    suites = {
+        "lint": LINT,
+        "unit": UNIT,
+        "integration": INTEGRATION,
+        "e2e": e2e(args.scenario, args.tests, args.inventory),
+    }
+    if unknown := {*args.suites} - {*suites}:
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}")
+    chosen = args.suites or suites
+    checks = {title: command for suite in chosen for title, command in suites[suite].items()}
     failures = {}
     for title, command in checks.items():
         passed, last = run(title, command)

@@ -1,4 +1,4 @@
-"""A Kubernetes API in miniature, over real HTTP, and an app record to deploy to it."""
+"""A Kubernetes API in miniature, over real HTTP."""
 
 from __future__ import annotations
 
@@ -233,53 +233,6 @@ def rolled_out_at_once(api: FakeApi, obj: Object) -> None:
     """A hook that has every Deployment and StatefulSet ready as soon as it is applied."""
     if obj["kind"] in ("Deployment", "StatefulSet"):
         api.put(f"{obj['kind'].lower()}s", {**obj, "status": deployment_status(obj)})
-
-
-def record(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[str, Any]:
-    """An app record as the build leaves it."""
-    namespace = changes.pop("namespace", f"{name}-{branch}")
-    path = f"/{name}/{branch}/"
-    rule = {
-        "host": "demo.slipway.test",
-        "path": path,
-        "path_type": "Prefix",
-        "rewrite": "/",
-        "expect": "Hello",
-        "tls": None,
-    }
-    return {
-        "id": f"{namespace}/{name}",
-        "name": name,
-        "namespace": namespace,
-        "git_url": "https://git.example.org/greeter.git",
-        "git_branch": branch,
-        "branch_slug": branch,
-        "pattern": None,
-        "port": 8080,
-        "replicas": 1,
-        "health_path": "/health",
-        "probes": {},
-        "resources": {},
-        "env": {"GREETING": {"value": "Hello"}},
-        "config_files": [
-            {"path": "/config/application.properties", "content": "a=1\n", "template": True}
-        ],
-        "manifests": [],
-        "helm": [],
-        "service_account": None,
-        "security": {},
-        "node_selector": {},
-        "ingress": {
-            "websocket": False,
-            "max_body_size": "1m",
-            "timeout": "60s",
-            "rules": [rule],
-        },
-        "commit": "0123456789abcdef0123456789abcdef01234567",
-        "project": ".",
-        "image": f"apps.slipway.internal/{name}:{branch}-0123456789ab",
-        **changes,
-    }
 
 
 def calls(work: Callable[[], object]) -> int:

@@ -1,4 +1,4 @@
-"""The bundle of this checkout, which ``tests/prepare.yml`` has made before unit tests run."""
+"""The bundle of this checkout, which ``tests/prepare.yml`` makes for the integration tests."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ import websocket
 from ingress.tests.support.fake_api import FakeApi, served
 from ingress.tests.support.objects import ingress_class, service
 
-PACKAGE = Path(__file__).parents[3] / "images" / "nginx_ingress"
+PACKAGE = Path(__file__).parents[2] / "src"
 PATIENCE_SECONDS = 15.0
 ADDRESS = "192.0.2.10"
 WORKERS = 2

@@ -33,6 +33,7 @@ from slipway.nodes import containers
 from slipway.nodes.containerd import Containerd
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.layers import TreeEntry
+from tests.support.apps import planned
 from tests.support.container_runtime import rendered
 from tests.support.oci_samples import Layout, digest_of, tar_of
 from tests.support.scenario import PROJECT, Scenario, environment, wait_for
@@ -249,7 +250,7 @@ def test_pruning_leaves_what_runs_and_ran_before(scenario: Scenario, node: Node)
     assert images <= node.names()
     assert images <= apps.images().keys()
     history = History.read(scenario.kube)
-    ran = history.retained([{"id": owner_of(each)} for each in history.deployments])
+    ran = history.retained([planned(id=owner_of(each)) for each in history.deployments])
     assert {name for name in node.names() if name.startswith(APPS)} <= set(ran)
     assert scenario.pods() == pods
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.apps.app import checkouts_of, images_of
+from tests.support.apps import planned
 
-RECORDS = [{"image": "greeter:1", "checkout": "/source/1"}, {"image": "quotes:1"}, {"name": "new"}]
+RECORDS = [
+    planned(image="greeter:1", checkout="/source/1"),
+    planned(image="quotes:1"),
+    planned(),
+]
 
 
 def test_images_and_work_trees_are_those_of_the_records_that_have_one() -> None:

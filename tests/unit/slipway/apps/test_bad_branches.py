@@ -16,7 +16,8 @@ from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.manifests.documents import Fault
 from slipway.errors import Problem
 from slipway.kube.client import Kube, Object, Unreachable
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 from tests.unit.slipway.apps.deploy.test_content import fake_helm
 
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n"
@@ -146,7 +147,7 @@ def beside_a_healthy_app(kube: Kube, api: FakeApi, **changes: Any) -> str:
     """Why an app with these settings fails; a healthy one beside it is served."""
     outcome: Outcome = deploy(
         kube,
-        [record("odd", **changes), record("quote")],
+        [built("odd", **changes), built("quote")],
         "nginx",
         secrets={},
         ca_dir=Path("/nonexistent"),
@@ -214,7 +215,7 @@ def test_a_chart_that_renders_rubbish_fails_its_app_alone(
     program = fake_helm(tmp_path, rendered).program
     outcome = deploy(
         kube,
-        [record("odd", helm=[entry], checkout=str(tmp_path)), record("quote")],
+        [built("odd", helm=[entry], checkout=str(tmp_path)), built("quote")],
         "nginx",
         secrets={},
         ca_dir=Path("/nonexistent"),
@@ -286,7 +287,7 @@ def test_what_nobody_foresaw_fails_its_app_alone(
     workload = f"{DEPLOYMENT}spec: {{selector: {{}}, replicas: 1}}\n"
     outcome = deploy(
         kube,
-        [record("odd", manifests=[{"content": workload}]), record("quote")],
+        [built("odd", manifests=[{"content": workload}]), built("quote")],
         "nginx",
         secrets={},
         ca_dir=Path("/nonexistent"),
@@ -312,7 +313,7 @@ def test_a_request_that_the_api_drops_is_no_outage(
     monkeypatch.setattr(Kube, "apply", apply)
     monkeypatch.setattr(Kube, "version", lambda _self: "v1.36.3")
     options: dict[str, Any] = {"secrets": {}, "ca_dir": Path("/nonexistent"), "seconds": 5}
-    apps = [record("odd"), record("quote")]
+    apps = [built("odd"), built("quote")]
     outcome = deploy(kube, apps, "nginx", say=print, **options)
     assert "does not answer" in outcome.apps[0]["failed"]["reason"]
     assert "failed" not in outcome.apps[1]

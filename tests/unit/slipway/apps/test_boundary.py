@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from slipway.apps.app import Record
 from slipway.apps.boundary import Boundary, failing, reason_of
 from slipway.errors import Problem, SlipwayError, Told
+from tests.support.apps import planned
 
 UNFORESEEN = [
     RecursionError("maximum recursion depth exceeded"),
@@ -30,7 +30,7 @@ def raising(error: BaseException) -> None:
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
 def test_an_exception_is_named_with_whose_fault_it_may_be(error: Exception) -> None:
-    record: Record = {"id": "a/a"}
+    record = planned()
     assert failing("deploy").run([record], raising, error) is None
     assert record["failed"]["step"] == "deploy"
     first, fix = record["failed"]["reason"].splitlines()
@@ -57,7 +57,7 @@ def test_a_long_message_is_cut_and_a_trace_is_logged(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1)])
 def test_the_users_interrupt_passes(end: BaseException) -> None:
     with pytest.raises(type(end)):
-        failing("deploy").run([{}], raising, end)
+        failing("deploy").run([planned()], raising, end)
 
 
 def test_the_end_of_the_run_passes() -> None:
@@ -68,13 +68,13 @@ def test_the_end_of_the_run_passes() -> None:
     noted: list[str] = []
     boundary = Boundary(lambda _app, reason: noted.append(reason), check)
     with pytest.raises(OSError, match="cluster"):
-        boundary.run([{}], raising, OSError("the cluster is gone"))
-    assert boundary.run([{}, {}], raising, ValueError("x")) is None
+        boundary.run([planned()], raising, OSError("the cluster is gone"))
+    assert boundary.run([planned(), planned("quote")], raising, ValueError("x")) is None
     assert len(noted) == 2
 
 
 def test_values_of_secrets_are_masked() -> None:
-    record: Record = {}
+    record = planned()
     failing("build", lambda text: text.replace("s3cr3t", "***")).run(
         [record], raising, ValueError("s3cr3t")
     )

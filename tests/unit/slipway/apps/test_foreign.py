@@ -33,7 +33,8 @@ from slipway.apps.verify import prove
 from slipway.dashboard.page import as_page
 from slipway.errors import SlipwayError
 from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, ApiError, Kube, Listing, Object, Resource
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POD = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "c", "image": "theirs"}]}}
@@ -81,12 +82,12 @@ def impostors(api: FakeApi) -> None:
 def test_objects_that_wear_slipways_labels_are_told_and_left_alone(
     kube: Kube, api: FakeApi
 ) -> None:
-    run(kube, record(), record("quote"))
+    run(kube, built(), built("quote"))
     api.kinds["authorization.k8s.io/v1"] = [("Review", "reviews", False)]
     impostors(api)
     theirs = {key: json.dumps(obj) for key, obj in api.objects.items() if "theirs" in key}
     said: list[str] = []
-    outcome = run(kube, record(), record("quote"), say=said.append)
+    outcome = run(kube, built(), built("quote"), say=said.append)
     assert not any("failed" in app for app in outcome.apps)
     assert not outcome.changed
     [line] = [line for line in said if "others made them" in line]
@@ -100,7 +101,7 @@ def test_objects_that_wear_slipways_labels_are_told_and_left_alone(
 def test_a_kind_that_cannot_be_listed_is_told(
     kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(kube, record())
+    run(kube, built())
     api.kinds["authorization.k8s.io/v1"] = [("Review", "reviews", False)]
     impostors(api)
     plain = Kube.list
@@ -112,13 +113,13 @@ def test_a_kind_that_cannot_be_listed_is_told(
 
     monkeypatch.setattr(Kube, "list", listed)
     said: list[str] = []
-    assert "failed" not in run(kube, record(), say=said.append).apps[0]
+    assert "failed" not in run(kube, built(), say=said.append).apps[0]
     [line] = [line for line in said if "cannot be listed" in line]
     assert "authorization.k8s.io/v1 Review: /reviews: the server does not allow" in line
 
 
 def test_objects_of_others_are_no_environments(kube: Kube, api: FakeApi) -> None:
-    app = record(pattern="*", branches={})
+    app = built(pattern="*", branches={})
     run(kube, app)
     impostors(api)
     assert [each.id for each in existing(kube)] == ["greeter-main/greeter"]
@@ -140,7 +141,7 @@ def test_objects_of_others_are_no_environments(kube: Kube, api: FakeApi) -> None
 
 
 def test_a_namespace_whose_mark_is_spoilt_is_read(kube: Kube, api: FakeApi) -> None:
-    run(kube, record(pattern="*", branches={}))
+    run(kube, built(pattern="*", branches={}))
     space = api.named("namespaces", "", "greeter-main")
     space["metadata"]["annotations"][GONE_SINCE] = "[]"
     del space["status"]
@@ -167,7 +168,7 @@ ENTRY = {"app": "web", "namespace": "web-main", "branch": "main", "commit": "", 
     ],
 )
 def test_notes_that_somebody_spoilt_are_none(kube: Kube, api: FakeApi, text: str) -> None:
-    app = record()
+    app = built()
     run(kube, app)
     notes = api.named("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)
     notes["data"] = {NOTES_KEY: text}
@@ -185,12 +186,12 @@ def test_an_entry_that_somebody_shortened_is_shown(kube: Kube, api: FakeApi) -> 
     assert [row.id for row in found] == ["a/a", "b/b"]
     assert "build, - ago: no" in as_table(found, NOW)[2]
     assert "yesterday" not in as_page(found, NOW)
-    run(kube, {**record("a"), "id": "a/a"})
+    run(kube, {**built("a"), "id": "a/a"})
 
 
 @pytest.mark.parametrize("name", [*SYSTEM_NAMESPACES, "kube-anything"])
 def test_no_app_is_put_into_a_namespace_of_the_system(kube: Kube, api: FakeApi, name: str) -> None:
-    outcome = run(kube, record("odd", namespace=name), record("quote"))
+    outcome = run(kube, built("odd", namespace=name), built("quote"))
     assert f"namespace {name} " in outcome.apps[0]["failed"]["reason"]
     assert "failed" not in outcome.apps[1]
     assert not [key for key in api.objects if key[1:] == (name, "odd")]
@@ -202,12 +203,12 @@ def test_no_app_is_put_into_a_namespace_that_others_made(
 ) -> None:
     space: Object = {"metadata": {"name": "vault"}, "status": {"phase": "Active"}}
     api.put("namespaces", space)
-    outcome = run(kube, record("odd", namespace="vault"), record("quote"), dry_run=dry_run)
+    outcome = run(kube, built("odd", namespace="vault"), built("quote"), dry_run=dry_run)
     reason = outcome.apps[0]["failed"]["reason"]
     assert "namespace vault exists and was not made by Slipway" in reason
     assert f"kubectl label namespace vault {ADMITS}=true" in reason
     assert "failed" not in outcome.apps[1]
     assert ("deployments", "vault", "odd") not in api.objects
     space["metadata"]["labels"] = {ADMITS: "true"}
-    outcome = run(kube, record("odd", namespace="vault"), dry_run=dry_run)
+    outcome = run(kube, built("odd", namespace="vault"), dry_run=dry_run)
     assert "failed" not in outcome.apps[0]

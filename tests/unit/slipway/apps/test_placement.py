@@ -12,15 +12,16 @@ from slipway.apps.app import save
 from slipway.apps.placement import place
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
+from tests.support.apps import planned
 from tests.support.fake_ansible import action
-from tests.unit.slipway.apps.environments.test_retention import FAILED, ref, replica_set
+from tests.support.workloads import FAILED, ref, replica_set
 
 SSD = {"disk": "ssd"}
 
 
 def app(image: str | None, selector: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    """As much of an app record as counts here; without an image it was not built."""
-    return {"node_selector": selector or {}, **({"image": image} if image else {}), **more}
+    """A record; without an image the app was not built."""
+    return planned(node_selector=selector or {}, **({"image": image} if image else {}), **more)
 
 
 APPS = [
@@ -70,8 +71,7 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
 
 def placed(arguments: dict[str, Any], app: dict[str, Any], **mode: bool) -> dict[str, Any]:
     """What the action says of one app."""
-    record = {"id": "greeter-main/greeter", "node_selector": {}, **app}
-    apps = save([record], Path(arguments["store"]).parent)
+    apps = save([planned(**app)], Path(arguments["store"]).parent)
     result: dict[str, Any] = action(ActionModule, {**arguments, "apps": apps}, **mode).run()
     return result
 

@@ -24,7 +24,8 @@ from slipway.apps.verify import Proof, prove
 from slipway.certificates import Authority, Pair
 from slipway.errors import SlipwayError
 from slipway.kube.client import INGRESSES, Kube
-from tests.support.app_cluster import FakeApi, record
+from tests.support.app_cluster import FakeApi
+from tests.support.apps import built
 
 Answers = dict[tuple[str, str], list[tuple[int, str]]]
 
@@ -118,7 +119,7 @@ def reason(proof: Proof) -> str:
 
 def test_a_route_that_says_what_is_expected(kube: Kube, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(200, "Hello from main,\n  deployed\n")]
-    proof = ask(kube, ingress, record())
+    proof = ask(kube, ingress, built())
     assert "failed" not in proof.apps[0]
     assert ingress.asked == [GREETER]
     assert proof.table == [
@@ -131,7 +132,7 @@ def test_a_route_that_says_what_is_expected(kube: Kube, ingress: Ingress) -> Non
 
 def test_the_moment_that_the_ingress_needs_is_given(kube: Kube, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(404, ""), (502, "Bad Gateway"), (200, "old"), (200, "Hello")]
-    proof = ask(kube, ingress, record())
+    proof = ask(kube, ingress, built())
     assert "failed" not in proof.apps[0]
     assert len(ingress.asked) == 4
 
@@ -149,14 +150,14 @@ def test_a_wrong_answer_is_told(
     kube: Kube, ingress: Ingress, status: int, text: str, expected: str
 ) -> None:
     ingress.answers[GREETER] = [(status, text)]
-    proof = ask(kube, ingress, record(), seconds=0.1)
+    proof = ask(kube, ingress, built(), seconds=0.1)
     assert reason(proof) == f"http://demo.slipway.test/greeter/main/: {expected}"
     assert len(ingress.asked) > 1
     assert "FAILED at verify; " in proof.table[1]
 
 
 def test_without_an_expectation_any_good_status_will_do(kube: Kube, ingress: Ingress) -> None:
-    app = record()
+    app = built()
     app["ingress"]["rules"][0]["expect"] = None
     ingress.answers[GREETER] = [(302, "")]
     assert "failed" not in ask(kube, ingress, app).apps[0]
@@ -168,7 +169,7 @@ def test_no_answer_is_told_with_the_systems_reason(kube: Kube, ingress: Ingress)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         gone = f"127.0.0.1:{free.getsockname()[1]}"
-    proof = ask(kube, ingress, record(), seconds=0, address=gone)
+    proof = ask(kube, ingress, built(), seconds=0, address=gone)
     assert reason(proof).endswith(f"no answer from {gone}: connection refused")
 
 
@@ -176,7 +177,7 @@ def test_routes_are_asked_at_the_same_time(kube: Kube, ingress: Ingress) -> None
     """Each answer waits until all four are asked for."""
     together = threading.Barrier(4, timeout=5)
     ingress.wait = together.wait
-    apps = [record(f"app{number}") for number in range(4)]
+    apps = [built(f"app{number}") for number in range(4)]
     for app in apps:
         ingress.answers[HOST, f"/{app['name']}/main/"] = [(200, "Hello")]
     proof = ask(kube, ingress, *apps, seconds=0)
@@ -187,7 +188,7 @@ def test_a_connection_serves_one_route_after_another(
     kube: Kube, ingress: Ingress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "WORKERS", 1)
-    apps = [record(f"app{number}") for number in range(3)]
+    apps = [built(f"app{number}") for number in range(3)]
     for app in apps:
         ingress.answers[HOST, f"/{app['name']}/main/"] = [(200, "Hello")]
     proof = ask(kube, ingress, *apps, seconds=0)
@@ -199,7 +200,7 @@ def test_an_app_that_failed_before_is_asked_once_and_stays_failed(
     kube: Kube, ingress: Ingress
 ) -> None:
     ingress.answers[GREETER] = [(200, "the version before")]
-    broken = record(failed={"step": "build", "reason": "no compiler"})
+    broken = built(failed={"step": "build", "reason": "no compiler"})
     proof = ask(kube, ingress, broken)
     assert ingress.asked == [GREETER]
     assert proof.apps[0]["failed"] == broken["failed"]
@@ -209,9 +210,9 @@ def test_an_app_that_failed_before_is_asked_once_and_stays_failed(
 def test_every_failure_is_told_with_its_step(kube: Kube, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(200, "Hello")]
     apps = [
-        record(),
-        record("quote"),
-        record(branch="feature", failed={"step": "deploy", "reason": "pod p: crashed"}),
+        built(),
+        built("quote"),
+        built(branch="feature", failed={"step": "deploy", "reason": "pod p: crashed"}),
     ]
     assert [str(problem) for problem in ask(kube, ingress, *apps, seconds=0).problems()] == [
         "quote (main), verify: http://demo.slipway.test/quote/main/: HTTP 404: no such route",
@@ -220,7 +221,7 @@ def test_every_failure_is_told_with_its_step(kube: Kube, ingress: Ingress) -> No
 
 
 def test_all_wrong_routes_of_an_app_are_told(kube: Kube, ingress: Ingress) -> None:
-    app = record()
+    app = built()
     rule = app["ingress"]["rules"][0]
     app["ingress"]["rules"] = [rule, {**rule, "path": "/other/"}]
     proof = ask(kube, ingress, app, seconds=0)
@@ -232,7 +233,7 @@ def test_all_wrong_routes_of_an_app_are_told(kube: Kube, ingress: Ingress) -> No
 
 
 def test_an_app_without_routes_is_in_the_table(kube: Kube, ingress: Ingress) -> None:
-    proof = ask(kube, ingress, record(ingress=None))
+    proof = ask(kube, ingress, built(ingress=None))
     assert proof.table[1].split() == [
         "greeter",
         "main",
@@ -247,11 +248,11 @@ def test_an_app_without_routes_is_in_the_table(kube: Kube, ingress: Ingress) -> 
 def test_a_commit_that_is_not_known_comes_from_the_cluster(
     kube: Kube, api: FakeApi, ingress: Ingress
 ) -> None:
-    deployed = record(commit="fedcba9" + "0" * 33)
+    deployed = built(commit="fedcba9" + "0" * 33)
     for obj in render(deployed, "nginx"):
         if obj["kind"] == "Deployment":
             api.put("deployments", obj)
-    known, unknown, absent = record("quote"), record(), record("new")
+    known, unknown, absent = built("quote"), built(), built("new")
     for app in (unknown, absent):
         del app["commit"]
     proof = ask(kube, ingress, known, unknown, absent, seconds=0)
@@ -262,11 +263,11 @@ def test_what_is_held_at_an_older_version_may_say_what_that_says(
     kube: Kube, api: FakeApi, ingress: Ingress
 ) -> None:
     ingress.answers[GREETER] = [(200, "Good old days")]
-    assert "failed" not in ask(kube, ingress, record(held="0" * 40), seconds=0).apps[0]
-    assert "expected 'Hello'" in reason(ask(kube, ingress, record(), seconds=0))
-    planned = record()  # as when the proof is asked for alone
+    assert "failed" not in ask(kube, ingress, built(held="0" * 40), seconds=0).apps[0]
+    assert "expected 'Hello'" in reason(ask(kube, ingress, built(), seconds=0))
+    planned = built()  # as when the proof is asked for alone
     del planned["commit"]
-    for obj in render(record(), "nginx"):
+    for obj in render(built(), "nginx"):
         if obj["kind"] == "Deployment":
             obj["metadata"]["annotations"][HELD_FROM] = "abc"
             api.put("deployments", obj)
@@ -277,23 +278,23 @@ def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingres
     ingress.answers[GREETER] = [(200, "Hello")]
     status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
     api.put("ingresses", {**master(HOST, "nginx"), "status": status})
-    [minion] = [obj for obj in render(record(), "nginx") if obj["kind"] == "Ingress"]
+    [minion] = [obj for obj in render(built(), "nginx") if obj["kind"] == "Ingress"]
     minion["metadata"]["name"] = HOST  # an app may have the name of a host
     api.put("ingresses", {**minion, "status": {"loadBalancer": {"ingress": [{"ip": "::"}]}}})
-    proof = prove(kube, [record()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
+    proof = prove(kube, [built()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert "failed" not in proof.apps[0]
     assert api.requests == [("GET", INGRESSES.path(ROUTES_NAMESPACE))]
 
 
 def test_a_host_that_no_controller_serves(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
     api.put("ingresses", master(HOST, "nginx"))
-    proof = prove(kube, [record()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
+    proof = prove(kube, [built()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert reason(proof).endswith("no ingress controller serves this host")
     assert ingress.asked == []
 
 
 def test_the_host_of_failed_apps_is_not_waited_for(kube: Kube, ingress: Ingress) -> None:
-    broken = record(failed={"step": "build", "reason": "no compiler"})
+    broken = built(failed={"step": "build", "reason": "no compiler"})
     began = time.monotonic()
     proof = prove(kube, [broken], secrets={}, ca_dir=NO_CA, address=None, seconds=30)
     assert time.monotonic() - began < 10
@@ -355,7 +356,7 @@ OWN = {"certificate": "shop_certificate", "key": "shop_key"}
 
 def with_tls(tls: Any = "local-ca") -> dict[str, Any]:
     """An app whose host has a certificate."""
-    app = record()
+    app = built()
     app["ingress"]["rules"][0]["tls"] = tls
     return app
 
@@ -476,9 +477,9 @@ def test_many_hosts_are_asked_at_once(kube: Kube, secure: Secure, tmp_path: Path
 def test_it_is_told_where_each_host_is(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
     status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
     api.put("ingresses", {**master(HOST, "nginx"), "status": status})
-    other = record("quote")
+    other = built("quote")
     other["ingress"]["rules"][0]["host"] = "other.test"
-    apps = [record(), other]
+    apps = [built(), other]
     proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert proof.addresses == {HOST: ingress.address, "other.test": ""}
 
@@ -509,7 +510,7 @@ def test_an_answer_without_an_end_is_read_for_a_while(
     kube: Kube, ingress: Ingress, endless: str
 ) -> None:
     began = time.monotonic()
-    proof = ask(kube, ingress, record(), address=endless, seconds=0)
+    proof = ask(kube, ingress, built(), address=endless, seconds=0)
     assert time.monotonic() - began < 3
     assert "failed" not in proof.apps[0]
     assert "Hello again" in proof.table[1]
@@ -527,6 +528,6 @@ def test_what_nobody_foresaw_of_one_route_fails_its_app_alone(
         return plain(http, route)
 
     monkeypatch.setattr(verify, "_ask", asked)
-    proof = ask(kube, ingress, record(), record("quote"), seconds=0)
+    proof = ask(kube, ingress, built(), built("quote"), seconds=0)
     assert "unexpected UnicodeError: label empty" in proof.apps[0]["failed"]["reason"]
     assert "failed" not in proof.apps[1]

@@ -13,13 +13,13 @@ import pytest
 
 from slipway.apps.deploy.content import Content, complete
 from slipway.apps.deploy.helm import Helm, helm_program
-from tests.support.app_cluster import record
+from tests.support.apps import built
 
 NO_HELM = Helm(Path("/nonexistent/helm"))
 
 
 def content(program: Helm = NO_HELM, /, **changes: Any) -> Content:
-    return complete(record(**changes), {}, program)
+    return complete(built(**changes), {}, program)
 
 
 def only_fault(found: Content) -> str:
@@ -40,7 +40,7 @@ def test_text_is_filled_in_where_it_is_a_template(tmp_path: Path) -> None:
     found = content(config_files=files, env=env, checkout=str(tmp_path))
     assert found.faults == []
     assert {file["path"]: file["content"] for file in found.filled["config_files"]} == {
-        "/a": f"greeter main {record()['commit']}",
+        "/a": f"greeter main {built()['commit']}",
         "/b": "{{ name }}",
         "/c": "host=demo.slipway.test\n",
         "/d": "raw={{ host }}\n",
@@ -198,7 +198,7 @@ def test_a_chart_is_rendered_for_its_release_with_its_values(tmp_path: Path, cha
     ]
     assert not Path(plugins).exists()  # none of the user's, and gone by now
     assert json.loads((tmp_path / "values").read_text()) == {
-        "image": record()["image"],
+        "image": built()["image"],
         "deep": [{"host": "demo.slipway.test", "count": 2}],
     }
 

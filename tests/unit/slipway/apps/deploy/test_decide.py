@@ -19,7 +19,8 @@ from slipway.apps.manifests.routes import master
 from slipway.apps.manifests.secrets import secret
 from slipway.kube.client import Object
 from slipway.kube.objects import Key, by_key
-from tests.support.app_cluster import calls, record
+from tests.support.app_cluster import calls
+from tests.support.apps import built
 
 HOST = "demo.slipway.test"
 
@@ -48,7 +49,7 @@ def names(objects: Iterable[Object]) -> list[str]:
     return [f"{obj['kind']} {obj['metadata']['name']}" for obj in objects]
 
 
-APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
+APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 
 
 def test_everything_is_made_in_an_empty_cluster() -> None:
@@ -119,7 +120,7 @@ def test_a_setting_that_is_taken_out_is_noticed() -> None:
 
 
 def test_the_master_is_left_alone_while_its_minions_change() -> None:
-    decision = decide([APPS[0], record("other")], state_of(APPS[:1]), "nginx")
+    decision = decide([APPS[0], built("other")], state_of(APPS[:1]), "nginx")
     assert not decision.hosts
     assert list(decision.apply) == ["other-main/other"]
 
@@ -133,7 +134,7 @@ def test_an_app_that_left_is_removed_with_its_namespace() -> None:
 
 
 def test_an_app_that_left_a_shared_namespace_leaves_the_other_there() -> None:
-    one, two = (record(name, namespace="shared") for name in ("one", "two"))
+    one, two = (built(name, namespace="shared") for name in ("one", "two"))
     decision = decide([two], state_of([one, two]), "nginx")
     assert {obj["metadata"]["labels"]["app.kubernetes.io/name"] for obj in decision.delete} == {
         "one"
@@ -193,8 +194,7 @@ def test_twice_as_many_apps_cost_no_more_than_twice_as_much() -> None:
 
     def cost(count: int) -> int:
         before = [
-            record(branch=f"b{number}", env={"P": {"secret": "password"}})
-            for number in range(count)
+            built(branch=f"b{number}", env={"P": {"secret": "password"}}) for number in range(count)
         ]
         passwords = [secret(app, {"password": "1"}) for app in before]
         settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}

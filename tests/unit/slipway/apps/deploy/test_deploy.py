@@ -11,9 +11,10 @@ import pytest
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 
-APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
+APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 
 
 NO_CA = Path("/nonexistent")
@@ -63,7 +64,7 @@ def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
     kube: Kube, api: FakeApi
 ) -> None:
     def asked(count: int) -> list[tuple[str, str]]:
-        apps = [record(branch=f"branch-{number}") for number in range(count)]
+        apps = [built(branch=f"branch-{number}") for number in range(count)]
         run(kube, apps)
         api.requests.clear()
         files = [{"path": "/config/application.properties", "content": "a=2\n"}]
@@ -98,7 +99,7 @@ def test_config_files_come_from_the_apps_own_repository(
 ) -> None:
     (tmp_path / "app.properties").write_text("from=repository\n")
     file = {"path": "/config/app.properties", "source": "app.properties"}
-    app = record(config_files=[file], checkout=str(tmp_path))
+    app = built(config_files=[file], checkout=str(tmp_path))
     assert failures(run(kube, [app])) == {}
     [config] = [o for key, o in api.objects.items() if key[0] == "configmaps" and key != NOTES]
     assert list(config["data"].values()) == ["from=repository\n"]
@@ -113,7 +114,7 @@ def test_a_config_file_that_cannot_be_had_fails_its_app_alone(
     checkout.mkdir()
     (checkout / "link").symlink_to(tmp_path / "outside")
     file = {"path": "/config/app.properties", "source": source}
-    broken = record(config_files=[file], checkout=str(checkout))
+    broken = built(config_files=[file], checkout=str(checkout))
     outcome = run(kube, [broken, APPS[2]])
     assert list(failures(outcome)) == [broken["id"]]
     assert "cannot be read" in failures(outcome)[broken["id"]]
@@ -130,7 +131,7 @@ def test_a_refused_object_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
 
 def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -> None:
     api.refusals["ingresses/demo.slipway.test"] = "host is not allowed"
-    elsewhere = record("inner", ingress=None)
+    elsewhere = built("inner", ingress=None)
     broken = {**APPS[1], "failed": {"step": "build", "reason": "no compiler"}}
     outcome = run(kube, [APPS[0], broken, elsewhere])
     assert [app.get("failed", {}).get("step") for app in outcome.apps] == ["deploy", "build", None]
@@ -193,7 +194,7 @@ def test_an_app_that_failed_before_keeps_what_serves(kube: Kube, api: FakeApi) -
 
 
 def test_an_app_that_was_not_built_is_a_failure(kube: Kube) -> None:
-    app = record()
+    app = built()
     del app["image"]
     assert "no image" in failures(run(kube, [app]))[app["id"]]
 
@@ -249,7 +250,7 @@ def test_configurations_stay_as_long_as_a_version_has_them(kube: Kube, api: Fake
     api.on_apply = history
 
     def config(text: str) -> dict[str, Any]:
-        return record(config_files=[{"path": "/a", "content": text}])
+        return built(config_files=[{"path": "/a", "content": text}])
 
     def texts() -> set[str]:
         return {
@@ -315,7 +316,7 @@ def test_a_dry_run_has_the_api_check_what_it_can(kube: Kube, api: FakeApi) -> No
 
 
 def test_a_dry_run_before_the_first_build_counts_as_a_change(kube: Kube) -> None:
-    app = record()
+    app = built()
     del app["image"]
     outcome = run(kube, [app], dry_run=True)
     assert outcome.changed

@@ -13,10 +13,11 @@ from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.verify import Proof
 from slipway.kube.client import Kube
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 from tests.support.fake_ansible import action
 
-APPS = [record(), record(branch="feature"), record("quote", config_files=[])]
+APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 NODES = {
     "one": {"labels": {}, "schedulable": True},
     "two": {"labels": {"disk": "fast"}, "schedulable": True},
@@ -104,8 +105,8 @@ def intent(app: dict[str, Any], *words: str) -> Intent:
 
 
 def test_the_table_puts_all_steps_together() -> None:
-    fast = unbuilt(record(node_selector={"disk": "fast"}))
-    slow = unbuilt(record(node_selector={"disk": "none"}))
+    fast = unbuilt(built(node_selector={"disk": "fast"}))
+    slow = unbuilt(built(node_selector={"disk": "none"}))
     broken = {**APPS[2], "failed": {"step": "source", "reason": "no answer\nat all"}}
     removal = Intent("old-x/old", "old", "old-x", "x", ("remove",))
     loaded = {"one": [APPS[0]["image"]], "two": [APPS[0]["image"]], "control": []}
@@ -123,7 +124,7 @@ def test_the_table_puts_all_steps_together() -> None:
 
 def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
     broken = {**APPS[2], "failed": {"step": "source", "reason": "no"}}
-    inner = record("inner", ingress=None)
+    inner = built("inner", ingress=None)
     found = before_the_cluster([APPS[0], broken, inner])
     assert [list(each.would) for each in found] == [["roll", "route"], [], ["roll"]]
 

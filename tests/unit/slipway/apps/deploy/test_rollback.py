@@ -17,7 +17,8 @@ from slipway.errors import SlipwayError
 from slipway.kube.client import Kube, Object
 from slipway.kube.objects import digest
 from slipway.oci import ImageConfig, ImageStore
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 from tests.support.fake_ansible import action
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -62,7 +63,7 @@ def version(number: int, **changes: Any) -> dict[str, Any]:
     """The app at a version."""
     image = f"apps.slipway.internal/greeter:main-{number}"
     text = [{"path": "/config/application.properties", "content": f"a={number}\n"}]
-    return record(image=image, commit=str(number) * 40, config_files=text, **changes)
+    return built(image=image, commit=str(number) * 40, config_files=text, **changes)
 
 
 def run(kube: Kube, *apps: dict[str, Any]) -> Outcome:
@@ -192,7 +193,7 @@ def message(kube: Kube, name: str, branch: str = "") -> str:
 
 
 def test_what_cannot_be_meant_is_told_with_what_can(kube: Kube) -> None:
-    run(kube, version(1), record(branch="loud"), record("quote"))
+    run(kube, version(1), built(branch="loud"), built("quote"))
     assert "did you mean greeter?" in message(kube, "greter")
     assert "make list" in message(kube, "")
     several = message(kube, "greeter")

@@ -13,9 +13,10 @@ from slipway.apps.manifests.render import render
 from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Object
 from slipway.kube.objects import grouped
 from slipway.kube.workloads import deployment_trouble, pod_trouble, rolled_out
-from tests.support.app_cluster import FakeApi, deployment_status, record
+from tests.support.app_cluster import FakeApi, deployment_status
+from tests.support.apps import built
 
-APP = record()
+APP = built()
 
 
 def deployment(**status: Any) -> Object:
@@ -288,7 +289,7 @@ def test_pods_that_hold_back_after_old_failures_are_replaced(kube: Kube, api: Fa
 
 def roll_outs(api: FakeApi, count: int) -> dict[str, dict[str, Any]]:
     """Have apps in the cluster, each in its namespace, whose pods never start."""
-    apps = [record(branch=f"branch-{number}") for number in range(count)]
+    apps = [built(branch=f"branch-{number}") for number in range(count)]
     for app in apps:
         [obj] = [obj for obj in render(app, "nginx") if obj["kind"] == "Deployment"]
         api.put("deployments", {**obj, "status": {}})

@@ -10,41 +10,15 @@ import pytest
 
 from plugins.action.apps_prune import ActionModule
 from slipway.apps.app import save
-from slipway.apps.environments.retention import REVISION, History
-from slipway.apps.manifests.labels import NAME, OWN
+from slipway.apps.environments.retention import History
 from slipway.bundle import manifest
 from slipway.cache.sweep import Cache
 from slipway.kube.client import Object
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
+from tests.support.apps import planned
 from tests.support.fake_ansible import action
-
-REPOSITORY = "apps.slipway.internal/greeter"
-FAILED = {"step": "build", "reason": "no"}
-
-
-def ref(version: int) -> str:
-    return f"{REPOSITORY}:main-{version}"
-
-
-def app(**record: Any) -> dict[str, Any]:
-    return {"id": "greeter-main/greeter", **record}
-
-
-def workload(
-    kind: str, name: str, image: str, revision: int = 0, replicas: int = 0, owner: str = "greeter"
-) -> Object:
-    return {
-        "kind": kind,
-        "metadata": {
-            "name": name,
-            "namespace": "greeter-main",
-            "labels": {NAME: owner, **OWN},
-            "annotations": {REVISION: str(revision)},
-        },
-        "spec": {"template": {"spec": {"containers": [{"image": image}]}}},
-        "status": {"replicas": replicas} if replicas else {},
-    }
+from tests.support.workloads import FAILED, deployment, ref, replica_set
 
 
 def retained(
@@ -53,26 +27,18 @@ def retained(
     return History.of(deployments, replica_sets).retained(apps)
 
 
-def deployment(version: int) -> Object:
-    return workload("Deployment", "greeter", ref(version), replicas=1)
-
-
-def replica_set(version: int, revision: int, replicas: int = 0, **more: Any) -> Object:
-    return workload("ReplicaSet", f"greeter-{version}", ref(version), revision, replicas, **more)
-
-
 HISTORY = [replica_set(1, 9), replica_set(2, 10), replica_set(3, 11, replicas=1)]
 
 
 @pytest.mark.parametrize(
     ("record", "versions"),
     [
-        (app(image=ref(4)), [3, 4]),
-        (app(image=ref(3)), [2, 3]),
-        (app(image=ref(1)), [1, 3]),
-        (app(image=ref(4), failed=FAILED), [1, 2, 3, 4]),
-        (app(failed=FAILED), [1, 2, 3]),
-        (app(), [1, 2, 3]),
+        (planned(image=ref(4)), [3, 4]),
+        (planned(image=ref(3)), [2, 3]),
+        (planned(image=ref(1)), [1, 3]),
+        (planned(image=ref(4), failed=FAILED), [1, 2, 3, 4]),
+        (planned(failed=FAILED), [1, 2, 3]),
+        (planned(), [1, 2, 3]),
     ],
 )
 def test_an_app_keeps_its_image_and_the_one_before(
@@ -82,27 +48,27 @@ def test_an_app_keeps_its_image_and_the_one_before(
 
 
 def test_a_new_app_keeps_its_image() -> None:
-    assert retained([app(image=ref(1))], [], []) == [ref(1)]
+    assert retained([planned(image=ref(1))], [], []) == [ref(1)]
 
 
 def test_what_the_deployment_names_counts_as_newest() -> None:
     history = [replica_set(1, 12, replicas=1), replica_set(2, 11)]
-    assert retained([app(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
+    assert retained([planned(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
 
 
 def test_a_version_that_never_started_does_not_push_out_the_one_that_serves() -> None:
     history = [replica_set(1, 1, replicas=2), replica_set(2, 2, replicas=1)]
-    assert retained([app(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
+    assert retained([planned(image=ref(3))], [deployment(2)], history) == [ref(1), ref(2), ref(3)]
 
 
 def test_the_same_image_with_another_config_is_one_version() -> None:
     history = [replica_set(1, 1), replica_set(2, 2), replica_set(2, 3, replicas=1)]
-    assert retained([app(image=ref(2))], [deployment(2)], history) == [ref(1), ref(2)]
+    assert retained([planned(image=ref(2))], [deployment(2)], history) == [ref(1), ref(2)]
 
 
 def test_an_app_that_is_no_more_keeps_nothing() -> None:
     other = replica_set(1, 1, replicas=1, owner="quotes")
-    assert retained([app(image=ref(2))], [], [other]) == [ref(2)]
+    assert retained([planned(image=ref(2))], [], [other]) == [ref(2)]
 
 
 @pytest.fixture
@@ -120,7 +86,7 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
         "cluster": "one",
         "kubeconfig": str(kubeconfig),
         "bundle": str(tmp_path / "cache/bundle/0123"),
-        "apps": save([app(image=ref(3))], tmp_path),
+        "apps": save([planned(image=ref(3))], tmp_path),
     }
 
 

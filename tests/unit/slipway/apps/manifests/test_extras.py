@@ -10,7 +10,8 @@ import pytest
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF
 from slipway.kube.client import Kube, Object
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 
 ACCOUNT = """
 apiVersion: v1
@@ -61,7 +62,7 @@ SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {
 def app(*texts: str, **changes: Any) -> dict[str, Any]:
     """A record with these manifests."""
     entries = [{"content": text, "template": True} for text in texts]
-    return record(**{"manifests": entries, **changes})
+    return built(**{"manifests": entries, **changes})
 
 
 def run(kube: Kube, apps: list[dict[str, Any]], **options: Any) -> Outcome:
@@ -114,7 +115,7 @@ def test_a_run_with_nothing_to_do_reads_two_things_more_for_each_kind(
 ) -> None:
     """Where the API keeps it, and the objects; whatever the number of apps."""
     apps = [app(ACCOUNT), app(ACCOUNT, branch="feature")]
-    plain = [record(), record(branch="feature")]
+    plain = [built(), built(branch="feature")]
     counts = []
     for wanted in (plain, apps):
         run(kube, wanted)
@@ -287,7 +288,7 @@ def test_what_cannot_be_changed_is_the_apps_failure(kube: Kube, api: FakeApi) ->
 
 def test_what_is_refused_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
     api.refusals["statefulsets/redis"] = "updates to statefulset spec are forbidden"
-    outcome = run(kube, [app(REDIS), record("quote")])
+    outcome = run(kube, [app(REDIS), built("quote")])
     assert "updates to statefulset spec are forbidden" in reason(outcome)
     assert ("deployments", "greeter-main", "greeter") not in api.objects
     assert "failed" not in outcome.apps[1]
@@ -349,7 +350,7 @@ def test_a_definition_stays_where_others_are_looked_at(kube: Kube, api: FakeApi)
 def test_a_manifest_that_will_not_do_fails_its_app_alone(
     kube: Kube, api: FakeApi, text: str, complaint: str, dry_run: bool
 ) -> None:
-    outcome = run(kube, [app(text), record("quote")], dry_run=dry_run)
+    outcome = run(kube, [app(text), built("quote")], dry_run=dry_run)
     assert complaint in reason(outcome)
     assert "failed" not in outcome.apps[1]
     assert not [key for key in api.objects if key[1] == "greeter-main"]
@@ -369,7 +370,7 @@ def test_branches_may_not_share_what_is_of_the_whole_cluster(kube: Kube, api: Fa
 
 
 def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
-    run(kube, [record()])
+    run(kube, [built()])
     theirs = {"metadata": {"name": "reader", "namespace": "greeter-main"}}
     api.put("serviceaccounts", theirs)
     outcome = run(kube, [app(ACCOUNT)])
@@ -393,7 +394,7 @@ def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> No
 def test_what_an_app_refers_to_has_to_be_there(
     kube: Kube, api: FakeApi, changes: dict[str, Any], complaint: str, dry_run: bool
 ) -> None:
-    outcome = run(kube, [app(SETTINGS, **changes), record("quote")], dry_run=dry_run)
+    outcome = run(kube, [app(SETTINGS, **changes), built("quote")], dry_run=dry_run)
     assert complaint in reason(outcome)
     assert "failed" not in outcome.apps[1]
     assert ("deployments", "greeter-main", "greeter") not in api.objects
@@ -412,13 +413,13 @@ def test_what_an_app_refers_to_has_to_be_there(
 def test_what_an_app_refers_to_may_be_in_the_cluster_or_a_manifest(
     kube: Kube, api: FakeApi, changes: dict[str, Any]
 ) -> None:
-    run(kube, [record()])
+    run(kube, [built()])
     api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": {"p": ""}})
     assert "failed" not in run(kube, [app(SETTINGS, ACCOUNT, **changes)]).apps[0]
 
 
 def test_what_several_variables_refer_to_is_asked_for_once(kube: Kube, api: FakeApi) -> None:
-    run(kube, [record()])
+    run(kube, [built()])
     data = {"user": "", "password": ""}
     api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": data})
     api.requests.clear()

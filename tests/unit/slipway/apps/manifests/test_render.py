@@ -11,13 +11,13 @@ from slipway.apps.manifests.render import namespace, render
 from slipway.apps.manifests.routes import master
 from slipway.kube.client import Object
 from slipway.kube.objects import HASH, contains
-from tests.support.app_cluster import record
+from tests.support.apps import built
 
 
 def objects(**changes: Any) -> dict[str, list[Object]]:
     """An app's objects by kind."""
     found: dict[str, list[Object]] = {}
-    for obj in render(record(**changes), "nginx"):
+    for obj in render(built(**changes), "nginx"):
         found.setdefault(obj["kind"], []).append(obj)
     return found
 
@@ -59,12 +59,12 @@ def routes(*rules: tuple[str, str | None]) -> dict[str, Any]:
 
 
 def test_objects_come_in_the_order_to_apply_them() -> None:
-    kinds = [obj["kind"] for obj in render(record(), "nginx")]
+    kinds = [obj["kind"] for obj in render(built(), "nginx")]
     assert kinds == ["ConfigMap", "Service", "Deployment", "Ingress"]
 
 
 def test_every_object_is_known_as_slipways_and_as_the_apps() -> None:
-    for obj in render(record(), "nginx"):
+    for obj in render(built(), "nginx"):
         labels = obj["metadata"]["labels"]
         assert labels["app.kubernetes.io/managed-by"] == "slipway"
         assert labels["app.kubernetes.io/instance"] == "main"
@@ -245,7 +245,7 @@ def test_what_does_not_roll_the_pods(change: dict[str, Any]) -> None:
 
 
 def test_the_commit_is_on_the_deployment() -> None:
-    assert only("Deployment")["metadata"]["annotations"][COMMIT] == record()["commit"]
+    assert only("Deployment")["metadata"]["annotations"][COMMIT] == built()["commit"]
 
 
 def test_master_holds_the_host_and_nothing_else() -> None:
@@ -289,5 +289,5 @@ def test_an_app_without_routes_has_no_ingress() -> None:
 
 
 def test_the_order_of_config_files_is_of_no_account() -> None:
-    files = [*record()["config_files"], {"path": "/etc/extra", "content": ""}]
+    files = [*built()["config_files"], {"path": "/etc/extra", "content": ""}]
     assert objects(config_files=files) == objects(config_files=[*reversed(files)])

@@ -17,7 +17,8 @@ from slipway.apps.manifests.routes import certificate, master, minions, pair_of
 from slipway.certificates import Authority, Pair
 from slipway.errors import SlipwayError
 from slipway.kube.client import Kube, Object
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 
 HOST = "demo.slipway.test"
 ADMIN = "admin.slipway.test"
@@ -26,7 +27,7 @@ OWN = {"certificate": "shop_certificate", "key": "shop_key"}
 
 def app(name: str = "greeter", tls: Any = None, host: str = HOST, **settings: Any) -> Any:
     """A record whose only rule has these settings."""
-    made = record(name)
+    made = built(name)
     made["ingress"] |= settings
     made["ingress"]["rules"][0] |= {"tls": tls, "host": host}
     return made

@@ -13,14 +13,15 @@ from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.kube.client import Kube, Object
 from slipway.kube.objects import HASH
-from tests.support.app_cluster import FakeApi, record, rolled_out_at_once
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
 
 CANARY = {"db_password": "canary-one", "keystore": "canary-two\n{{ host }}\n"}
 
 
 def app(**changes: Any) -> dict[str, Any]:
     """A record with a secret variable, and a secret file beside a plain one."""
-    return record(
+    return built(
         **{
             "env": {"PLAIN": {"value": "x"}, "PASSWORD": {"secret": "db_password"}},
             "config_files": [
@@ -164,7 +165,7 @@ def test_a_secret_that_no_version_needs_goes(kube: Kube, api: FakeApi) -> None:
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_secret_that_is_not_there_is_the_apps_failure(kube: Kube, dry_run: bool) -> None:
-    outcome = run(kube, app(), record("quote"), secrets={"keystore": "x"}, dry_run=dry_run)
+    outcome = run(kube, app(), built("quote"), secrets={"keystore": "x"}, dry_run=dry_run)
     assert "slipway_secrets has no db_password" in outcome.apps[0]["failed"]["reason"]
     assert "failed" not in outcome.apps[1]
 

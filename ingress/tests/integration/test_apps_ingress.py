@@ -21,7 +21,7 @@ from slipway.apps.manifests.routes import certificate, hosts, master, tls_of
 from slipway.apps.verify import Proof, prove
 from slipway.certificates import Authority
 from slipway.kube.client import Kube
-from tests.support.app_cluster import record
+from tests.support.apps import built
 
 SHOP, DEMO = "shop.slipway.test", "demo.slipway.test"
 MEGABYTES = 2**20
@@ -29,7 +29,7 @@ MEGABYTES = 2**20
 
 def app(name: str, host: str, tls: str | None, **settings: Any) -> dict[str, Any]:
     """An app that is rewritten to ``/`` and answers with its name."""
-    made = record(name)
+    made = built(name)
     made["ingress"] |= settings
     made["ingress"]["rules"][0] |= {"host": host, "tls": tls, "expect": f"{name} /"}
     return made

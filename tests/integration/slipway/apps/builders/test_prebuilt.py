@@ -6,13 +6,13 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slipway.apps.builders.build import Images, Settings, build_images
 from slipway.apps.source.git import Mirror
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
+from tests.support.apps import planned
 from tests.support.git_samples import commit, git
 
 
@@ -49,20 +49,16 @@ class Depot:
         head = git(self.repository, "rev-parse", "HEAD")
         mirror = Mirror(str(self.repository), self.cache)
         mirror.fetch(["main"])
-        record: dict[str, Any] = {
-            "id": "web-main/web",
-            "name": "web",
-            "git_url": str(self.repository),
-            "git_branch": "main",
-            "branch_slug": "main",
-            "commit": head,
-            "tree": git(self.repository, "rev-parse", f"HEAD:{folder.removeprefix('.')}"),
-            "checkout": str(mirror.lay_out(head)),
-            "project": folder,
-            "whole": folder == ".",
-            "build": {"tool": "prebuilt", "archive": archive},
-            "base_image": {},
-        }
+        record = planned(
+            "web",
+            git_url=str(self.repository),
+            commit=head,
+            tree=git(self.repository, "rev-parse", f"HEAD:{folder.removeprefix('.')}"),
+            checkout=str(mirror.lay_out(head)),
+            project=folder,
+            whole=folder == ".",
+            build={"tool": "prebuilt", "archive": archive},
+        )
         (self.root / "bundle").mkdir(exist_ok=True)
         settings = Settings(self.cache, self.root / "bundle", {})
         return build_images([record], settings, check=check, say=self.said.append)

@@ -14,7 +14,7 @@ from slipway.apps.source.git import Mirror
 from slipway.apps.source.working_copy import heads_of
 from tests.support.git_samples import commit, git
 from tests.support.maven_samples import write
-from tests.unit.slipway.apps.source.test_fetch import get, record, told
+from tests.support.sources import get, record, told
 
 POM = "services/orders/pom.xml"
 FOLDER = "services/orders"

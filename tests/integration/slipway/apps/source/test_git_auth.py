@@ -1,0 +1,347 @@
+"""Repositories that want to know who asks: real servers, and a double of GitHub's API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.source.fetch import Sources, get_sources
+from slipway.apps.source.git_auth import Keys
+from slipway.secrets import Secrets
+from slipway.waiting import wait_until
+from tests.support import git_servers
+from tests.support.apps import planned
+from tests.support.git_samples import commit, git
+from tests.support.git_servers import GitHub, Https, Sshd
+from tests.support.leaks import Canaries, ProcessWatch
+
+TOKEN = "canary-Tok3n/with+signs"
+PROJECT = Path(__file__).parents[5]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A bare repository ``owner/web.git`` with a branch ``main``."""
+    commit(tmp_path / "work", {"file": "content"})
+    return git_servers.bare_copy(tmp_path / "work", tmp_path / "served/owner/web.git")
+
+
+@pytest.fixture
+def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> Iterator[Https]:
+    with git_servers.https(tmp_path / "served", TOKEN, tmp_path) as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, repository: Path) -> Iterator[Sshd]:
+    with git_servers.sshd(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def github(sshd: Sshd) -> Iterator[GitHub]:
+    with git_servers.github(sshd, TOKEN) as double:
+        yield double
+
+
+def record(url: str, auth: dict[str, str] | None, name: str = "web") -> dict[str, Any]:
+    return planned(name, git_url=url, git_auth=auth)
+
+
+def get(
+    cache: Path,
+    *records: dict[str, Any],
+    check: bool = False,
+    api: str = "",
+    **secrets: str,
+) -> Sources:
+    keys = Keys(Secrets(secrets), api or "http://127.0.0.1:1")
+    return get_sources(records, cache, check=check, say=lambda text: None, keys=keys)
+
+
+def content(got: Sources, at: int = 0) -> str:
+    assert "failed" not in got.records[at], got.records[at]["failed"]["reason"]
+    return Path(got.records[at]["checkout"], "file").read_text()
+
+
+def reason(got: Sources, at: int = 0) -> str:
+    return str(got.records[at]["failed"]["reason"])
+
+
+def everything_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_token_opens_and_stays_nowhere(
+    tmp_path: Path, https: Https, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[credential]\n  helper = store\n")
+    monkeypatch.setenv("HOME", str(home))
+    app = record(https.url("owner/web.git"), {"token": "t"})
+    with ProcessWatch(Canaries({"t": TOKEN})) as watch:
+        got = get(tmp_path / "cache", app, t=f"{TOKEN}\n")
+    assert watch.seen == set()
+    assert content(got) == "content"
+    assert https.requests
+    assert TOKEN.encode() not in everything_below(tmp_path / "cache")
+    assert [path.name for path in home.iterdir()] == [".gitconfig"]
+    assert git(Path(got.records[0]["checkout"]), "remote", "get-url", "origin") == https.url(
+        "owner/web.git"
+    )
+
+
+def test_another_user_name_goes_with_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path
+) -> None:
+    with git_servers.https(tmp_path / "served", TOKEN, tmp_path, user="oauth2") as server:
+        monkeypatch.setenv("GIT_SSL_CAINFO", str(server.certificate))
+        url = server.url("owner/web.git")
+        good = get(tmp_path / "cache", record(url, {"token": "t", "user": "oauth2"}), t=TOKEN)
+        bad = get(tmp_path / "cache", record(url, {"token": "t"}), t=TOKEN)
+    assert content(good) == "content"
+    assert "Authentication failed" in reason(bad)
+
+
+def test_two_apps_of_one_repository_with_different_tokens(tmp_path: Path, https: Https) -> None:
+    url = https.url("owner/web.git")
+    got = get(
+        tmp_path / "cache",
+        record(url, {"token": "wrong"}, "a"),
+        record(url, {"token": "right"}, "b"),
+        record(url, None, "c"),
+        wrong="canary-wrong-token",
+        right=TOKEN,
+    )
+    assert "Authentication failed" in reason(got, 0)
+    assert "fix: put a token that may read the repository into the secret wrong" in reason(got, 0)
+    assert "canary" not in reason(got, 0)
+    assert content(got, 1) == "content"
+    assert "terminal prompts disabled" in reason(got, 2)
+    assert "git_auth: {token: ...}" in reason(got, 2)
+
+
+def test_the_token_is_for_its_server_alone(
+    tmp_path: Path, https: Https, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git's own configuration leads elsewhere, and the token does not go there."""
+    elsewhere = https.url("").replace("localhost", "127.0.0.1")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{elsewhere}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://other.test/")
+    monkeypatch.setenv("GIT_CONFIG_KEY_1", "http.sslVerify")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_1", "false")
+    url = "https://other.test/owner/web.git"
+    got = get(tmp_path / "cache", record(url, {"token": "t"}), t=TOKEN)
+    assert "could not read Username" in reason(got)
+    assert https.requests == []
+
+
+def test_an_ssh_key_opens_and_stays_nowhere(tmp_path: Path, sshd: Sshd, repository: Path) -> None:
+    private, public = git_servers.key_pair(tmp_path, "deploy")
+    sshd.authorize(public)
+    auth = {"ssh_key": "k", "known_hosts": sshd.known_hosts}
+    with ProcessWatch(Canaries({"k": private})) as watch:
+        got = get(tmp_path / "cache", record(sshd.url(repository), auth), k=private)
+    assert watch.seen == set()
+    assert content(got) == "content"
+    assert private.splitlines()[2].encode() not in everything_below(tmp_path / "cache")
+
+
+def test_two_apps_of_one_server_with_different_keys(
+    tmp_path: Path, sshd: Sshd, repository: Path
+) -> None:
+    private, public = git_servers.key_pair(tmp_path, "deploy")
+    other, _ = git_servers.key_pair(tmp_path, "other")
+    sshd.authorize(public)
+    known = {"known_hosts": sshd.known_hosts}
+    url = sshd.url(repository)
+    got = get(
+        tmp_path / "cache",
+        record(url, {"ssh_key": "good", **known}),
+        record(url, {"ssh_key": "bad", **known}),
+        record(url, {"ssh_key": "torn", **known}),
+        good=private,
+        bad=other,
+        torn=private.replace("b3Blbn", "b3BlbZ"),
+    )
+    assert content(got) == "content"
+    assert "Permission denied" in reason(got, 1)
+    assert "let the key of the secret bad read the repository" in reason(got, 1)
+    assert "put a private key without a passphrase, with all its lines, into torn" in reason(got, 2)
+
+
+def test_an_unknown_or_changed_server_is_not_trusted(
+    tmp_path: Path, sshd: Sshd, repository: Path
+) -> None:
+    private, public = git_servers.key_pair(tmp_path, "deploy")
+    sshd.authorize(public)
+    host = sshd.known_hosts.split()[0]
+    url = sshd.url(repository)
+    unknown, changed = (
+        reason(get(tmp_path / "cache", record(url, auth), k=private))
+        for auth in (
+            {"ssh_key": "k", "known_hosts": f"elsewhere.test {public}"},
+            {"ssh_key": "k", "known_hosts": f"{host} {public}"},
+        )
+    )
+    assert "Host key verification failed" in unknown
+    assert f"ssh-keyscan -p {sshd.port} 127.0.0.1" in unknown
+    assert "compare it with what the server's owner publishes" in unknown
+    assert "the server shows another key than the known one" in changed
+
+
+def test_what_a_server_says_is_masked(tmp_path: Path, sshd: Sshd, repository: Path) -> None:
+    private, public = git_servers.key_pair(tmp_path, "deploy")
+    sshd.authorize(public, command="echo your password is canary-other >&2; false")
+    auth = {"ssh_key": "k", "known_hosts": sshd.known_hosts}
+    got = get(tmp_path / "cache", record(sshd.url(repository), auth), k=private, o="canary-other")
+    assert "your password is ***" in reason(got)
+
+
+def test_submodules_come_by_the_same_token(tmp_path: Path, https: Https) -> None:
+    commit(tmp_path / "library", {"part": "of it"})
+    git_servers.bare_copy(tmp_path / "library", tmp_path / "served/owner/library.git")
+    whole = tmp_path / "whole"
+    commit(whole, {"file": "x"})
+    git(whole, "-c", "protocol.file.allow=always", "submodule", "add", "../library", "library")
+    git(whole, "config", "--file", ".gitmodules", "submodule.library.url", "../library.git")
+    git(whole, "commit", "-qam", "library")
+    git_servers.bare_copy(whole, tmp_path / "served/owner/whole.git")
+    got = get(tmp_path / "cache", record(https.url("owner/whole.git"), {"token": "t"}), t=TOKEN)
+    assert content(got) == "x"
+    assert Path(got.records[0]["checkout"], "library/part").read_text() == "of it"
+    assert TOKEN.encode() not in everything_below(tmp_path / "cache")
+
+
+def test_submodules_of_a_local_repository(tmp_path: Path) -> None:
+    commit(tmp_path / "library", {"part": "of it"})
+    commit(tmp_path / "whole", {"file": "x"})
+    add = ["-c", "protocol.file.allow=always", "submodule", "add", "../library", "library"]
+    git(tmp_path / "whole", *add)
+    git(tmp_path / "whole", "commit", "-qam", "library")
+    got = get(tmp_path / "cache", record(str(tmp_path / "whole"), None))
+    assert content(got) == "x"
+    assert Path(got.records[0]["checkout"], "library/part").read_text() == "of it"
+
+
+def deploy_key(sshd: Sshd, repository: Path) -> dict[str, Any]:
+    auth = {"github_deploy_key": "admin", "known_hosts": sshd.known_hosts}
+    return record(sshd.url(repository), auth)
+
+
+def test_a_deploy_key_lives_as_long_as_the_clone(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    in_use = {"id": 3, "title": "slipway-elsewhere-12-0a1b2c3d", "key": "c", "created_at": now}
+    foreign = {"id": 4, "title": "somebody's", "key": "d", "created_at": yesterday}
+    github.keys = [
+        {"id": 1, "title": "slipway-left", "key": "a"},
+        {**in_use, "id": 2, "created_at": yesterday},
+        in_use,
+        foreign,
+    ]
+    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
+    assert content(got) == "content"
+    assert github.keys == [in_use, foreign]
+    assert github.calls == [
+        "GET /repos/owner/web/keys?per_page=100&page=1",
+        "DELETE /repos/owner/web/keys/1",
+        "DELETE /repos/owner/web/keys/2",
+        "POST /repos/owner/web/keys",
+        "DELETE /repos/owner/web/keys/101",
+    ]
+
+
+def test_the_deploy_key_is_removed_after_a_failure(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    github.command = "false"
+    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
+    assert "git ended with code 128" in reason(got)
+    assert github.calls[-1].startswith("DELETE")
+    assert github.keys == []
+
+
+def test_a_key_that_cannot_be_made_or_removed_is_said(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    app = deploy_key(sshd, repository)
+    wrong = get(tmp_path / "cache", app, api=github.api, admin="canary-wrong")
+    assert "HTTP status 401: Bad credentials" in reason(wrong)
+    assert "Administration: write" in reason(wrong)
+    assert "canary" not in reason(wrong)
+    github.refused = {"DELETE": 500}
+    stays = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
+    assert "/repos/owner/web/keys/101: HTTP status 500" in reason(stays)
+    away = get(tmp_path / "cache", app, api="http://127.0.0.1:1", admin=TOKEN)
+    assert "Connection refused" in reason(away)
+
+
+def test_a_check_makes_no_deploy_key(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    app = deploy_key(sshd, repository)
+    new = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
+    assert "failed" not in new.records[0]
+    assert "commit" not in new.records[0]
+    assert github.calls == []
+    got = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
+    github.calls.clear()
+    known = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
+    assert known.records == got.records
+    assert github.calls == []
+
+
+ENDED = """
+import sys
+from pathlib import Path
+from slipway.apps.source.fetch import get_sources
+from slipway.apps.source.git_auth import Keys
+from slipway.secrets import Secrets
+from tests.support.apps import planned
+url, hosts, api, token, cache = sys.argv[1:]
+app = planned("web", git_url=url, git_auth={"github_deploy_key": "admin", "known_hosts": hosts})
+keys = Keys(Secrets({"admin": token}), api)
+get_sources([app], Path(cache), check=False, say=print, keys=keys)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_deploy_key_is_removed_when_the_run_is_ended(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path, number: signal.Signals
+) -> None:
+    """At once, or by the next run after a signal that leaves no time."""
+    started = tmp_path / "started"
+    github.command = f"touch {started}; sleep 600"
+    app = deploy_key(sshd, repository)
+    arguments = [app["git_url"], sshd.known_hosts, github.api, TOKEN, str(tmp_path / "cache")]
+    run = subprocess.Popen(
+        [sys.executable, "-c", ENDED, *arguments], cwd=PROJECT, start_new_session=True
+    )
+    try:
+        assert wait_until(started.exists, 20)
+        [used] = github.keys
+        run.send_signal(number)
+        assert wait_until(lambda: not github.keys or number == signal.SIGKILL, 20)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    github.command = ""
+    assert content(get(tmp_path / "cache", app, api=github.api, admin=TOKEN)) == "content"
+    assert github.keys == []
+    if number == signal.SIGKILL:
+        assert f"DELETE /repos/owner/web/keys/{used['id']}" in github.calls

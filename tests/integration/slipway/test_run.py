@@ -1,0 +1,101 @@
+"""Running tools, and errors with all their problems."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.run import run
+
+
+def sh(script: str, **options: object) -> str:
+    """Run a shell script as the step "build of greeter"."""
+    return run(["sh", "-c", script], what="build of greeter", **options)  # type: ignore[arg-type]
+
+
+def failure(script: str, **options: object) -> str:
+    """The message of a script that fails."""
+    with pytest.raises(SlipwayError) as caught:
+        sh(script, **options)
+    return str(caught.value)
+
+
+def test_it_returns_what_the_tool_prints(tmp_path: Path) -> None:
+    assert sh("echo out; echo err >&2") == "out\n"
+    assert sh("pwd", cwd=tmp_path) == f"{tmp_path}\n"
+    assert sh("cat", stdin=b"in") == "in"
+
+
+def test_bytes_that_are_no_text_do_not_stop_it() -> None:
+    assert sh(r"printf '\377'") == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_the_environment_is_added_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEIRS", "kept")
+    assert sh('echo "$THEIRS $OURS"', env={"OURS": "added"}) == "kept added\n"
+
+
+@pytest.fixture
+def typed() -> Iterator[None]:
+    """A terminal at which somebody has typed."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"typed\n")
+    before = os.dup(0)
+    os.dup2(ours, 0)
+    yield
+    os.dup2(before, 0)
+    for end in (ours, theirs, before):
+        os.close(end)
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_tool_that_asks_gets_no_answer() -> None:
+    assert sh("read -r line || echo nothing to read") == "nothing to read\n"
+
+
+def test_a_failure_names_the_step_the_code_and_the_last_words() -> None:
+    message = failure("echo compiling; echo 'no such symbol' >&2; exit 3", fix="mend it")
+    assert message.splitlines() == [
+        "build of greeter: sh ended with code 3; it last said",
+        "    | compiling",
+        "    | no such symbol",
+        "    fix: mend it",
+    ]
+
+
+def test_of_long_output_only_the_end_is_shown() -> None:
+    message = failure("seq 1 100; exit 1")
+    assert [line for line in message.splitlines() if "|" in line] == [
+        f"    | {number}" for number in range(81, 101)
+    ]
+
+
+def test_a_tool_that_takes_too_long_is_stopped_and_quoted() -> None:
+    begun = time.monotonic()
+    message = failure("echo waiting for the lock; exec sleep 30", timeout=0.2)
+    assert time.monotonic() - begun < 5
+    assert "sh took longer than 0 s" in message
+    assert "| waiting for the lock" in message
+
+
+def test_a_tool_that_is_not_there_is_told() -> None:
+    with pytest.raises(SlipwayError) as caught:
+        run(["no-such-tool", "--version"], what="build", fix="install it")
+    assert str(caught.value) == "build: no-such-tool: no such command\n    fix: install it"
+
+
+def test_a_tool_that_must_not_be_run_is_told(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\n")
+    with pytest.raises(SlipwayError, match=f"build: {tool}: Permission denied"):
+        run([tool], what="build")
+
+
+def test_a_directory_that_is_not_there_is_not_taken_for_a_missing_tool(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert failure("true", cwd=gone) == f"build of greeter: {gone}: No such file or directory"
