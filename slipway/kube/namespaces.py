@@ -26,7 +26,7 @@ GIVEN = "kube-root-ca.crt"
 
 def usable(found: Object | None) -> bool:
     """Whether a namespace exists and is not being deleted."""
-    return found is not None and found["status"]["phase"] == "Active"
+    return found is not None and found.get("status", {}).get("phase") == "Active"
 
 
 def remaining(kube: Kube, namespace: str, removed: Iterable[Object]) -> list[Object]:

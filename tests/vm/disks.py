@@ -19,8 +19,7 @@ from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
 from slipway.control_node.tools import ENGINE_SECONDS, Engine
-from slipway.nodes import containers
-from slipway.nodes import image as node_image
+from slipway.nodes import containers, image
 from slipway.run import run
 from slipway.waiting import allowed, wait_until
 
@@ -138,7 +137,7 @@ def _system(folder: Path, say: Callable[[str], None]) -> Path:
 def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """The bundle and the node image: to make them there would take hours."""
     bundle = ensure(SourceProvider(PROJECT, versions(), cache), cache, say).path
-    target = folder / f"cache-{key_of(RECIPE, SIZES, node_image.RECIPE, bundle.name)[:16]}"
+    target = folder / f"cache-{key_of(RECIPE, SIZES, image.RECIPE, bundle.name)[:16]}"
     with _made(target) as unfinished:
         if unfinished is None:
             return target
@@ -148,7 +147,7 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
         with _engine(cache, say):
             machine = f"bundle.slipway.internal/node:{versions()['debian']}"
             client = containers.connect()
-            name = node_image.preloaded(client, bundle, machine, say)
+            name = image.preloaded(client, bundle, machine, say)
             say("taking the node image along")
             archive = unfinished / "node.tar"
             run(["docker", "save", "--output", archive, name], what="node image")

@@ -192,7 +192,8 @@ def test_files_without_an_end_are_not_read(kube: Kube, api: FakeApi, tmp_path: P
     )
     lines = reason.splitlines()
     assert len(lines) == len(sources) + len(files)
-    assert sum("it is no regular file" in line for line in lines) == 4
+    assert sum("it is neither a file nor a folder" in line for line in lines) == 3
+    assert sum("it is no regular file" in line for line in lines) == 1
     assert sum("it is larger than 16 MB" in line for line in lines) == 1
     assert all("cannot be read" in line for line in lines)
 
@@ -259,12 +260,12 @@ def test_keys_that_are_doubled_are_left_to_charts() -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("apps.deploy", "complete"),
+        ("apps.deploy.deploy", "complete"),
         ("apps.deploy.extras", "adopted"),
         ("apps.deploy.decide", "render"),
-        ("apps.deploy", "missing"),
+        ("apps.deploy.deploy", "missing"),
         ("apps.deploy.rollout", "newest_pods"),
-        ("addons", "wait_until"),
+        ("kube.apply", "wait_until"),
     ],
 )
 def test_what_nobody_foresaw_fails_its_app_alone(
