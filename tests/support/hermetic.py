@@ -48,11 +48,11 @@ sys.addaudithook(_watch)  # once, for such a hook cannot be taken away
 def nothing_real() -> Iterator[None]:
     """Have no program but this Python and stand-ins started, and nothing asked but this machine."""
     found: list[str] = []
-    _watch.found = found
+    before, _watch.found = _watch.found, found
     try:
         yield
     finally:
-        _watch.found = None
+        _watch.found = before
     if found:  # also where the code under test took it for an error of its own
         pytest.fail(f"{'; '.join(found)}: such a test {MEND}")
 

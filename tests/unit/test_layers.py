@@ -33,6 +33,9 @@ FLOORS = [
 BESIDE = {"bench", "docs", "ingress", "nginx_ingress", "plugins", "tests"}
 """What is no part of the library, and may import it."""
 
+SUITES = ("tests.unit", "tests.integration", "tests.e2e")
+"""Where the tests are, and nothing that tests share."""
+
 ONLY = {"slipway.cache": FLOORS[0] | {"oci"}}
 """What a part may have of the floors, where that is less."""
 
@@ -91,3 +94,14 @@ def test_no_parts_import_each_other() -> None:
         TopologicalSorter(needed).prepare()
     except CycleError as ring:
         raise AssertionError(" imports ".join(reversed(ring.args[1]))) from None
+
+
+def test_no_test_imports_another_test() -> None:
+    """What several of them need is in ``tests/support``, or in ``ingress/tests/support``."""
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in (*files("tests"), *files("ingress/tests"))
+        for module in imports(path)
+        if module.removeprefix("ingress.").startswith(SUITES)
+    ]
+    assert wrong == []

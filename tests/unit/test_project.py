@@ -16,7 +16,7 @@ from ansible.utils.plugin_docs import get_docstring
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs import defaults, variables
+from docs import variables
 from docs.generate import documents
 from plugins.action import bundle
 from slipway.apps.source.github import API
@@ -35,6 +35,22 @@ MOST_VARIABLES = 100
 
 NOT_PREFIXED = {"node_address"}
 """Said of one machine by the inventory, as Ansible's own ``ansible_host`` is."""
+
+
+OF_THE_WHOLE = {
+    "tests/unit/test_layers.py",
+    "tests/unit/test_project.py",
+    "tests/integration/test_project.py",
+    "tests/unit/slipway/apps/plan/test_bad_files.py",
+    "tests/unit/slipway/apps/test_bad_branches.py",
+    "tests/unit/slipway/apps/test_foreign.py",
+    "tests/unit/slipway/oci/test_inputs.py",
+    "ingress/tests/unit/test_fuzz.py",
+    "ingress/tests/integration/test_apps_ingress.py",
+    "ingress/tests/integration/test_fuzz.py",
+    "ingress/tests/integration/test_live.py",
+}
+"""Tests that are about more than one file or folder has."""
 
 
 def loaded(*parts: str) -> Any:
@@ -143,29 +159,6 @@ def test_what_is_generated_is_up_to_date(path: Path, text: str) -> None:
     assert path.read_text() == text, "run make docs"
 
 
-def test_defaults_keep_their_values_below_what_is_specified() -> None:
-    text = "---\n# Old.\na: 1\nb:\n  # Inside.\n  c: 2\n\nd: >-\n  {{ e }}\n"
-    assert defaults.commented(text, {"d": "Three.", "a": "One " * 40, "b": "Two."}) == (
-        "---\n# Three.\nd: >-\n  {{ e }}\n\n"
-        f"# {'One ' * 23}One\n# {'One ' * 15}One\na: 1\n\n"
-        "# Two.\nb:\n  # Inside.\n  c: 2\n"
-    )
-
-
-def test_comments_are_read_as_they_are_meant() -> None:
-    text = (
-        "# About the file.\n\n# One\n# two.\na: 1\nb:\n  # Inside.\n  c: 2\n# Three.\nd: 3\n"
-        "e: 4\n\nf: 5\n"
-    )
-    assert variables.comments(text) == {
-        "a": "One two.",
-        "b": "One two.",
-        "d": "Three.",
-        "e": "Three.",
-        "f": "",
-    }
-
-
 @pytest.mark.parametrize("name", ACTIONS)
 def test_an_action_has_the_arguments_that_ansible_finds_documented(name: str) -> None:
     action = importlib.import_module(f"plugins.action.{name}").ActionModule
@@ -239,3 +232,19 @@ def test_what_packages_need_is_pinned_too() -> None:
             need = Requirement(line)
             if need.marker is None or need.marker.evaluate({"extra": ""}):
                 assert canonicalize_name(need.name) in pinned, f"{name} needs {need}"
+
+
+@pytest.mark.parametrize(
+    ("tests", "tested"), [("tests", "."), ("ingress/tests", "ingress/src/nginx_ingress")]
+)
+@pytest.mark.parametrize("suite", ["unit", "integration"])
+def test_tests_are_where_one_looks_for_them(suite: str, tests: str, tested: str) -> None:
+    """For ``slipway/kube/client.py`` in ``slipway/kube/test_client.py``; and so for folders."""
+    folder = PROJECT / tests / suite
+    astray = set()
+    for path in folder.rglob("test_*.py"):
+        name = path.stem.removeprefix("test_")
+        home = PROJECT / tested / path.relative_to(folder).parent
+        if not any((home / each).exists() for each in (f"{name}.py", f"__{name}__.py", name)):
+            astray.add(path.relative_to(PROJECT).as_posix())
+    assert astray <= OF_THE_WHOLE

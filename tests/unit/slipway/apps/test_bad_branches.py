@@ -18,7 +18,7 @@ from slipway.errors import Problem
 from slipway.kube.client import Kube, Object, Unreachable
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built
-from tests.unit.slipway.apps.deploy.test_content import fake_helm
+from tests.support.contents import fake_helm
 
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n"
 DEFINITION = (

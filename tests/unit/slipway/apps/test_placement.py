@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugins.action.apps_place import ActionModule
-from slipway.apps.app import save
 from slipway.apps.placement import place
-from slipway.oci import ImageConfig, ImageStore, layer_from_tree
-from tests.support.app_cluster import FakeApi
 from tests.support.apps import planned
-from tests.support.fake_ansible import action
-from tests.support.workloads import FAILED, ref, replica_set
+from tests.support.workloads import FAILED
 
 SSD = {"disk": "ssd"}
 
@@ -51,60 +45,3 @@ def test_a_node_gets_the_images_that_may_run_there(
 
 def test_a_node_that_takes_no_pods_gets_no_images() -> None:
     assert place(APPS, {"n": {"labels": SSD, "schedulable": False}}) == {"n": []}
-
-
-@pytest.fixture
-def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
-    """A cluster with two nodes, whose pods on the faster one run version 2 of 3."""
-    store = ImageStore(tmp_path / "images")
-    for version in (2, 3):
-        layers = [layer_from_tree({"/app": bytes(version * 1000)})]
-        store.add_image(ref(version), layers, ImageConfig())
-    for name, labels in (("fast", SSD), ("slow", {})):
-        metadata = {"name": name, "labels": labels}
-        api.put("nodes", {"kind": "Node", "metadata": metadata, "spec": {}, "status": {}})
-    serving = replica_set(2, 2, replicas=1)
-    serving["spec"]["template"]["spec"]["nodeSelector"] = SSD
-    api.put("replicasets", serving)
-    return {"kubeconfig": str(kubeconfig), "store": str(tmp_path / "images")}
-
-
-def placed(arguments: dict[str, Any], app: dict[str, Any], **mode: bool) -> dict[str, Any]:
-    """What the action says of one app."""
-    apps = save([planned(**app)], Path(arguments["store"]).parent)
-    result: dict[str, Any] = action(ActionModule, {**arguments, "apps": apps}, **mode).run()
-    return result
-
-
-def test_what_pods_have_now_is_needed_where_they_may_run(arguments: dict[str, Any]) -> None:
-    assert placed(arguments, {"image": ref(3)})["images"] == {
-        "fast": [ref(2), ref(3)],
-        "slow": [ref(3)],
-    }
-    failed = placed(arguments, {"failed": FAILED})
-    assert failed["images"] == {"fast": [ref(2)], "slow": []}
-    assert placed(arguments, {"image": ref(3), "id": "other"})["images"]["fast"] == [ref(3)]
-
-
-def test_what_pods_have_but_the_store_lacks_cannot_be_loaded(
-    arguments: dict[str, Any], api: FakeApi
-) -> None:
-    api.put("replicasets", replica_set(7, 7, replicas=1))
-    assert placed(arguments, {"image": ref(3)})["images"]["slow"] == [ref(3)]
-
-
-def test_before_there_is_a_cluster_a_check_has_no_nodes(
-    arguments: dict[str, Any], tmp_path: Path
-) -> None:
-    arguments["kubeconfig"] = str(tmp_path / "none")
-    assert placed(arguments, {}, check=True)["images"] == {}
-    assert placed(arguments, {})["failed"]
-
-
-def test_a_cluster_that_does_not_answer_stops_a_run_but_no_check(
-    arguments: dict[str, Any], server: str
-) -> None:
-    kubeconfig = Path(arguments["kubeconfig"])
-    kubeconfig.write_text(kubeconfig.read_text().replace(server, "http://127.0.0.1:1"))
-    assert placed(arguments, {}, check=True)["nodes"] == {}
-    assert placed(arguments, {})["failed"]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import json
 import multiprocessing
-import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.oci import Image, ImageConfig, ImageStore, Layer, layer_from_tree
-from tests.support.oci_samples import Layout, digest_of, tar_of
+from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 
 REF = "apps.slipway.internal/greeter:main"
 CONFIG = ImageConfig(architecture="amd64")
@@ -99,37 +96,6 @@ def test_an_image_that_lost_a_blob_is_not_stored_until_it_is_added_again(
     with pytest.raises(SlipwayError, match=f"{REF}: is not in the image store"):
         store.write_archive([REF], io.BytesIO())
     assert add(store, a=b"1", b=b"2") == image == store.get(REF)
-
-
-def test_a_chain_id_is_that_of_all_layers_on_each_other(store: ImageStore) -> None:
-    assert store.chain_id(image := add(store, a=b"1")) == image.layers[0].digest
-    image = add(store, a=b"1", b=b"2", c=b"3")
-    one, two, three = (layer.digest for layer in image.layers)
-    both = digest_of(f"{one} {two}".encode())
-    assert store.chain_id(image) == digest_of(f"{both} {three}".encode())
-
-
-def test_a_chain_id_is_that_of_layers_as_they_are_when_unpacked(
-    store: ImageStore, tmp_path: Path
-) -> None:
-    layer, layout = tar_of({"a": b"1"}), Layout()
-    (tmp_path / "image.tar").write_bytes(tar_of(layout.finish(layout.image(layer))))
-    image = store.add_archive(tmp_path / "image.tar", REF, "linux/amd64")
-    top = digest_of(tar_of({"top": layer}))
-    assert top != image.layers[1].digest
-    assert store.chain_id(image) == digest_of(f"{digest_of(layer)} {top}".encode())
-
-
-@pytest.mark.parametrize("content", [None, b"damaged"])
-def test_an_image_without_its_config_has_no_chain_id(
-    store: ImageStore, content: bytes | None
-) -> None:
-    image = add(store, a=b"1")
-    path = blob(store, image.config_digest)
-    path.unlink()
-    if content:
-        path.write_bytes(content)
-    assert store.chain_id(image) is None
 
 
 def test_damage_is_found_by_a_check_and_on_the_way_out(store: ImageStore) -> None:
@@ -213,58 +179,6 @@ def test_several_images_are_taken_off_the_list_at_once(store: ImageStore) -> Non
     assert store.remove(*(image.ref for image in gone)) is True
     assert foreseen == store.collect_garbage()
     assert store.images() == {"a.b/c:1": kept}
-
-
-def test_garbage_that_cannot_be_collected_at_once_may_wait(store: ImageStore) -> None:
-    image = add(store, a=b"1")
-    store.remove(REF)
-    with (store.root / "blobs.lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        assert store.collect_garbage(wait=False) == 0
-    assert store.collect_garbage(wait=False) == image.size
-
-
-def test_garbage_is_what_no_image_and_no_writer_needs(store: ImageStore) -> None:
-    kept = add(store, "a.b/c:1", shared=b"1")
-    gone = add(store, "a.b/c:2", shared=b"1", own=b"22")
-    (store.root / "tmp/left").write_bytes(b"123")
-    assert store.collect_garbage() == 3
-    assert store.remove("a.b/c:2") is True
-    assert store.remove("a.b/c:2") is False
-    own = {digest: size for digest, size in gone.blobs.items() if digest not in kept.blobs}
-    assert store.collect_garbage() == sum(own.values())
-    assert store.images() == {"a.b/c:1": kept}
-    assert store.verify("a.b/c:1") == []
-    assert not any(blob(store, digest).exists() for digest in own)
-
-
-def test_a_layer_that_fails_leaves_nothing(store: ImageStore, tmp_path: Path) -> None:
-    with pytest.raises(SlipwayError, match="is not there"):
-        store.add_image(REF, [layer_from_tree({"/a": tmp_path / "none"})], CONFIG)
-    assert list((store.root / "tmp").iterdir()) == []
-    assert store.images() == {}
-
-
-def test_garbage_collection_waits_for_an_image_being_added(store: ImageStore) -> None:
-    writing, finish = threading.Event(), threading.Event()
-
-    def slow(out: IO[bytes]) -> None:
-        writing.set()
-        assert finish.wait(10)
-        layer_from_tree({"/slow": b"1"}).write(out)
-
-    layers = [layer_from_tree({"/first": b"1"}), Layer(slow)]
-    adder = threading.Thread(target=store.add_image, args=(REF, layers, CONFIG))
-    collector = threading.Thread(target=store.collect_garbage)
-    adder.start()
-    assert writing.wait(10)
-    collector.start()
-    collector.join(0.2)
-    assert collector.is_alive()
-    finish.set()
-    adder.join(10)
-    collector.join(10)
-    assert store.verify(REF) == []
 
 
 def _add_some(root: Path, who: int) -> None:

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from slipway.apps.source.fetch import Sources, get_sources
-from slipway.apps.source.git_auth import Keys
-from slipway.secrets import Secrets
-from slipway.waiting import wait_until
 from tests.support import git_servers
-from tests.support.apps import planned
+from tests.support.git_access import TOKEN, content, get, reason, record
 from tests.support.git_samples import commit, git
-from tests.support.git_servers import GitHub, Https, Sshd
+from tests.support.git_servers import Https, Sshd
 from tests.support.leaks import Canaries, ProcessWatch
-
-TOKEN = "canary-Tok3n/with+signs"
-PROJECT = Path(__file__).parents[5]
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A bare repository ``owner/web.git`` with a branch ``main``."""
-    commit(tmp_path / "work", {"file": "content"})
-    return git_servers.bare_copy(tmp_path / "work", tmp_path / "served/owner/web.git")
 
 
 @pytest.fixture
@@ -40,42 +20,6 @@ def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> 
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         yield server
-
-
-@pytest.fixture
-def sshd(tmp_path: Path, repository: Path) -> Iterator[Sshd]:
-    with git_servers.sshd(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def github(sshd: Sshd) -> Iterator[GitHub]:
-    with git_servers.github(sshd, TOKEN) as double:
-        yield double
-
-
-def record(url: str, auth: dict[str, str] | None, name: str = "web") -> dict[str, Any]:
-    return planned(name, git_url=url, git_auth=auth)
-
-
-def get(
-    cache: Path,
-    *records: dict[str, Any],
-    check: bool = False,
-    api: str = "",
-    **secrets: str,
-) -> Sources:
-    keys = Keys(Secrets(secrets), api or "http://127.0.0.1:1")
-    return get_sources(records, cache, check=check, say=lambda text: None, keys=keys)
-
-
-def content(got: Sources, at: int = 0) -> str:
-    assert "failed" not in got.records[at], got.records[at]["failed"]["reason"]
-    return Path(got.records[at]["checkout"], "file").read_text()
-
-
-def reason(got: Sources, at: int = 0) -> str:
-    return str(got.records[at]["failed"]["reason"])
 
 
 def everything_below(folder: Path) -> bytes:
@@ -234,114 +178,3 @@ def test_submodules_of_a_local_repository(tmp_path: Path) -> None:
     got = get(tmp_path / "cache", record(str(tmp_path / "whole"), None))
     assert content(got) == "x"
     assert Path(got.records[0]["checkout"], "library/part").read_text() == "of it"
-
-
-def deploy_key(sshd: Sshd, repository: Path) -> dict[str, Any]:
-    auth = {"github_deploy_key": "admin", "known_hosts": sshd.known_hosts}
-    return record(sshd.url(repository), auth)
-
-
-def test_a_deploy_key_lives_as_long_as_the_clone(
-    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
-) -> None:
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    in_use = {"id": 3, "title": "slipway-elsewhere-12-0a1b2c3d", "key": "c", "created_at": now}
-    foreign = {"id": 4, "title": "somebody's", "key": "d", "created_at": yesterday}
-    github.keys = [
-        {"id": 1, "title": "slipway-left", "key": "a"},
-        {**in_use, "id": 2, "created_at": yesterday},
-        in_use,
-        foreign,
-    ]
-    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
-    assert content(got) == "content"
-    assert github.keys == [in_use, foreign]
-    assert github.calls == [
-        "GET /repos/owner/web/keys?per_page=100&page=1",
-        "DELETE /repos/owner/web/keys/1",
-        "DELETE /repos/owner/web/keys/2",
-        "POST /repos/owner/web/keys",
-        "DELETE /repos/owner/web/keys/101",
-    ]
-
-
-def test_the_deploy_key_is_removed_after_a_failure(
-    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
-) -> None:
-    github.command = "false"
-    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
-    assert "git ended with code 128" in reason(got)
-    assert github.calls[-1].startswith("DELETE")
-    assert github.keys == []
-
-
-def test_a_key_that_cannot_be_made_or_removed_is_said(
-    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
-) -> None:
-    app = deploy_key(sshd, repository)
-    wrong = get(tmp_path / "cache", app, api=github.api, admin="canary-wrong")
-    assert "HTTP status 401: Bad credentials" in reason(wrong)
-    assert "Administration: write" in reason(wrong)
-    assert "canary" not in reason(wrong)
-    github.refused = {"DELETE": 500}
-    stays = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
-    assert "/repos/owner/web/keys/101: HTTP status 500" in reason(stays)
-    away = get(tmp_path / "cache", app, api="http://127.0.0.1:1", admin=TOKEN)
-    assert "Connection refused" in reason(away)
-
-
-def test_a_check_makes_no_deploy_key(
-    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
-) -> None:
-    app = deploy_key(sshd, repository)
-    new = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
-    assert "failed" not in new.records[0]
-    assert "commit" not in new.records[0]
-    assert github.calls == []
-    got = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
-    github.calls.clear()
-    known = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
-    assert known.records == got.records
-    assert github.calls == []
-
-
-ENDED = """
-import sys
-from pathlib import Path
-from slipway.apps.source.fetch import get_sources
-from slipway.apps.source.git_auth import Keys
-from slipway.secrets import Secrets
-from tests.support.apps import planned
-url, hosts, api, token, cache = sys.argv[1:]
-app = planned("web", git_url=url, git_auth={"github_deploy_key": "admin", "known_hosts": hosts})
-keys = Keys(Secrets({"admin": token}), api)
-get_sources([app], Path(cache), check=False, say=print, keys=keys)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_the_deploy_key_is_removed_when_the_run_is_ended(
-    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path, number: signal.Signals
-) -> None:
-    """At once, or by the next run after a signal that leaves no time."""
-    started = tmp_path / "started"
-    github.command = f"touch {started}; sleep 600"
-    app = deploy_key(sshd, repository)
-    arguments = [app["git_url"], sshd.known_hosts, github.api, TOKEN, str(tmp_path / "cache")]
-    run = subprocess.Popen(
-        [sys.executable, "-c", ENDED, *arguments], cwd=PROJECT, start_new_session=True
-    )
-    try:
-        assert wait_until(started.exists, 20)
-        [used] = github.keys
-        run.send_signal(number)
-        assert wait_until(lambda: not github.keys or number == signal.SIGKILL, 20)
-    finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    github.command = ""
-    assert content(get(tmp_path / "cache", app, api=github.api, admin=TOKEN)) == "content"
-    assert github.keys == []
-    if number == signal.SIGKILL:
-        assert f"DELETE /repos/owner/web/keys/{used['id']}" in github.calls

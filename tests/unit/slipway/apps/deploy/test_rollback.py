@@ -10,78 +10,20 @@ import pytest
 
 from plugins.action import apps_rollback
 from slipway.apps.app import load
-from slipway.apps.deploy.deploy import Outcome, deploy
-from slipway.apps.deploy.rollback import Rollback, carry_out, find
-from slipway.apps.manifests.labels import COMMIT, HELD_FROM
+from slipway.apps.deploy.rollback import carry_out, find
 from slipway.errors import SlipwayError
-from slipway.kube.client import Kube, Object
-from slipway.kube.objects import digest
+from slipway.kube.client import Kube
 from slipway.oci import ImageConfig, ImageStore
-from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.app_cluster import FakeApi
 from tests.support.apps import built
 from tests.support.fake_ansible import action
-
-REVISION = "deployment.kubernetes.io/revision"
-
-
-def deployment_controller(api: FakeApi, obj: Object) -> None:
-    """Keeps a ReplicaSet for each template, the one in use with the annotations and the newest
-    number, as the Deployment's controller does."""
-    rolled_out_at_once(api, obj)
-    if obj["kind"] != "Deployment":
-        return
-    metadata = obj["metadata"]
-    template = copy.deepcopy(obj["spec"]["template"])
-    name = f"{metadata['name']}-{digest(template)}"
-    template["metadata"]["labels"]["pod-template-hash"] = digest(template)
-    sets = [each for key, each in api.objects.items() if key[0] == "replicasets"]
-    newest = max((int(each["metadata"]["annotations"][REVISION]) for each in sets), default=0)
-    live = api.named("deployments", metadata["namespace"], metadata["name"])
-    live["metadata"]["uid"] = "of-the-deployment"
-    api.put(
-        "replicasets",
-        {
-            "metadata": {
-                "name": name,
-                "namespace": metadata["namespace"],
-                "labels": metadata["labels"],
-                "annotations": {**metadata["annotations"], REVISION: str(newest + 1)},
-                "ownerReferences": [{"uid": "of-the-deployment"}],
-            },
-            "spec": {"template": template},
-        },
-    )
+from tests.support.versions import back, deployment_controller, live, run, version
 
 
 @pytest.fixture(autouse=True)
 def controllers(api: FakeApi) -> None:
     """Deployments have ReplicaSets and are ready at once."""
     api.on_apply = deployment_controller
-
-
-def version(number: int, **changes: Any) -> dict[str, Any]:
-    """The app at a version."""
-    image = f"apps.slipway.internal/greeter:main-{number}"
-    text = [{"path": "/config/application.properties", "content": f"a={number}\n"}]
-    return built(image=image, commit=str(number) * 40, config_files=text, **changes)
-
-
-def run(kube: Kube, *apps: dict[str, Any]) -> Outcome:
-    return deploy(kube, apps, "nginx", secrets={}, ca_dir=Path("/nowhere"), seconds=10, say=print)
-
-
-def back(kube: Kube, name: str = "greeter", branch: str = "") -> Rollback:
-    rollback = find(kube, name, branch)
-    carry_out(kube, rollback, seconds=10, say=print)
-    return rollback
-
-
-def live(api: FakeApi) -> tuple[str, str, bool]:
-    """Image, commit and whether it is held, of what runs."""
-    deployment = api.named("deployments", "greeter-main", "greeter")
-    annotations = deployment["metadata"]["annotations"]
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return container["image"].rsplit("-", 1)[1], annotations[COMMIT][0], HELD_FROM in annotations
 
 
 def test_image_configuration_and_commit_are_those_of_before(kube: Kube, api: FakeApi) -> None:
@@ -95,57 +37,6 @@ def test_image_configuration_and_commit_are_those_of_before(kube: Kube, api: Fak
     assert deployment["spec"]["template"] == first
 
 
-def test_the_next_run_leaves_it_there_and_says_so(
-    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(kube, version(1))
-    run(kube, version(2))
-    back(kube)
-    outcome = run(kube, version(2))
-    assert not outcome.changed
-    assert live(api) == ("1", "1", True)
-    assert outcome.apps[0]["held"] == "1" * 40
-    assert "greeter (main): held at commit 1111111" in capsys.readouterr().out
-
-
-def test_a_commit_that_gives_the_same_pod_does_not_end_the_hold(kube: Kube, api: FakeApi) -> None:
-    run(kube, version(1))
-    run(kube, version(2))
-    back(kube)
-    renamed = {**version(2), "commit": "f" * 40}
-    assert run(kube, renamed).changed
-    assert live(api) == ("1", "1", True)
-    assert not run(kube, renamed).changed
-
-
-def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
-    run(kube, version(1))
-    run(kube, version(2))
-    back(kube)
-    run(kube, {**version(2), "replicas": 3})
-    assert live(api) == ("1", "1", True)
-    assert api.named("deployments", "greeter-main", "greeter")["spec"]["replicas"] == 3
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"image": "apps.slipway.internal/greeter:main-3", "commit": "3" * 40},
-        {"env": {"GREETING": {"value": "Bye"}}},
-    ],
-)
-def test_another_source_or_configuration_ends_the_hold(
-    kube: Kube, api: FakeApi, change: dict[str, Any]
-) -> None:
-    run(kube, version(1))
-    run(kube, version(2))
-    back(kube)
-    new = {**version(2), **change}
-    assert run(kube, new).changed
-    assert live(api) == (new["image"][-1], new["commit"][0], False)
-    assert not run(kube, new).changed
-
-
 def test_going_back_twice_leads_to_where_one_came_from(kube: Kube, api: FakeApi) -> None:
     run(kube, version(1))
     run(kube, version(2))
@@ -153,16 +44,6 @@ def test_going_back_twice_leads_to_where_one_came_from(kube: Kube, api: FakeApi)
     assert back(kube).ends_hold
     assert live(api) == ("2", "2", False)
     assert not run(kube, version(2)).changed
-
-
-def test_a_hold_that_is_over_does_not_come_back(kube: Kube, api: FakeApi) -> None:
-    for number in (1, 2):
-        run(kube, version(number))
-    back(kube)
-    run(kube, version(1))  # the source was taken back as well
-    assert live(api) == ("1", "1", False)
-    run(kube, version(2))
-    assert live(api) == ("2", "2", False)
 
 
 def test_the_newest_version_but_one_is_the_one_before(kube: Kube, api: FakeApi) -> None:

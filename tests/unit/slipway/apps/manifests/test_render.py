@@ -9,33 +9,9 @@ import pytest
 from slipway.apps.manifests.labels import COMMIT, POD_HASH, owner_of
 from slipway.apps.manifests.render import namespace, render
 from slipway.apps.manifests.routes import master
-from slipway.kube.client import Object
-from slipway.kube.objects import HASH, contains
+from slipway.kube.objects import HASH
 from tests.support.apps import built
-
-
-def objects(**changes: Any) -> dict[str, list[Object]]:
-    """An app's objects by kind."""
-    found: dict[str, list[Object]] = {}
-    for obj in render(built(**changes), "nginx"):
-        found.setdefault(obj["kind"], []).append(obj)
-    return found
-
-
-def only(kind: str, **changes: Any) -> Object:
-    [obj] = objects(**changes)[kind]
-    return obj
-
-
-def pod(**changes: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = only("Deployment", **changes)["spec"]["template"]["spec"]
-    return spec
-
-
-def container(**changes: Any) -> dict[str, Any]:
-    [found] = pod(**changes)["containers"]
-    assert isinstance(found, dict)
-    return found
+from tests.support.rendered import container, objects, only
 
 
 def routes(*rules: tuple[str, str | None]) -> dict[str, Any]:
@@ -82,142 +58,6 @@ def test_service_deployment_and_pods_find_one_another() -> None:
     [port] = service["spec"]["ports"]
     assert port["targetPort"] == container()["ports"][0]["name"]
     assert container()["ports"][0]["containerPort"] == 8080
-
-
-def test_pods_run_without_rights_on_a_read_only_root() -> None:
-    security = container()["securityContext"]
-    assert security == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert pod()["securityContext"]["runAsNonRoot"] is True
-    assert pod()["securityContext"]["runAsUser"] > 0
-    assert pod()["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod()["automountServiceAccountToken"] is False
-    assert {"name": "tmp", "mountPath": "/tmp"} in container()["volumeMounts"]
-
-
-def test_a_roll_drops_no_request() -> None:
-    spec = only("Deployment")["spec"]
-    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    drain = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert 0 < drain < pod()["terminationGracePeriodSeconds"]
-
-
-@pytest.mark.parametrize(
-    ("health_path", "check"),
-    [
-        ("/health", {"httpGet": {"path": "/health", "port": "http"}}),
-        (None, {"tcpSocket": {"port": "http"}}),
-    ],
-)
-def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
-    found = container(health_path=health_path)
-    assert found["readinessProbe"] == {**check, "timeoutSeconds": 3}
-    assert contains(found["startupProbe"], {**check, "periodSeconds": 1})
-    start = found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"]
-    assert 60 < start < only("Deployment")["spec"]["progressDeadlineSeconds"]
-    assert "livenessProbe" not in found
-
-
-@pytest.mark.parametrize(
-    ("probe", "expected"),
-    [
-        (
-            {"path": "/live"},
-            {
-                "httpGet": {"path": "/live", "port": "http"},
-                "periodSeconds": 10,
-                "timeoutSeconds": 3,
-                "failureThreshold": 3,
-            },
-        ),
-        (
-            {"port": 8081, "period": 5, "timeout": 2, "failures": 9},
-            {
-                "tcpSocket": {"port": 8081},
-                "periodSeconds": 5,
-                "timeoutSeconds": 2,
-                "failureThreshold": 9,
-            },
-        ),
-        ({"command": ["cat", "/tmp/ready"]}, {"exec": {"command": ["cat", "/tmp/ready"]}}),
-    ],
-)
-@pytest.mark.parametrize("name", ["startup", "readiness", "liveness"])
-def test_a_probe_that_is_given_replaces_that_one(
-    name: str, probe: dict[str, Any], expected: dict[str, Any]
-) -> None:
-    usual, found = container(), container(probes={name: probe})
-    assert contains(found[f"{name}Probe"], expected)
-    for other in {"startupProbe", "readinessProbe", "livenessProbe"} - {f"{name}Probe"}:
-        assert found.get(other) == usual.get(other)
-
-
-def test_a_slow_start_has_the_time_that_its_probe_gives_it() -> None:
-    probes = {"startup": {"period": 10, "failures": 100}}
-    assert only("Deployment", probes=probes)["spec"]["progressDeadlineSeconds"] > 1000
-
-
-def test_resources_are_those_given() -> None:
-    resources = {"requests": {"cpu": "100m"}, "limits": {"memory": "512Mi"}}
-    assert container(resources=resources)["resources"] == resources
-    assert "resources" not in container()
-
-
-def test_what_is_relaxed_is_relaxed_alone() -> None:
-    assert pod(security={"run_as_user": 0})["securityContext"] == {
-        "runAsNonRoot": False,
-        "runAsUser": 0,
-        "runAsGroup": 0,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    assert pod(security={"run_as_user": 1000})["securityContext"]["runAsNonRoot"] is True
-    hardened = container()["securityContext"]
-    writable = container(security={"writable_root": True})["securityContext"]
-    assert writable == {**hardened, "readOnlyRootFilesystem": False}
-    able = container(security={"capabilities": ["NET_BIND_SERVICE"]})["securityContext"]
-    assert able == {**hardened, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
-
-
-def test_a_token_is_mounted_for_a_service_account_alone() -> None:
-    assert "serviceAccountName" not in pod()
-    assert pod(service_account="reader")["serviceAccountName"] == "reader"
-    assert pod(service_account="reader")["automountServiceAccountToken"] is True
-
-
-def test_variables_may_point_at_other_objects() -> None:
-    env = {
-        "B": {"kubernetes_secret": "db", "key": "password"},
-        "A": {"config_map": "settings", "key": "speed"},
-    }
-    assert container(env=env)["env"] == [
-        {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "speed"}}},
-        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
-    ]
-
-
-def test_each_config_file_is_mounted_alone_at_its_path() -> None:
-    files = [
-        {"path": "/config/b/app.properties", "content": "b"},
-        {"path": "/config/a/app.properties", "content": "a"},
-        {"path": "/etc/odd name.txt", "content": "c"},
-    ]
-    config = only("ConfigMap", config_files=files)
-    mounts = {m["mountPath"]: m for m in container(config_files=files)["volumeMounts"]}
-    for file in files:
-        mount = mounts[file["path"]]
-        assert config["data"][mount["subPath"]] == file["content"]
-        assert mount["readOnly"] is True
-    volumes = {volume["name"]: volume for volume in pod(config_files=files)["volumes"]}
-    assert volumes["config"]["configMap"]["name"] == config["metadata"]["name"]
-    assert config["immutable"] is True
-
-
-def test_an_app_without_config_files_has_no_config_map() -> None:
-    assert "ConfigMap" not in objects(config_files=[])
-    assert [volume["name"] for volume in pod(config_files=[])["volumes"]] == ["tmp"]
 
 
 def template(**changes: Any) -> Any:
@@ -286,8 +126,3 @@ def test_paths_that_are_rewritten_differently_are_in_different_minions() -> None
 
 def test_an_app_without_routes_has_no_ingress() -> None:
     assert "Ingress" not in objects(ingress=None)
-
-
-def test_the_order_of_config_files_is_of_no_account() -> None:
-    files = [*built()["config_files"], {"path": "/etc/extra", "content": ""}]
-    assert objects(config_files=files) == objects(config_files=[*reversed(files)])

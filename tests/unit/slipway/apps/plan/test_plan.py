@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft7Validator
 
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.names import namespace_of, slug
-from slipway.apps.plan import schema
 from slipway.apps.plan.plan import plan
 
 ROOT = Path(__file__).parents[5]
@@ -187,21 +183,6 @@ apps:
     assert outer["ingress"]["rules"][0]["host"] == "a.test"
 
 
-def test_anchors_and_merge_keys(tmp_path: Path) -> None:
-    text = """
-version: 1
-x-common: &common {git_url: x, port: 80}
-x-other: &other {port: 81, replicas: 2}
-apps:
-  - {<<: *common, name: one}
-  - {<<: [*common, *other], name: two}
-  - {name: three, port: 82, <<: *common}
-"""
-    one, two, three = planned(tmp_path, text)
-    assert [one["port"], two["port"], three["port"]] == [80, 80, 82]
-    assert [one["replicas"], two["replicas"]] == [1, 2]
-
-
 @pytest.mark.parametrize(
     ("git_url", "becomes"),
     [
@@ -245,29 +226,6 @@ def test_several_rewrites_in_one_app(tmp_path: Path) -> None:
     assert [rule["rewrite"] for rule in record["ingress"]["rules"]] == ["/", "/c/", None, "/f"]
 
 
-@pytest.mark.parametrize(
-    ("branch", "label"),
-    [
-        ("main", "main"),
-        ("feature/Login_2", "feature-login-2"),
-        ("-./x./", "x"),
-        ("a" * 50, "a" * 50),
-        ("a" * 51, "a" * 43 + "-bfc5fe"),
-        ("b" * 42 + "/" + "c" * 20, "b" * 42 + "-4b2e41"),
-        ("ветка", "d3638b"),
-    ],
-)
-def test_slug(branch: str, label: str) -> None:
-    assert slug(branch) == label
-
-
-def test_long_branches_stay_apart() -> None:
-    assert slug("a" * 60 + "1") != slug("a" * 60 + "2")
-    name = "n" * 50
-    assert len(namespace_of(name, "b" * 50)) == 63
-    assert namespace_of(name, "b" * 50) != namespace_of(name, "b" * 49 + "c")
-
-
 def test_the_projects_own_file() -> None:
     records = plan(ROOT / "apps.yml")
     assert [record["id"] for record in records] == [
@@ -277,40 +235,3 @@ def test_the_projects_own_file() -> None:
         "quotes-feature-proverbs/quotes",
     ]
     assert {*hosts(records)} == {"demo.slipway.test"}
-
-
-def test_schema_is_a_schema_whose_examples_and_defaults_hold() -> None:
-    whole = schema.schema()
-    Draft7Validator.check_schema(whole)
-
-    def parts(part: Any) -> Any:
-        if isinstance(part, dict):
-            yield part
-            for value in part.values():
-                yield from parts(value)
-
-    shown = [
-        (part, value)
-        for part in parts(whole)
-        for value in [*part.get("examples", ()), *([part["default"]] if "default" in part else ())]
-        if "type" in part or "$ref" in part or "enum" in part or "const" in part
-    ]
-    assert len(shown) > 30
-    for part, value in shown:
-        Draft7Validator({**part, "definitions": whole["definitions"]}).validate(value)
-
-
-def test_schema_refuses_unknown_keys_everywhere_and_leaves_x_keys_free() -> None:
-    def objects(part: Any, place: str) -> Any:
-        if isinstance(part, dict):
-            if isinstance(part.get("properties"), dict) and "additionalProperties" in part:
-                yield place, part
-            for key, value in part.items():
-                yield from objects(value, f"{place}/{key}")
-
-    found = dict(objects(json.loads(schema.SCHEMA_FILE.read_text()), ""))
-    assert len(found) >= 9
-    for place, part in found.items():
-        assert part["additionalProperties"] is False, place
-        assert "^x-" in part["patternProperties"], place
-        assert all("$ref" in value or value["description"] for value in part["properties"].values())

@@ -14,7 +14,7 @@ from slipway.apps.plan import schema
 from slipway.apps.plan.plan import plan
 from slipway.errors import SlipwayError
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[2]
 FILES = [PROJECT / "apps.yml", *sorted((PROJECT / "examples").glob("*.yml"))]
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 

@@ -1,0 +1,74 @@
+"""Deploy keys: made for a clone, and removed after it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.support.git_access import TOKEN, content, deploy_key, get, reason
+from tests.support.git_servers import GitHub, Sshd
+
+
+def test_a_deploy_key_lives_as_long_as_the_clone(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    in_use = {"id": 3, "title": "slipway-elsewhere-12-0a1b2c3d", "key": "c", "created_at": now}
+    foreign = {"id": 4, "title": "somebody's", "key": "d", "created_at": yesterday}
+    github.keys = [
+        {"id": 1, "title": "slipway-left", "key": "a"},
+        {**in_use, "id": 2, "created_at": yesterday},
+        in_use,
+        foreign,
+    ]
+    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
+    assert content(got) == "content"
+    assert github.keys == [in_use, foreign]
+    assert github.calls == [
+        "GET /repos/owner/web/keys?per_page=100&page=1",
+        "DELETE /repos/owner/web/keys/1",
+        "DELETE /repos/owner/web/keys/2",
+        "POST /repos/owner/web/keys",
+        "DELETE /repos/owner/web/keys/101",
+    ]
+
+
+def test_the_deploy_key_is_removed_after_a_failure(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    github.command = "false"
+    got = get(tmp_path / "cache", deploy_key(sshd, repository), api=github.api, admin=TOKEN)
+    assert "git ended with code 128" in reason(got)
+    assert github.calls[-1].startswith("DELETE")
+    assert github.keys == []
+
+
+def test_a_key_that_cannot_be_made_or_removed_is_said(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    app = deploy_key(sshd, repository)
+    wrong = get(tmp_path / "cache", app, api=github.api, admin="canary-wrong")
+    assert "HTTP status 401: Bad credentials" in reason(wrong)
+    assert "Administration: write" in reason(wrong)
+    assert "canary" not in reason(wrong)
+    github.refused = {"DELETE": 500}
+    stays = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
+    assert "/repos/owner/web/keys/101: HTTP status 500" in reason(stays)
+    away = get(tmp_path / "cache", app, api="http://127.0.0.1:1", admin=TOKEN)
+    assert "Connection refused" in reason(away)
+
+
+def test_a_check_makes_no_deploy_key(
+    tmp_path: Path, sshd: Sshd, github: GitHub, repository: Path
+) -> None:
+    app = deploy_key(sshd, repository)
+    new = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
+    assert "failed" not in new.records[0]
+    assert "commit" not in new.records[0]
+    assert github.calls == []
+    got = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
+    github.calls.clear()
+    known = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
+    assert known.records == got.records
+    assert github.calls == []

@@ -1,0 +1,78 @@
+"""What was rolled back stays so until there is something new to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.kube.client import Kube
+from tests.support.app_cluster import FakeApi
+from tests.support.versions import back, deployment_controller, live, run, version
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments have ReplicaSets and are ready at once."""
+    api.on_apply = deployment_controller
+
+
+def test_the_next_run_leaves_it_there_and_says_so(
+    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    outcome = run(kube, version(2))
+    assert not outcome.changed
+    assert live(api) == ("1", "1", True)
+    assert outcome.apps[0]["held"] == "1" * 40
+    assert "greeter (main): held at commit 1111111" in capsys.readouterr().out
+
+
+def test_a_commit_that_gives_the_same_pod_does_not_end_the_hold(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    renamed = {**version(2), "commit": "f" * 40}
+    assert run(kube, renamed).changed
+    assert live(api) == ("1", "1", True)
+    assert not run(kube, renamed).changed
+
+
+def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    run(kube, {**version(2), "replicas": 3})
+    assert live(api) == ("1", "1", True)
+    assert api.named("deployments", "greeter-main", "greeter")["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "apps.slipway.internal/greeter:main-3", "commit": "3" * 40},
+        {"env": {"GREETING": {"value": "Bye"}}},
+    ],
+)
+def test_another_source_or_configuration_ends_the_hold(
+    kube: Kube, api: FakeApi, change: dict[str, Any]
+) -> None:
+    run(kube, version(1))
+    run(kube, version(2))
+    back(kube)
+    new = {**version(2), **change}
+    assert run(kube, new).changed
+    assert live(api) == (new["image"][-1], new["commit"][0], False)
+    assert not run(kube, new).changed
+
+
+def test_a_hold_that_is_over_does_not_come_back(kube: Kube, api: FakeApi) -> None:
+    for number in (1, 2):
+        run(kube, version(number))
+    back(kube)
+    run(kube, version(1))  # the source was taken back as well
+    assert live(api) == ("1", "1", False)
+    run(kube, version(2))
+    assert live(api) == ("2", "2", False)

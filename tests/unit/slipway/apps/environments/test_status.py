@@ -1,0 +1,126 @@
+"""Notes of what the cluster itself does not tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.environments.found import existing
+from slipway.apps.environments.resolve import Leaving, as_text, resolve
+from slipway.apps.environments.status import Notes, note_proof, of_deployment, of_proof, settle
+from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
+from slipway.kube.client import Kube
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NO_CA = Path("/nowhere")
+RULES = {"max": 20, "grace": "1h", "keep": [], "exclude": []}
+A, B = (built(branch=branch, pattern="*", branches=RULES) for branch in ("a", "b"))
+MAIN = built("quote")
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments are ready at once."""
+    api.on_apply = rolled_out_at_once
+
+
+def run(
+    kube: Kube, apps: list[dict[str, Any]], leaving: Sequence[Leaving] = (), **options: Any
+) -> Outcome:
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
+    return deploy(kube, apps, "nginx", say=print, leaving=leaving, **settings)
+
+
+def missed(kube: Kube, now: datetime = NOW, **rules: Any) -> list[Leaving]:
+    """What stays for now of the environments whose branches are all gone."""
+    sample = {**A, "branches": {**RULES, **rules}}
+    return list(resolve(sample, [], existing(kube), now).leaving)
+
+
+def notes(api: FakeApi) -> dict[str, dict[str, Any]]:
+    data = api.named("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)["data"]
+    found: dict[str, dict[str, Any]] = json.loads(data["environments.json"])
+    return found
+
+
+def test_notes_tell_what_the_cluster_does_not(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A, MAIN])
+    failed = {"step": "build", "reason": "\n".join(f"line {n} s3cret" for n in range(9))}
+    broken = {key: MAIN[key] for key in MAIN if key != "image"} | {"failed": failed}
+    run(kube, [broken], missed(kube), secrets={"token": "s3cret"})
+    entry = notes(api)["quote-main/quote"]
+    assert (entry["failing"], entry["failure"]["step"]) == (True, "build")
+    assert entry["failure"]["reason"].split("\n") == [f"line {n} ***" for n in (0, 6, 7, 8)]
+    assert entry["urls"] == ["http://demo.slipway.test/quote/main/"]
+    assert notes(api)["greeter-a/greeter"]["until"] == "2026-01-31T13:00:00Z"
+    at = entry["failure"]["at"]
+    api.requests.clear()
+    run(kube, [broken], missed(kube), secrets={"token": "s3cret"})
+    assert api.writes == []
+    run(kube, [MAIN])
+    entry = notes(api)["quote-main/quote"]
+    assert (entry["failing"], entry["failure"]["at"]) == (False, at)
+    assert list(notes(api)) == ["quote-main/quote"]
+
+
+def test_notes_that_cannot_be_written_stop_nothing(
+    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.refusals[f"configmaps/{ENVIRONMENTS}"] = "no room"
+    outcome = run(kube, [A])
+    assert "failed" not in outcome.apps[0]
+    assert "no room" in capsys.readouterr().out
+
+
+def proved(*apps: dict[str, Any]) -> Notes:
+    """The notes after a proof that followed a deployment of ``apps`` without failures."""
+    deployed = [{key: app[key] for key in app if key != "failed"} for app in apps]
+    before = of_deployment({}, deployed, (), str, NOW)
+    return of_proof(before, apps, str, NOW)
+
+
+WRONG = {"step": "verify", "reason": "HTTP 500"}
+
+
+def test_what_the_proof_finds_is_noted_until_a_proof_finds_otherwise() -> None:
+    first = proved({**A, "failed": WRONG}, B)
+    assert [entry["failing"] for entry in first.values()] == [True, False]
+    later = NOW + timedelta(hours=1)
+    assert of_deployment(first, [A, B], (), str, later) == first
+    assert of_proof(first, [{**A, "failed": WRONG}, B], str, later) == first
+    healed = of_proof(first, [A, B], str, later)
+    assert healed[A["id"]]["failing"] is False
+    assert healed[A["id"]]["failure"] == {**WRONG, "at": as_text(NOW)}
+
+
+def test_the_proof_does_not_speak_for_the_steps_before() -> None:
+    broken = {**A, "failed": {"step": "build", "reason": "no compiler"}}
+    before = of_deployment({}, [broken], (), str, NOW)
+    assert of_proof(before, [A], str, NOW) == before  # asked alone, it knows nothing of the build
+    assert of_proof(before, [broken], str, NOW) == before
+    assert of_proof({}, [A], str, NOW) == {}
+
+
+def test_the_proof_is_noted_only_if_something_differs(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    api.requests.clear()
+    note_proof(kube, [A], str)
+    assert api.writes == []
+    note_proof(kube, [{**A, "failed": WRONG}], str)
+    assert notes(api)[A["id"]]["failure"]["reason"] == "HTTP 500"
+    settle(kube, A["id"])
+    assert notes(api)[A["id"]]["failing"] is False
+
+
+def test_without_notes_the_proof_notes_nothing(kube: Kube, api: FakeApi) -> None:
+    note_proof(kube, [{**A, "failed": WRONG}], str)
+    settle(kube, A["id"])
+    assert api.objects == {}

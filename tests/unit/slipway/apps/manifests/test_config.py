@@ -1,0 +1,33 @@
+"""Config files, and the pods that have them."""
+
+from __future__ import annotations
+
+from tests.support.apps import built
+from tests.support.rendered import container, objects, only, pod
+
+
+def test_each_config_file_is_mounted_alone_at_its_path() -> None:
+    files = [
+        {"path": "/config/b/app.properties", "content": "b"},
+        {"path": "/config/a/app.properties", "content": "a"},
+        {"path": "/etc/odd name.txt", "content": "c"},
+    ]
+    config = only("ConfigMap", config_files=files)
+    mounts = {m["mountPath"]: m for m in container(config_files=files)["volumeMounts"]}
+    for file in files:
+        mount = mounts[file["path"]]
+        assert config["data"][mount["subPath"]] == file["content"]
+        assert mount["readOnly"] is True
+    volumes = {volume["name"]: volume for volume in pod(config_files=files)["volumes"]}
+    assert volumes["config"]["configMap"]["name"] == config["metadata"]["name"]
+    assert config["immutable"] is True
+
+
+def test_an_app_without_config_files_has_no_config_map() -> None:
+    assert "ConfigMap" not in objects(config_files=[])
+    assert [volume["name"] for volume in pod(config_files=[])["volumes"]] == ["tmp"]
+
+
+def test_the_order_of_config_files_is_of_no_account() -> None:
+    files = [*built()["config_files"], {"path": "/etc/extra", "content": ""}]
+    assert objects(config_files=files) == objects(config_files=[*reversed(files)])
