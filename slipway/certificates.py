@@ -303,6 +303,8 @@ def _write(path: Path, text: str, mode: int) -> None:
     """Write a file that nobody ever sees with more rights than ``mode``."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _now() -> datetime:

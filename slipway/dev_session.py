@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway.files import write_whole
+
 
 @dataclass(frozen=True)
 class Session:
@@ -44,9 +46,7 @@ class Session:
 
     def take(self, found: dict[str, Any]) -> None:
         """Note what this run takes up."""
-        new = self.taken_file.with_suffix(".new")
-        new.write_text(json.dumps(found, indent=1))
-        new.replace(self.taken_file)
+        write_whole(self.taken_file, json.dumps(found, indent=1))
 
 
 @contextmanager

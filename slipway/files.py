@@ -1,4 +1,4 @@
-"""Files that stand in several places, and files that others wrote."""
+"""Files that stand in several places, that appear whole, and that others wrote."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 LONGEST = 16 << 20
 """How many bytes a text may have that anybody may have written."""
@@ -87,6 +90,31 @@ def link_or_copy(source: Path, target: Path) -> None:
         raise
     except OSError:
         shutil.copy2(source, target)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Give a file to write to that takes the place of ``path`` when all is written.
+
+    Others see the file that was there, or the new one whole: also after the machine has failed, as
+    the content is on the disk before it gets its name.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        try:
+            yield new
+            new.flush()
+            os.fchmod(new.fileno(), mode)
+            os.fsync(new.fileno())
+            Path(new.name).replace(path)
+        except BaseException:
+            Path(new.name).unlink()
+            raise
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file as :func:`replacing` does."""
+    with replacing(path, mode) as new:
+        new.write(text.encode())
 
 
 def read_text(path: Path, longest: int = LONGEST) -> str:

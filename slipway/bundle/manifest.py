@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from slipway.files import write_whole
+
 MANIFEST = "manifest.json"
 
 
@@ -104,6 +106,4 @@ class _Seen:
     def write(self, states: dict[str, list[int] | None]) -> None:
         """Keep these; nothing is lost where that cannot be written."""
         with contextlib.suppress(OSError):
-            new = self._path.with_suffix(".new")
-            new.write_text(json.dumps(states))
-            new.replace(self._path)
+            write_whole(self._path, json.dumps(states))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import yaml
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import write_whole
 
 _FIX = "mend it, or move it away"
 
@@ -72,8 +71,5 @@ def write(path: Path, document: Mapping[str, Any]) -> bool:
         return False
     target = path.resolve()  # whoever links to their kubeconfig keeps the link
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent)  # mode 0600
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        yaml.safe_dump(dict(document), file, sort_keys=False)
-    Path(temporary).rename(target)
+    write_whole(target, yaml.safe_dump(dict(document), sort_keys=False), 0o600)
     return True

@@ -5,15 +5,14 @@ from __future__ import annotations
 import fcntl
 import io
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import replacing
 from slipway.oci.archives import (
     LAYOUT,
     LAYOUT_FILE,
@@ -195,7 +194,7 @@ class ImageStore:
         ``docker load`` and Jib's ``tar://`` base read it. Errors are those of
         :meth:`write_archive`.
         """
-        with self._sending([ref]) as [image], _replacing(path) as out:
+        with self._sending([ref]) as [image], replacing(path) as out:
             write_docker_archive(image, self._blobs, out)
 
     @contextmanager
@@ -284,7 +283,7 @@ class ImageStore:
             if after == before:
                 return False
             index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": after}
-            with _replacing(self.root / "index.json") as out:
+            with replacing(self.root / "index.json") as out:
                 out.write(json.dumps(index, indent=1).encode())
             return True
 
@@ -315,7 +314,7 @@ class ImageStore:
         self._blobs.create()
         layout = self.root / LAYOUT_FILE
         if not layout.exists():
-            with _replacing(layout) as out:
+            with replacing(layout) as out:
                 out.write(LAYOUT)
         with self._lock("blobs", fcntl.LOCK_SH):
             yield
@@ -332,18 +331,3 @@ def _size_of(path: Path) -> int:
     if path.is_dir():
         return sum(file.lstat().st_size for file in path.rglob("*"))
     return path.stat().st_size if path.exists() else 0
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of ``path`` when all has been written, and is on the disk."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
-        try:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-            os.fchmod(out.fileno(), 0o644)
-            Path(out.name).replace(path)
-        except BaseException:
-            Path(out.name).unlink()
-            raise

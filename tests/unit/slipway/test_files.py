@@ -1,4 +1,4 @@
-"""Files that others wrote: which are read, and why others are not."""
+"""Files: which of those that others wrote are read, and how one takes the place of another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway import files
-from slipway.files import Refused, inside, refused_below
+from slipway.files import Refused, inside, refused_below, replacing, write_whole
 
 
 @pytest.fixture
@@ -126,3 +126,25 @@ def test_a_large_folder_is_read_all_the_same(
         (repository / "folder" / str(number)).touch()
     link(repository / "link", "file")
     assert list(refused_below(repository, "the chart")) == []
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed = tmp_path / "state", []
+    path.write_text("old")
+    monkeypatch.setattr("os.fsync", lambda file: flushed.append((path.read_text(), file)))
+    write_whole(path, "new", 0o600)
+    assert [before for before, _ in flushed] == ["old"]
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as new:
+        new.write(b"half")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [path]
