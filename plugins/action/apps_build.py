@@ -8,8 +8,8 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
 from slipway.apps.builders.build import Settings, build_images
-from slipway.bundle import manifest
-from slipway.cache.sweep import Cache
+from slipway.cache.claims import Claimant
+from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
 from slipway.secrets import Secrets
 
@@ -30,8 +30,8 @@ class ActionModule(SlipwayAction):
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
         if not self.check_mode:
             records = images.records
-            house = Cache(settings.cache, args["cluster"], manifest.parts)
-            house.claim(images_of(records), checkouts_of(records), settings.bundle)
+            cluster = Claimant(CacheLayout(settings.cache), args["cluster"])
+            cluster.claim(images_of(records), checkouts_of(records), settings.bundle)
         return {
             "changed": bool(images.built or images.pending),
             "built": images.built,

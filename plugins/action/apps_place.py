@@ -10,6 +10,7 @@ from slipway.apps.app import load
 from slipway.apps.environments.retention import serving
 from slipway.apps.manifests.labels import OWN_SELECTOR
 from slipway.apps.placement import place
+from slipway.cache.layout import CacheLayout
 from slipway.kube.client import REPLICA_SETS, Kube, Unreachable
 from slipway.kube.nodes import nodes_of
 from slipway.oci import ImageStore
@@ -32,6 +33,6 @@ class ActionModule(SlipwayAction):
             if self.check_mode:
                 return nowhere
             raise
-        stored = ImageStore(Path(args["store"])).images()
+        stored = ImageStore(CacheLayout(Path(args["cache"])).images).images()
         now = [pods for pods in serving(apps, replica_sets) if pods["image"] in stored]
         return {"changed": False, "nodes": nodes, "images": place([*apps, *now], nodes)}

@@ -10,7 +10,9 @@ from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load
 from slipway.apps.environments.retention import History
 from slipway.bundle import manifest
-from slipway.cache.sweep import APPS, Cache
+from slipway.cache.claims import Claimant
+from slipway.cache.layout import APPS, CacheLayout
+from slipway.cache.sweep import sweep
 from slipway.kube.client import Kube
 from slipway.oci.model import readable
 
@@ -22,14 +24,14 @@ class ActionModule(SlipwayAction):
         """Claim what the cluster needs, and remove the rest."""
         start = time.monotonic()
         cache, kubeconfig = Path(args["cache"]), Path(args["kubeconfig"])
-        mine = Cache(cache, args["cluster"], manifest.parts)
+        mine = Claimant(CacheLayout(cache), args["cluster"])
         apps = [*load(args["apps"]), *args["leaving"]]
         if self.check_mode and not (cache.exists() and kubeconfig.exists()):
             return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
         with Kube(kubeconfig) as kube:
             keep = History.read(kube).retained(apps)
         needs = mine.needs({*keep, *images_of(apps)}, checkouts_of(apps), Path(args["bundle"]))
-        swept = mine.sweep(needs, check=self.check_mode)
+        swept = sweep(mine, needs, manifest.parts, check=self.check_mode)
         gone = [*swept.images, *swept.files]
         if gone:
             doing = "would be freed" if self.check_mode else "freed"

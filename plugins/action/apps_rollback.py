@@ -11,6 +11,7 @@ from slipway.apps.app import save
 from slipway.apps.deploy.rollback import carry_out, find
 from slipway.apps.environments import status as notes
 from slipway.apps.manifests.labels import owner_of
+from slipway.cache.layout import CacheLayout
 from slipway.kube.client import Kube
 from slipway.oci import ImageStore
 
@@ -33,7 +34,7 @@ class ActionModule(SlipwayAction):
                     else f"{app_id}: held there until a new commit or other settings come"
                 )
         image = rollback.becomes.image
-        stored = ImageStore(Path(args["store"])).get(image) is not None
+        stored = ImageStore(CacheLayout(Path(args["cache"])).images).get(image) is not None
         app = {"id": app_id, "image": image, "node_selector": rollback.node_selector}
         return {
             "changed": True,

@@ -8,6 +8,7 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.bundle.provider import Provider, bundle_path, ensure
 from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
 
 PROVIDERS: dict[str, type[SourceProvider]] = {"source": SourceProvider}
 
@@ -17,7 +18,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return where the bundle is and whether it was made just now."""
-        cache = Path(args["cache"])
+        cache = CacheLayout(Path(args["cache"]))
         versions = {name: str(version) for name, version in args["versions"].items()}
         provider: Provider = PROVIDERS[args["provider"]](Path(args["project"]), versions, cache)
         if args["locate"]:

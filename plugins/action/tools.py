@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
+from slipway.cache.layout import CacheLayout
 from slipway.control_node import tools
 
 
@@ -14,7 +15,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what was (or would be) installed, and whether the engine was touched."""
-        engine = tools.Engine(Path(args["cache"]) / "engine")
+        engine = tools.Engine(CacheLayout(Path(args["cache"])).engine)
         names = args["names"]
         missing = tools.missing(names) if self.check_mode else tools.have(names, self.say)
         touched = self._engine(engine, args["engine"], bool(missing))

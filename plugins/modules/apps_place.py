@@ -15,7 +15,7 @@ description:
 extends_documentation_fragment:
   - shared.kubeconfig
   - shared.apps
-  - shared.store
+  - shared.cache
 attributes:
   check_mode:
     support: full
@@ -31,7 +31,7 @@ EXAMPLES = r"""
   apps_place:
     kubeconfig: ~/.kube/slipway.yaml
     apps: "{{ apps_build_result.apps }}"
-    store: ~/.cache/slipway/images
+    cache: ~/.cache/slipway
   register: placement
 """
 

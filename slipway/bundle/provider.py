@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slipway.bundle import manifest
+from slipway.cache.layout import CacheLayout
 
 
 class Provider(Protocol):
@@ -39,15 +40,15 @@ class Bundle:
     """Whether it had to be made (or made again) just now."""
 
 
-def bundle_path(provider: Provider, cache: Path) -> Path:
-    """Where the provider's bundle is kept below ``cache``."""
-    return cache / "bundle" / provider.key[:16]
+def bundle_path(provider: Provider, cache: CacheLayout) -> Path:
+    """Return the folder of the provider's bundle in the cache."""
+    return cache.bundles / provider.key[:16]
 
 
 def ensure(
-    provider: Provider, cache: Path, say: Callable[[str], None], *, check: bool = False
+    provider: Provider, cache: CacheLayout, say: Callable[[str], None], *, check: bool = False
 ) -> Bundle:
-    """The provider's bundle below ``cache``, checked file by file, made if need be.
+    """Return the provider's bundle in the cache, checked file by file, made if need be.
 
     With ``check`` nothing is made: ``made`` then says whether it would have to be.
     """
@@ -58,7 +59,7 @@ def ensure(
     if check:
         return Bundle(path, made=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / "lock").open("w") as lock:
+    with cache.bundle_lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if manifest.damaged(path) == []:  # somebody else made it while this one waited
             return Bundle(path, made=False)

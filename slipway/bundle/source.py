@@ -14,6 +14,7 @@ from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
 from slipway.bundle.recipes import Recipe, recipes
+from slipway.cache.layout import CacheLayout
 from slipway.control_node import tools
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy
@@ -30,13 +31,13 @@ TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config")
 class SourceProvider:
     """Compiles ``project``'s components and packs its images.
 
-    ``project`` is the checkout, ``versions`` the lock and ``cache`` a directory that outlives
-    both checkout and bundle: toolchain, compiler cache and finished parts are kept there.
+    ``project`` is the checkout, ``versions`` the lock, and ``cache`` outlives both checkout and
+    bundle: toolchain, compiler cache and finished parts are kept there.
     """
 
     project: Path
     versions: Mapping[str, str]
-    cache: Path
+    cache: CacheLayout
 
     @cached_property
     def components(self) -> Sequence[Component]:
@@ -80,7 +81,7 @@ class SourceProvider:
 
     @property
     def _store(self) -> Path:
-        return self.cache / "bundle" / "parts"
+        return self.cache.bundle_parts
 
     @cached_property
     def _parts(self) -> list[Part]:

@@ -11,13 +11,13 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from slipway.errors import Problem, SlipwayError
+from slipway.cache.claims import Claimant, Claims
+from slipway.cache.layout import APPS, BASES, CacheLayout
 from slipway.oci import Image, ImageStore
 
 DAY = 24 * 60 * 60.0
@@ -32,36 +32,8 @@ MONTH = 30 * DAY
 CLAIM_SECONDS = 90 * DAY
 """How long a cluster's claims hold that no run renews: it is gone, and was not removed."""
 
-APPS = "apps.slipway.internal/"
-BASES = "bases.slipway.internal/"
-"""How the names begin of images that may go; a base stays while an image is built on it."""
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What a cluster needs of the cache.
-
-    ``images`` are references, ``sources`` work trees as paths below the cache, and ``bundles`` the
-    names of the folders of the bundle in use and of the one before.
-    """
-
-    images: frozenset[str] = frozenset()
-    sources: frozenset[str] = frozenset()
-    bundles: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Claims:
-        """From its JSON form."""
-        return cls(frozenset(value["images"]), frozenset(value["sources"]), tuple(value["bundles"]))
-
-    def and_also(self, more: Claims) -> Claims:
-        """All that these and ``more`` claim, with the bundles of ``more``."""
-        return Claims(self.images | more.images, self.sources | more.sources, more.bundles)
-
-    def as_json(self) -> str:
-        """Its JSON form."""
-        sets = {"images": sorted(self.images), "sources": sorted(self.sources)}
-        return json.dumps({**sets, "bundles": self.bundles}, indent=1)
+PartsOf = Callable[[Path], Collection[str] | None]
+"""Names the parts that a bundle was made of; None where the bundle does not say."""
 
 
 @dataclass
@@ -73,101 +45,49 @@ class Swept:
     bytes_freed: int = 0
 
 
-class Cache:
-    """The cache as one cluster uses it.
+def sweep(
+    cluster: Claimant,
+    claims: Claims,
+    parts_of: PartsOf,
+    *,
+    check: bool = False,
+    now: Callable[[], float] = time.time,
+) -> Swept:
+    """Have the cluster claim no more than ``claims`` and remove what nobody needs.
 
-    ``parts_of`` gives the names of the parts that a bundle was made of, or None where it does not
-    say, and ``now`` the time in seconds since the epoch.
+    A ``check`` only tells what would go. While somebody builds, all stays for the next time: a
+    build counts on the blobs that the store had when it began. ``now`` gives the time in seconds
+    since the epoch.
     """
-
-    def __init__(
-        self,
-        root: Path,
-        cluster: str,
-        parts_of: Callable[[Path], Collection[str] | None],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._root = root
-        self._parts_of = parts_of
-        self._claims = root / "clusters"
-        self._file = self._claims / f"{cluster}.json"
-        self._now = now
-
-    def needs(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> Claims:
-        """What the cluster claims with these images, this bundle, and work trees of the cache."""
-        before = self._read(self._file).bundles
-        return Claims(
-            frozenset(images),
-            frozenset(
-                str(path.relative_to(self._root))
-                for path in checkouts
-                if path.is_relative_to(self._root)
-            ),
-            tuple(dict.fromkeys([bundle.name, *before]))[:2],
-        )
-
-    def claim(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> None:
-        """Claim these beside all that is claimed so far."""
-        with self._alone():
-            needs = self.needs(images, checkouts, bundle)
-            self._write(self._read(self._file).and_also(needs))
-
-    def sweep(self, claims: Claims, *, check: bool = False) -> Swept:
-        """Claim no more than ``claims`` and remove what nobody needs; ``check`` only tells.
-
-        While somebody builds, all stays for the next time: a build counts on the blobs that the
-        store had when it began.
-        """
-        with nullcontext() if check else self._alone():
-            before, now = self._read(self._file), self._now()
-            is_busy = any(_age(path, now) < DAY for path in _in(self._root / "work"))
-            if not check:
-                self._write(before.and_also(claims) if is_busy else claims)
-            if is_busy:
-                return Swept()
-            others = [
-                self._read(path)
-                for path in self._claims.glob("*.json")
-                if path != self._file and _age(path, now) < CLAIM_SECONDS
-            ]
-            sweeper = _Sweeper(self._root, [claims, *others], before, self._parts_of, now, check)
-            sweeper.sweep()
-        return sweeper.swept
-
-    def _read(self, path: Path) -> Claims:
-        """What a file claims; raises SlipwayError when it cannot be known."""
-        try:
-            return Claims.of(json.loads(path.read_text()))
-        except FileNotFoundError:
-            return Claims()
-        except (ValueError, KeyError, TypeError) as error:
-            what = f"does not say what a cluster needs: {error!r}"
-            raise SlipwayError(
-                Problem(str(path), what, "remove it; the next run writes it")
-            ) from error
-
-    def _write(self, claims: Claims) -> None:
-        new = self._file.with_suffix(".new")
-        new.write_text(claims.as_json())
-        new.replace(self._file)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Nobody else changes claims or sweeps meanwhile."""
-        self._claims.mkdir(parents=True, exist_ok=True)
-        with (self._claims / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    cache = cluster.cache
+    with nullcontext() if check else cluster.alone():
+        before, moment = cluster.claims(), now()
+        is_busy = any(_age(path, moment) < DAY for path in _in(cache.work))
+        if not check:
+            cluster.write(before.and_also(claims) if is_busy else claims)
+        if is_busy:
+            return Swept()
+        others = [path for path in cache.claims.glob("*.json") if path != cluster.file]
+        lapsed = [path for path in others if _age(path, moment) > CLAIM_SECONDS]
+        held = [Claims.read(path) for path in others if path not in lapsed]
+        sweeper = _Sweeper(cache, [claims, *held], before, lapsed, parts_of, moment, check)
+        sweeper.sweep()
+    return sweeper.swept
 
 
 @dataclass
 class _Sweeper:
-    """One sweep; ``before`` is what the cluster claimed until now."""
+    """One sweep.
 
-    root: Path
+    ``before`` is what the cluster claimed until now, and ``lapsed`` the files of claims that do not
+    hold any more.
+    """
+
+    cache: CacheLayout
     claims: list[Claims]
     before: Claims
-    parts_of: Callable[[Path], Collection[str] | None]
+    lapsed: list[Path]
+    parts_of: PartsOf
     now: float
     check: bool
     swept: Swept = field(default_factory=Swept)
@@ -178,13 +98,19 @@ class _Sweeper:
         self._sweep_sources()
         self._sweep_builders()
         self._sweep_bundles()
-        for path in _in(self.root / "work"):
-            if self._age(path) > DAY:
+        self._remove_older(DAY, _in(self.cache.work))
+        for path in self.lapsed:
+            self._remove(path)
+
+    def _remove_older(self, seconds: float, paths: Iterable[Path]) -> None:
+        """Remove those of the paths that did not change for so long."""
+        for path in paths:
+            if self._age(path) > seconds:
                 self._remove(path)
 
     def _sweep_images(self) -> list[Image]:
         """Remove images; return those that stay."""
-        store = ImageStore(self.root / "images")
+        store = ImageStore(self.cache.images)
         claimed = {ref for claims in self.claims for ref in claims.images}
         images = [*store.images().values()]
         apps = [image for image in images if image.ref.startswith(APPS)]
@@ -213,56 +139,59 @@ class _Sweeper:
     def _sweep_notes(self, images: Iterable[Image]) -> None:
         """Forget which image came of a build when that image is gone."""
         there = {image.manifest_digest for image in images}
-        for path in _in(self.root / "builds"):
+        for path in _in(self.cache.build_notes):
             is_whole = path.suffix == ".json"
             if _digest_noted(path) not in there if is_whole else self._age(path) > DAY:
                 self._remove(path)
 
     def _sweep_sources(self) -> None:
+        """Remove work trees that nobody claims, then the mirrors that have no work tree left."""
         claimed = {path for claims in self.claims for path in claims.sources}
-        for repository in _in(self.root / "source"):
+        for repository in _in(self.cache.sources):
             trees = _in(repository)
             for tree in trees:
-                if str(tree.relative_to(self.root)) not in claimed and self._age(tree) > DAY:
+                if self._name(tree) not in claimed and self._age(tree) > DAY:
                     self._remove(tree)
             if not trees and self._age(repository) > DAY:
                 self._remove(repository)
-        for path in _in(self.root / "git"):
+        for path in _in(self.cache.mirrors):
             is_mirror = path.suffix == ".git"
-            has_trees = is_mirror and (self.root / "source" / path.stem).exists()
+            has_trees = is_mirror and self.cache.work_trees(path.stem).exists()
             if not has_trees and self._age(path) > (WEEK if is_mirror else DAY):
                 self._remove(path)
 
     def _sweep_builders(self) -> None:
-        """Remove layers and archives of classes that Jib's builds left long ago."""
-        jib = self.root / "jib"
-        for path in (*_in(jib / "application" / "layers"), *_in(jib / "classes")):
-            if self._age(path) > MONTH:
-                self._remove(path)
+        """Remove what builds with Maven and Jib left long ago, and can make or fetch again."""
+        cache = self.cache
+        layers = (cache.jib_bases / "layers", cache.jib_layers / "layers")
+        for folder in (*layers, cache.jvm_classes, cache.resolved_poms, cache.standby):
+            self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:
-        """Remove bundles, then the parts that only those were made of."""
-        bundles = self.root / "bundle"
-        if not bundles.exists():
+        """Remove bundles, then the parts that only those were made of, and old compilers."""
+        cache = self.cache
+        if not cache.bundles.exists():
             return
         claimed = {name for claims in self.claims for name in claims.bundles}
-        with (bundles / "lock").open("a") as lock:
+        with cache.bundle_lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # somebody makes one
                 return
             kept = []
-            for path in _in(bundles):
-                if path.name in ("lock", "parts"):
+            for path in _in(cache.bundles):
+                if path in (cache.bundle_lock, cache.bundle_parts):
                     continue
                 least = DAY if path.name in self.before.bundles else WEEK
                 if path.name in claimed or self._age(path) < least:
                     kept.append(path)
                 else:
                     self._remove(path)
-            self._sweep_parts(bundles / "parts", kept)
+            self._sweep_parts(cache.bundle_parts, kept)
+            self._remove_older(MONTH, cache.go_toolchains())
 
     def _sweep_parts(self, parts: Path, bundles: Iterable[Path]) -> None:
+        """Remove the parts that none of the bundles was made of."""
         needed: set[str] = set()
         for bundle in bundles:
             made_of = self.parts_of(bundle)
@@ -276,9 +205,13 @@ class _Sweeper:
     def _age(self, path: Path) -> float:
         return _age(path, self.now)
 
+    def _name(self, path: Path) -> str:
+        """Return a path as claims and results have it, below the cache."""
+        return str(path.relative_to(self.cache.root))
+
     def _remove(self, path: Path) -> None:
         """Remove a file or a folder with all in it."""
-        self.swept.files.append(str(path.relative_to(self.root)))
+        self.swept.files.append(self._name(path))
         self.swept.bytes_freed += _size_of(path)
         if self.check:
             return
@@ -289,7 +222,7 @@ class _Sweeper:
 
 
 def _age(path: Path, now: float) -> float:
-    """Seconds since something changed; what has just gone is new."""
+    """Return the seconds since something changed; what has just gone is new."""
     try:
         return now - path.lstat().st_mtime
     except FileNotFoundError:
@@ -297,12 +230,12 @@ def _age(path: Path, now: float) -> float:
 
 
 def _in(folder: Path) -> list[Path]:
-    """What is in a folder, sorted; nothing when it is not there."""
+    """Return what is in a folder, sorted; nothing when it is not there."""
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _digest_noted(path: Path) -> str:
-    """The digest that a note names; of one that cannot be read, none."""
+    """Return the digest that a note names, or none when it cannot be read."""
     try:
         return str(json.loads(path.read_text())["digest"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -310,7 +243,7 @@ def _digest_noted(path: Path) -> str:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes that go with a file or folder: of a file with several names, none but with the last."""
+    """Return the bytes that go with a file or folder; a file goes with the last of its names."""
     files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
     states = (file.lstat() for file in files)
     return sum(state.st_size for state in states if state.st_nlink == 1)

@@ -23,6 +23,7 @@ from slipway.apps.manifests.labels import is_own
 from slipway.apps.plan.plan import plan
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
 from slipway.kube.client import PODS, SERVICES, Kube, Object
 
 PROJECT = Path(__file__).parents[2]
@@ -98,9 +99,8 @@ class Scenario:
         self.control_plane = self.nodes[self.facts["control_plane"][0]]
         self.apps_file = Path(self.facts["apps_file"])
         self.cache = Path(self.facts["cache"])
-        self.bundle = bundle_path(
-            SourceProvider(PROJECT, self.facts["versions"], self.cache), self.cache
-        )
+        layout = CacheLayout(self.cache)
+        self.bundle = bundle_path(SourceProvider(PROJECT, self.facts["versions"], layout), layout)
         self.kube = Kube(Path(self.facts["kubeconfig"]))
         self._http = urllib3.PoolManager(retries=False, timeout=5)
 

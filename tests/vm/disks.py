@@ -18,6 +18,7 @@ import yaml
 from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
 from slipway.control_node.tools import ENGINE_SECONDS, Engine
 from slipway.nodes import containers, image
 from slipway.run import run
@@ -136,7 +137,8 @@ def _system(folder: Path, say: Callable[[str], None]) -> Path:
 
 def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """The bundle and the node image: to make them there would take hours."""
-    bundle = ensure(SourceProvider(PROJECT, versions(), cache), cache, say).path
+    layout = CacheLayout(cache)
+    bundle = ensure(SourceProvider(PROJECT, versions(), layout), layout, say).path
     target = folder / f"cache-{key_of(RECIPE, SIZES, image.RECIPE, bundle.name)[:16]}"
     with _made(target) as unfinished:
         if unfinished is None:
@@ -165,7 +167,7 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
 @contextmanager
 def _engine(cache: Path, say: Callable[[str], None]) -> Iterator[None]:
     """This machine's engine, running for as long as it is needed."""
-    engine = Engine(cache / "engine")
+    engine = Engine(CacheLayout(cache).engine)
     if engine.answers():
         yield
         return

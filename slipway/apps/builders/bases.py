@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from slipway.cache.layout import BASES, CacheLayout
 from slipway.errors import Problem, SlipwayError
-from slipway.files import Refused, readable
+from slipway.files import Refused, readable, write_whole
 from slipway.oci import Image, ImageStore
 
 BUNDLE_HOST = "bundle.slipway.internal/"
@@ -57,7 +58,7 @@ class Bases:
 
     ``pull`` brings the image of a registry as an OCI layout into a folder; without it (None)
     builders fetch such images themselves, whenever they build. Which ones were fetched is noted
-    below ``cache``, in ``bases.json``.
+    in the cache.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class Bases:
         bundle: ImageStore,
         defaults: Mapping[str, str],
         pull: Callable[[str, Path], None] | None,
-        cache: Path,
+        cache: CacheLayout,
     ) -> None:
         self._apps = apps
         self._bundle = bundle
         self._defaults = defaults
         self._pull = pull
-        self._notes = cache / "bases.json"
-        self._work = cache / "work"
+        self._notes = cache.base_notes
+        self._work = cache.work
         self._unreachable: dict[str, SlipwayError] = {}
 
     @cached_property
@@ -143,9 +144,7 @@ class Bases:
         return noted
 
     def _note(self, digests: Mapping[str, str]) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=self._work, delete=False) as new:
-            json.dump(digests, new, indent=1, sort_keys=True)
-        Path(new.name).replace(self._notes)
+        write_whole(self._notes, json.dumps(digests, indent=1, sort_keys=True))
 
 
 def file_identity(path: Path, what: str) -> str:
@@ -171,7 +170,7 @@ def _state(path: Path, state: os.stat_result) -> str:
 
 def _store_ref(kind: str, identity: str) -> str:
     """The name in the app store of a base from elsewhere."""
-    return f"bases.slipway.internal/{kind}:{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    return f"{BASES}{kind}:{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _stored(store: ImageStore, image: Image) -> Base:

@@ -36,8 +36,10 @@ from slipway.apps.builders.registry import serve
 from slipway.apps.names import image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
+from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
+from slipway.files import write_whole
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
 from slipway.secrets import Secrets
@@ -110,7 +112,8 @@ def build_images(
     An app that cannot be built gets ``failed``; the others go on. With ``check`` nothing is built:
     an app whose image is not there gets no ``image``.
     """
-    with Daemon(Programs.of(settings.bundle), settings.cache / "buildkit") as daemon:
+    layout = CacheLayout(settings.cache)
+    with Daemon(Programs.of(settings.bundle), layout.buildkit) as daemon:
         run = _Run(settings, daemon, check, say)
         return run.images([dict(record) for record in records])
 
@@ -122,10 +125,11 @@ class _Run:
         self, settings: Settings, daemon: Daemon, check: bool, say: Callable[[str], None]
     ) -> None:
         self._settings = settings
+        self._cache = CacheLayout(settings.cache)
         self._check = check
         self._tell = say
         self._boundary = failing(STEP, settings.secrets.redact)
-        self._store = ImageStore(settings.cache / "images")
+        self._store = ImageStore(self._cache.images)
         own = settings.buildkit and daemon.programs.can_run()
         self._buildkit = BuildKit(daemon, self._store) if own else None
         self._bases = Bases(
@@ -133,7 +137,7 @@ class _Run:
             ImageStore(settings.bundle / "images"),
             settings.bases,
             self._buildkit.pull if self._buildkit and not check else None,
-            settings.cache,
+            self._cache,
         )
 
     def images(self, records: list[Record]) -> Images:
@@ -221,9 +225,6 @@ class _Run:
         name = f"{tree}:{place}"
         return mirror.trees([name])[0] or name  # that of a submodule is not in the mirror
 
-    def _note(self, key: str) -> Path:
-        return self._settings.cache / "builds" / f"{key}.json"
-
     @cached_property
     def _stored(self) -> Mapping[str, Image]:
         """The images that the run began with, by their references."""
@@ -232,7 +233,7 @@ class _Run:
     def _known(self, key: str, record: Record) -> str | None:
         """The image that came of a key, under the app's own name; None if it is not stored."""
         try:
-            note = json.loads(self._note(key).read_bytes())
+            note = json.loads(self._cache.build_note(key).read_bytes())
             digest, ref = note["digest"], _ref(record, note["config"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
@@ -285,18 +286,18 @@ class _Run:
             alike = [each for each in self._stored.values() if each.repository in names]
             served = serve(program, self._work_folder(), self._store, alike)
             registry = stack.enter_context(served)
-            return Jib(self._settings.cache, registry, self._standbys(len(works)))
+            return Jib(self._cache, registry, self._standbys(len(works)))
         if tool == "prebuilt":
             return Prebuilt()
         program = self._settings.bundle / "tools" / "docker-buildx"
-        return self._buildkit or Buildx(self._settings.cache, program)
+        return self._buildkit or Buildx(self._cache, program)
 
     def _standbys(self, builds: int) -> Standbys | None:
         """Those of the session; a first run that builds many would only start and end them."""
         session = self._settings.session
         if session is None or builds > MOST:
             return None
-        return Standbys(session.folder, session.process, self._settings.cache / "jib" / "standby")
+        return Standbys(session.folder, session.process, self._cache.standby)
 
     def _build(self, work: _Work, builder: Builder) -> None:
         """Build one image and enter it under the name of each app that wants it."""
@@ -340,16 +341,13 @@ class _Run:
         for record in work.records:
             record["image"] = self._name(_ref(record, image.config_digest), note).ref
         self._store.remove(passing)
-        path = self._note(work.key)
+        path = self._cache.build_note(work.key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(note))
-        new.replace(path)
+        write_whole(path, json.dumps(note))
 
     def _work_folder(self) -> Path:
-        folder = self._settings.cache / "work"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        self._cache.work.mkdir(parents=True, exist_ok=True)
+        return self._cache.work
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:

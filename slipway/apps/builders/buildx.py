@@ -14,6 +14,7 @@ from typing import Any
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.buildkit import BASE_ARGUMENT, secret_variables
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 from slipway.run import run
 
 BUILD_SECONDS = 3600.0
@@ -54,8 +55,8 @@ class Buildx:
 
     doing = "buildx"
 
-    def __init__(self, cache: Path, program: Path) -> None:
-        self._settings = {"BUILDX_CONFIG": str(cache / "buildx")}
+    def __init__(self, cache: CacheLayout, program: Path) -> None:
+        self._settings = {"BUILDX_CONFIG": str(cache.buildx)}
         self._buildx = [str(program)] if program.exists() else ["docker", "buildx"]
         self._loading = threading.Lock()
 

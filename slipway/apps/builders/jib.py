@@ -24,6 +24,7 @@ from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.order import Order
 from slipway.apps.builders.registry import Registry
 from slipway.apps.source.project import POM, lacking, poms
+from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import machine_platform
 from slipway.oci.model import (
@@ -109,7 +110,9 @@ def command(project: Project, properties: Mapping[str, str]) -> list[str]:
     ]
 
 
-def properties(target: str, digest_file: Path, cache: Path, base: str | None) -> dict[str, str]:
+def properties(
+    target: str, digest_file: Path, cache: CacheLayout, base: str | None
+) -> dict[str, str]:
     """Jib's settings: push to ``target``, build on ``base`` (None: the pom's own).
 
     ``base`` is a reference or ``tar://`` and a path. A name and a password are given, though the
@@ -130,8 +133,8 @@ def properties(target: str, digest_file: Path, cache: Path, base: str | None) ->
         "jib.to.auth.password": "slipway",
         **chosen,
         "jib.outputPaths.digest": str(digest_file),
-        "jib.baseImageCache": str(cache / "base"),
-        "jib.applicationCache": str(cache / "application"),
+        "jib.baseImageCache": str(cache.jib_bases),
+        "jib.applicationCache": str(cache.jib_layers),
     }
 
 
@@ -152,12 +155,14 @@ def on_base(
 
 
 class Jib:
-    """Builds Maven projects; several at the same time share the caches below ``cache``."""
+    """Builds Maven projects; several at the same time share what is kept in the cache."""
 
     doing = "maven"
 
-    def __init__(self, cache: Path, registry: Registry, standbys: Standbys | None = None) -> None:
-        self._cache = cache / "jib"
+    def __init__(
+        self, cache: CacheLayout, registry: Registry, standbys: Standbys | None = None
+    ) -> None:
+        self._cache = cache
         self._registry = registry
         self._maven = Maven(self._cache, standbys)
 

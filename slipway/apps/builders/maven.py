@@ -13,6 +13,7 @@ from pathlib import Path
 from slipway.apps.builders.maven_daemon.daemon import BUILD_SECONDS, Standbys
 from slipway.apps.builders.order import Order
 from slipway.apps.source.project import POM, found
+from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
@@ -26,12 +27,12 @@ Call = Callable[[Mapping[str, str]], Sequence[str]]
 
 
 class Maven:
-    """Builds projects; several at the same time share what is kept below ``cache``.
+    """Builds projects; several at the same time share what is kept in the cache.
 
     ``standbys`` are those of the session, if this is one.
     """
 
-    def __init__(self, cache: Path, standbys: Standbys | None = None) -> None:
+    def __init__(self, cache: CacheLayout, standbys: Standbys | None = None) -> None:
         self._cache = cache
         self._standbys = standbys
         self._downloading = threading.Lock()
@@ -48,7 +49,7 @@ class Maven:
         poms = sha256()
         for pom in poms_of(order).values():
             poms.update(pom)
-        complete = self._cache / "resolved" / poms.hexdigest()
+        complete = self._cache.resolved_poms / poms.hexdigest()
         if not complete.exists():
             with self._downloading:
                 if not complete.exists():
@@ -62,7 +63,7 @@ class Maven:
     def _run(self, order: Order, argv: Sequence[str]) -> None:
         """Start Maven, with the JVM's own classes as an earlier build has left them."""
         made = order.scratch / "classes.jsa"
-        archive, classes = _class_archive(self._cache / "classes", made)
+        archive, classes = _class_archive(self._cache.jvm_classes, made)
         run(
             argv,
             what=order.label,

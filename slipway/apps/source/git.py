@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slipway.apps.source.git_auth import OPEN, Access
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.run import run
 
@@ -99,8 +100,9 @@ class Mirror:
         self.url = url
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rstrip("/").rsplit("/", 1)[-1])
         key = f"{name.removesuffix('.git')}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-        self.path = cache / "git" / f"{key}.git"
-        self._work_trees = cache / "source" / key
+        layout = CacheLayout(cache)
+        self.path = layout.mirror(key)
+        self._work_trees = layout.work_trees(key)
 
     def trees(self, objects: Sequence[str]) -> list[str | None]:
         """The tree hash of each object (``<commit>`` or ``<commit>:folder``), None if unknown."""

@@ -27,7 +27,7 @@ import pytest
 from slipway.apps.environments.retention import History
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
 from slipway.bundle import debian
-from slipway.cache.sweep import APPS
+from slipway.cache.layout import APPS
 from slipway.kube.client import DEPLOYMENTS
 from slipway.nodes import containers
 from slipway.nodes.containerd import Containerd

@@ -36,12 +36,12 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
     serving = replica_set(2, 2, replicas=1)
     serving["spec"]["template"]["spec"]["nodeSelector"] = SSD
     api.put("replicasets", serving)
-    return {"kubeconfig": str(kubeconfig), "store": str(tmp_path / "images")}
+    return {"kubeconfig": str(kubeconfig), "cache": str(tmp_path)}
 
 
 def placed(arguments: dict[str, Any], app: dict[str, Any], **mode: bool) -> dict[str, Any]:
     """What the action says of one app."""
-    apps = save([planned(**app)], Path(arguments["store"]).parent)
+    apps = save([planned(**app)], Path(arguments["cache"]))
     result: dict[str, Any] = action(ActionModule, {**arguments, "apps": apps}, **mode).run()
     return result
 

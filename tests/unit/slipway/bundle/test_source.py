@@ -10,6 +10,7 @@ import pytest
 from slipway.bundle import manifest
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 
@@ -107,7 +108,7 @@ class Project:
 
     def provider(self) -> SourceProvider:
         """The provider, as a new run has it."""
-        return SourceProvider(self.root, VERSIONS, self.root / "cache")
+        return SourceProvider(self.root, VERSIONS, CacheLayout(self.root / "cache"))
 
     def change_images(self, old: str, new: str) -> None:
         """Replace a text in the table of images."""
@@ -116,7 +117,7 @@ class Project:
 
     def bundle(self) -> Path:
         """Have the bundle."""
-        return ensure(self.provider(), self.root / "cache", self.said.append).path
+        return ensure(self.provider(), CacheLayout(self.root / "cache"), self.said.append).path
 
     def work(self) -> list[str]:
         """What the tools had to do since this was asked last."""

@@ -6,12 +6,15 @@ import fcntl
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from slipway.bundle import manifest
-from slipway.cache.sweep import CLAIM_SECONDS, DAY, MONTH, WEEK, Cache, Claims, Swept
+from slipway.cache.claims import Claimant, Claims
+from slipway.cache.layout import CacheLayout
+from slipway.cache.sweep import CLAIM_SECONDS, DAY, MONTH, WEEK, Swept, sweep
 from slipway.errors import SlipwayError
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 
@@ -19,9 +22,19 @@ ONE, TWO = "apps.slipway.internal/greeter:one", "apps.slipway.internal/greeter:t
 BASE = "bases.slipway.internal/archive:0123"
 
 
-def cluster(root: Path, name: str = "mine", later: float = 0) -> Cache:
-    """The cache as a cluster uses it, ``later`` seconds from now."""
-    return Cache(root, name, manifest.parts, lambda: time.time() + later)
+@dataclass(frozen=True)
+class Cluster(Claimant):
+    """A cluster that sweeps ``later`` seconds from now."""
+
+    later: float = 0.0
+
+    def sweep(self, claims: Claims, *, check: bool = False) -> Swept:
+        now = time.time() + self.later
+        return sweep(self, claims, manifest.parts, check=check, now=lambda: now)
+
+
+def cluster(root: Path, name: str = "mine", later: float = 0) -> Cluster:
+    return Cluster(CacheLayout(root), name, later)
 
 
 def claims(*images: str, sources: set[str] | None = None, bundles: tuple[str, ...] = ()) -> Claims:
@@ -76,7 +89,10 @@ def test_claims_that_no_run_renews_do_not_hold_for_ever(tmp_path: Path) -> None:
     add(tmp_path, ONE, b"1")
     cluster(tmp_path, "gone").sweep(claims(ONE))
     assert cluster(tmp_path, later=CLAIM_SECONDS - 60).sweep(claims()).images == []
-    assert cluster(tmp_path, later=CLAIM_SECONDS + 60).sweep(claims()).images == [ONE]
+    late = cluster(tmp_path, later=CLAIM_SECONDS + 60)
+    assert paths(late.sweep(claims(), check=True)) == {"clusters/gone.json"}
+    swept = late.sweep(claims())
+    assert (swept.images, swept.files) == ([ONE], ["clusters/gone.json"])
 
 
 def test_a_base_goes_with_the_last_image_that_is_built_on_it(tmp_path: Path) -> None:
@@ -179,10 +195,17 @@ def test_a_mirror_goes_when_it_is_old_and_there_is_no_work_tree_of_it(tmp_path: 
 
 
 def test_what_jib_left_goes_after_a_month(tmp_path: Path) -> None:
-    for name in ("application/layers/01/02.gz", "application/selectors/01", "classes/21.0.1.jsa"):
+    kept = ("application/selectors/01", "base/images/java/manifest_config.json")
+    gone = {
+        "jib/application/layers/01",
+        "jib/base/layers/01",
+        "jib/classes/21.0.1.jsa",
+        "jib/resolved/0123",
+        "jib/standby/0123",
+    }
+    for name in (*kept, *(f"{name.removeprefix('jib/')}/file" for name in gone)):
         file(tmp_path / "jib" / name)
     assert paths(cluster(tmp_path, later=MONTH - 60).sweep(claims())) == set()
-    gone = {"jib/application/layers/01", "jib/classes/21.0.1.jsa"}
     assert paths(cluster(tmp_path, later=MONTH + 60).sweep(claims())) == gone
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.builders.bases import Base, Bases
+from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 
@@ -39,7 +40,7 @@ class Registry:
     def run(self, *, pull: bool = True) -> Bases:
         """A new run."""
         stores = ImageStore(self.root / "images"), ImageStore(self.root / "bundle")
-        return Bases(*stores, {}, self.pull if pull else None, self.root)
+        return Bases(*stores, {}, self.pull if pull else None, CacheLayout(self.root))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 
@@ -262,7 +263,7 @@ def test_what_leads_out_of_the_repository_gets_to_no_builder(
         if builder == "buildkit":
             BuildKit(daemon, ImageStore(place.root / "images")).build(order)
         else:
-            Buildx(place.root / "cache", place.root / "no-buildx").build(order)
+            Buildx(CacheLayout(place.root / "cache"), place.root / "no-buildx").build(order)
     [problem] = caught.value.problems
     assert problem.where == "web (main)"
     assert problem.what == f"{name} cannot be read: it leads out of the repository"

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.apps.builders.buildx import Buildx, command
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 
 
 def test_least_call() -> None:
@@ -70,7 +71,9 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
     secrets = {"npm": "hidden-1234"}
     order = Order("web (main)", tmp_path / "checkout", {}, None, secrets, tmp_path / "scratch")
 
-    archive = Buildx(tmp_path / "cache", tmp_path / "bin" / "docker-buildx").build(order)
+    archive = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx").build(
+        order
+    )
 
     assert archive.read_text() == "archive\n"
     assert "--secret=id=npm,env=SLIPWAY_SECRET_0" in (tmp_path / "log" / "argv").read_text()
@@ -82,4 +85,4 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
 
 
 def test_dockers_own_plugin_where_the_bundle_has_none(tmp_path: Path) -> None:
-    assert Buildx(tmp_path, tmp_path / "nowhere")._buildx == ["docker", "buildx"]
+    assert Buildx(CacheLayout(tmp_path), tmp_path / "nowhere")._buildx == ["docker", "buildx"]

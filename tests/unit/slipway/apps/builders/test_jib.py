@@ -22,6 +22,7 @@ from slipway.apps.builders.jib import (
     write_stand_in,
 )
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform
@@ -153,23 +154,23 @@ def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
 
 
 def test_properties_for_a_base_at_hand() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "tar:///base.tar")
+    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "tar:///base.tar")
     assert found["jib.to.image"] == "r:1/app:x"
     assert found["jib.from.image"] == "tar:///base.tar"
     assert found["jib.from.platforms"] == machine_platform()
     assert found["jib.container.format"] == "OCI"
     assert found["jib.outputPaths.digest"] == "/d"
-    assert found["jib.baseImageCache"] == "/jib/base"
+    assert found["jib.baseImageCache"] == "/cache/jib/base"
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), "java:21")
+    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "java:21")
     assert found["jib.from.image"] == "java:21"
     assert not any(name.startswith("jib.from.auth") for name in found)
 
 
 def test_properties_for_the_poms_own_base() -> None:
-    found = properties("r:1/app:x", Path("/d"), Path("/jib"), None)
+    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
     assert not any(name.startswith("jib.from") for name in found)
 
 

@@ -13,6 +13,7 @@ import pytest
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from tests.support.maven_samples import order, write
 
@@ -61,7 +62,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def resolved(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache after the project's first build; ``log`` is empty, and Maven succeeds."""
     monkeypatch.setenv("CODE", "0")
-    Maven(tmp_path / "cache").build(order(tmp_path), call, {})
+    Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
     for path in log.iterdir():
         path.unlink()
     return tmp_path / "cache"
@@ -75,7 +76,7 @@ def options(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
     def told(version: str, cache: str = "cache") -> str:
         (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
-        Maven(tmp_path / cache).build(order(tmp_path), call, {})
+        Maven(CacheLayout(tmp_path / cache)).build(order(tmp_path), call, {})
         return next(
             line for line in (log / "environment").read_text().splitlines() if "MAVEN_OPTS" in line
         )
@@ -86,7 +87,7 @@ def options(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 def test_machine_without_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SlipwayError) as caught:
-        Maven(tmp_path).build(order(tmp_path), call, {})
+        Maven(CacheLayout(tmp_path)).build(order(tmp_path), call, {})
     [problem] = caught.value.problems
     assert problem.what == "is built with Maven, which is not here"
     assert "packages maven" in problem.fix
@@ -111,7 +112,7 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
     for name in "abc":
         write(tmp_path / name / "checkout", {"pom.xml": "the same"})
     with ThreadPoolExecutor(3) as pool:
-        maven = Maven(tmp_path / "cache")
+        maven = Maven(CacheLayout(tmp_path / "cache"))
         builds = [pool.submit(maven.build, order(tmp_path / name), call, {}) for name in "abc"]
         for build in builds:
             build.result()
@@ -122,7 +123,7 @@ def test_classes_are_archived_once_for_each_java(
     tmp_path: Path, options: Callable[..., str]
 ) -> None:
     assert "ArchiveClassesAtExit=" in options("17.0.15")
-    [archive] = (tmp_path / "cache" / "classes").iterdir()
+    [archive] = (tmp_path / "cache" / "jib" / "classes").iterdir()
     assert options("17.0.15").endswith(f"-XX:SharedArchiveFile={archive}")
     assert "ArchiveClassesAtExit=" in options("17.0.16")
 
@@ -141,19 +142,19 @@ def test_a_java_that_does_not_say_what_it_is(
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(SlipwayError):
-        Maven(tmp_path / "cache").build(order(tmp_path), call, {})
+        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
     assert "Archive" not in (log / "environment").read_text()
 
 
 def test_a_build_that_fails_leaves_no_archive(tmp_path: Path, log: Path) -> None:
     with pytest.raises(SlipwayError):
-        Maven(tmp_path / "cache").build(order(tmp_path), call, {})
+        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
     assert not (tmp_path / "cache").exists()
 
 
 def test_secrets_are_in_mavens_environment_and_nowhere_else(tmp_path: Path, log: Path) -> None:
     with pytest.raises(SlipwayError, match="the value is hidden-1234"):
-        Maven(tmp_path / "cache").build(order(tmp_path, TOKEN="hidden-1234"), call, {})
+        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path, TOKEN="hidden-1234"), call, {})
 
     assert "TOKEN=hidden-1234" in (log / "environment").read_text().splitlines()
     (log / "environment").unlink()
@@ -166,7 +167,7 @@ def test_a_standby_is_asked_once_the_project_is_resolved(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standbys = Answering(True)
-    maven = Maven(tmp_path / "cache", standbys)
+    maven = Maven(CacheLayout(tmp_path / "cache"), standbys)
     with pytest.raises(SlipwayError):
         maven.build(order(tmp_path), call, {})
     monkeypatch.setenv("CODE", "0")
@@ -179,7 +180,7 @@ def test_a_standby_is_asked_once_the_project_is_resolved(
 def test_other_poms_are_resolved_first(tmp_path: Path, log: Path, resolved: Path) -> None:
     standbys = Answering(True)
     write(tmp_path / "checkout", {"module/pom.xml": ""})
-    Maven(resolved, standbys).build(order(tmp_path), call, {})
+    Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {})
     assert standbys.asked == []
     assert (log / "argv").exists()
 
@@ -187,7 +188,7 @@ def test_other_poms_are_resolved_first(tmp_path: Path, log: Path, resolved: Path
 def test_maven_is_not_started_for_what_a_standby_has_built(
     tmp_path: Path, log: Path, resolved: Path
 ) -> None:
-    Maven(resolved, Answering(True)).build(order(tmp_path), call, {"a": "1"})
+    Maven(CacheLayout(resolved), Answering(True)).build(order(tmp_path), call, {"a": "1"})
     assert list(log.iterdir()) == []
 
 
@@ -195,10 +196,10 @@ def test_maven_is_started_for_what_a_standby_has_not_built(
     tmp_path: Path, log: Path, resolved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standbys = Answering(False)
-    Maven(resolved, standbys).build(order(tmp_path), call, {"a": "1"})
+    Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {"a": "1"})
     assert (log / "argv").read_text().split() == ["validate", "-Da=1"]
 
     monkeypatch.setenv("CODE", "3")
     with pytest.raises(SlipwayError, match="ended with code 3"):
-        Maven(resolved, standbys).build(order(tmp_path), call, {"a": "1"})
+        Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {"a": "1"})
     assert len(standbys.asked) == 2

@@ -94,8 +94,8 @@ def test_a_version_that_does_not_run_is_told(kube: Kube, api: FakeApi) -> None:
         carry_out(kube, find(kube, "greeter", ""), seconds=0, say=print)
 
 
-def plugin(kubeconfig: Path, store: Path, *, check: bool) -> dict[str, Any]:
-    args = {"kubeconfig": str(kubeconfig), "store": str(store), "app": "greeter", "timeout": 10}
+def plugin(kubeconfig: Path, cache: Path, *, check: bool) -> dict[str, Any]:
+    args = {"kubeconfig": str(kubeconfig), "cache": str(cache), "app": "greeter", "timeout": 10}
     result: dict[str, Any] = action(apps_rollback.ActionModule, args, check=check).run()
     return result
 
@@ -107,10 +107,10 @@ def test_a_check_finds_the_image_and_writes_nothing(
     run(kube, version(2))
     store = ImageStore(tmp_path / "images")
     api.requests.clear()
-    found = plugin(kubeconfig, store.root, check=True)
+    found = plugin(kubeconfig, tmp_path, check=True)
     assert load(found["apps"]) == []  # the nodes have to have it
     store.add_image(version(1)["image"], [], ImageConfig())
-    found = plugin(kubeconfig, store.root, check=True)
+    found = plugin(kubeconfig, tmp_path, check=True)
     assert load(found["apps"]) == [
         {
             "id": "greeter-main/greeter",
@@ -119,5 +119,5 @@ def test_a_check_finds_the_image_and_writes_nothing(
         }
     ]
     assert api.writes == []
-    assert plugin(kubeconfig, store.root, check=False)["becomes"]["commit"] == "1" * 40
+    assert plugin(kubeconfig, tmp_path, check=False)["becomes"]["commit"] == "1" * 40
     assert live(api) == ("1", "1", True)

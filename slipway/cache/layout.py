@@ -1,0 +1,151 @@
+"""Where things lie in the cache, which all clusters and checkouts of a user share.
+
+Whoever needs a place below the cache asks here, and so does the sweep that frees what nobody needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+APPS = "apps.slipway.internal/"
+"""What the references of images of apps begin with."""
+
+BASES = "bases.slipway.internal/"
+"""What those of base images begin with that come from archives and registries."""
+
+
+@dataclass(frozen=True)
+class CacheLayout:
+    """The places below the cache at ``root``, whether there is something yet or not."""
+
+    root: Path
+
+    @property
+    def images(self) -> Path:
+        """The image store with the images of apps and those that they are built on."""
+        return self.root / "images"
+
+    @property
+    def build_notes(self) -> Path:
+        """The folder of notes that say which image came of what."""
+        return self.root / "builds"
+
+    def build_note(self, key: str) -> Path:
+        """Return the file that says which image came of the build with this key."""
+        return self.build_notes / f"{key}.json"
+
+    @property
+    def base_notes(self) -> Path:
+        """The file that says which image each base image of a registry was."""
+        return self.root / "bases.json"
+
+    @property
+    def work(self) -> Path:
+        """The folder of what a build needs as long as it lasts; one that is in it still runs."""
+        return self.root / "work"
+
+    @property
+    def mirrors(self) -> Path:
+        """The folder of bare git mirrors, one for each URL."""
+        return self.root / "git"
+
+    def mirror(self, key: str) -> Path:
+        """Return the bare mirror of the repository with this key."""
+        return self.mirrors / f"{key}.git"
+
+    @property
+    def sources(self) -> Path:
+        """The folder of work trees, below one folder for each repository."""
+        return self.root / "source"
+
+    def work_trees(self, key: str) -> Path:
+        """Return the folder of the work trees of the repository with this key, one by commit."""
+        return self.sources / key
+
+    @property
+    def buildkit(self) -> Path:
+        """The state of the BuildKit daemon, which keeps itself below a size."""
+        return self.root / "buildkit"
+
+    @property
+    def buildx(self) -> Path:
+        """The settings of buildx, where Docker's engine builds."""
+        return self.root / "buildx"
+
+    @property
+    def jib(self) -> Path:
+        """The folder of what builds with Maven and Jib keep."""
+        return self.root / "jib"
+
+    @property
+    def jib_bases(self) -> Path:
+        """Jib's own cache of base images that a project names itself."""
+        return self.jib / "base"
+
+    @property
+    def jib_layers(self) -> Path:
+        """Jib's own cache of layers of applications."""
+        return self.jib / "application"
+
+    @property
+    def jvm_classes(self) -> Path:
+        """The folder of archives of Maven's classes, one for each Java."""
+        return self.jib / "classes"
+
+    @property
+    def resolved_poms(self) -> Path:
+        """The folder of marks that all is downloaded which a set of poms needs."""
+        return self.jib / "resolved"
+
+    @property
+    def standby(self) -> Path:
+        """The folder of the compiled extension by which Mavens stay on standby."""
+        return self.jib / "standby"
+
+    @property
+    def bundles(self) -> Path:
+        """The folder of bundles, each named by its key."""
+        return self.root / "bundle"
+
+    @property
+    def bundle_lock(self) -> Path:
+        """The file that whoever makes or removes bundles locks."""
+        return self.bundles / "lock"
+
+    @property
+    def bundle_parts(self) -> Path:
+        """The folder of finished parts, of which bundles are made."""
+        return self.bundles / "parts"
+
+    @property
+    def go_build(self) -> Path:
+        """The cache of the Go compiler, which removes by itself what it has not used for days."""
+        return self.root / "go-build"
+
+    def go_toolchain(self, version: str) -> Path:
+        """Return the folder of the Go toolchain of this version."""
+        return self.root / f"go-{version}"
+
+    def go_toolchains(self) -> list[Path]:
+        """Return the folders of all Go toolchains that are there, finished or not."""
+        return sorted(self.root.glob("go-[0-9]*"))
+
+    @property
+    def claims(self) -> Path:
+        """The folder of what each cluster claims of the cache."""
+        return self.root / "clusters"
+
+    @property
+    def claims_lock(self) -> Path:
+        """The file that whoever changes claims, or sweeps, locks."""
+        return self.claims / "lock"
+
+    def claims_of(self, cluster: str) -> Path:
+        """Return the file of what a cluster claims."""
+        return self.claims / f"{cluster}.json"
+
+    @property
+    def engine(self) -> Path:
+        """The folder in which the start of the container engine is remembered, with its log."""
+        return self.root / "engine"
