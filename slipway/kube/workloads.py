@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from slipway.kube.client import EVENTS, Kube, Object
 from slipway.run import last_lines
+
+REVISION = "deployment.kubernetes.io/revision"
+"""Where a Deployment counts its ReplicaSets; a template that is used again gets a new number."""
 
 CRASHES = 2
 """Restarts after which a crashing container counts as failed: one crash may be an unlucky start."""
@@ -38,6 +42,18 @@ class Trouble:
 
     def __str__(self) -> str:
         return self.reason
+
+
+def template_of(workload: Object) -> Object:
+    """Return the template of which a Deployment or ReplicaSet makes its pods."""
+    template: Object = workload["spec"]["template"]
+    return template
+
+
+def revision(replica_set: Object) -> int:
+    """Return the number that its Deployment gave a ReplicaSet, or 0 when it has none."""
+    text = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def rolled_out(workload: Object) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.apps.environments.retention import REVISION
 from slipway.apps.manifests.labels import NAME, OWN
 from slipway.kube.client import Object
+from slipway.kube.workloads import REVISION
 
 REPOSITORY = "apps.slipway.internal/greeter"
 FAILED = {"step": "build", "reason": "no"}

@@ -9,10 +9,11 @@ from typing import Any
 from slipway.apps.app import App
 from slipway.apps.deploy.decide import Decision
 from slipway.apps.environments.rows import in_one_line
-from slipway.apps.manifests.labels import BRANCH, NAME, POD_HASH, owner_of
+from slipway.apps.manifests.labels import BRANCH, NAME, owner_of, pod_hash
 from slipway.apps.placement import may_run
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Object
 from slipway.kube.objects import Key, key_of
+from slipway.kube.workloads import template_of
 
 COLUMNS = ("APP", "BRANCH", "NAMESPACE", "WOULD")
 
@@ -83,12 +84,11 @@ def _verb(wanted: Object, live: Object | None) -> str:
         return "route"
     if wanted["kind"] != DEPLOYMENTS.kind:
         return "update"
-    return "update" if live and _pod_hash(live) == _pod_hash(wanted) else "roll"
+    return "update" if live and _pod_of(live) == _pod_of(wanted) else "roll"
 
 
-def _pod_hash(deployment: Object) -> str:
-    metadata = deployment["spec"]["template"].get("metadata", {})
-    return str(metadata.get("annotations", {}).get(POD_HASH, ""))
+def _pod_of(deployment: Object) -> str:
+    return pod_hash(template_of(deployment))
 
 
 def _removal(owner: str, obj: Object) -> Intent:

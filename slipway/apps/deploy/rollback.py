@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from slipway.apps.app import Record
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.environments.pin import OF_THE_VERSION, held_from
-from slipway.apps.environments.retention import revision
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
     HELD_FROM,
     NAME,
     OWN_SELECTOR,
-    POD_HASH,
     is_app,
     owner_of,
+    pod_hash,
 )
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
+from slipway.kube.workloads import revision, template_of
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells the pods of its ReplicaSets apart."""
@@ -62,13 +62,13 @@ class Rollback:
     @property
     def node_selector(self) -> dict[str, str]:
         """The labels of the nodes that the pods may run on."""
-        found: dict[str, str] = _pod(self.target)["spec"].get("nodeSelector", {})
+        found: dict[str, str] = template_of(self.target)["spec"].get("nodeSelector", {})
         return found
 
     @property
     def ends_hold(self) -> bool:
         """Whether it goes to the version that a rollback before came from."""
-        return held_from(self.deployment) == _pod_hash(self.target)
+        return held_from(self.deployment) == pod_hash(template_of(self.target))
 
     def wanted(self) -> Object:
         """The Deployment with the pod of the version before; the rest of it stays."""
@@ -81,8 +81,8 @@ class Rollback:
         }
         annotations |= {key: origin[key] for key in OF_THE_VERSION if key in origin}
         if not self.ends_hold:
-            annotations[HELD_FROM] = _pod_hash(self.deployment)
-        pod = _pod(self.target)
+            annotations[HELD_FROM] = pod_hash(template_of(self.deployment))
+        pod = template_of(self.target)
         labels = {k: v for k, v in pod["metadata"]["labels"].items() if k != TEMPLATE_HASH}
         template = {**pod, "metadata": {**pod["metadata"], "labels": labels}}
         return {
@@ -108,11 +108,12 @@ def find(kube: Kube, app: str, branch: str) -> Rollback:
     deployment = _chosen(deployments, app, branch)
     namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
     replica_sets = kube.list(REPLICA_SETS, namespace=namespace, labels=OWN_SELECTOR).items
+    present = pod_hash(template_of(deployment))
     earlier = [
         each
         for each in replica_sets
         if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences", []))
-        and _pod_hash(each) != _pod_hash(deployment)
+        and pod_hash(template_of(each)) != present
     ]
     if not earlier:
         what = f"has no version before {_version(deployment)}"
@@ -167,15 +168,6 @@ def _branch(obj: Object) -> str:
     return str(obj["metadata"].get("annotations", {}).get(BRANCH, ""))
 
 
-def _pod(obj: Object) -> Object:
-    pod: Object = obj["spec"]["template"]
-    return pod
-
-
-def _pod_hash(obj: Object) -> str:
-    return str(_pod(obj)["metadata"].get("annotations", {}).get(POD_HASH, ""))
-
-
 def _version(obj: Object) -> Version:
     commit = obj["metadata"].get("annotations", {}).get(COMMIT, "")
-    return Version(_pod(obj)["spec"]["containers"][0]["image"], commit)
+    return Version(template_of(obj)["spec"]["containers"][0]["image"], commit)

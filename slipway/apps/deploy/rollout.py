@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from slipway.apps.app import App, app_label
 from slipway.apps.boundary import Boundary
-from slipway.apps.manifests.labels import OWN_SELECTOR, POD_HASH, is_app, owner_of
+from slipway.apps.manifests.labels import OWN_SELECTOR, is_app, owner_of, pod_hash
 from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
 from slipway.kube.objects import grouped
 from slipway.kube.workloads import (
@@ -18,6 +18,7 @@ from slipway.kube.workloads import (
     pod_trouble,
     rolled_out,
     state_of,
+    template_of,
 )
 from slipway.waiting import allowed
 
@@ -38,12 +39,12 @@ Pods = Mapping[str, Iterable[Object]]
 
 
 def newest_pods(deployment: Object, pods: Pods) -> list[Object]:
-    """The pods of a Deployment's present template that are not about to go."""
-    wanted = _pod_hash(deployment["spec"]["template"])
+    """Return the pods of a Deployment's present template that are not about to go."""
+    wanted = pod_hash(template_of(deployment))
     return [
         pod
         for pod in pods.get(owner_of(deployment), ())
-        if _pod_hash(pod) == wanted and "deletionTimestamp" not in pod["metadata"]
+        if pod_hash(pod) == wanted and "deletionTimestamp" not in pod["metadata"]
     ]
 
 
@@ -194,8 +195,3 @@ class Rollouts:
         if not pod:
             return joined(str(trouble), kept, separator="; ")
         return explain(self._kube, pod, trouble, kept)
-
-
-def _pod_hash(obj: Object) -> str:
-    """The hash of the template that a pod came from, or that a template is."""
-    return str(obj["metadata"].get("annotations", {}).get(POD_HASH, ""))

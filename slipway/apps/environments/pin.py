@@ -9,41 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, POD_HASH
+from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, pod_hash
 from slipway.kube.client import DEPLOYMENTS, Object
 from slipway.kube.objects import Key, key_of
+from slipway.kube.workloads import template_of
 
 OF_THE_VERSION = (BRANCH, COMMIT)
 """The annotations that tell where the version that runs comes from."""
 
 
 def held(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
-    """An app's objects as rendered, but a Deployment that is held keeps its version."""
+    """Return an app's objects as rendered, except that a held Deployment keeps its version."""
     return [
         _as_held(obj, found)
-        if (found := live.get(key_of(obj))) and is_held(found) and _pod(obj) == held_from(found)
+        if (found := live.get(key_of(obj)))
+        and is_held(found)
+        and pod_hash(template_of(obj)) == held_from(found)
         else obj
         for obj in objects
     ]
 
 
 def is_held(obj: Object) -> bool:
-    """Whether this is a Deployment that was rolled back, live or as it is to be applied."""
+    """Return whether this is a Deployment that was rolled back, live or as it is to be applied."""
     return obj["kind"] == DEPLOYMENTS.kind and bool(held_from(obj))
 
 
 def held_from(obj: Object | None) -> str:
-    """The hash of the pod that an object was rolled back from; empty if it was not."""
+    """Return the hash of the pod that an object was rolled back from, or none if it was not."""
     annotations = (obj or {}).get("metadata", {}).get("annotations") or {}
     return str(annotations.get(HELD_FROM, ""))
 
 
-def _pod(deployment: Object) -> str:
-    return str(deployment["spec"]["template"]["metadata"]["annotations"][POD_HASH])
-
-
 def _as_held(rendered: Object, found: Object) -> Object:
-    """The rendered Deployment with the version of the one that was found."""
+    """Return the rendered Deployment with the version of the one that was found."""
     kept = {
         key: value
         for key, value in found["metadata"]["annotations"].items()
@@ -53,5 +52,5 @@ def _as_held(rendered: Object, found: Object) -> Object:
     return {
         **rendered,
         "metadata": {**metadata, "annotations": {**metadata["annotations"], **kept}},
-        "spec": {**rendered["spec"], "template": found["spec"]["template"]},
+        "spec": {**rendered["spec"], "template": template_of(found)},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 from slipway.apps.app import App, Record
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
-
-REVISION = "deployment.kubernetes.io/revision"
-"""Where a Deployment counts its ReplicaSets; a template that is used again gets a new number."""
+from slipway.kube.workloads import revision, template_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class History:
 
     @classmethod
     def read(cls, kube: Kube) -> History:
-        """From the cluster, by two list calls."""
+        """Return what a cluster says, by two list calls."""
         return cls.of(
             kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items,
             kube.list(REPLICA_SETS, labels=OWN_SELECTOR).items,
@@ -32,11 +29,11 @@ class History:
 
     @classmethod
     def of(cls, deployments: Sequence[Object], replica_sets: Iterable[Object]) -> History:
-        """From the objects."""
+        """Return the history that these objects tell."""
         return cls(deployments, sorted(replica_sets, key=revision, reverse=True))
 
     def retained(self, apps: Collection[App]) -> list[str]:
-        """The images that stay, sorted.
+        """Return the references of the images that stay, sorted.
 
         Of an app these are the image of its record and the newest other one that it ran, and every
         image that its pods still have. An app that failed, or has no image yet, keeps all that its
@@ -58,32 +55,20 @@ class History:
 
 
 def serving(apps: Iterable[App], replica_sets: Iterable[Object]) -> list[Record]:
-    """The ``image`` that pods of the apps have now, and the ``node_selector`` of those pods.
+    """Return the ``image`` that pods of the apps have now, and the ``node_selector`` of those pods.
 
     That is another one than the record's for an app that failed, or was rolled back.
     """
     ids = {app["id"] for app in apps}
     return [
-        {"image": image, "node_selector": _pod(replica_set).get("nodeSelector", {})}
+        {"image": image, "node_selector": template_of(replica_set)["spec"].get("nodeSelector", {})}
         for replica_set in replica_sets
         if owner_of(replica_set) in ids and replica_set.get("status", {}).get("replicas")
         for image in sorted(_images(replica_set))
     ]
 
 
-def revision(replica_set: Object) -> int:
-    """The number that its Deployment gave a ReplicaSet; 0 for one that has none."""
-    text = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
-    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
-
-
 def _images(obj: Object) -> set[str]:
-    """The images of a template's containers."""
-    pod = _pod(obj)
+    """Return the images of the containers of a workload's pods."""
+    pod = template_of(obj)["spec"]
     return {each["image"] for each in (*pod.get("initContainers", []), *pod["containers"])}
-
-
-def _pod(obj: Object) -> Object:
-    """What a template says of the pod."""
-    pod: Object = obj["spec"]["template"]["spec"]
-    return pod

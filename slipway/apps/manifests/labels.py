@@ -84,6 +84,11 @@ def is_app(deployment: Object) -> bool:
     return named and BRANCH in (metadata.get("annotations") or {})
 
 
+def pod_hash(pod: Object) -> str:
+    """Return the hash of the template that a pod came from, or of a template itself."""
+    return str(pod.get("metadata", {}).get("annotations", {}).get(POD_HASH, ""))
+
+
 def is_extra(obj: Object) -> bool:
     """Whether this object comes from the manifests or charts of an app."""
     return EXTRA_OF in (obj["metadata"].get("labels") or {})
