@@ -35,6 +35,7 @@ from slipway.certificates import Authority, chain
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Kube, system_reason
 from slipway.kube.objects import grouped
+from slipway.text import aligned, shortened
 from slipway.waiting import allowed
 
 STEP = "verify"
@@ -255,8 +256,7 @@ def _ask(http: urllib3.PoolManager, route: Route) -> Answer:
     if plain is not None and not _leads_to_https(plain, route.host):
         text = f"HTTP {plain.status} over plain HTTP instead of a redirect to HTTPS"
         return Answer(text, f"{route.url}: {text}")
-    said = " ".join(body.split())
-    line = said if len(said) <= ANSWER_WIDTH else f"{said[: ANSWER_WIDTH - 1]}…"
+    line = shortened(" ".join(body.split()), ANSWER_WIDTH)
     if response.status >= 400:
         text = f"HTTP {response.status}: {line}"
         return Answer(text, f"{route.url}: {text}")
@@ -313,7 +313,7 @@ def _leads_to_https(response: urllib3.BaseHTTPResponse, host: str) -> bool:
 def _table(
     records: Iterable[App], answers: Mapping[str, Iterable[tuple[Route, Answer]]]
 ) -> list[str]:
-    """One aligned line for each route, under a heading; apps without a route have one too."""
+    """Return an aligned line for each route, under a heading; apps without a route have one too."""
     rows = [COLUMNS]
     for record in records:
         about = (
@@ -326,8 +326,4 @@ def _table(
         mark = f"FAILED at {failed}; " if failed else ""
         own = [(route.url, a.text) for route, a in answers.get(record["id"], ())]
         rows += [(*about, url, f"{mark}{text}") for url, text in own or [("-", "no route")]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned(rows)

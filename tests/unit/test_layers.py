@@ -21,6 +21,7 @@ FLOORS = [
         "secrets",
         "status_line",
         "stopwatch",
+        "text",
         "waiting",
     },
     {"cache", "certificates", "control_node", "kube", "oci"},

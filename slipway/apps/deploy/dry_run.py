@@ -14,6 +14,7 @@ from slipway.apps.placement import may_run
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Object
 from slipway.kube.objects import Key, key_of
 from slipway.kube.workloads import template_of
+from slipway.text import aligned
 
 COLUMNS = ("APP", "BRANCH", "NAMESPACE", "WOULD")
 
@@ -108,7 +109,7 @@ def table(
     nodes: Mapping[str, Mapping[str, Any]],
     loaded: Mapping[str, Collection[str]],
 ) -> list[str]:
-    """One line for each app that says what a run would do, under a heading.
+    """Return a line for each app that says what a run would do, under a heading.
 
     ``pending`` are the ids of apps whose image would be built, ``nodes`` the cluster's nodes as
     :mod:`slipway.kube.nodes` has them, and ``loaded`` what a check says each of them would be sent.
@@ -120,11 +121,7 @@ def table(
         steps = _steps(app, intent, intent.id in pending, nodes, loaded)
         text = ", ".join(steps) or "nothing"
         lines.append((intent.name, intent.branch, intent.namespace, text))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    return aligned(lines)
 
 
 def _steps(

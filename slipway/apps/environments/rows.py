@@ -18,6 +18,7 @@ from slipway.apps.manifests.labels import (
     is_app,
     owner_of,
 )
+from slipway.text import aligned, shortened
 
 COLUMNS = ("APP", "BRANCH", "COMMIT", "AGE", "STATE", "URL", "LAST FAILURE")
 
@@ -51,7 +52,7 @@ class Row:
 
 
 def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
-    """A row for each environment that runs or that a run noted, sorted by app and branch."""
+    """Return a row for each environment that runs or that a run noted, sorted by app and branch."""
     live = {owner_of(each): each for each in deployments if is_app(each)}
     notes = notes_in(config_map)
     found = [_row(each, live.get(each), notes.get(each, {})) for each in live.keys() | notes.keys()]
@@ -59,7 +60,7 @@ def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
 
 
 def notes_in(config_map: Object | None) -> dict[str, dict[str, Any]]:
-    """The entries of the notes, by app id; those alone that are as runs write them.
+    """Return the entries of the notes that are as runs write them, by app id.
 
     ``slipway.apps.environments.status`` writes them; whoever may edit ConfigMaps may spoil them.
     """
@@ -142,25 +143,20 @@ def age(moment: str, now: datetime) -> str:
 
 
 def as_table(found: Iterable[Row], now: datetime) -> list[str]:
-    """One aligned line for each address of each environment, under a heading."""
+    """Return an aligned line for each address of each environment, under a heading."""
     lines = [COLUMNS]
     for row in found:
         about = (row.app, row.branch, row.commit[:7] or "-", age(row.created, now), row.state)
         first, *others = row.urls or ("-",)
         lines.append((*about, first, _in_short(row.failure, now)))
         lines += [("",) * 5 + (url, "") for url in others]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    return aligned(lines)
 
 
 def _in_short(failure: Failure | None, now: datetime) -> str:
     if failure is None:
         return "-"
-    said = in_one_line(failure.reason)
-    text = said if len(said) <= REASON_WIDTH else f"{said[: REASON_WIDTH - 1]}…"
+    text = shortened(in_one_line(failure.reason), REASON_WIDTH)
     return f"{failure.step}, {age(failure.at, now)} ago: {text}"
 
 
@@ -172,5 +168,5 @@ def in_one_line(reason: str) -> str:
 
 
 def as_json(found: Iterable[Row]) -> str:
-    """The rows for programs."""
+    """Return the rows as programs read them."""
     return json.dumps([asdict(row) for row in found], indent=1)
