@@ -28,10 +28,12 @@ options:
   cache:
     description:
       - The directory of what is slow to make and outlives a checkout. It has bundles with their
-        parts (C(bundle)), the store of the apps' images (C(images)) with notes about their builds
-        (C(builds)), mirrors and work trees of sources (C(git), C(source)), what builders keep
-        (C(buildkit), which keeps itself below 10 GB, and C(jib)), and what each cluster claims of
-        all this (C(clusters)).
+        parts (C(bundle)) and the compiler that makes them (C(go-<version>), and C(go-build), which
+        Go trims itself), the store of the apps' images (C(images)) with notes about their builds
+        (C(builds), C(bases.json)), mirrors and work trees of sources (C(git), C(source)), what
+        builders keep (C(buildkit), which keeps itself below 10 GB, C(buildx) and C(jib)) and need
+        while they build (C(work)), what each cluster claims of all this (C(clusters)), and the log
+        of the container engine that was started (C(engine)).
     type: path
     required: true
 """

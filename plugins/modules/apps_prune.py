@@ -17,8 +17,8 @@ description:
   - Each cluster claims what it needs in a file of its own, C(clusters/<name>.json) below
     the cache, so clusters and checkouts may share a cache. What a cluster gave up goes at once,
     what nobody ever claimed when it is a day old, bundles and mirrors when they are a week old, and
-    what Jib keeps for its next builds when it is a month old. Claims that no run renewed for 90
-    days do not count.
+    what Jib and Maven keep for their next builds, and compilers of Go, when they are a month old.
+    Claims that no run renewed for 90 days do not count, and go.
   - While another run builds, all stays as it is; the next time is early enough.
   - It runs on the controller.
 options:
