@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -64,6 +65,14 @@ def name_of(path: Path) -> str:
 def test_every_part_of_the_library_is_on_a_floor() -> None:
     parts = {path.stem for path in (PROJECT / "slipway").iterdir() if path.suffix in ("", ".py")}
     assert set().union(*FLOORS) == parts - {"__init__", "__pycache__"}
+
+
+def test_the_architecture_shows_the_floors_as_they_are() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text()
+    table = page.partition("<!-- floors:")[2].split("\n\n")[1]
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", table, re.MULTILINE)
+    shown = [(int(number), set(re.findall(r"`(\w+)`", parts))) for number, parts in rows]
+    assert shown == [*enumerate(FLOORS)]
 
 
 def test_no_part_of_the_library_imports_what_is_above_it_or_beside_it() -> None:
