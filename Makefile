@@ -10,7 +10,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench
+.PHONY: help environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,3 +71,6 @@ vm: environment ## Try the embedded cluster on a virtual machine with control gr
 
 bench: environment ## Measure against what one would do instead
 	PYTHONPATH=$(CURDIR) python bench/run.py $(ARGS)
+
+version: ## Say which version this is
+	python3 -c 'import slipway; print(slipway.__version__)'

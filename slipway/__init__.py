@@ -2,3 +2,5 @@
 
 Ansible's action plugins (``plugins/action``) are thin adapters around these modules.
 """
+
+__version__ = "0.1.0"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
+import subprocess
+import sys
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -206,6 +209,20 @@ def test_images_are_made_of_what_is_in_the_lock() -> None:
     for recipe in found:
         for name in recipe.files:  # some are links to what only the image has
             assert os.path.lexists(recipe.folder / name), f"{recipe.name}: {name}"
+
+
+def test_make_says_the_version_that_the_changelog_has_released_last() -> None:
+    recipe = re.search(r"^version:.*\n\t(.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    _python, *arguments = shlex.split(recipe[1])
+    said = subprocess.run(
+        [sys.executable, *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    headings = re.findall(r"^## (.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    released = re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", headings[1])
+    assert released
+    assert said.stdout.strip() == released[1]
 
 
 def pins() -> dict[str, str]:
