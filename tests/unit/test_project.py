@@ -41,6 +41,7 @@ NOT_PREFIXED = {"node_address"}
 
 
 OF_THE_WHOLE = {
+    "tests/unit/test_architecture.py",
     "tests/unit/test_layers.py",
     "tests/unit/test_project.py",
     "tests/integration/test_project.py",
