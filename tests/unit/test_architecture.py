@@ -159,17 +159,21 @@ def each_page(*, but: str = "") -> pytest.MarkDecorator:
     return pytest.mark.parametrize("page", pages, ids=[f"{p.relative_to(PROJECT)}" for p in pages])
 
 
-def named(page: Path) -> Iterator[str]:
-    """What a page names as a file or folder of the project: paths that begin with one of its."""
+def lacking(page: Path) -> Iterator[str]:
+    """What a page names as a file or folder of the project, that is not there.
+
+    That are paths that begin with a folder of the project; they may be seen from the page, too.
+    """
     tops = {path.name for path in PROJECT.iterdir() if path.is_dir()}
     for path in _NAMED.findall(page.read_text()):
-        if path.split("/")[0] in tops and not path.startswith(YOURS):
+        found = (PROJECT / path).exists() or (page.parent / path).exists()
+        if path.split("/")[0] in tops and not (found or path.startswith(YOURS)):
             yield path
 
 
 @each_page(but="CHANGELOG.md")  # it names what was, too
 def test_what_a_page_names_of_the_project_is_there(page: Path) -> None:
-    assert [path for path in named(page) if not (PROJECT / path).exists()] == []
+    assert [*lacking(page)] == []
 
 
 @each_page()
