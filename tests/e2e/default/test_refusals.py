@@ -109,7 +109,7 @@ def test_a_control_plane_that_cannot_be_reached_is_not_made_anew(
         run = scenario.play(
             "playbooks/cluster.yml",
             slipway_kubeconfig=tmp_path / "kubeconfig",
-            control_plane_timeout=20,
+            kubeadm_api_timeout=20,
         )
     finally:
         scenario.control_plane.check_output("mv /root/kube-apiserver.yaml %s", manifest)

@@ -14,8 +14,8 @@ from ansible.vars.manager import VariableManager
 
 PROJECT = Path(__file__).parents[3]
 TEMPLATES = {
-    "init": PROJECT / "roles/control_plane/templates/kubeadm.yaml.j2",
-    "join": PROJECT / "roles/workers/templates/kubeadm.yaml.j2",
+    "init": PROJECT / "roles/kubeadm/templates/init.yaml.j2",
+    "join": PROJECT / "roles/kubeadm/templates/join.yaml.j2",
 }
 
 
@@ -28,12 +28,12 @@ def variables(inventory: str, **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in (PROJECT / "group_vars/all").glob("*.yml"):
         found |= trusted(yaml.safe_load(path.read_text()))
-    role = yaml.safe_load((PROJECT / "roles/control_plane/vars/main.yml").read_text())
+    role = yaml.safe_load((PROJECT / "roles/kubeadm/vars/main.yml").read_text())
     found |= own | trusted(role)
     others = {
         "hostvars": {node.name: {"node_address": "192.0.2.11"}},
-        "control_plane_extra_sans": [],
-        "__workers_token": {"stdout": "abcdef.0123456789abcdef"},
+        "kubeadm_extra_sans": [],
+        "__kubeadm_token": {"stdout": "abcdef.0123456789abcdef"},
     }
     return found | others | more
 
