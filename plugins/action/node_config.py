@@ -17,7 +17,8 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One module run when nothing large differs, two when something has to be sent."""
         files = [_described(entry, foresee=self.check_mode) for entry in args["files"]]
-        wanted = {**args, "files": files, "probe": True}
+        role = str(task_vars.get("role_name", ""))
+        wanted = {**args, "files": files, "role": role, "probe": True}
         result = self._module(wanted, task_vars)
         to_send = result.pop("to_send", [])
         if result.get("failed") or self.check_mode or not to_send:

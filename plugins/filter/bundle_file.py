@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slipway.nodes.placed import INSTALLED
 
-def bundle_file(name: str, bundle: str, folder: str, target: str) -> dict[str, str]:
-    """The entry that puts the executable ``name`` of the bundle's ``folder`` into ``target``."""
-    return {"path": f"{target}/{name}", "source": f"{bundle}/{folder}/{name}", "mode": "0755"}
+
+def bundle_file(name: str, bundle: str, folder: str) -> dict[str, str]:
+    """The entry that puts the executable ``name`` of the bundle's ``folder`` into its place."""
+    source = f"{bundle}/{folder}/{name}"
+    return {"path": f"{INSTALLED[folder]}/{name}", "source": source, "mode": "0755"}
 
 
 class FilterModule:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ description:
   - One run does what a row of M(ansible.builtin.copy) and M(ansible.builtin.systemd_service)
     tasks would do, at the cost of one of them.
   - It is an action plugin that sends large files only where their content differs.
+  - What it puts on a machine is in a record there, with the role that had it put, before it is put;
+    M(node_reset) undoes that record. It outlives versions, so what a later one places no more is
+    still known. Of a file that was there before, the former one is kept and comes back then.
 options:
   files:
     description:
@@ -65,6 +69,13 @@ options:
     type: list
     elements: str
     default: []
+  undo:
+    description:
+      - Commands that take away what the units make while they run, which the machine keeps when
+        they stop. They have to work as well where nothing of it is there.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Reports what would change and changes nothing.
@@ -99,8 +110,75 @@ units:
   elements: str
 """
 
+ROOT = Path("/")
+"""Of the file system that the paths are in."""
+
+RECORD = "/var/lib/slipway/placed.json"
+"""The record; M(node_reset) reads it."""
+
+FORMER = "/var/lib/slipway/former"
+"""Where files that were there before are kept, each under its own path."""
+
+EARLIER = "/etc/sysctl.d/99-slipway.conf"
+"""Without a record, it tells a machine that was set up before there were any."""
+
+UNITS = "/etc/systemd/system"
+
 JOURNAL_LINES = "15"
 """Lines of a failed unit's journal that go into the message."""
+
+
+def place(path: str) -> Path:
+    """Where a path of the node is."""
+    return ROOT / path.removeprefix("/")
+
+
+def record() -> dict[str, Any]:
+    """What Slipway put on the machine so far, in its order."""
+    if place(RECORD).exists():
+        found: dict[str, Any] = json.loads(place(RECORD).read_text(encoding="utf-8"))
+        return found
+    return {"earlier": place(EARLIER).exists(), "placed": []}
+
+
+def note(paths: list[str], units: list[str], undo: list[str], role: str) -> None:
+    """Add to the record what is about to be put there, and keep the files that it replaces.
+
+    The machine's own units, which it had enabled before, are none of what is put there.
+    """
+    noted = record()
+    known = {(each["kind"], each["name"]) for each in noted["placed"]}
+    parents = [str(parent) for path in paths for parent in reversed(Path(path).parents)]
+    files = {*paths, *(name for kind, name in known if kind == "file")}
+    kinds = {
+        "directory": [parent for parent in parents if not place(parent).exists()],
+        "file": paths,
+        "unit": [unit for unit in units if f"{UNITS}/{unit}" in files or not is_enabled(unit)],
+        "command": undo,
+    }
+    found = dict.fromkeys((kind, name) for kind, names in kinds.items() for name in names)
+    added = [
+        {"kind": kind, "name": name, "role": role, "former": kind == "file" and keep(name)}
+        for kind, name in found
+        if (kind, name) not in known
+    ]
+    if added:
+        content = json.dumps({**noted, "placed": noted["placed"] + added}, indent=1)
+        replace({"path": RECORD, "content": content, "mode": "0644"})
+
+
+def keep(path: str) -> bool:
+    """Keep the file that is at a path; return whether there is one."""
+    file, kept = place(path), place(FORMER + path)
+    if not os.path.lexists(file):
+        return False
+    place(FORMER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.unlink(missing_ok=True)  # of a run that ended before it was in the record
+    shutil.copy2(file, kept, follow_symlinks=False)
+    owner = file.lstat()
+    os.chown(kept, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return True
 
 
 def sha256_of(path: Path) -> str:
@@ -114,7 +192,7 @@ def sha256_of(path: Path) -> str:
 
 def differs(wanted: dict[str, Any]) -> bool:
     """Whether the file is missing or has another content or mode than wanted."""
-    path = Path(wanted["path"])
+    path = place(wanted["path"])
     try:
         found = path.stat()
     except OSError:
@@ -136,7 +214,7 @@ def text_of(path: Path) -> str:
 
 def replace(wanted: dict[str, Any]) -> None:
     """Put the wanted content in the file's place, whole or not at all."""
-    path = Path(wanted["path"])
+    path = place(wanted["path"])
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".slipway-")
     temporary = Path(name)
@@ -147,6 +225,8 @@ def replace(wanted: dict[str, Any]) -> None:
                     shutil.copyfileobj(source, target)
             else:
                 target.write(wanted["content"].encode())
+                target.flush()
+                os.fsync(handle)
         temporary.chmod(int(wanted["mode"], 8))
         temporary.rename(path)
     except BaseException:
@@ -162,8 +242,19 @@ def tool(*argv: str) -> subprocess.CompletedProcess[str]:
 def newest(files: list[dict[str, Any]]) -> float:
     """When the last of the files that are there was written, in seconds since the epoch."""
     now = time.time()
-    times = [Path(entry["path"]).stat().st_mtime for entry in files]
+    times = [place(entry["path"]).stat().st_mtime for entry in files]
     return max((each for each in times if each <= now), default=0.0)
+
+
+def properties(unit: str, *names: str) -> dict[str, str]:
+    """What systemd knows of a unit."""
+    shown = tool("systemctl", "show", f"--property={','.join(names)}", unit).stdout
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def is_enabled(unit: str) -> bool:
+    """Whether the machine starts the unit by itself."""
+    return properties(unit, "UnitFileState").get("UnitFileState") in ("enabled", "static")
 
 
 def is_up(unit: str, written: float) -> bool:
@@ -173,10 +264,8 @@ def is_up(unit: str, written: float) -> bool:
     much up as it can be. One that is older than its files was not restarted by a run that ended
     half way.
     """
-    wanted = "UnitFileState,ActiveState,ActiveEnterTimestampMonotonic,ConditionResult"
-    wanted += ",ConditionTimestampMonotonic"
-    shown = tool("systemctl", "show", f"--property={wanted}", unit).stdout
-    state = dict(line.split("=", 1) for line in shown.splitlines())
+    times = ("ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic")
+    state = properties(unit, "UnitFileState", "ActiveState", "ConditionResult", *times)
     if state["UnitFileState"] not in ("enabled", "static"):
         return False
     if state["ActiveState"] == "active":
@@ -203,6 +292,8 @@ def main() -> None:
             "absent": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
             "commands": {"type": "list", "elements": "str", "default": []},
+            "undo": {"type": "list", "elements": "str", "default": []},
+            "role": {"type": "str", "default": ""},
             "probe": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -212,7 +303,7 @@ def main() -> None:
     if lacking:
         module.fail_json(msg=f"the machine lacks {', '.join(lacking)}: install what brings them")
     wanted = [entry for entry in params["files"] if differs(entry)]
-    surplus = [path for path in params["absent"] if os.path.lexists(path)]
+    surplus = [path for path in params["absent"] if os.path.lexists(place(path))]
     replaced = [entry["path"] for entry in wanted] + surplus
     units = params["units"]
     if not replaced:
@@ -222,7 +313,7 @@ def main() -> None:
         {
             "before_header": entry["path"],
             "after_header": entry["path"],
-            "before": text_of(Path(entry["path"])),
+            "before": text_of(place(entry["path"])),
             "after": entry["content"],
         }
         for entry in wanted
@@ -232,10 +323,11 @@ def main() -> None:
     to_send = [entry["path"] for entry in wanted if entry.get("content") is None]
     if module.check_mode or (params["probe"] and to_send):
         module.exit_json(to_send=to_send, diff=diff, **result)
+    note(replaced, units, params["undo"], params["role"])
     for entry in wanted:
         replace(entry)
     for path in surplus:
-        Path(path).unlink()
+        place(path).unlink()
     if replaced and units:
         tool("systemctl", "daemon-reload")
     for unit in units:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,8 +17,10 @@ DOCUMENTATION = r"""
 module: node_reset
 short_description: Take what Slipway put on a machine off it
 description:
-  - Has kubeadm leave the cluster, stops and removes Slipway's units, and removes its files, its
-    routes, its bridge and its packet filter tables, and no others.
+  - Has kubeadm leave the cluster and undoes what M(node_config) has in its record, what came last
+    first. Units are stopped and disabled, files removed, directories if they are empty then; a file
+    that was there before comes back, but a unit of it is not started.
+  - Removes what the cluster's programs made while they ran.
   - A node of another cluster, and a machine that Slipway never changed, are left as they are.
 options:
   endpoint:
@@ -41,8 +46,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: Paths, units and tables that were (or would be) removed.
+  description: Files, units, tables and links that were (or would be) removed, and undoing commands.
   returned: always
+  type: list
+  elements: str
+restored:
+  description: Files that were there before and are (or would be) back.
+  returned: success
   type: list
   elements: str
 """
@@ -50,47 +60,87 @@ removed:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
-UNITS = ("kubelet.service", "pod-routes.service", "containerd.service")
-"""In the order in which they are stopped."""
+HOME = "/var/lib/slipway"
+"""What Slipway itself has on a node."""
 
-PATHS = (
-    *(f"/etc/systemd/system/{unit}" for unit in UNITS),
-    "/etc/cni/net.d/10-slipway.conflist",
-    "/etc/containerd/config.toml",
-    "/etc/kubernetes",
-    "/etc/modules-load.d/slipway.conf",
-    *(f"/opt/cni/bin/{name}" for name in ("bridge", "host-local", "loopback", "portmap")),
-    *(
-        f"/usr/local/bin/{name}"
-        for name in (
-            "containerd",
-            "containerd-shim-runc-v2",
-            "ctr",
-            "kubeadm",
-            "kubectl",
-            "kubelet",
-            "runc",
-        )
+RECORD = f"{HOME}/placed.json"
+"""The record of M(node_config)."""
+
+FORMER = f"{HOME}/former"
+"""Where it keeps files that were there before, each under its own path."""
+
+KUBEADM = "/usr/local/bin/kubeadm"
+
+MADE = {
+    "kubeadm": (
+        "/etc/kubernetes/admin.conf",
+        "/etc/kubernetes/bootstrap-kubelet.conf",
+        "/etc/kubernetes/controller-manager.conf",
+        "/etc/kubernetes/kubelet.conf",
+        "/etc/kubernetes/manifests",
+        "/etc/kubernetes/pki",
+        "/etc/kubernetes/scheduler.conf",
+        "/etc/kubernetes/super-admin.conf",
+        "/etc/kubernetes/tmp",
     ),
-    "/usr/local/lib/slipway/pod-routes",
-    "/var/lib/cni",
-    "/var/lib/containerd",
-    "/var/lib/etcd",
-    "/var/lib/kubelet",
-    "/var/lib/slipway",
-    "/var/log/containers",
-    "/var/log/pods",
-    "/etc/sysctl.d/99-slipway.conf",
+    "etcd": ("/var/lib/etcd",),
+    "kubelet": ("/var/lib/kubelet", "/var/log/containers", "/var/log/pods"),
+    "containerd": ("/var/lib/containerd",),
+    "kube-proxy": ("table ip kube-proxy", "table ip6 kube-proxy"),
+    "CNI's bridge": ("link cni0",),
+    "CNI's host-local": ("/var/lib/cni",),
+    "CNI's portmap": ("table inet cni_hostport",),
+}
+"""What the programs that were put on a node make while they run, by its maker."""
+
+PLUGINS = "/usr/libexec/kubernetes/kubelet-plugins"
+
+MADE_TO_BE_FILLED = {
+    "containerd": (
+        "/etc/cni/net.d",
+        "/etc/cni",
+        "/opt/containerd/bin",
+        "/opt/containerd/lib",
+        "/opt/containerd",
+    ),
+    "kubelet": (f"{PLUGINS}/volume/exec", f"{PLUGINS}/volume", PLUGINS, "/usr/libexec/kubernetes"),
+}
+"""Directories that they make for the files of others, which go only if they are empty then."""
+
+EARLIER = (
+    ("file", "/etc/sysctl.d/99-slipway.conf"),
+    ("file", "/etc/modules-load.d/slipway.conf"),
+    ("file", "/usr/local/bin/containerd"),
+    ("file", "/usr/local/bin/containerd-shim-runc-v2"),
+    ("file", "/usr/local/bin/ctr"),
+    ("file", "/usr/local/bin/runc"),
+    ("file", "/etc/containerd/config.toml"),
+    ("file", "/etc/systemd/system/containerd.service"),
+    ("unit", "containerd.service"),
+    ("directory", "/etc/kubernetes"),
+    ("directory", "/etc/kubernetes/kubelet.conf.d"),
+    ("file", "/usr/local/bin/kubeadm"),
+    ("file", "/usr/local/bin/kubectl"),
+    ("file", "/usr/local/bin/kubelet"),
+    ("file", "/etc/systemd/system/kubelet.service"),
+    ("file", "/etc/kubernetes/kubelet.conf.d/10-node.conf"),
+    ("file", "/etc/kubernetes/resolv.conf"),
+    ("unit", "kubelet.service"),
+    ("file", "/etc/kubernetes/discovery.yaml"),
+    ("file", "/etc/kubernetes/kubeadm.yaml"),
+    ("file", "/opt/cni/bin/bridge"),
+    ("file", "/opt/cni/bin/host-local"),
+    ("file", "/opt/cni/bin/loopback"),
+    ("file", "/opt/cni/bin/portmap"),
+    ("file", "/etc/cni/net.d/10-slipway.conflist"),
+    ("file", "/usr/local/lib/slipway/pod-routes"),
+    ("file", "/etc/systemd/system/pod-routes.service"),
+    ("unit", "pod-routes.service"),
+    ("command", "ip route flush proto 217"),
+    ("command", "nft 'add table ip slipway; delete table ip slipway'"),
 )
-
-FIRST = "/etc/sysctl.d/99-slipway.conf"
-"""Is there from the first change to a machine until the last of what is removed."""
-
-TABLES = ("ip slipway", "ip kube-proxy", "ip6 kube-proxy", "inet cni_hostport")
-"""Packet filter tables of the pod network, of kube-proxy and of CNI's portmap."""
-
-ROUTE_PROTOCOL = "217"
-"""Marks the routes to other nodes' pods (role pod_network)."""
+"""What is on a machine that was set up before there was a record, whose first file tells such a
+machine. It never grows: what is put on a node now is in its record."""
 
 
 def place(path: str) -> Path:
@@ -114,36 +164,105 @@ def others(endpoint: str) -> str:
     return ""
 
 
-def present() -> list[str]:
-    """Everything that there is to remove."""
-    paths = [path for path in PATHS if place(path).exists()]
+def recorded() -> dict[tuple[str, str], bool]:
+    """Everything that was put there, in its order: kind and name, and whether it replaced one."""
+    path = place(RECORD)
+    if path.exists():
+        record = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        record = {"earlier": place(EARLIER[0][1]).exists(), "placed": []}
+    found = dict.fromkeys(EARLIER if record["earlier"] else (), False)
+    for each in record["placed"]:
+        found.setdefault((each["kind"], each["name"]), each["former"])
+    return found
+
+
+def is_shown(kind: str, name: str) -> bool:
+    """Whether it can be said beforehand that this goes; nobody knows what a directory will have."""
+    return kind in ("unit", "command") or (kind == "file" and os.path.lexists(place(name)))
+
+
+def made() -> list[str]:
+    """What there is of what the node's programs make."""
     tables = tool("nft", "list", "tables").stdout.splitlines() if shutil.which("nft") else []
-    found = [f"table {name}" for name in TABLES if f"table {name}" in tables]
-    bridge = ["link cni0"] if tool("ip", "link", "show", "cni0").returncode == 0 else []
-    return [*paths, *found, *bridge]
+    return [item for items in MADE.values() for item in items if is_there(item, tables)]
 
 
-def remove(found: list[str]) -> str:
-    """Remove what :func:`present` found; return why that did not work, or nothing."""
-    if "/usr/local/bin/kubeadm" in found and "/etc/kubernetes" in found:
-        left = tool(str(place("/usr/local/bin/kubeadm")), "reset", "--force")
-        if left.returncode != 0:
-            return left.stderr
-    for unit in UNITS:
-        if f"/etc/systemd/system/{unit}" in found:
-            tool("systemctl", "disable", "--now", unit)
-    tool("ip", "route", "flush", "proto", ROUTE_PROTOCOL)
-    for item in found:
-        kind, _, name = item.partition(" ")
-        if kind == "table":
-            tool("nft", "delete", "table", *name.split())
-        elif kind == "link":
-            tool("ip", "link", "delete", name)
-        elif place(item).is_dir():
-            shutil.rmtree(place(item))
-        else:
-            place(item).unlink(missing_ok=True)
+def is_there(item: str, tables: list[str]) -> bool:
+    """Whether there is such a table, link, or path."""
+    kind, _, name = item.partition(" ")
+    if kind == "table":
+        return item in tables
+    if kind == "link":
+        return tool("ip", "link", "show", name).returncode == 0
+    return place(item).exists()
+
+
+def leave() -> str:
+    """Have the node leave its cluster; return why that did not work, or nothing."""
+    if not (place(KUBEADM).exists() and place("/etc/kubernetes").exists()):
+        return ""
+    left = tool(str(place(KUBEADM)), "reset", "--force")
+    return f"kubeadm could not leave the cluster: {left.stderr}" if left.returncode != 0 else ""
+
+
+def stop(kind: str, name: str) -> str:
+    """Stop a unit, or undo what units made; return why that did not work, or nothing."""
+    if kind == "unit":
+        tool("systemctl", "disable", "--now", name)
+    elif kind == "command":
+        argv = shlex.split(name)
+        done = tool(*argv) if shutil.which(argv[0]) else None
+        if done and done.returncode != 0:
+            return f"{name}: {done.stderr}"
+    return ""
+
+
+def remove(item: str) -> None:
+    """Remove a table, a link, or what is at a path."""
+    kind, _, name = item.partition(" ")
+    if kind == "table":
+        tool("nft", "delete", "table", *name.split())
+    elif kind == "link":
+        tool("ip", "link", "delete", name)
+    elif place(item).is_dir():
+        shutil.rmtree(place(item))
+    else:
+        place(item).unlink()
+
+
+def take_back(kind: str, name: str, *, former: bool) -> None:
+    """Remove a file, or have the former one back; a directory goes if nothing else is in it."""
+    path, kept = place(name), place(FORMER + name)
+    if kind == "directory" and path.is_dir():
+        if not any(path.iterdir()):
+            path.rmdir()
+    elif kind == "file" and not former:
+        path.unlink(missing_ok=True)
+    elif kind == "file" and os.path.lexists(kept):
+        shutil.move(kept, path)
+
+
+def undo(placed: dict[tuple[str, str], bool]) -> str:
+    """Undo all of it, what came last first; return why that did not work, or nothing.
+
+    The record goes at the end, so that what is interrupted can be done again.
+    """
+    newest_first = list(reversed(placed.items()))
+    reason = leave()
+    for (kind, name), _former in newest_first:
+        reason = reason or stop(kind, name)
+    if reason:
+        return reason
+    for item in made():
+        remove(item)
+    for (kind, name), former in newest_first:
+        take_back(kind, name, former=former)
+    for name in (each for names in MADE_TO_BE_FILLED.values() for each in names):
+        take_back("directory", name, former=False)
     tool("systemctl", "daemon-reload")
+    if place(HOME).exists():
+        shutil.rmtree(place(HOME))
     return ""
 
 
@@ -156,12 +275,16 @@ def main() -> None:
     if other:
         what = f"this machine is a node of the cluster at {other}, and left as it is"
         module.fail_json(msg=f"{what}\n    fix: take it out of the inventory", removed=[])
-    found = present() if place(FIRST).exists() else []
-    if found and not module.check_mode:
-        reason = remove(found)
+    placed = recorded()
+    going = [each for each, former in placed.items() if not former]
+    removed = [name for kind, name in reversed(going) if is_shown(kind, name)]
+    removed += made() if placed else []
+    restored = [name for (_kind, name), former in placed.items() if former]
+    if placed and not module.check_mode:
+        reason = undo(placed)
         if reason:
-            module.fail_json(msg=f"kubeadm could not leave the cluster: {reason}", removed=[])
-    module.exit_json(changed=bool(found), removed=found)
+            module.fail_json(msg=reason, removed=[])
+    module.exit_json(changed=bool(placed), removed=removed, restored=restored)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from docker.models.containers import Container
 
 from slipway.bundle.keys import key_of
 from slipway.errors import Problem, SlipwayError
+from slipway.nodes.placed import INSTALLED, RECORD, record_of
 from slipway.oci import ImageStore
 from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
@@ -27,9 +28,6 @@ REPOSITORY = "slipway-node"
 
 RECIPE = 4
 """Raised when the way of making them changes."""
-
-INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
-"""Directory of the bundle -> directory of a node."""
 
 CONTAINERD = "/var/lib/containerd"
 
@@ -100,10 +98,10 @@ def preloaded(
         _volume(client) as seed,
     ):
         scratch = Path(folder)
+        (scratch / "record").write_text(record_of(_files(bundle)), encoding="utf-8")
         with tarfile.open(scratch / "files.tar", "w") as files:
-            for source, target in INSTALLED.items():
-                for path in sorted((bundle / source).iterdir()):
-                    files.add(path, f"{target}/{path.name}")
+            for target, path in {**_files(bundle), RECORD: scratch / "record"}.items():
+                files.add(path, target)
         with (scratch / "images.tar").open("wb") as images:
             store.write_archive([ref for ref in store.images() if ref != machine], images)
         say("loading the bundle's images into it")
@@ -119,6 +117,15 @@ def preloaded(
             node.commit(REPOSITORY, tag, conf={"Entrypoint": entrypoint})
     _remove_others(client, name)
     return name
+
+
+def _files(bundle: Path) -> dict[str, Path]:
+    """The bundle's files by their paths on a node."""
+    return {
+        f"{target}/{path.name}": path
+        for source, target in INSTALLED.items()
+        for path in sorted((bundle / source).iterdir())
+    }
 
 
 def _remove_others(client: docker.DockerClient, name: str) -> None:

@@ -31,7 +31,9 @@ class FakeNode:
         plugin._remove_tmp_path = self.removed.append
         plugin._fixup_perms2 = lambda _paths: None
         plugin.say = self.said.append  # type: ignore[method-assign, assignment]
-        result: dict[str, Any] = plugin.run(task_vars={"inventory_hostname": "worker"})
+        result: dict[str, Any] = plugin.run(
+            task_vars={"inventory_hostname": "worker", "role_name": "a"}
+        )
         return result
 
     def _execute(
@@ -67,6 +69,7 @@ def test_files_are_described_by_size_and_sum(files: list[dict[str, Any]]) -> Non
     assert asked["units"] == ["kubelet.service"]
     assert asked["absent"] == ["/etc/old"]
     assert asked["probe"] is True
+    assert asked["role"] == "a"
     kubeadm, text, _kubelet = asked["files"]
     assert kubeadm["content"] is None
     assert kubeadm["sha256"] == hashlib.sha256(b"kubeadm").hexdigest()

@@ -7,7 +7,7 @@ from tests.support.filters import rendered
 
 
 def test_files_of_the_bundle_become_entries_for_node_config() -> None:
-    expression = "['kubeadm'] | map('bundle_file', '/b', 'bin', '/usr/local/bin') | list"
+    expression = "['kubeadm'] | map('bundle_file', '/b', 'bin') | list"
     assert rendered(bundle_file, expression) == [
         {"path": "/usr/local/bin/kubeadm", "source": "/b/bin/kubeadm", "mode": "0755"}
     ]

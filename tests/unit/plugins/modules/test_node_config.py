@@ -78,7 +78,7 @@ class Node:
         """A wanted text file, as the action plugin describes it."""
         data = content.encode()
         return {
-            "path": str(self.root / name),
+            "path": f"/{name}",
             "content": content,
             "mode": mode,
             "size": len(data),
@@ -88,8 +88,7 @@ class Node:
     def binary(self, name: str, content: bytes) -> dict[str, Any]:
         """A wanted file whose content is on the controller."""
         sum_ = hashlib.sha256(content).hexdigest()
-        path = str(self.root / name)
-        return {"path": path, "mode": "0755", "size": len(content), "sha256": sum_}
+        return {"path": f"/{name}", "mode": "0755", "size": len(content), "sha256": sum_}
 
     def run(self, *, check: bool = False, **args: Any) -> dict[str, Any]:
         """Run the module."""
@@ -104,6 +103,7 @@ def node(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Node:
     node = Node(tmp_path, capsys)
+    monkeypatch.setattr(node_config, "ROOT", node.root)
     monkeypatch.setenv("PATH", str(node.tools), prepend=":")
     return node
 
@@ -165,10 +165,10 @@ def test_a_file_of_another_size_content_or_mode_is_replaced(
 def test_what_must_not_be_there_is_removed(node: Node) -> None:
     (node.root / "old").touch()
     (node.root / "dangling").symlink_to("nowhere")
-    absent = [str(node.root / name) for name in ("old", "dangling", "never")]
+    absent = ["/old", "/dangling", "/never"]
     result = node.run(absent=absent)
     assert result["replaced"] == absent[:2]
-    assert sorted(path.name for path in node.root.iterdir()) == ["tools"]
+    assert sorted(path.name for path in node.root.iterdir()) == ["tools", "var"]
 
 
 def test_a_check_tells_and_changes_nothing(node: Node) -> None:
@@ -178,13 +178,13 @@ def test_a_check_tells_and_changes_nothing(node: Node) -> None:
     result = node.run(
         check=True,
         files=[node.file("one", "ein\n"), node.binary("tool", b"tool")],
-        absent=[str(node.root / "old")],
+        absent=["/old"],
         units=["a.service"],
     )
     assert result["changed"]
-    assert result["replaced"] == [str(node.root / name) for name in ("one", "tool", "old")]
+    assert result["replaced"] == ["/one", "/tool", "/old"]
     assert result["units"] == ["a.service"]
-    assert result["to_send"] == [str(node.root / "tool")]
+    assert result["to_send"] == ["/tool"]
     assert (node.root / "one").read_text() == "eins\n"
     assert (node.root / "old").exists()
     assert node.told() == []
@@ -197,7 +197,7 @@ def test_a_diff_shows_text_before_and_after(node: Node) -> None:
         ("eins\n", "ein\n"),
         ("", "zwei\n"),
     ]
-    assert result["diff"][0]["before_header"] == str(node.root / "one")
+    assert result["diff"][0]["before_header"] == "/one"
 
 
 def test_a_probe_asks_for_large_files_that_differ_before_it_touches_any(node: Node) -> None:
@@ -205,7 +205,7 @@ def test_a_probe_asks_for_large_files_that_differ_before_it_touches_any(node: No
     (node.root / "same").chmod(0o755)
     wanted = [node.file("one", "ein\n"), node.binary("same", b"same"), node.binary("new", b"new")]
     result = node.run(files=wanted, probe=True)
-    assert result["to_send"] == [str(node.root / "new")]
+    assert result["to_send"] == ["/new"]
     assert not (node.root / "one").exists()
 
 
@@ -308,3 +308,48 @@ def test_a_unit_that_does_not_start_is_told_with_its_journal(node: Node) -> None
         "what a.service said last",
     ]
     assert node.told() == ["enable a.service"]
+
+
+def noted(node: Node) -> list[tuple[str, str, str]]:
+    """What the record has."""
+    record = json.loads((node.root / node_config.RECORD[1:]).read_text())
+    return [(each["kind"], each["name"], each["role"]) for each in record["placed"]]
+
+
+def test_what_is_put_there_is_in_the_record_once_and_with_its_role(node: Node) -> None:
+    node.has_unit("a.service", state(enabled=""))
+    unit = node.file("etc/systemd/system/a.service", "[Unit]\n")
+    for text in ("ein\n", "zwei\n"):
+        files = [node.file("etc/a/one", text), unit]
+        node.run(files=files, units=["a.service"], undo=["ip rule flush"], role="first")
+        node.has_unit("a.service", state())
+    node.run(files=[node.file("etc/a/two", "zwei\n")], role="second")
+    assert noted(node) == [
+        *(("directory", f"/etc{name}", "first") for name in ("", "/a", "/systemd")),
+        ("directory", "/etc/systemd/system", "first"),
+        ("file", "/etc/a/one", "first"),
+        ("file", "/etc/systemd/system/a.service", "first"),
+        ("unit", "a.service", "first"),
+        ("command", "ip rule flush", "first"),
+        ("file", "/etc/a/two", "second"),
+    ]
+
+
+@pytest.mark.parametrize(("enabled", "own"), [("enabled", 0), ("static", 0), ("disabled", 1)])
+def test_a_unit_that_the_machine_had_enabled_is_its_own(node: Node, enabled: str, own: int) -> None:
+    node.has_unit("a.service", state(enabled=enabled))
+    node.run(files=[node.file("one", "ein\n")], units=["a.service"])
+    assert noted(node) == [("file", "/one", ""), ("unit", "a.service", "")][: 1 + own]
+
+
+def test_a_file_is_in_the_record_before_it_is_there(node: Node) -> None:
+    wanted = {**node.binary("one", b"new"), "sent": str(node.root / "never-sent")}
+    with patch_module_args({"files": [wanted]}), pytest.raises(FileNotFoundError):
+        node_config.main()
+    assert noted(node) == [("file", "/one", "")]
+
+
+def test_a_check_and_a_probe_leave_no_record(node: Node) -> None:
+    node.run(files=[node.file("one", "ein\n")], check=True)
+    node.run(files=[node.binary("tool", b"tool")], probe=True)
+    assert not (node.root / "var").exists()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import node_reset
+from plugins.modules import node_config, node_reset
+from slipway.nodes import placed
 
 TOOL = """#!/bin/sh
 echo "${{0##*/}} $*" >>{log}
@@ -18,7 +21,11 @@ echo "${{0##*/}} $*" >>{log}
 
 ENDPOINT = "https://192.0.2.11:6443"
 
-NFT = "[ $1 = list ] && printf 'table %s\\n' 'ip slipway' 'ip6 kube-proxy' 'ip own'"
+NFT = "[ \"$1\" = list ] && printf 'table %s\\n' 'ip slipway' 'ip6 kube-proxy' 'ip own' || true"
+
+QUESTIONS = ("nft list", "ip link show", "systemctl show")
+
+SIGN = node_config.EARLIER
 
 
 class Node:
@@ -29,10 +36,10 @@ class Node:
         self.tools = root / "tools"
         self._log = root / "log"
         self._capture = capture
+        self.root.mkdir()
         self.tools.mkdir()
         self.tool("systemctl")
-        self.tool("ip", "exit 1")  # so it says that there is no such link
-        self.has(node_reset.FIRST)
+        self.tool("ip", "[ $1 != link ]")  # so it says that there is no such link
 
     def tool(self, name: str, body: str = "") -> None:
         """Let the node have a tool."""
@@ -45,26 +52,44 @@ class Node:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("x")
 
+    def puts(self, *paths: str, text: str = "new", **args: Any) -> None:
+        """Have a role of some name put files there."""
+        content = {"content": text, "size": len(text), "mode": "0644"}
+        content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        files = [{"path": path, **content} for path in paths]
+        assert "failed" not in self._module(node_config, {"files": files, "role": "any", **args})
+
     def has_kubeadm(self, body: str = "") -> None:
         """Let the node be a member of a cluster."""
-        self.has("/etc/kubernetes/kubelet.conf", "/usr/local/bin/kubeadm")
-        self._script(self.root / "usr/local/bin/kubeadm", body)
+        self.puts(node_reset.KUBEADM)
+        self.has("/etc/kubernetes/kubelet.conf")
+        self.kubeadm(body)
+
+    def kubeadm(self, body: str = "") -> None:
+        """Let its kubeadm run."""
+        self._script(self.root / node_reset.KUBEADM[1:], body)
 
     def files(self) -> list[str]:
         """What the node still has."""
-        found = (path for path in self.root.rglob("*") if path.is_file())
+        found = (path for path in self.root.rglob("*") if not path.is_dir())
         return sorted(f"/{path.relative_to(self.root)}" for path in found)
 
     def told(self) -> list[str]:
         """What tools were told to do, without questions."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [line for line in lines if line not in ("nft list tables", "ip link show cni0")]
+        return [line for line in lines if not line.startswith(QUESTIONS)]
+
+    def forget(self) -> None:
+        """Forget what tools were told."""
+        self._log.unlink(missing_ok=True)
 
     def run(self, *, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        wanted = {"endpoint": ENDPOINT, "_ansible_check_mode": check}
-        with patch_module_args(wanted), pytest.raises(SystemExit):
-            node_reset.main()
+        return self._module(node_reset, {"endpoint": ENDPOINT, "_ansible_check_mode": check})
+
+    def _module(self, module: Any, args: dict[str, Any]) -> dict[str, Any]:
+        with patch_module_args(args), pytest.raises(SystemExit):
+            module.main()
         result: dict[str, Any] = json.loads(self._capture.readouterr().out)
         return result
 
@@ -78,14 +103,20 @@ def node(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Node:
     made = Node(tmp_path, capsys)
-    monkeypatch.setattr(node_reset, "ROOT", made.root)
+    for module in (node_config, node_reset):
+        monkeypatch.setattr(module, "ROOT", made.root)
     monkeypatch.setenv("PATH", str(made.tools))
     return made
 
 
+def test_the_record_is_the_one_that_is_written() -> None:
+    assert node_reset.RECORD == node_config.RECORD == placed.RECORD
+    assert node_reset.FORMER == node_config.FORMER
+    assert node_reset.EARLIER[0] == ("file", node_config.EARLIER)
+
+
 def test_a_machine_without_anything_of_slipway_s_is_left_alone(node: Node) -> None:
-    (node.root / node_reset.FIRST[1:]).unlink()
-    node.has_kubeadm()  # as others install it, too
+    node.has(node_reset.KUBEADM, "/etc/kubernetes/kubelet.conf")  # as others install it, too
     node.has("/etc/hosts", "/var/lib/etcd/member", "/var/lib/kubelet/own")
     before = node.files()
     result = node.run()
@@ -106,57 +137,144 @@ def test_a_node_of_another_cluster_is_left_alone(node: Node, name: str) -> None:
     assert node.run()["changed"]
 
 
-def test_what_slipway_put_there_goes_and_nothing_else(node: Node) -> None:
+def test_whatever_a_role_puts_there_goes_without_being_named_anywhere_else(node: Node) -> None:
+    unit = "/etc/systemd/system/any.service"
+    node.puts("/srv/any/deep/file", unit, units=["any.service"], undo=["ip rule flush"])
+    node.forget()
+    result = node.run()
+    assert result["removed"] == ["ip rule flush", "any.service", unit, "/srv/any/deep/file"]
+    assert list(node.root.iterdir()) == [node.root / "var"]
+    assert node.told() == [
+        "ip rule flush",
+        "systemctl disable --now any.service",
+        "systemctl daemon-reload",
+    ]
+
+
+def test_what_a_later_version_puts_there_no_more_goes_as_well(node: Node) -> None:
+    node.puts("/etc/old.conf", "/etc/both.conf")
+    node.puts("/etc/both.conf", "/etc/new.conf", text="newer")
+    assert node.run()["removed"] == ["/etc/new.conf", "/etc/both.conf", "/etc/old.conf"]
+    assert node.files() == []
+
+
+def test_what_was_there_before_comes_back(node: Node) -> None:
+    node.has("/etc/own.conf", "/etc/other.conf", "/etc/gone.conf")
+    (node.root / "etc/own.conf").chmod(0o600)
+    (node.root / "etc/link.conf").symlink_to("other.conf")
+    for text in ("new", "newer"):
+        node.puts("/etc/own.conf", "/etc/link.conf", text=text, absent=["/etc/gone.conf"])
+    result = node.run()
+    assert sorted(result["restored"]) == ["/etc/gone.conf", "/etc/link.conf", "/etc/own.conf"]
+    assert (node.root / "etc/own.conf").read_text() == "x"
+    assert stat.S_IMODE((node.root / "etc/own.conf").stat().st_mode) == 0o600
+    assert (node.root / "etc/link.conf").readlink() == Path("other.conf")
+    assert node.files() == [f"/etc/{name}.conf" for name in ("gone", "link", "other", "own")]
+
+
+def test_what_came_back_stays_when_an_interrupted_run_is_done_again(node: Node) -> None:
+    node.has("/etc/own.conf")
+    node.puts("/etc/own.conf")
+    (node.root / node_reset.FORMER[1:] / "etc/own.conf").rename(node.root / "etc/own.conf")
+    assert node.run()["changed"]
+    assert node.files() == ["/etc/own.conf"]
+
+
+def test_a_file_that_was_there_as_it_is_wanted_stays(node: Node) -> None:
+    node.has("/etc/own.conf")
+    node.puts("/etc/own.conf", text="x")
+    node.puts("/etc/new.conf")
+    assert node.run()["removed"] == ["/etc/new.conf"]
+    assert node.files() == ["/etc/own.conf"]
+
+
+def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> None:
     node.has_kubeadm()
     node.tool("nft", NFT)
     node.tool("ip")
-    node.has("/etc/systemd/system/kubelet.service", "/etc/systemd/system/own.service")
-    node.has("/var/lib/containerd/io/blob", "/opt/cni/bin/bridge", "/opt/cni/bin/own")
-    result = node.run()
-    assert result["changed"]
-    assert result["removed"] == [
-        "/etc/systemd/system/kubelet.service",
-        "/etc/kubernetes",
+    node.puts("/opt/cni/bin/bridge")
+    node.has("/etc/systemd/system/own.service", "/opt/cni/bin/own", "/etc/kubernetes/own")
+    node.has("/var/lib/containerd/io/blob", "/etc/kubernetes/pki/ca.crt")
+    for path in ("etc/cni/net.d", "opt/containerd/bin", "usr/libexec/kubernetes"):
+        (node.root / path).mkdir(parents=True)
+    node.has("/opt/containerd/lib/own.so")
+    node.forget()
+    assert node.run()["removed"] == [
         "/opt/cni/bin/bridge",
-        "/usr/local/bin/kubeadm",
+        node_reset.KUBEADM,
+        "/etc/kubernetes/kubelet.conf",
+        "/etc/kubernetes/pki",
         "/var/lib/containerd",
-        node_reset.FIRST,
-        "table ip slipway",
         "table ip6 kube-proxy",
         "link cni0",
     ]
-    assert node.files() == ["/etc/systemd/system/own.service", "/opt/cni/bin/own"]
+    assert node.files() == [
+        "/etc/kubernetes/own",
+        "/etc/systemd/system/own.service",
+        "/opt/cni/bin/own",
+        "/opt/containerd/lib/own.so",
+    ]
+    assert not (node.root / "etc/cni").exists()
+    assert not (node.root / "usr/libexec/kubernetes").exists()
+    assert not (node.root / "opt/containerd/bin").exists()
     assert node.told() == [
         "kubeadm reset --force",
-        "systemctl disable --now kubelet.service",
-        "ip route flush proto 217",
-        "nft delete table ip slipway",
         "nft delete table ip6 kube-proxy",
         "ip link delete cni0",
         "systemctl daemon-reload",
     ]
 
 
+def test_a_machine_of_a_version_without_a_record_is_cleaned_as_well(node: Node) -> None:
+    node.tool("nft", NFT)
+    node.has(*(name for kind, name in node_reset.EARLIER if kind == "file"))
+    node.has("/var/lib/kubelet/config.yaml", "/opt/cni/bin/own")
+    node.kubeadm()
+    assert node.run()["changed"]
+    assert node.files() == ["/opt/cni/bin/own"]
+    assert node.told() == [
+        "kubeadm reset --force",
+        "nft add table ip slipway; delete table ip slipway",
+        "ip route flush proto 217",
+        *(f"systemctl disable --now {name}.service" for name in ("pod-routes", "kubelet")),
+        "systemctl disable --now containerd.service",
+        "nft delete table ip6 kube-proxy",
+        "systemctl daemon-reload",
+    ]
+    assert not node.run()["changed"]
+
+
+def test_files_of_that_version_do_not_come_back(node: Node) -> None:
+    node.has(SIGN, "/usr/local/bin/runc", "/usr/local/bin/ctr", "/etc/own.conf")
+    node.puts("/usr/local/bin/runc", "/etc/own.conf")
+    assert node.run()["restored"] == ["/etc/own.conf"]
+    assert node.files() == ["/etc/own.conf"]
+
+
 def test_a_second_run_finds_nothing(node: Node) -> None:
     node.has_kubeadm()
-    node.has("/etc/systemd/system/containerd.service")
     assert node.run()["changed"]
     assert not node.run()["changed"]
 
 
 def test_units_are_stopped_before_what_they_need(node: Node) -> None:
-    node.has(*(f"/etc/systemd/system/{unit}" for unit in sorted(node_reset.UNITS)))
+    names = ["containerd.service", "kubelet.service"]
+    for name in names:
+        node.puts(f"/etc/systemd/system/{name}", units=[name])
     node.run()
     stopped = [line.split()[-1] for line in node.told() if "--now" in line]
-    assert stopped == ["kubelet.service", "pod-routes.service", "containerd.service"]
+    assert stopped == names[::-1]
 
 
 def test_a_check_lists_and_removes_nothing(node: Node) -> None:
+    node.has("/etc/own.conf")
     node.has_kubeadm()
+    node.puts("/etc/own.conf")
     before = node.files()
     result = node.run(check=True)
     assert result["changed"]
-    assert result["removed"] == ["/etc/kubernetes", "/usr/local/bin/kubeadm", node_reset.FIRST]
+    assert result["removed"] == [node_reset.KUBEADM, "/etc/kubernetes/kubelet.conf"]
+    assert result["restored"] == ["/etc/own.conf"]
     assert node.files() == before
     assert node.told() == []
 
@@ -172,9 +290,20 @@ def test_a_machine_that_was_never_in_a_cluster_is_not_asked_to_leave(node: Node)
 
 def test_a_machine_that_cannot_leave_keeps_everything(node: Node) -> None:
     node.has_kubeadm("echo 'cannot unmount' >&2; exit 1")
-    node.has("/etc/systemd/system/kubelet.service")
+    node.puts("/etc/systemd/system/kubelet.service", units=["kubelet.service"])
     before = node.files()
     result = node.run()
     assert result["failed"]
     assert result["msg"] == "kubeadm could not leave the cluster: cannot unmount\n"
     assert node.files() == before
+
+
+def test_what_cannot_be_undone_is_told_and_tried_again(node: Node) -> None:
+    node.tool("nft", "echo 'no right' >&2; exit 1")
+    node.puts("/etc/new.conf", undo=["nft flush ruleset", "tc-that-is-not-there remove"])
+    before = node.files()
+    assert node.run()["msg"] == "nft flush ruleset: no right\n"
+    assert node.files() == before
+    node.tool("nft")
+    assert node.run()["changed"]
+    assert node.files() == []

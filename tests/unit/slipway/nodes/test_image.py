@@ -16,6 +16,7 @@ from docker.errors import ImageNotFound
 
 from slipway.errors import SlipwayError
 from slipway.nodes import image as node_image
+from slipway.nodes.placed import RECORD, record_of
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 
 MACHINE = "bundle.slipway.internal/node:1"
@@ -70,12 +71,16 @@ class FakeContainer:
         self.command: list[str] = options["entrypoint"]
         self.volumes: list[str] = options["volumes"]
         self.files: list[str] = []
+        self.record = ""
         self.did: list[str] = []
 
     def put_archive(self, place: str, stream: IO[bytes]) -> None:
         """Take files."""
         assert place == "/"
         self.files = members(stream)
+        stream.seek(0)
+        with tarfile.open(fileobj=stream) as tar:
+            self.record = cast(IO[bytes], tar.extractfile(RECORD[1:])).read().decode()
 
     def start(self) -> None:
         """Run."""
@@ -242,7 +247,8 @@ def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: P
     loading, final = engine.made
     for container in engine.made:
         assert container.image.id == machine_of(bundle)
-        assert container.files == ["opt/cni/bin/bridge", "usr/local/bin/kubelet"]
+        assert container.files == ["opt/cni/bin/bridge", "usr/local/bin/kubelet", RECORD[1:]]
+        assert container.record == record_of(["/usr/local/bin/kubelet", "/opt/cni/bin/bridge"])
     assert "seed:/var/lib/containerd" in loading.volumes
     assert final.volumes == ["seed:/seed"]
     assert final.did == ["start", "wait", "commit"]

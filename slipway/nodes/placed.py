@@ -1,0 +1,18 @@
+"""Where a node has the files of the bundle, and how it notes what was put on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
+"""Directory of the bundle -> directory of a node."""
+
+RECORD = "/var/lib/slipway/placed.json"
+"""A node's record of what was put on it, which the module node_config keeps."""
+
+
+def record_of(paths: Iterable[str]) -> str:
+    """The record of a node that got files with its image, before any role was asked for them."""
+    placed = [{"kind": "file", "name": path, "role": "", "former": False} for path in paths]
+    return json.dumps({"earlier": False, "placed": placed}, indent=1)
