@@ -10,13 +10,16 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
+.PHONY: help environment test-environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 environment:
 	bin/bootstrap >&2
+
+test-environment:
+	bin/bootstrap test >&2
 
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml
@@ -48,19 +51,19 @@ trust: environment ## Show the root of the local certificate authority, and how 
 down: environment ## Remove all that "make up" made, but the cache
 	$(playbook) playbooks/reset.yml
 
-test: environment ## Run every check
+test: test-environment ## Run every check
 	python tests/run.py
 
-lint: environment ## Run the quick checks alone
+lint: test-environment ## Run the quick checks alone
 	python tests/run.py lint
 
-unit: environment ## Run the tests that need nothing, in seconds
+unit: test-environment ## Run the tests that need nothing, in seconds
 	python tests/run.py unit
 
-integration: environment ## Run the tests of what works with real programs
+integration: test-environment ## Run the tests of what works with real programs
 	python tests/run.py integration
 
-e2e: environment ## Prove whole clusters: SCENARIO=name; T=expression asks one that stands, or INVENTORY=path
+e2e: test-environment ## Prove whole clusters: SCENARIO=name; T=expression asks one that stands, or INVENTORY=path
 	python tests/run.py e2e --scenario "$(SCENARIO)" --tests "$(T)" --inventory "$(GIVEN)"
 
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -226,10 +227,10 @@ def test_make_says_the_version_that_the_changelog_has_released_last() -> None:
     assert said.stdout.strip() == released[1]
 
 
-def pins() -> dict[str, str]:
-    """The packages of ``requirements.txt`` and their versions."""
-    lines = (PROJECT / "requirements.txt").read_text().splitlines()
-    pinned = [line for line in lines if line and not line.startswith("#")]
+def pins(*names: str) -> dict[str, str]:
+    """The packages of requirements files and their versions."""
+    lines = [line for name in names for line in (PROJECT / name).read_text().splitlines()]
+    pinned = [line for line in lines if line and not line.startswith(("#", "-r "))]
     for line in pinned:
         assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
     pairs = [line.split("==") for line in pinned]
@@ -238,13 +239,18 @@ def pins() -> dict[str, str]:
     return found
 
 
+RUNS = ("requirements.txt",)
+TESTS = ("requirements.txt", "requirements-test.txt")
+
+
 def test_packages_are_installed_as_they_are_pinned() -> None:
-    pinned = pins()
+    pinned = pins(*TESTS)
     assert {name: distribution(name).version for name in pinned} == pinned
 
 
-def test_what_packages_need_is_pinned_too() -> None:
-    pinned = pins()
+@pytest.mark.parametrize("files", [RUNS, TESTS])
+def test_what_packages_need_is_pinned_too(files: tuple[str, ...]) -> None:
+    pinned = pins(*files)
     for name in pinned:
         for line in distribution(name).requires or []:
             need = Requirement(line)
@@ -266,3 +272,29 @@ def test_tests_are_where_one_looks_for_them(suite: str, tests: str, tested: str)
         if not any((home / each).exists() for each in (f"{name}.py", f"__{name}__.py", name)):
             astray.add(path.relative_to(PROJECT).as_posix())
     assert astray <= OF_THE_WHOLE
+
+
+def collections() -> dict[str, str]:
+    """Ansible's collections and their versions, as they are pinned."""
+    return {each["name"]: each["version"] for each in loaded("requirements.yml")["collections"]}
+
+
+def installed_collections() -> dict[str, Any]:
+    """What each collection that is installed says of itself."""
+    manifests = (PROJECT / ".venv" / "collections").glob("ansible_collections/*/*/MANIFEST.json")
+    found = [json.loads(path.read_text())["collection_info"] for path in manifests]
+    return {f"{each['namespace']}.{each['name']}": each for each in found}
+
+
+def test_collections_are_installed_as_they_are_pinned_and_no_others() -> None:
+    found = installed_collections()
+    assert {name: each["version"] for name, each in found.items()} == collections()
+
+
+def test_what_collections_need_is_pinned_too() -> None:
+    for name, each in installed_collections().items():
+        assert each["dependencies"].keys() <= collections().keys(), name
+
+
+def test_collections_have_one_carrier_for_where_galaxy_does_not_answer() -> None:
+    assert [*pins("requirements-collections.txt")] == ["ansible"]

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,10 @@ PACKAGES = (
     *("docker.io", "docker-cli", "iptables", "git", "make", "maven", "mmdebstrap"),
     *("default-jdk-headless", "python3-venv"),
 )
+
+REQUIREMENTS = ("requirements.txt", "requirements.yml", "requirements-collections.txt")
+BOOTSTRAP = ("bin/bootstrap", "bin/install_collections.py")
+"""What the Python environment is made of."""
 
 FILES = {
     "etc/hostname": "slipway-vm\n",
@@ -94,9 +98,14 @@ def have(cache: Path, say: Callable[[str], None]) -> Disks:
     return Disks(system / "disk", data / "disk", system / "kernel", system / "initrd")
 
 
+def _at_checkout(names: Iterable[str]) -> str:
+    """Files of this checkout, as a shell takes them."""
+    return shlex.join(str(PROJECT / name) for name in names)
+
+
 def _system(folder: Path, say: Callable[[str], None]) -> Path:
     """Debian with what Slipway needs of a machine, and the checkout's Python environment."""
-    recipes = [(PROJECT / name).read_text() for name in ("requirements.txt", "bin/bootstrap")]
+    recipes = [(PROJECT / name).read_text() for name in (*REQUIREMENTS, *BOOTSTRAP)]
     target = folder / f"system-{key_of(RECIPE, SUITE, PACKAGES, FILES, SIZES, recipes)[:16]}"
     with _made(target) as unfinished:
         if unfinished is None:
@@ -105,14 +114,15 @@ def _system(folder: Path, say: Callable[[str], None]) -> Path:
         wheels = unfinished / "wheels"
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         pip += ["--only-binary=:all:", f"--python-version={PYTHON}", f"--dest={wheels}"]
-        run([*pip, f"--requirement={PROJECT / 'requirements.txt'}"], what="Python packages")
+        pip += [f"--requirement={PROJECT / name}" for name in REQUIREMENTS if name.endswith("txt")]
+        run(pip, what="Python packages")
         say("installing Debian (three minutes)")
         root = unfinished / "root"
         hooks = [
             f'mkdir --parents "$1{CHECKOUT}/bin" "$1{CACHE}"',
             f"copy-in {shlex.quote(str(wheels))} /",
-            f"copy-in {PROJECT}/requirements.txt {CHECKOUT}",
-            f"copy-in {PROJECT}/bin/bootstrap {CHECKOUT}/bin",
+            f"copy-in {_at_checkout(REQUIREMENTS)} {CHECKOUT}",
+            f"copy-in {_at_checkout(BOOTSTRAP)} {CHECKOUT}/bin",
             'chroot "$1" env --ignore-environment PATH=/usr/bin:/bin HOME=/root PIP_NO_INDEX=1'
             f" PIP_FIND_LINKS=/wheels {CHECKOUT}/bin/bootstrap",
             'rm --recursive "$1/wheels"',
