@@ -19,7 +19,7 @@ SYSTEM_NAMESPACES = {
     "local-path-storage": "is that of an add-on",
     "metallb-system": "is that of the load balancer",
     "nginx-ingress": "is that of the ingress controller",
-    "slipway-overview": "is that of the page of all environments",
+    "slipway-dashboard": "is that of the page of all environments",
     "slipway-routes": "has the hosts and certificates of all apps",
 }
 """The namespaces that no app may have, and why: there are Secrets and accounts of others in them.

@@ -208,6 +208,7 @@ def test_a_user_s_namespace_and_objects_stay_when_apps_leave(
     kubectl = shop.scenario.kubectl
     shop.delete("feature/torn")
     kubectl("create", "namespace", "users-own")
+    kubectl("label", "namespace", "users-own", "slipway.internal/apps=true")
     kubectl("create", "configmap", "theirs", "--namespace", "users-own")
     try:
         inside = apps_file.changed(lambda apps: _add_to(apps, shop, "users-own"))

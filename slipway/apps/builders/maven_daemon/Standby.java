@@ -32,7 +32,7 @@ import org.eclipse.aether.DefaultRepositoryCache;
  * <p>It listens on the socket that the property {@code slipway.socket} names. An order is lines of
  * {@code name=value}, properties of that one build, and an empty line; what the command line says
  * wins over them. The answer is a line, {@code built} or {@code failed}. Maven ends when the file
- * of the socket goes, or the process {@code slipway.nodes.shell}.
+ * of the socket goes, or the process {@code slipway.session}.
  */
 public final class Standby extends AbstractEventSpy {
     private static final long LOOK_MILLIS = 500;
@@ -66,7 +66,7 @@ public final class Standby extends AbstractEventSpy {
         Maven maven = container.lookup(Maven.class);
         try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             server.bind(UnixDomainSocketAddress.of(socket));
-            endWith(socket, Long.parseLong(System.getProperty("slipway.nodes.shell")));
+            endWith(socket, Long.parseLong(System.getProperty("slipway.session")));
             while (true) {
                 try (SocketChannel client = server.accept()) {
                     String answer = build(maven, called, order(client)) ? "built\n" : "failed\n";
