@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -284,14 +284,21 @@ def test_what_nginx_refuses_is_told_to_the_one_that_it_is_about(cluster: Cluster
 def test_a_look_that_fails_is_taken_again_less_and_less_often(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nginx_ingress.controller.RETRY_SECONDS", 0.1)
+    pauses: list[float] = []
+
+    class Soon(threading.Timer):
+        """One that notes how long it was to wait, and does not."""
+
+        def __init__(self, interval: float, function: Callable[[], None]) -> None:
+            pauses.append(interval)
+            super().__init__(0, function)
+
+    monkeypatch.setattr("nginx_ingress.controller.threading.Timer", Soon)
     with cluster.running():
         cluster.nginx.broken = True
         cluster.fake.put(master())
-        eventually("some looks", lambda: len(cluster.nginx.turns) > 4)
-        began = [began for began, _ in cluster.nginx.turns[-4:]]
-        pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
-        assert pauses[-1] > 1.5 * pauses[-2] > 2.2 * pauses[-3]
+        eventually("some looks", lambda: len(pauses) > 4)
+        assert [later / earlier for earlier, later in itertools.pairwise(pauses[:4])] == [2, 2, 2]
         cluster.nginx.broken = False
         cluster.fake.put(app("a"))
         eventually("the event", lambda: cluster.is_told("a"))
