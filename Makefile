@@ -57,7 +57,7 @@ test: test-environment ## Run every check
 lint: test-environment ## Run the quick checks alone
 	python tests/run.py lint
 
-unit: test-environment ## Run the tests that need nothing, in seconds
+unit: test-environment ## Run the tests that need nothing but Python
 	python tests/run.py unit
 
 integration: test-environment ## Run the tests of what works with real programs
