@@ -242,7 +242,8 @@ class CallbackModule(Default):  # type: ignore[misc]
     def _tell_changes(self) -> None:
         """Show what the task before has changed."""
         changes, self._changes = self._changes, {}
-        for change, hosts in changes.items():
+        # Which host ends first is chance.
+        for change, hosts in sorted(changes.items(), key=lambda each: sorted(each[1])):
             self._changed_tasks.add(change.task)
             indent = "" if self._answers else "    "
             what = "would change" if change.foreseen else "changed"
