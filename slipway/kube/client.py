@@ -109,6 +109,13 @@ class ApiError(SlipwayError):
         self.status = status
 
 
+class Busy(ApiError):
+    """The API answered that it cannot just now: it starts or ends, or has too much to do.
+
+    It says so by the header ``Retry-After`` (RFC 9110, 10.2.3), which Kubernetes' own clients heed.
+    """
+
+
 class Kube:
     """A client for the cluster that a kubeconfig's current context names.
 
@@ -314,12 +321,12 @@ class Kube:
         return self._again(answer) if method in _REPEATABLE else answer()
 
     def _again(self, request: Callable[[], T]) -> T:
-        """Send a request again while an API that was there does not answer it."""
+        """Send a request again while an API that was there does not answer it, or cannot."""
         deadline = None
         while True:
             try:
                 return request()
-            except Unreachable as error:
+            except (Unreachable, Busy) as error:
                 now = time.monotonic()
                 deadline = deadline or now + allowed(AGAIN_SECONDS)
                 self._was_there |= _broke_off(error)
@@ -356,7 +363,8 @@ class Kube:
             ).response
             self._was_there = True
             if response.status >= 400:
-                raise ApiError(path, response.status, _refusal(response))
+                refused = Busy if "Retry-After" in response.headers else ApiError
+                raise refused(path, response.status, _refusal(response))
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from error
         return response

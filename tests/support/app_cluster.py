@@ -40,7 +40,8 @@ class FakeApi:
     """Objects by plural, namespace and name, with versions, generations and a write log.
 
     ``on_apply`` plays the controllers: it is called with each object that was applied.
-    ``breaks`` is how many requests are yet to be left without an answer, or with half of one.
+    ``breaks`` is how many requests are yet to be left without an answer, or with half of one, and
+    ``busy`` how many are yet to be told to come again.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,7 @@ class FakeApi:
         self.requests: list[tuple[str, str]] = []
         self.on_apply: Hook = _no_hook
         self.breaks = 0
+        self.busy = 0
         self.version = 1
         self.changed = threading.Condition()
 
@@ -189,6 +191,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _text(self, text: str, status: int = 200) -> None:
         body = text.encode()
+        if self.api.busy:
+            self.api.busy -= 1
+            self.send_response(503)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.api.breaks:
             self.api.breaks -= 1
             self.close_connection = True

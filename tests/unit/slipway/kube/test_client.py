@@ -16,6 +16,7 @@ from slipway.kube.client import (
     NAMESPACES,
     PODS,
     ApiError,
+    Busy,
     Kube,
     Unreachable,
 )
@@ -109,6 +110,17 @@ def test_an_api_that_breaks_off_is_read_and_written_again(
     assert len(api.writes) == breaks + 1
     api.breaks = breaks
     assert [obj["metadata"]["name"] for obj in kube.list(NAMESPACES).items] == ["here"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_api_that_cannot_just_now_is_asked_again(kube: Kube, api: FakeApi) -> None:
+    api.busy = 2
+    kube.apply(NAMESPACE)
+    assert [obj["metadata"]["name"] for obj in kube.list(NAMESPACES).items] == ["here"]
+    api.busy = 1000
+    with pytest.raises(Busy) as caught:
+        kube.list(NAMESPACES)
+    assert caught.value.status == 503
 
 
 @pytest.mark.usefixtures("impatient")
