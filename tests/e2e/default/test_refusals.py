@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.kube.client import SERVICES
-from tests.support.scenario import INGRESS, Scenario, wait_for
+from tests.support.scenario import INGRESS, Run, Scenario, wait_for
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,18 @@ def test_a_pool_without_a_free_address_is_named(scenario: Scenario) -> None:
     }
     scenario.kube.apply(taken)
     try:
-        address = wait_for(lambda: _address(scenario), bool)
+        address = wait_for(lambda: _address(scenario, "taken", "default"), bool)
         scenario.kube.delete(SERVICES, *INGRESS)
-        run = scenario.play(
-            "playbooks/platform.yml",
-            metallb_pool=[f"{address}-{address}"],
-            nginx_ingress_timeout=5,
-        )
+
+        def play() -> Run:
+            pool = [f"{address}-{address}"]
+            return scenario.play(
+                "playbooks/platform.yml", metallb_pool=pool, nginx_ingress_timeout=5
+            )
+
+        play()  # for a moment MetalLB may still give an address of the pool before
+        wait_for(lambda: _address(scenario, *INGRESS), lambda given: not given)
+        run = play()
     finally:
         scenario.kube.delete(SERVICES, "taken", "default")
         mended = scenario.play("playbooks/platform.yml")
@@ -170,6 +175,8 @@ def test_a_pool_without_a_free_address_is_named(scenario: Scenario) -> None:
     assert wait_for(scenario.wrong_routes, lambda wrong: wrong == {}) == {}
 
 
-def _address(scenario: Scenario) -> str:
-    service = scenario.kube.get(SERVICES, "taken", "default") or {}
-    return "".join(each["ip"] for each in service["status"]["loadBalancer"].get("ingress", []))
+def _address(scenario: Scenario, name: str, namespace: str) -> str:
+    """The address of a service, empty as long as it has none."""
+    service = scenario.kube.get(SERVICES, name, namespace) or {}
+    balancer = service.get("status", {}).get("loadBalancer", {})
+    return "".join(each["ip"] for each in balancer.get("ingress", []))
