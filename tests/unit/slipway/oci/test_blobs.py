@@ -10,25 +10,8 @@ from typing import IO
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.oci import Image, ImageConfig, ImageStore, Layer, layer_from_tree
-
-REF = "apps.slipway.internal/greeter:main"
-CONFIG = ImageConfig(architecture="amd64")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ImageStore:
-    return ImageStore(tmp_path / "store")
-
-
-def blob(store: ImageStore, digest: str) -> Path:
-    return store.root / "blobs/sha256" / digest.removeprefix("sha256:")
-
-
-def add(store: ImageStore, ref: str = REF, **files: bytes) -> Image:
-    """An image with one layer per file."""
-    layers = [layer_from_tree({f"/{name}": content}) for name, content in files.items()]
-    return store.add_image(ref, layers, CONFIG)
+from slipway.oci import ImageStore, Layer, layer_from_tree
+from tests.support.oci_stores import CONFIG, REF, add, blob
 
 
 def test_garbage_that_cannot_be_collected_at_once_may_wait(store: ImageStore) -> None:

@@ -6,26 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
+from slipway.oci import ImageStore
 from tests.support.oci_samples import Layout, digest_of, tar_of
-
-REF = "apps.slipway.internal/greeter:main"
-CONFIG = ImageConfig(architecture="amd64")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ImageStore:
-    return ImageStore(tmp_path / "store")
-
-
-def blob(store: ImageStore, digest: str) -> Path:
-    return store.root / "blobs/sha256" / digest.removeprefix("sha256:")
-
-
-def add(store: ImageStore, ref: str = REF, **files: bytes) -> Image:
-    """An image with one layer per file."""
-    layers = [layer_from_tree({f"/{name}": content}) for name, content in files.items()]
-    return store.add_image(ref, layers, CONFIG)
+from tests.support.oci_stores import REF, add, blob
 
 
 def test_a_chain_id_is_that_of_all_layers_on_each_other(store: ImageStore) -> None:
