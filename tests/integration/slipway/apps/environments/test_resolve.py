@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,8 @@ from slipway.apps.source import git as git_source
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Access, Keys
 from slipway.errors import SlipwayError
-from tests.support import apps
 from tests.support.git_samples import commit, git
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-URL = "https://git.example.org/web.git"
-ID = pattern_id("web", URL, "feature/*")
-
-
-def sample(**rules: Any) -> dict[str, Any]:
-    """The record of a branch that the pattern matches."""
-    branches = {"max": 20, "grace": "24h", "keep": [], "exclude": [], **rules}
-    return apps.planned("web", git_url=URL, pattern="feature/*", branches=branches)
-
-
-def environment(branch: str, **about: Any) -> Environment:
-    return Environment(ID, f"web-{branch.replace('/', '-')}", "web", branch, **about)
+from tests.support.patterns import NOW, environment, sample
 
 
 def test_a_check_asks_no_repository_that_is_still_to_be_made(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,10 @@ from slipway.apps.environments.resolve import (
     matches,
     resolve,
 )
-from slipway.apps.names import pattern_id
 from slipway.apps.plan.branches import Matches
 from slipway.apps.plan.plan import plan
 from slipway.errors import Problem, SlipwayError
-from tests.support import apps
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-URL = "https://git.example.org/web.git"
-ID = pattern_id("web", URL, "feature/*")
-
-
-def sample(**rules: Any) -> dict[str, Any]:
-    """The record of a branch that the pattern matches."""
-    branches = {"max": 20, "grace": "24h", "keep": [], "exclude": [], **rules}
-    return apps.planned("web", git_url=URL, pattern="feature/*", branches=branches)
-
-
-def environment(branch: str, **about: Any) -> Environment:
-    return Environment(ID, f"web-{branch.replace('/', '-')}", "web", branch, **about)
+from tests.support.patterns import NOW, URL, environment, sample
 
 
 def resolved(heads: Iterable[str], existing: Iterable[Environment] = (), **rules: Any) -> Resolved:

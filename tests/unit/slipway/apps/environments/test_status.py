@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from slipway.apps.deploy.deploy import Outcome, deploy
-from slipway.apps.environments.found import existing
-from slipway.apps.environments.resolve import Leaving, as_text, resolve
+from slipway.apps.environments.resolve import as_text
 from slipway.apps.environments.status import Notes, note_proof, of_deployment, of_proof, settle
 from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-NO_CA = Path("/nowhere")
-RULES = {"max": 20, "grace": "1h", "keep": [], "exclude": []}
-A, B = (built(branch=branch, pattern="*", branches=RULES) for branch in ("a", "b"))
-MAIN = built("quote")
+from tests.support.leaving import MAIN, NOW, A, B, missed, run
 
 
 @pytest.fixture(autouse=True)
 def controllers(api: FakeApi) -> None:
     """Deployments are ready at once."""
     api.on_apply = rolled_out_at_once
-
-
-def run(
-    kube: Kube, apps: list[dict[str, Any]], leaving: Sequence[Leaving] = (), **options: Any
-) -> Outcome:
-    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
-    return deploy(kube, apps, "nginx", say=print, leaving=leaving, **settings)
-
-
-def missed(kube: Kube, now: datetime = NOW, **rules: Any) -> list[Leaving]:
-    """What stays for now of the environments whose branches are all gone."""
-    sample = {**A, "branches": {**RULES, **rules}}
-    return list(resolve(sample, [], existing(kube), now).leaving)
 
 
 def notes(api: FakeApi) -> dict[str, dict[str, Any]]:
