@@ -1,16 +1,17 @@
-"""Writes what repeats what is written elsewhere: pages, and comments of defaults."""
+"""Writes what repeats what is written elsewhere: pages, comments of defaults, results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import defaults, keys, variables
+from docs import defaults, keys, stages, variables
 
 
 def documents() -> Iterator[tuple[Path, str]]:
     """Every file that is written here, with its text."""
     yield from defaults.documents()
+    yield from stages.documents()
     for part in (variables, keys):
         yield part.TARGET, part.document()
 

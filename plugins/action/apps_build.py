@@ -18,7 +18,7 @@ class ActionModule(SlipwayAction):
     """Has each app's image in the app store."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records with their images, which the cluster claims from now on."""
+        """Return the apps with their images, which the cluster claims from now on."""
         settings = Settings(
             cache=Path(args["cache"]),
             bundle=Path(args["bundle"]),
@@ -29,12 +29,11 @@ class ActionModule(SlipwayAction):
         )
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
         if not self.check_mode:
-            records = images.records
             cluster = Claimant(CacheLayout(settings.cache), args["cluster"])
-            cluster.claim(images_of(records), checkouts_of(records), settings.bundle)
+            cluster.claim(images_of(images.apps), checkouts_of(images.apps), settings.bundle)
         return {
             "changed": bool(images.built or images.pending),
             "built": images.built,
             "pending": images.pending,
-            "apps": save(images.records, self.run_folder),
+            "apps": save(images.apps, self.run_folder),
         }

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import App, load, save
 from slipway.apps.deploy.deploy import deploy, render_change
@@ -17,10 +19,10 @@ from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
-    """Makes the apps in the cluster equal to their records."""
+    """Makes the apps in the cluster equal to what they are to be."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records with their failures, and the differences if they are asked for."""
+        """Return the apps with their failures, and the differences if they are asked for."""
         kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
         if self.check_mode and not kubeconfig.exists():
             shown = self._show(apps, before_the_cluster(apps), args)
@@ -35,7 +37,7 @@ class ActionModule(SlipwayAction):
                 seconds=args["timeout"],
                 say=self.say,
                 helm=helm_program(Path(args["bundle"])),
-                leaving=[Leaving(**left) for left in args["leaving"]],
+                leaving=msgspec.convert(args["leaving"], list[Leaving]),
                 dry_run=self.check_mode,
             )
         result: dict[str, Any] = {

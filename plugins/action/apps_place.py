@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
-from slipway.apps.app import load
+from slipway.apps.app import load_environments, placeable
 from slipway.apps.environments.retention import serving
 from slipway.apps.manifests.labels import OWN_SELECTOR
 from slipway.apps.placement import place
@@ -21,7 +21,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the nodes, and the images that each of them needs."""
-        kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
+        kubeconfig, apps = Path(args["kubeconfig"]), load_environments(args["apps"])
         nowhere = {"changed": False, "nodes": {}, "images": {}}
         if self.check_mode and not kubeconfig.exists():
             return nowhere
@@ -34,5 +34,5 @@ class ActionModule(SlipwayAction):
                 return nowhere
             raise
         stored = ImageStore(CacheLayout(Path(args["cache"])).images).images()
-        now = [pods for pods in serving(apps, replica_sets) if pods["image"] in stored]
-        return {"changed": False, "nodes": nodes, "images": place([*apps, *now], nodes)}
+        now = [pods for pods in serving(apps, replica_sets) if pods.image in stored]
+        return {"changed": False, "nodes": nodes, "images": place([*placeable(apps), *now], nodes)}

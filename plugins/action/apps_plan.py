@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
-from slipway.apps.environments.resolve import Environment, Finder, Repositories
+from slipway.apps.environments.resolve import Existing, Finder, Repositories
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.interrupts import watched_signals
@@ -17,10 +18,10 @@ from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
-    """Makes app records of apps.yml."""
+    """Makes apps of apps.yml."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records; fails with every mistake of the file."""
+        """Return the apps; fails with every mistake of the file."""
         secrets = Secrets(args["secrets"])
         keys = Keys(secrets, args["github_api"])
         repositories = Repositories(Path(args["cache"]), keys, check=self.check_mode)
@@ -36,12 +37,12 @@ class ActionModule(SlipwayAction):
         return {
             "changed": False,
             "apps": save(apps, self.run_folder),
-            "leaving": [asdict(left) for left in finder.leaving],
+            "leaving": msgspec.to_builtins(finder.leaving),
             "gone": finder.gone,
             "waiting": finder.waiting,
         }
 
-    def _environments(self, kubeconfig: Path) -> list[Environment]:
+    def _environments(self, kubeconfig: Path) -> list[Existing]:
         """The environments that the cluster has; none before there is one."""
         if not kubeconfig.exists():
             return []

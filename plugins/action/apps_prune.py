@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load
+from slipway.apps.environments.resolve import Leaving
 from slipway.apps.environments.retention import History
 from slipway.bundle import manifest
 from slipway.cache.claims import Claimant
@@ -25,11 +28,12 @@ class ActionModule(SlipwayAction):
         start = time.monotonic()
         cache, kubeconfig = Path(args["cache"]), Path(args["kubeconfig"])
         mine = Claimant(CacheLayout(cache), args["cluster"])
-        apps = [*load(args["apps"]), *args["leaving"]]
+        apps = load(args["apps"])
+        staying = [*apps, *msgspec.convert(args["leaving"], list[Leaving])]
         if self.check_mode and not (cache.exists() and kubeconfig.exists()):
             return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
         with Kube(kubeconfig) as kube:
-            keep = History.read(kube).retained(apps)
+            keep = History.read(kube).retained(staying)
         needs = mine.needs({*keep, *images_of(apps)}, checkouts_of(apps), Path(args["bundle"]))
         swept = sweep(mine, needs, manifest.parts, check=self.check_mode)
         gone = [*swept.images, *swept.files]

@@ -35,10 +35,9 @@ class ActionModule(SlipwayAction):
                 )
         image = rollback.becomes.image
         stored = ImageStore(CacheLayout(Path(args["cache"])).images).get(image) is not None
-        app = {"id": app_id, "image": image, "node_selector": rollback.node_selector}
         return {
             "changed": True,
             "was": asdict(rollback.was),
             "becomes": asdict(rollback.becomes),
-            "apps": save([app] if stored else [], self.run_folder),
+            "apps": save([rollback.wanted_on_nodes] if stored else [], self.run_folder),
         }

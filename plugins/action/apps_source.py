@@ -17,7 +17,7 @@ class ActionModule(SlipwayAction):
     """Finds each app's commit and lays out its work tree."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records with their commits and work trees."""
+        """Return the apps with their commits and work trees."""
         sources = get_sources(
             load(args["apps"]),
             Path(args["cache"]),
@@ -29,5 +29,5 @@ class ActionModule(SlipwayAction):
         return {
             "changed": bool(sources.fetched),
             "fetched": sources.fetched,
-            "apps": save(sources.records, self.run_folder),
+            "apps": save(sources.apps, self.run_folder),
         }

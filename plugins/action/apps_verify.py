@@ -19,7 +19,7 @@ class ActionModule(SlipwayAction):
     """Asks every route and shows the table of all apps."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the records, the table, and the reason of every app that failed at any step."""
+        """Return the apps, the table, and the reason of every app that failed at any step."""
         if self.check_mode:  # what is not deployed yet cannot answer
             return {
                 "changed": False,
@@ -39,7 +39,7 @@ class ActionModule(SlipwayAction):
                 seconds=args["timeout"],
             )
             # The list of environments may be behind; what answers is told all the same.
-            unnoted = tried({}, note_proof, kube, proof.apps, secrets.redact)
+            unnoted = tried(note_proof, kube, proof.apps, secrets.redact)
         table = [secrets.redact(line) for line in proof.table]
         self.say(*table)
         if unnoted:

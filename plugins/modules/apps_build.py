@@ -99,15 +99,9 @@ apps:
   type: str
   contains:
     image:
-      description: Reference of the image in the store.
-      returned: when there is one
+      description: Reference of the image in the store, its tag made of its content.
       type: str
-      sample: apps.slipway.internal/greeter:main-0123456789ab
-    build:
-      description: The builder, now known, under C(tool), and its options.
-      type: dict
     failed:
-      description: Why the app cannot go on, as C(step) and C(reason).
-      returned: on failure
+      description: The C(step) at which the app failed, and the C(reason).
       type: dict
 """

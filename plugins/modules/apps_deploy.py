@@ -106,18 +106,11 @@ apps:
   type: str
   contains:
     failed:
-      description: Why the app could not go on; absent if it could.
-      returned: on failure
+      description: The C(step) at which the app failed, and the C(reason).
       type: dict
-      contains:
-        step:
-          description: The step that failed.
-          type: str
-          sample: deploy
-        reason:
-          description: The reason, with the last lines of the container and of its events.
-          type: str
-          sample: "pod greeter-75d4458686-x2x8z: CrashLoopBackOff: exit code 1, 3 times"
+    held:
+      description: The commit at which a rollback holds the app.
+      type: str
 table:
   description: What was shown of what would be done.
   returned: in check mode

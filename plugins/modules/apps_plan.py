@@ -56,42 +56,40 @@ apps:
   type: str
   contains:
     id:
-      description: Namespace and name, which no other app shares.
+      description: Namespace and name, C(greeter-main/greeter); no other app has it.
       type: str
-      sample: greeter-main/greeter
     name:
       description: Name of the service.
       type: str
     namespace:
       description: Namespace; by default name and branch.
       type: str
-    git_url:
-      description: URL or absolute path of the repository.
-      type: str
     git_branch:
       description: Branch.
       type: str
+    git_url:
+      description: URL or absolute path of the repository.
+      type: str
+    git_auth:
+      description: The names of the secrets that open the repository.
+      type: dict
     git_path:
       description: Folder of the project in the repository, C(.) for its top.
       type: str
     branch_slug:
       description: The branch as a DNS label.
       type: str
-      sample: feature-login
     pattern:
-      description: The C(git_branch) with C(*) that the branch matches, if it came of one.
+      description: The C(git_branch) with a C(*) that the branch matches, if it came of one.
       type: str
     head:
-      description: Newest commit of the branch; if the repository was asked because of a pattern.
+      description: Newest commit of the branch, once its repository was asked.
       type: str
-    branches:
-      description: What becomes of the pattern's environments; only with RV(apps[].pattern).
-      type: dict
     build:
-      description: The builder under C(tool), empty if it has to be detected, and its options.
+      description: The builder under C(tool) with its options; nothing until it is detected.
       type: dict
     base_image:
-      description: The base image that the user chose for each builder.
+      description: The base image that the user names for each builder.
       type: dict
     port:
       description: Port of the service.
@@ -100,21 +98,39 @@ apps:
       description: Number of pods.
       type: int
     health_path:
-      description: Path of the health check, if there is one.
+      description: Path of the health check.
       type: str
+    probes:
+      description: 'Checks in place of those of the health path: C(startup), C(readiness),
+        C(liveness).'
+      type: dict
+    resources:
+      description: C(requests) and C(limits) of C(cpu) and C(memory).
+      type: dict
     env:
       description: Environment variables.
       type: dict
     config_files:
-      description: Each with C(path) and either C(content) or C(source).
+      description: Files of the container.
       type: list
-      elements: dict
+    manifests:
+      description: Objects that belong to the app.
+      type: list
+    helm:
+      description: Charts that belong to the app.
+      type: list
+    service_account:
+      description: The ServiceAccount that the pods run as.
+      type: str
+    security:
+      description: What the container may do beyond the default.
+      type: dict
     node_selector:
       description: Labels that nodes must have.
       type: dict
     ingress:
-      description:
-        - C(host) and C(rules), each of these with C(path), C(path_type), C(rewrite) and C(expect).
+      description: The routes with what holds for all of them; nothing for an app without
+        a route.
       type: dict
 leaving:
   description:
@@ -125,7 +141,7 @@ leaving:
   elements: dict
   contains:
     id:
-      description: As that of a record; C(namespace), C(name) and C(branch) are beside it.
+      description: As that of an app; C(namespace), C(name) and C(git_branch) are beside it.
       type: str
     since:
       description: When a run first missed the branch (UTC); empty for one that is kept.

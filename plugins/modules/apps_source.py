@@ -56,31 +56,23 @@ apps:
   type: str
   contains:
     commit:
-      description:
-        - The newest commit of the branch or, for an app that is made of a folder alone, the newest
-          one that changed this folder.
-      returned: when the branch was found
+      description: The newest commit of the branch; of a folder alone, the newest that changed
+        the folder.
       type: str
     tree:
       description: Git's hash of the files that the app is made of.
-      returned: when the commit is in the cache
       type: str
     checkout:
-      description:
-        - Absolute path of a work tree at the newest commit of the branch; it must not be changed.
-      returned: when the commit is in the cache
+      description: Absolute path of a work tree at the newest commit of the branch; it must
+        not be changed.
       type: str
     project:
-      description: The app's folder, seen from RV(apps[].checkout), links followed.
-      returned: with RV(apps[].checkout)
+      description: The app's folder, seen from the work tree, links followed.
       type: str
-      sample: services/orders
     whole:
       description: Whether the app is made of the whole repository.
-      returned: with RV(apps[].checkout)
       type: bool
     failed:
-      description: Why the app cannot go on, as C(step) and C(reason).
-      returned: on failure
+      description: The C(step) at which the app failed, and the C(reason).
       type: dict
 """

@@ -69,9 +69,11 @@ apps:
   type: str
   contains:
     failed:
-      description: Why the app could not go on, or does not answer, as C(step) and C(reason).
-      returned: on failure
+      description: The C(step) at which the app failed, and the C(reason).
       type: dict
+    held:
+      description: The commit at which a rollback holds the app.
+      type: str
 failures:
   description: Of each app that failed the step and the reason; none in check mode.
   returned: always

@@ -1,54 +1,355 @@
-"""App records: plain data that grows from step to step, from apps.yml to the answer of a route.
+"""What flows from apps.yml to the proof: an app on one branch, a type for each stage of it.
 
-The steps hand them on as files: as values of Ansible's, a few hundred records would cost more time
-than all that is done with them.
+The plan makes an :class:`App`, the sources make it a :class:`Sourced`, the build a :class:`Built`.
+An app that fails stays at the stage that it had. The steps hand them on as files: as values of
+Ansible's, a few hundred would cost more time than all that is done with them.
+
+Settings have the names of apps.yml, where each is described: :file:`docs/apps-yml.md`.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-Record = dict[str, Any]
-"""An app as the steps so far have it, to be completed."""
-
-App = Mapping[str, Any]
-"""An app as the steps so far have it, to be read."""
+import msgspec
+from msgspec import Struct, structs
 
 
-def app_label(app: App) -> str:
-    """How messages name an app: ``greeter (main)``."""
-    return f"{app['name']} ({app['git_branch']})"
+class GitAuth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a repository knows who asks: the names of secrets, and what goes with them."""
+
+    token: str | None = None
+    user: str | None = None
+    ssh_key: str | None = None
+    github_deploy_key: str | None = None
+    known_hosts: str = ""
 
 
-def fail(record: Record, step: str, reason: str) -> None:
-    """Note at which step an app failed and why, unless it failed before."""
-    record.setdefault("failed", {"step": step, "reason": reason})
+class BranchRules(Struct, forbid_unknown_fields=True):
+    """What becomes of the environments of a pattern of branches."""
+
+    max: int
+    grace: str
+    keep: list[str]
+    exclude: list[str]
+
+
+class _Build(Struct, forbid_unknown_fields=True, omit_defaults=True, tag_field="tool"):
+    """How an image is made: with which ``tool``, and which secrets that asks for."""
+
+    secrets: dict[str, str] = {}
+
+    @property
+    def tool(self) -> str:
+        """The builder's name in apps.yml."""
+        return str(self.__struct_config__.tag)
+
+
+class JibBuild(_Build, tag="jib", kw_only=True):
+    """A Maven project with Google's Jib plugin."""
+
+    module: str | None = None
+    args: list[str] = []
+
+
+class BuildxBuild(_Build, tag="buildx", kw_only=True):
+    """A Dockerfile."""
+
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    target: str | None = None
+    args: dict[str, str] = {}
+
+
+class PrebuiltBuild(_Build, tag="prebuilt", kw_only=True):
+    """An image that somebody else has built: nothing asks for secrets."""
+
+    archive: str
+
+
+Build = JibBuild | BuildxBuild | PrebuiltBuild
+"""How an image is made."""
+
+
+class Probe(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A check of the container: of a path, by a command, or whether the port is open.
+
+    Times are in seconds.
+    """
+
+    path: str | None = None
+    command: list[str] | None = None
+    port: int | None = None
+    period: int = 10
+    timeout: int = 3
+    failures: int = 3
+
+
+class Variable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """An environment variable: its ``value``, or where that comes from.
+
+    That is a ``secret`` of the vault, or a ``key`` of an object of the namespace.
+    """
+
+    value: str | None = None
+    secret: str | None = None
+    config_map: str | None = None
+    kubernetes_secret: str | None = None
+    key: str = ""
+
+
+class Located(Struct, omit_defaults=True, kw_only=True):
+    """Something in the app's repository (``source``) or on this machine (``file``)."""
+
+    source: str | None = None
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The path by which a user knows it."""
+        return self.source or self.file or ""
+
+
+class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A file that the container finds at its ``path``, and where its text comes from."""
+
+    path: str
+    content: str | None = None
+    secret: str | None = None
+    template: bool = False
+
+
+class Manifest(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Kubernetes objects of the app's as YAML."""
+
+    content: str | None = None
+    template: bool = True
+
+
+class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A Helm chart whose objects are the app's."""
+
+    release: str
+    values: dict[str, Any] = {}
+
+
+class Security(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What the container may do beyond the default."""
+
+    run_as_user: int | None = None
+    writable_root: bool = False
+    capabilities: list[str] = []
+
+
+class HostCertificate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A host's own certificate: the names of the secrets that have it and its key."""
+
+    certificate: str
+    key: str
+
+
+class Rule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One path of a host that leads to the app.
+
+    ``expect`` is what its answer must contain; ``tls`` is where the host's certificate comes from.
+    """
+
+    host: str
+    path: str
+    path_type: str = "Prefix"
+    rewrite: str | None = None
+    expect: str | None = None
+    tls: str | HostCertificate | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as a user types it."""
+        return f"{'https' if self.tls else 'http'}://{self.host}{self.path}"
+
+
+class Ingress(Struct, forbid_unknown_fields=True):
+    """How an app is reached from outside."""
+
+    rules: list[Rule]
+    websocket: bool
+    max_body_size: str
+    timeout: str
+
+
+class Failure(Struct, frozen=True):
+    """At which ``step`` an app failed, and the ``reason``."""
+
+    step: str
+    reason: str
+
+
+class Environment(Struct, kw_only=True):
+    """A service on one branch, in its namespace."""
+
+    id: str
+    """Namespace and name, ``greeter-main/greeter``; no other app has it."""
+    name: str
+    """Name of the service."""
+    namespace: str
+    """Namespace; by default name and branch."""
+    git_branch: str
+    """Branch."""
+
+    @property
+    def label(self) -> str:
+        """How messages name it: ``greeter (main)``."""
+        return f"{self.name} ({self.git_branch})"
+
+
+class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defaults=True):
+    """An app as apps.yml has it, defaults and templates of names filled in."""
+
+    git_url: str
+    """URL or absolute path of the repository."""
+    git_auth: GitAuth | None = None
+    """The names of the secrets that open the repository."""
+    git_path: str = "."
+    """Folder of the project in the repository, ``.`` for its top."""
+    branch_slug: str
+    """The branch as a DNS label."""
+    pattern: str | None = None
+    """The ``git_branch`` with a ``*`` that the branch matches, if it came of one."""
+    head: str = ""
+    """Newest commit of the branch, once its repository was asked."""
+    build: Build | None = None
+    """The builder under ``tool`` with its options; nothing until it is detected."""
+    base_image: dict[str, str] = {}
+    """The base image that the user names for each builder."""
+    port: int
+    """Port of the service."""
+    replicas: int
+    """Number of pods."""
+    health_path: str | None = None
+    """Path of the health check."""
+    probes: dict[str, Probe] = {}
+    """Checks in place of those of the health path: ``startup``, ``readiness``, ``liveness``."""
+    resources: dict[str, dict[str, str]] = {}
+    """``requests`` and ``limits`` of ``cpu`` and ``memory``."""
+    env: dict[str, Variable] = {}
+    """Environment variables."""
+    config_files: list[ConfigFile] = []
+    """Files of the container."""
+    manifests: list[Manifest] = []
+    """Objects that belong to the app."""
+    helm: list[Chart] = []
+    """Charts that belong to the app."""
+    service_account: str | None = None
+    """The ServiceAccount that the pods run as."""
+    security: Security = msgspec.field(default_factory=Security)
+    """What the container may do beyond the default."""
+    node_selector: dict[str, str] = {}
+    """Labels that nodes must have."""
+    ingress: Ingress | None = None
+    """The routes with what holds for all of them; nothing for an app without a route."""
+    failed: Failure | None = None
+    """The ``step`` at which the app failed, and the ``reason``."""
+    held: str = ""
+    """The commit at which a rollback holds the app."""
+
+    @property
+    def newest_commit(self) -> str:
+        """The commit that is to run, as far as it is known."""
+        return self.head
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """The paths that lead to it."""
+        return self.ingress.rules if self.ingress else ()
+
+    def fail(self, step: str, reason: str) -> None:
+        """Note at which step it failed and why, unless it failed before."""
+        self.failed = self.failed or Failure(step, reason)
+
+
+class Sourced(App, kw_only=True, tag="sourced", omit_defaults=True):
+    """An app whose source is in the cache."""
+
+    commit: str
+    """The newest commit of the branch; of a folder alone, the newest that changed the folder."""
+    tree: str
+    """Git's hash of the files that the app is made of."""
+    checkout: str
+    """Absolute path of a work tree at the newest commit of the branch; it must not be changed."""
+    project: str
+    """The app's folder, seen from the work tree, links followed."""
+    whole: bool
+    """Whether the app is made of the whole repository."""
+
+    @property
+    def newest_commit(self) -> str:
+        """As App."""
+        return self.commit
+
+
+class Built(Sourced, kw_only=True, tag="built", omit_defaults=True):
+    """An app that has an image."""
+
+    image: str
+    """Reference of the image in the store, its tag made of its content."""
+
+
+class RolledBack(Environment, kw_only=True, tag_field="stage", tag="rolled back"):
+    """An app that is to go back to its version before."""
+
+    image: str
+    """That version's image."""
+    node_selector: dict[str, str]
+    """Labels that nodes must have for that version."""
+
+
+E = TypeVar("E", bound=Environment)
+S = TypeVar("S", bound=App)
+
+
+def advanced(app: App, stage: type[S], **found: Any) -> S:
+    """The app at its next stage, with what that adds to it."""
+    return stage(**{**structs.asdict(app), **found})
+
+
+def runnable(apps: Iterable[Environment]) -> Iterator[Built]:
+    """The apps that have an image to run: those that did not fail."""
+    return (app for app in apps if isinstance(app, Built) and not app.failed)
 
 
 def images_of(apps: Iterable[App]) -> set[str]:
     """The images of those that have one."""
-    return {app["image"] for app in apps if "image" in app}
+    return {app.image for app in apps if isinstance(app, Built)}
 
 
 def checkouts_of(apps: Iterable[App]) -> set[Path]:
     """The work trees of those that have one."""
-    return {Path(app["checkout"]) for app in apps if "checkout" in app}
+    return {Path(app.checkout) for app in apps if isinstance(app, Sourced)}
 
 
-def save(records: Iterable[App], folder: Path) -> str:
-    """Write records to a new file in ``folder``; return its path."""
+def save(apps: Iterable[Environment], folder: Path) -> str:
+    """Write apps to a new file in ``folder``; return its path."""
     with tempfile.NamedTemporaryFile(
-        "w", dir=folder, prefix="apps-", suffix=".json", delete=False
+        dir=folder, prefix="apps-", suffix=".json", delete=False
     ) as file:
-        file.write(json.dumps([*records]))  # far faster than writing it piece by piece
+        file.write(msgspec.json.encode([*apps]))
     return file.name
 
 
-def load(path: str) -> list[Record]:
-    """The records that :func:`save` wrote."""
-    found: list[Record] = json.loads(Path(path).read_bytes())
-    return found
+def load(path: str) -> list[App]:
+    """The apps that :func:`save` wrote; raises msgspec.MsgspecError for anything else."""
+    return [*msgspec.json.decode(Path(path).read_bytes(), type=list[App | Sourced | Built])]
+
+
+def load_environments(path: str) -> list[Environment]:
+    """As :func:`load`, of a file that may also have what is rolled back."""
+    kinds = list[App | Sourced | Built | RolledBack]
+    return [*msgspec.json.decode(Path(path).read_bytes(), type=kinds)]
+
+
+def placeable(environments: Iterable[Environment]) -> list[Built | RolledBack]:
+    """Those whose image nodes are to have."""
+    found = list(environments)
+    return [*runnable(found), *(each for each in found if isinstance(each, RolledBack))]

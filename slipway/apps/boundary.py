@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
-from slipway.apps.app import App, fail
+from slipway.apps.app import App
 from slipway.errors import SlipwayError, Told
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 SAID_LENGTH = 400
@@ -38,8 +39,8 @@ def reason_of(error: Exception) -> str:
     return f"unexpected {kind}{f': {short}' if short else ''}\n    fix: {FIX}"
 
 
-class Boundary:
-    """Runs apps' work; ``note`` gets each app that fails in it, and the reason.
+class Boundary(Generic[S]):
+    """Runs work for something; ``note`` gets each thing whose work fails, and the reason.
 
     ``check`` sees what went wrong first, and raises when that is no app's matter but the end of
     the run, as a cluster is that no longer answers.
@@ -47,39 +48,40 @@ class Boundary:
 
     def __init__(
         self,
-        note: Callable[[Any, str], None],
+        note: Callable[[S, str], None],
         check: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._note = note
         self._check = check
 
-    def run(self, apps: Iterable[App], work: Callable[..., T], *given: object) -> T | None:
-        """What ``work`` gives; None when it fails, which is then the failure of ``apps``."""
+    def run(self, subjects: Iterable[S], work: Callable[..., T], *given: object) -> T | None:
+        """What ``work`` gives; None when it fails, which is then the failure of all subjects."""
         try:
             return work(*given)
         except Exception as error:
             self._check(error)
             reason = reason_of(error)
-        for app in apps:
-            self._note(app, reason)
+        for subject in subjects:
+            self._note(subject, reason)
         return None
 
 
-def failing(step: str, redact: Callable[[str], str] = str) -> Boundary:
-    """The boundary of a step, which notes in records that they failed at it."""
-    return Boundary(lambda record, reason: fail(record, step, redact(reason)))
+def failing(step: str, redact: Callable[[str], str] = str) -> Boundary[App]:
+    """The boundary of a step, which notes in apps that they failed at it."""
+    return Boundary(lambda app, reason: app.fail(step, redact(reason)))
 
 
-def tried(app: App, work: Callable[..., T], *given: object) -> T | str:
-    """What ``work`` gives for an app, or why it fails."""
-    reasons: list[str] = []
-    found = Boundary(lambda _app, reason: reasons.append(reason)).run([app], work, *given)
-    return reasons[0] if reasons else found  # type: ignore[return-value]
+def tried(work: Callable[..., T], *given: object) -> T | str:
+    """What ``work`` gives, or why it fails."""
+    try:
+        return work(*given)
+    except Exception as error:
+        return reason_of(error)
 
 
 def _raise(error: Exception) -> None:
     raise error
 
 
-THROUGH = Boundary(lambda _app, _reason: None, _raise)
+THROUGH: Boundary[App] = Boundary(lambda _app, _reason: None, _raise)
 """Lets everything through: for work of which nobody notes the failure."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
-
-from slipway.apps.app import App
+from typing import Any, Protocol
 
 Node = Mapping[str, Any]
 """A node as :func:`slipway.kube.nodes.nodes_of` has it."""
 
 
-def place(apps: Collection[App], nodes: Mapping[str, Node]) -> dict[str, list[str]]:
-    """By node, the images of the apps whose pods may run there, sorted.
+class Pods(Protocol):
+    """Pods that are to run an image on nodes with these labels."""
 
-    Apps that failed before have no image that is to run, and are left out.
-    """
-    runnable = [app for app in apps if app.get("image") and "failed" not in app]
+    @property
+    def image(self) -> str:
+        """The image."""
+
+    @property
+    def node_selector(self) -> dict[str, str]:
+        """The labels."""
+
+
+def place(pods: Collection[Pods], nodes: Mapping[str, Node]) -> dict[str, list[str]]:
+    """By node, the images of the pods that may run there, sorted."""
     return {
-        name: sorted({app["image"] for app in runnable if may_run(app, node)})
+        name: sorted({each.image for each in pods if may_run(each.node_selector, node)})
         for name, node in nodes.items()
     }
 
 
-def may_run(app: App, node: Node) -> bool:
-    """Whether the scheduler may put the app's pods on the node."""
-    wanted: Mapping[str, str] = app["node_selector"]
-    return bool(node["schedulable"]) and wanted.items() <= node["labels"].items()
+def may_run(node_selector: Mapping[str, str], node: Node) -> bool:
+    """Whether the scheduler may put pods with a node selector on the node."""
+    return bool(node["schedulable"]) and node_selector.items() <= node["labels"].items()

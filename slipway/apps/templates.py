@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Template, TemplateError, nodes
 
-from slipway.apps.app import App
+from slipway.apps.app import Sourced
 from slipway.apps.confined import ASKED, BrokeBounds
 from slipway.apps.template_child import ENVIRONMENT, line_of, words_of
 from slipway.errors import Told
@@ -105,16 +105,15 @@ def _has_syntax(text: str) -> bool:
     return "{" in text
 
 
-def variables_of(app: App) -> dict[str, str]:
+def variables_of(app: Sourced) -> dict[str, str]:
     """What text in the container may use; ``host`` is the first of the app's, if it has one."""
-    rules = app["ingress"]["rules"] if app["ingress"] else []
     return {
-        "name": app["name"],
-        "branch": app["git_branch"],
-        "branch_slug": app["branch_slug"],
-        "namespace": app["namespace"],
-        "commit": app["commit"],
-        **({"host": rules[0]["host"]} if rules else {}),
+        "name": app.name,
+        "branch": app.git_branch,
+        "branch_slug": app.branch_slug,
+        "namespace": app.namespace,
+        "commit": app.commit,
+        **({"host": app.rules[0].host} if app.rules else {}),
     }
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from slipway.apps.app import App, Record, app_label, fail
+from slipway.apps.app import App, HostCertificate, Sourced
 from slipway.apps.boundary import tried
 from slipway.apps.deploy.tls import own_pairs
 from slipway.apps.manifests.labels import (
@@ -93,9 +94,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Proof:
-    """The records with their failures, the table of all routes, and where each host is."""
+    """The apps with their failures, the table of all routes, and where each host is."""
 
-    apps: list[Record]
+    apps: list[App]
     table: list[str]
     addresses: dict[str, str]
     """By host; empty for one that no ingress controller serves."""
@@ -103,9 +104,9 @@ class Proof:
     def problems(self) -> list[Problem]:
         """Why apps failed, at whatever step."""
         return [
-            Problem(f"{app_label(app)}, {app['failed']['step']}", app["failed"]["reason"])
+            Problem(f"{app.label}, {app.failed.step}", app.failed.reason)
             for app in self.apps
-            if "failed" in app
+            if app.failed
         ]
 
 
@@ -122,31 +123,30 @@ def prove(
 
     ``address`` is where the ingress listens; without it, each host's master Ingress tells. An app
     that failed before is asked once, to show what serves in its stead; one that is held at an older
-    version may say what that says. A record without a commit gets that of its Deployment.
+    version may say what that says. Of one without a source, the commit of its Deployment is shown.
     ``secrets`` has the hosts' own certificates, and ``ca_dir`` is where the authority of the others
     is kept; raises SlipwayError when either is missing.
     """
-    records = [dict(app) for app in apps]
-    _fill_commits(kube, records)
+    proved = [copy(app) for app in apps]
+    commits = _commits(kube, proved)
     until = time.monotonic() + seconds
-    live = [record for record in records if record["ingress"] and "failed" not in record]
+    live = [app for app in proved if not app.failed]
     reported = {} if address else _addresses(kube, {*hosts(live)}, until)
-    at = {host: address or reported.get(host, "") for host in hosts(records)}
-    trust = _trust(tls_of(records), secrets, ca_dir)
+    at = {host: address or reported.get(host, "") for host in hosts(proved)}
+    trust = _trust(tls_of(proved), secrets, ca_dir)
     routes = [
         Route(
-            record["id"],
-            at[rule["host"]],
-            rule["host"],
-            rule["path"],
-            None if "held" in record else rule["expect"],
-            trust.get(rule["host"]),
+            app.id,
+            at[rule.host],
+            rule.host,
+            rule.path,
+            None if app.held else rule.expect,
+            trust.get(rule.host),
         )
-        for record in records
-        if record["ingress"]
-        for rule in record["ingress"]["rules"]
+        for app in proved
+        for rule in app.rules
     ]
-    failed_before = {record["id"] for record in records if "failed" in record}
+    failed_before = {app.id for app in proved if app.failed}
     # Without retries there are no redirects either: what the route itself says counts.
     timeout = urllib3.Timeout(**{name: allowed(limit) for name, limit in ASK_SECONDS.items()})
     with urllib3.PoolManager(
@@ -155,7 +155,7 @@ def prove(
 
         def answer_of(route: Route) -> Answer:
             end = 0.0 if route.app_id in failed_before else until
-            answer = tried({"id": route.app_id}, _ask_until, http, route, end)
+            answer = tried(_ask_until, http, route, end)
             if isinstance(answer, str):
                 return Answer(answer.partition("\n")[0], f"{route.url}: {answer}")
             return answer
@@ -163,34 +163,39 @@ def prove(
         with ThreadPoolExecutor(WORKERS) as pool:
             told = zip(routes, pool.map(answer_of, routes), strict=True)
             answers = grouped(told, lambda each: each[0].app_id)
-    for record in records:
-        problems = [a.problem for _, a in answers.get(record["id"], ()) if a.problem]
+    for app in proved:
+        problems = [a.problem for _, a in answers.get(app.id, ()) if a.problem]
         if problems:
-            fail(record, STEP, "\n".join(problems))
-    return Proof(records, _table(records, answers), at)
+            app.fail(STEP, "\n".join(problems))
+    return Proof(proved, _table(proved, commits, answers), at)
 
 
-def _fill_commits(kube: Kube, records: Iterable[Record]) -> None:
-    """Take what commit is deployed from the cluster, for records that were not fetched."""
-    unknown = [record for record in records if "commit" not in record]
+def _commits(kube: Kube, apps: Iterable[App]) -> dict[str, str]:
+    """By app, the commit that it is made of: of one without a source, that of its Deployment.
+
+    Such ones that a rollback holds are noted as held.
+    """
+    found = {app.id: app.newest_commit for app in apps}
+    unknown = [app for app in apps if not isinstance(app, Sourced)]
     if unknown:
         deployed = {
             owner_of(obj): obj["metadata"]["annotations"]
             for obj in kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
             if is_app(obj)
         }
-        for record in unknown:
-            annotations = deployed.get(record["id"], {})
-            record["commit"] = annotations.get(COMMIT, "")
+        for app in unknown:
+            annotations = deployed.get(app.id, {})
+            found[app.id] = annotations.get(COMMIT, "")
             if HELD_FROM in annotations:
-                record["held"] = record["commit"]
+                app.held = found[app.id]
+    return found
 
 
 def _trust(
-    tls: Mapping[str, object], secrets: Mapping[str, str], ca_dir: Path
+    tls: Mapping[str, str | HostCertificate], secrets: Mapping[str, str], ca_dir: Path
 ) -> dict[str, ssl.SSLContext]:
     """By host with a certificate, what it has to be proved by."""
-    own = {host: source for host, source in tls.items() if isinstance(source, Mapping)}
+    own = {host: source for host, source in tls.items() if isinstance(source, HostCertificate)}
     found = {host: _trust_own(pair.certificate) for host, pair in own_pairs(own, secrets).items()}
     if certified := tls.keys() - found.keys():
         authority = Authority.load(ca_dir)
@@ -311,19 +316,15 @@ def _leads_to_https(response: urllib3.BaseHTTPResponse, host: str) -> bool:
 
 
 def _table(
-    records: Iterable[App], answers: Mapping[str, Iterable[tuple[Route, Answer]]]
+    apps: Iterable[App],
+    commits: Mapping[str, str],
+    answers: Mapping[str, Iterable[tuple[Route, Answer]]],
 ) -> list[str]:
     """Return an aligned line for each route, under a heading; apps without a route have one too."""
     rows = [COLUMNS]
-    for record in records:
-        about = (
-            record["name"],
-            record["git_branch"],
-            record["commit"][:7] or "-",
-            record["namespace"],
-        )
-        failed = record.get("failed", {}).get("step")
-        mark = f"FAILED at {failed}; " if failed else ""
-        own = [(route.url, a.text) for route, a in answers.get(record["id"], ())]
+    for app in apps:
+        about = (app.name, app.git_branch, commits[app.id][:7] or "-", app.namespace)
+        mark = f"FAILED at {app.failed.step}; " if app.failed else ""
+        own = [(route.url, a.text) for route, a in answers.get(app.id, ())]
         rows += [(*about, url, f"{mark}{text}") for url, text in own or [("-", "no route")]]
     return aligned(rows)

@@ -18,9 +18,9 @@ from typing import Any
 
 from watchfiles import Change, DefaultFilter, watch
 
-from slipway.apps.app import App, Record
+from slipway.apps.app import App
 from slipway.apps.environments.resolve import CONNECTIONS, Repositories
-from slipway.apps.plan.branches import Matches
+from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.examples import make_repositories
 from slipway.apps.source.git import Mirror
@@ -96,19 +96,19 @@ class Watch:
             # The run says what is wrong with it.
             return {"file": file, "heads": {}}
         if self._due:
-            self._ask([app for app in apps if not _is_local(app["git_url"])])
+            self._ask([app for app in apps if not _is_local(app.git_url)])
         return {"file": file, "heads": {**self._elsewhere, **self._here(apps)}}
 
     def _apps(self) -> list[App]:
         """One app of each repository."""
-        samples: list[Record] = []
+        samples: list[App] = []
 
-        def find(records: Sequence[Record]) -> list[Matches]:
-            samples.extend(records)
-            return [Matches() for _ in records]
+        def find(patterns: Sequence[Sample]) -> list[Matches]:
+            samples.extend(pattern.app for pattern in patterns)
+            return [Matches() for _ in patterns]
 
         apps = [*plan(self.path, secrets=self.secrets, find_branches=find), *samples]
-        return [*{app["git_url"]: app for app in apps}.values()]
+        return [*{app.git_url: app for app in apps}.values()]
 
     @property
     def _due(self) -> bool:
@@ -120,7 +120,7 @@ class Watch:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             answers = pool.map(self._answer, apps)
             self._elsewhere = {
-                app["git_url"]: dict(answer) for app, answer in zip(apps, answers, strict=True)
+                app.git_url: dict(answer) for app, answer in zip(apps, answers, strict=True)
             }
         self._asked = time.monotonic()
 
@@ -128,11 +128,11 @@ class Watch:
         try:
             return self.repositories.branches(app)
         except SlipwayError as error:
-            return self._unanswered(app["git_url"], error)
+            return self._unanswered(app.git_url, error)
 
     def _here(self, apps: Sequence[App]) -> Heads:
         """The commits of the repositories on this machine."""
-        local = [app["git_url"] for app in apps if _is_local(app["git_url"])]
+        local = [app.git_url for app in apps if _is_local(app.git_url)]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             return dict(zip(local, pool.map(self._heads, local), strict=True))
 

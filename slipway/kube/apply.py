@@ -57,7 +57,6 @@ class Applier:
     def __init__(self, kube: Kube, timeout: float) -> None:
         self._kube = kube
         self._timeout = timeout
-        self._known: dict[tuple[str, str], Resource] = {}
 
     def apply(self, objects: Sequence[Object], *, dry_run: bool = False) -> list[str]:
         """Apply what is not so already; return its ``Kind/name``.
@@ -106,7 +105,7 @@ class Applier:
                 say(f"namespace {obj['metadata']['name']} stays, it still has {titles(others)}")
                 continue
             if not dry_run:
-                self._kube.delete(self._known[_kind(obj)], *_place(obj))
+                self._delete(obj)
             gone.append(obj)
         if not dry_run:
             self._wait_for_end(gone)
@@ -129,16 +128,16 @@ class Applier:
         """Each object as it is now; None where there is none, or where it cannot be read yet."""
 
         def read(obj: Object) -> Object | None:
-            resource = self._known.get(_kind(obj))
             try:
-                return self._kube.get(resource, *_place(obj)) if resource else None
+                return self._get(obj)
             except ApiError as error:
                 if not _may_pass(error):
                     raise
                 return None
 
         with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(self._learn, {obj["apiVersion"] for obj in objects}))
+            # One for each group first: what is known of a group is asked for once.
+            list(pool.map(self._resource, {obj["apiVersion"]: obj for obj in objects}.values()))
             return list(pool.map(read, objects))
 
     def apply_one(self, obj: Object, *, dry_run: bool) -> Object | None:
@@ -149,10 +148,7 @@ class Applier:
         deadline = time.monotonic() + self._timeout
         while True:
             try:
-                resource = self._resource(obj)
-                if resource is not None:
-                    return self._kube.apply(obj, resource=resource, dry_run=dry_run)
-                refusal = ApiError(_title(obj), 404, f"the API does not know {obj['apiVersion']}")
+                return self._kube.apply(obj, dry_run=dry_run)
             except ApiError as error:
                 if not _may_pass(error):
                     raise
@@ -163,19 +159,17 @@ class Applier:
                 raise refusal
             time.sleep(POLL_SECONDS)
 
+    def _delete(self, obj: Object) -> None:
+        if resource := self._resource(obj):
+            self._kube.delete(resource, *_place(obj))
+
     def _get(self, obj: Object) -> Object | None:
         resource = self._resource(obj)
         return self._kube.get(resource, *_place(obj)) if resource else None
 
     def _resource(self, obj: Object) -> Resource | None:
         """Where the API keeps objects of this kind; None as long as it does not know the kind."""
-        if _kind(obj) not in self._known:
-            self._learn(obj["apiVersion"])
-        return self._known.get(_kind(obj))
-
-    def _learn(self, api_version: str) -> None:
-        for found in self._kube.resources(api_version):
-            self._known[found.api_version, found.kind] = found
+        return self._kube.find(obj["apiVersion"], obj["kind"])
 
     def _reason(self, obj: Object) -> Problem:
         """Why an object that was waited for is not as it should be."""
@@ -220,10 +214,6 @@ def as_written(obj: Object) -> Object:
 
 def _title(obj: Object) -> str:
     return f"{obj['kind']} {obj['metadata']['name']}"
-
-
-def _kind(obj: Object) -> tuple[str, str]:
-    return obj["apiVersion"], obj["kind"]
 
 
 def _place(obj: Object) -> tuple[str, str | None]:

@@ -84,11 +84,6 @@ _REPEATABLE = ("GET", "PATCH")
 _KNOWN = {(resource.api_version, resource.kind): resource for resource in APPLIED}
 
 
-def resource_of(obj: Object) -> Resource:
-    """The resource of an object that Slipway writes."""
-    return _KNOWN[obj["apiVersion"], obj["kind"]]
-
-
 @dataclass(frozen=True)
 class Listing:
     """The objects of one list call and the version of the cluster's state they show."""
@@ -225,19 +220,20 @@ class Kube:
                 self._known[found.api_version, found.kind] = found
         return self._known.get((api_version, kind))
 
-    def apply(
-        self, obj: Object, *, resource: Resource | None = None, dry_run: bool = False
-    ) -> Object:
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
         """Make an object what ``obj`` says (server-side apply); returns it as it is then.
 
         Fields that an earlier apply set and this one leaves out are removed. With ``dry_run``
-        the API checks, defaults and answers, and stores nothing. ``resource`` is needed for
-        kinds that are not among APPLIED.
+        the API checks, defaults and answers, and stores nothing. Raises ApiError, with the
+        status 404 for a kind that the API does not know.
         """
         metadata = obj["metadata"]
         query = _given(fieldManager=FIELD_MANAGER, force="true", dryRun="All" if dry_run else "")
-        where = resource or resource_of(obj)
-        path = where.path(metadata.get("namespace"), metadata["name"])
+        resource = self.find(obj["apiVersion"], obj["kind"])
+        if resource is None:
+            title = f"{obj['kind']} {metadata['name']}"
+            raise ApiError(title, 404, f"the API does not know {obj['apiVersion']}")
+        path = resource.path(metadata.get("namespace"), metadata["name"])
         applied: Object = json.loads(
             self._ask("PATCH", path, query, body=obj, body_type="application/apply-patch+yaml")
         )

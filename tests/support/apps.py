@@ -1,60 +1,72 @@
-"""Records of apps, as the steps of a run hand them on: the one place where tests spell one."""
+"""Apps, as the steps of a run hand them on: the one place where tests spell one.
+
+``changes`` are settings in place of these, as plain data or as they are.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+
+from slipway.apps.app import App, Built, Sourced
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
+S = TypeVar("S", bound=App)
 
-def planned(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[str, Any]:
+
+def planned(name: str = "greeter", branch: str = "main", **changes: Any) -> App:
     """An app as the plan leaves it."""
+    return _made(App, name, branch, changes)
+
+
+def sourced(name: str = "greeter", branch: str = "main", **changes: Any) -> Sourced:
+    """An app whose source is in the cache."""
+    source = {"commit": COMMIT, "tree": COMMIT, "checkout": "/", "project": ".", "whole": True}
+    return _made(Sourced, name, branch, {**source, **changes})
+
+
+def built(name: str = "greeter", branch: str = "main", **changes: Any) -> Built:
+    """An app as the build leaves it."""
+    image = f"apps.slipway.internal/{name}:{branch}-{COMMIT[:12]}"
+    source = msgspec.to_builtins(sourced())
+    own = {key: source[key] for key in Sourced.__annotations__}
+    return _made(Built, name, branch, {**own, "image": image, **changes})
+
+
+def reason(app: App) -> str:
+    """Why an app failed; empty if it did not."""
+    return app.failed.reason if app.failed else ""
+
+
+def _made(stage: type[S], name: str, branch: str, changes: dict[str, Any]) -> S:
     namespace = changes.pop("namespace", f"{name}-{branch}")
     rule = {
         "host": "demo.slipway.test",
         "path": f"/{name}/{branch}/",
-        "path_type": "Prefix",
         "rewrite": "/",
         "expect": "Hello",
-        "tls": None,
     }
-    return {
+    settings = {
         "id": f"{namespace}/{name}",
         "name": name,
         "namespace": namespace,
         "git_url": "https://git.example.org/greeter.git",
         "git_branch": branch,
-        "git_auth": None,
-        "git_path": ".",
         "branch_slug": branch,
-        "pattern": None,
-        "build": {"tool": None},
-        "base_image": {},
         "port": 8080,
         "replicas": 1,
         "health_path": "/health",
-        "probes": {},
-        "resources": {},
         "env": {"GREETING": {"value": "Hello"}},
         "config_files": [
             {"path": "/config/application.properties", "content": "a=1\n", "template": True}
         ],
-        "manifests": [],
-        "helm": [],
-        "service_account": None,
-        "security": {},
-        "node_selector": {},
         "ingress": {
             "websocket": False,
             "max_body_size": "1m",
             "timeout": "60s",
             "rules": [rule],
         },
-        **changes,
     }
-
-
-def built(name: str = "greeter", branch: str = "main", **changes: Any) -> dict[str, Any]:
-    """An app as the build leaves it."""
-    image = f"apps.slipway.internal/{name}:{branch}-{COMMIT[:12]}"
-    return planned(name, branch, **{"commit": COMMIT, "project": ".", "image": image, **changes})
+    return msgspec.convert({**settings, **changes}, stage)

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from slipway.apps.app import App, Sourced
 from slipway.apps.source.fetch import Sources, get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.secrets import Secrets
-from tests.support.apps import planned
+from tests.support import apps
 from tests.support.git_servers import Sshd
 
 TOKEN = "canary-Tok3n/with+signs"
 
 
-def record(url: str, auth: dict[str, str] | None, name: str = "web") -> dict[str, Any]:
-    return planned(name, git_url=url, git_auth=auth)
+def app_of(url: str, auth: dict[str, str] | None, name: str = "web") -> App:
+    return apps.planned(name, git_url=url, git_auth=auth)
 
 
 def get(
     cache: Path,
-    *records: dict[str, Any],
+    *wanted: App,
     check: bool = False,
     api: str = "",
     **secrets: str,
 ) -> Sources:
     keys = Keys(Secrets(secrets), api or "http://127.0.0.1:1")
-    return get_sources(records, cache, check=check, say=lambda text: None, keys=keys)
+    return get_sources(wanted, cache, check=check, say=lambda text: None, keys=keys)
 
 
 def content(got: Sources, at: int = 0) -> str:
-    assert "failed" not in got.records[at], got.records[at]["failed"]["reason"]
-    return Path(got.records[at]["checkout"], "file").read_text()
+    app = got.apps[at]
+    assert isinstance(app, Sourced), app.failed
+    return Path(app.checkout, "file").read_text()
 
 
 def reason(got: Sources, at: int = 0) -> str:
-    return str(got.records[at]["failed"]["reason"])
+    return apps.reason(got.apps[at])
 
 
-def deploy_key(sshd: Sshd, repository: Path) -> dict[str, Any]:
+def deploy_key(sshd: Sshd, repository: Path) -> App:
     auth = {"github_deploy_key": "admin", "known_hosts": sshd.known_hosts}
-    return record(sshd.url(repository), auth)
+    return app_of(sshd.url(repository), auth)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.order import Order
 
 
@@ -17,7 +18,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(f"<project>{text}</project>" if path.name == "pom.xml" else text)
 
 
-def order(root: Path, **secrets: str) -> Order:
+def order(root: Path, **secrets: str) -> Order[JibBuild]:
     """To build what is in ``checkout`` below ``root``."""
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=root))
-    return Order("web (main)", root / "checkout", {}, None, secrets, scratch)
+    return Order("web (main)", root / "checkout", JibBuild(), None, secrets, scratch)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.apps.environments.resolve import Environment
+from msgspec import structs
+
+from slipway.apps.app import BranchRules
+from slipway.apps.environments.resolve import Existing
 from slipway.apps.names import pattern_id
+from slipway.apps.plan.branches import Sample
 from tests.support import apps
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -14,12 +18,15 @@ URL = "https://git.example.org/web.git"
 ID = pattern_id("web", URL, "feature/*")
 
 
-def sample(**rules: Any) -> dict[str, Any]:
-    """The record of a branch that the pattern matches."""
-    branches = {"max": 20, "grace": "24h", "keep": [], "exclude": [], **rules}
-    return apps.planned("web", git_url=URL, pattern="feature/*", branches=branches)
+def sample(**rules: Any) -> Sample:
+    """The pattern, with rules in place of the usual ones."""
+    app = apps.planned("web", git_url=URL, pattern="feature/*")
+    usual = BranchRules(max=20, grace="24h", keep=[], exclude=[])
+    return Sample(app, structs.replace(usual, **rules))
 
 
-def environment(branch: str, **about: Any) -> Environment:
+def environment(branch: str, **about: Any) -> Existing:
     """An environment of the pattern that the cluster has."""
-    return Environment(ID, f"web-{branch.replace('/', '-')}", "web", branch, **about)
+    namespace = f"web-{branch.replace('/', '-')}"
+    found: dict[str, Any] = {"id": f"{namespace}/web", "namespace": namespace, "name": "web"}
+    return Existing(pattern=ID, git_branch=branch, **found, **about)

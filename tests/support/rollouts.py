@@ -20,7 +20,7 @@ def deployment(**status: Any) -> Object:
 def pod(name: str = "greeter-1", **status: Any) -> Object:
     """A pod of the app's present template."""
     template = deployment()["spec"]["template"]
-    metadata = {**template["metadata"], "name": name, "namespace": APP["namespace"]}
+    metadata = {**template["metadata"], "name": name, "namespace": APP.namespace}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -164,16 +164,16 @@ class Scenario:
         """The routes of an apps.yml that do not answer with the text that they should."""
         address = address or self.ingress_address()
         routes = [
-            (rule["host"], rule["path"], rule["expect"])
+            (rule.host, rule.path, rule.expect)
             for app in plan(apps_file or self.apps_file)
-            for rule in app["ingress"]["rules"]
+            for rule in app.rules
         ]
         assert routes
         answers = {route: self.ask(address, *route[:2]) for route in routes}
         return {
             path: answer
             for (_, path, text), answer in answers.items()
-            if answer.status != 200 or text not in answer.text
+            if answer.status != 200 or (text or "") not in answer.text
         }
 
     def kubectl(self, *arguments: str) -> str:
@@ -193,7 +193,7 @@ class Scenario:
         names = [pod["metadata"]["name"] for pod in pods]
         try:
             for pod in pods:
-                self.kube.apply(pod, resource=PODS)
+                self.kube.apply(pod)
             yield {name: wait_for(partial(self._address_if_ready, name), bool) for name in names}
         finally:
             for name in names:

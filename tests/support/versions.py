@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.app import App, Built
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.deploy.rollback import Rollback, carry_out, find
 from slipway.apps.manifests.labels import COMMIT, HELD_FROM
@@ -46,14 +47,14 @@ def deployment_controller(api: FakeApi, obj: Object) -> None:
     )
 
 
-def version(number: int, **changes: Any) -> dict[str, Any]:
+def version(number: int, **changes: Any) -> Built:
     """The app at a version."""
     image = f"apps.slipway.internal/greeter:main-{number}"
     text = [{"path": "/config/application.properties", "content": f"a={number}\n"}]
     return built(image=image, commit=str(number) * 40, config_files=text, **changes)
 
 
-def run(kube: Kube, *apps: dict[str, Any]) -> Outcome:
+def run(kube: Kube, *apps: App) -> Outcome:
     return deploy(kube, apps, "nginx", secrets={}, ca_dir=Path("/nowhere"), seconds=10, say=print)
 
 

@@ -11,28 +11,31 @@ from typing import Any
 
 import pytest
 import websocket
+from msgspec import structs
 
 from ingress.tests.support.live import Backend, Live, backend, controller, eventually
 from ingress.tests.support.objects import endpoint_slice
 from slipway.apps import verify
+from slipway.apps.app import App, Built
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master, tls_of
 from slipway.apps.verify import Proof, prove
 from slipway.certificates import Authority
 from slipway.kube.client import Kube
-from tests.support.apps import built
+from tests.support.apps import built, reason
 
 SHOP, DEMO = "shop.slipway.test", "demo.slipway.test"
 MEGABYTES = 2**20
 
 
-def app(name: str, host: str, tls: str | None, **settings: Any) -> dict[str, Any]:
+def app(name: str, host: str, tls: str | None, **settings: Any) -> Built:
     """An app that is rewritten to ``/`` and answers with its name."""
     made = built(name)
-    made["ingress"] |= settings
-    made["ingress"]["rules"][0] |= {"host": host, "tls": tls, "expect": f"{name} /"}
-    return made
+    assert made.ingress
+    [rule] = made.rules
+    rules = [structs.replace(rule, host=host, tls=tls, expect=f"{name} /")]
+    return structs.replace(made, ingress=structs.replace(made.ingress, rules=rules, **settings))
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Cluster:
     backends: dict[str, Backend]
     folder: Path
 
-    def serve(self, *apps: dict[str, Any]) -> None:
+    def serve(self, *apps: Built) -> None:
         """Have the objects of these apps in the cluster, and wait until they are served."""
         authority = Authority.keep(self.folder / "ca")
         secure = tls_of(apps)
@@ -56,15 +59,15 @@ class Cluster:
             for obj in render(made, "nginx"):
                 if obj["kind"] in ("Service", "Ingress"):
                     self.live.api.put(obj)
-            port = self.backends[made["name"]].port
-            self.live.api.put(endpoint_slice(made["name"], port, made["namespace"]))
+            port = self.backends[made.name].port
+            self.live.api.put(endpoint_slice(made.name, port, made.namespace))
         eventually("every endpoint is known", self._complete)
 
     def _complete(self) -> bool:
         ports = [f"127.0.0.1:{each.port}" for each in self.backends.values()]
         return all(port in self.live.config() for port in ports) and self.live.settled()
 
-    def prove(self, *apps: dict[str, Any]) -> Proof:
+    def prove(self, *apps: App) -> Proof:
         return prove(
             self.kube,
             apps,
@@ -83,7 +86,7 @@ APPS = [
     app("orders", SHOP, "local-ca", websocket=True, max_body_size="50m", timeout="10m"),
     app("quotes", DEMO, None),
 ]
-ORDERS, QUOTES = (each["ingress"]["rules"][0]["path"] for each in APPS)
+ORDERS, QUOTES = (each.rules[0].path for each in APPS)
 
 
 @pytest.fixture
@@ -140,5 +143,5 @@ def test_a_certificate_that_left_the_cluster_is_told(cluster: Cluster) -> None:
     eventually("refused", lambda: live.config().count("ssl_reject_handshake on") > before)
     eventually("settled", live.settled)
     orders, quotes = cluster.prove(*APPS).apps
-    assert "failed" not in quotes
-    assert orders["failed"]["reason"].startswith(f"https://{SHOP}{ORDERS}: no answer from 127.0.0")
+    assert not quotes.failed
+    assert reason(orders).startswith(f"https://{SHOP}{ORDERS}: no answer from 127.0.0")

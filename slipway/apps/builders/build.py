@@ -17,12 +17,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.app import Record, app_label
+import msgspec
+
+from slipway.apps.app import (
+    App,
+    Build,
+    BuildxBuild,
+    Built,
+    PrebuiltBuild,
+    Sourced,
+    advanced,
+)
 from slipway.apps.boundary import failing
 from slipway.apps.builders import buildkit, jib, prebuilt
 from slipway.apps.builders.bases import Base, Bases
@@ -73,13 +84,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Images:
-    """The records, each with its ``image`` or with why not.
+    """The apps, each with its image or with why not.
 
     ``built`` are the images that were made, ``pending`` the ids of the apps that a check would
     have built.
     """
 
-    records: list[Record]
+    apps: list[App]
     built: list[str]
     pending: list[str]
 
@@ -92,30 +103,29 @@ class _Work:
     """
 
     key: str
-    tool: str
+    build: Build
     base: Base | None
     secrets: Mapping[str, str]
-    records: list[Record] = field(default_factory=list)
+    apps: list[Sourced] = field(default_factory=list)
     started: float | None = None
 
     @property
     def label(self) -> str:
         """How messages name it."""
-        return app_label(self.records[0])
+        return self.apps[0].label
 
 
 def build_images(
-    records: Iterable[Record], settings: Settings, *, check: bool, say: Callable[[str], None]
+    apps: Iterable[App], settings: Settings, *, check: bool, say: Callable[[str], None]
 ) -> Images:
-    """Add ``image`` to copies of the records, building what is not in the app store yet.
+    """The apps with their images, of which those are built that are not in the app store yet.
 
     An app that cannot be built gets ``failed``; the others go on. With ``check`` nothing is built:
-    an app whose image is not there gets no ``image``.
+    an app whose image is not there stays as it is.
     """
     layout = CacheLayout(settings.cache)
     with Daemon(Programs.of(settings.bundle), layout.buildkit) as daemon:
-        run = _Run(settings, daemon, check, say)
-        return run.images([dict(record) for record in records])
+        return _Run(settings, daemon, check, say).images([copy(app) for app in apps])
 
 
 class _Run:
@@ -139,90 +149,95 @@ class _Run:
             self._buildkit.pull if self._buildkit and not check else None,
             self._cache,
         )
+        self._images: dict[str, str] = {}
+        """By app, the image that it has."""
 
-    def images(self, records: list[Record]) -> Images:
-        """Complete the records."""
+    def images(self, apps: list[App]) -> Images:
+        """The apps with their images."""
         works: dict[str, _Work] = {}
-        pending: list[Record] = []
-        for record in records:
-            if "failed" in record:
+        pending: list[App] = []
+        for app in apps:
+            if app.failed:
                 continue
-            if self._check and not (self._settings.bundle.exists() and "checkout" in record):
-                pending.append(record)
+            if not isinstance(app, Sourced) or (self._check and not self._settings.bundle.exists()):
+                pending.append(app)
                 continue
-            work = self._boundary.run([record], self._open_work, record)
+            work = self._boundary.run([app], self._open_work, app)
             if work:
-                works.setdefault(work.key, work).records.append(record)
-        unbuilt = [record for work in works.values() for record in work.records]
+                works.setdefault(work.key, work).apps.append(app)
+        unbuilt = [app for work in works.values() for app in work.apps]
         if self._check:
             pending += unbuilt
-            for record in pending:
-                self._say(f"{app_label(record)}: would be built")
-            return Images(records, [], [record["id"] for record in pending])
+            for app in pending:
+                self._say(f"{app.label}: would be built")
+            return Images(self._advanced(apps), [], [app.id for app in pending])
         if works:
             self._build_all(list(works.values()))
-        built = {record["image"] for record in unbuilt if "image" in record}
-        return Images(records, sorted(built), [])
+        built = {self._images[app.id] for app in unbuilt if app.id in self._images}
+        return Images(self._advanced(apps), sorted(built), [])
 
-    def _open_work(self, record: Record) -> _Work | None:
+    def _advanced(self, apps: Iterable[App]) -> list[App]:
+        """The apps, those that have an image with it."""
+        return [
+            advanced(app, Built, image=self._images[app.id])
+            if not app.failed and app.id in self._images
+            else app
+            for app in apps
+        ]
+
+    def _open_work(self, app: Sourced) -> _Work | None:
         """What has to be done for an app; None, and its image noted, when that is known."""
-        work = self._work(record)
-        if ref := self._known(work.key, record):
-            record["image"] = ref
+        work = self._work(app)
+        if ref := self._known(work.key, app):
+            self._images[app.id] = ref
             return None
         return work
 
-    def _work(self, record: Record) -> _Work:
+    def _work(self, app: Sourced) -> _Work:
         """What would have to be done for an app."""
-        tool = record["build"]["tool"] or self._detect(record)
-        record["build"] = options = {**record["build"], "tool": tool}
-        base = self._bases.find(tool, record["base_image"].get(tool))
-        secrets = self._secrets(record)
+        app.build = build = app.build or self._detect(app)
+        base = self._bases.find(build.tool, app.base_image.get(build.tool))
+        secrets = self._secrets(app, build)
         made_of = {
-            "source": self._source(record),
-            "build": options,
+            "source": self._source(app, build),
+            "build": msgspec.to_builtins(build),
             "base": base.identity if base else None,
-            "recipe": _RECIPES[tool],
+            "recipe": _RECIPES[build.tool],
         }
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        return _Work(key, tool, base, secrets)
+        return _Work(key, build, base, secrets)
 
-    def _secrets(self, record: Record) -> Mapping[str, str]:
+    def _secrets(self, app: Sourced, build: Build) -> Mapping[str, str]:
         """The values of an app's build secrets by their ids."""
-        names: Mapping[str, str] = record["build"].get("secrets", {})
-        if lacking := sorted({*names.values()} - {*self._settings.secrets}):
+        if lacking := sorted({*build.secrets.values()} - {*self._settings.secrets}):
             what = f"needs the secret {', '.join(lacking)} for its build"
-            raise SlipwayError(Problem(app_label(record), what, "put it into slipway_secrets"))
-        return {name: self._settings.secrets[secret] for name, secret in names.items()}
+            raise SlipwayError(Problem(app.label, what, "put it into slipway_secrets"))
+        return {name: self._settings.secrets[secret] for name, secret in build.secrets.items()}
 
-    def _detect(self, record: Record) -> str:
+    def _detect(self, app: Sourced) -> Build:
         """The builder that an app's files call for."""
-        for name, tool in DETECTED.items():
-            if Path(record["checkout"], record["project"], name).is_file():
-                self._say(f"{app_label(record)}: {name} found, so {tool}")
-                return tool
+        for name, made_by in DETECTED.items():
+            if Path(app.checkout, app.project, name).is_file():
+                build: Build = made_by()
+                self._say(f"{app.label}: {name} found, so {build.tool}")
+                return build
         fix = "say in apps.yml how it is built, for example build: {buildx: {context: folder}}"
-        place = Path(record["checkout"])
-        raise SlipwayError(lacking(app_label(record), place, record["project"], [*DETECTED], fix))
+        raise SlipwayError(lacking(app.label, Path(app.checkout), app.project, [*DETECTED], fix))
 
-    def _source(self, record: Record) -> str:
+    def _source(self, app: Sourced, build: Build) -> str:
         """What names all that goes into the image: a git hash, or the state of an archive."""
-        mirror = Mirror(record["git_url"], self._settings.cache)
-        if record["build"]["tool"] == "prebuilt":
-            return prebuilt.identity(record, mirror)
-        tree, folder, context = (
-            record["tree"],
-            record["project"],
-            record["build"].get("context", "."),
-        )
-        if posixpath.normpath(context) == ".":
-            return f"{tree}:{folder}" if record["whole"] and folder != "." else str(tree)
-        checkout = Path(record["checkout"])
-        found(checkout, posixpath.normpath(posixpath.join(folder, context)), app_label(record))
-        place = folder_in(checkout / folder, context)
+        mirror = Mirror(app.git_url, self._settings.cache)
+        if isinstance(build, PrebuiltBuild):
+            return prebuilt.identity(app, build, mirror)
+        context = posixpath.normpath(build.context if isinstance(build, BuildxBuild) else ".")
+        if context == ".":
+            return f"{app.tree}:{app.project}" if app.whole and app.project != "." else app.tree
+        checkout = Path(app.checkout)
+        found(checkout, posixpath.normpath(posixpath.join(app.project, context)), app.label)
+        place = folder_in(checkout / app.project, context)
         if place is None:
-            raise SlipwayError(Problem(app_label(record), f"has no folder {context}"))
-        name = f"{tree}:{place}"
+            raise SlipwayError(Problem(app.label, f"has no folder {context}"))
+        name = f"{app.tree}:{place}"
         return mirror.trees([name])[0] or name  # that of a submodule is not in the mirror
 
     @cached_property
@@ -230,11 +245,11 @@ class _Run:
         """The images that the run began with, by their references."""
         return self._store.images()
 
-    def _known(self, key: str, record: Record) -> str | None:
+    def _known(self, key: str, app: App) -> str | None:
         """The image that came of a key, under the app's own name; None if it is not stored."""
         try:
             note = json.loads(self._cache.build_note(key).read_bytes())
-            digest, ref = note["digest"], _ref(record, note["config"])
+            digest, ref = note["digest"], _ref(app, note["config"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
         if ref in self._stored and self._stored[ref].manifest_digest == digest:
@@ -254,16 +269,16 @@ class _Run:
     def _build_all(self, works: list[_Work]) -> None:
         """Build side by side, as many as there are cores, and tell how it goes."""
         with ExitStack() as stack:
-            builders: dict[str, Builder] = {}
-            for tool in sorted({work.tool for work in works}):
-                own = [work for work in works if work.tool == tool]
-                waiting = [record for work in own for record in work.records]
+            builders: dict[str, Builder[Any]] = {}
+            for tool in sorted({work.build.tool for work in works}):
+                own = [work for work in works if work.build.tool == tool]
+                waiting = [app for work in own for app in work.apps]
                 if builder := self._boundary.run(waiting, self._builder, tool, own, stack):
                     builders[tool] = builder
-            works = [work for work in works if work.tool in builders]
+            works = [work for work in works if work.build.tool in builders]
             pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
             running = {
-                pool.submit(self._build, work, builders[work.tool]): work
+                pool.submit(self._build, work, builders[work.build.tool]): work
                 for work in _taking_turns(works)
             }
             left: set[Future[None]] = set(running)
@@ -275,14 +290,16 @@ class _Run:
                     work = running[future]
                     if work.started is not None:
                         seconds = time.monotonic() - work.started
-                        self._say(f"{work.label}: {builders[work.tool].doing}: {seconds:.0f} s")
+                        self._say(
+                            f"{work.label}: {builders[work.build.tool].doing}: {seconds:.0f} s"
+                        )
 
-    def _builder(self, tool: str, works: Sequence[_Work], stack: ExitStack) -> Builder:
+    def _builder(self, tool: str, works: Sequence[_Work], stack: ExitStack) -> Builder[Any]:
         """The builder of some works, with what it needs running until ``stack`` is closed."""
         if tool == "jib":
             program = self._settings.bundle / "tools" / "docker-registry"
             # What else it may have pushed to it, the store knows from images of the same apps.
-            names = {image_repository(each["name"]) for work in works for each in work.records}
+            names = {image_repository(app.name) for work in works for app in work.apps}
             alike = [each for each in self._stored.values() if each.repository in names]
             served = serve(program, self._work_folder(), self._store, alike)
             registry = stack.enter_context(served)
@@ -299,27 +316,27 @@ class _Run:
             return None
         return Standbys(session.folder, session.process, self._cache.standby)
 
-    def _build(self, work: _Work, builder: Builder) -> None:
+    def _build(self, work: _Work, builder: Builder[Any]) -> None:
         """Build one image and enter it under the name of each app that wants it."""
         work.started = time.monotonic()
-        is_built = self._boundary.run(work.records, self._make, work, builder)
+        is_built = self._boundary.run(work.apps, self._make, work, builder)
         seconds = time.monotonic() - work.started
         end = f"built in {seconds:.1f} s" if is_built else "failed"
         self._say(f"{work.label}: {builder.doing}: {end}")
 
-    def _make(self, work: _Work, builder: Builder) -> bool:
+    def _make(self, work: _Work, builder: Builder[Any]) -> bool:
         """Build one image and enter it; returns True."""
-        record = work.records[0]
+        app = work.apps[0]
         with self._scratch() as scratch:
             order = Order(
                 label=work.label,
-                checkout=Path(record["checkout"]),
-                options=record["build"],
+                checkout=Path(app.checkout),
+                build=work.build,
                 base=work.base,
                 secrets=work.secrets,
                 scratch=scratch,
-                folder=record["project"],
-                whole=record["whole"],
+                folder=app.project,
+                whole=app.whole,
             )
             self._enter(work, builder.build(order), scratch)
         return True
@@ -338,8 +355,8 @@ class _Run:
             "size": image.manifest.size,
             "config": image.config_digest,
         }
-        for record in work.records:
-            record["image"] = self._name(_ref(record, image.config_digest), note).ref
+        for app in work.apps:
+            self._images[app.id] = self._name(_ref(app, image.config_digest), note).ref
         self._store.remove(passing)
         path = self._cache.build_note(work.key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -361,12 +378,12 @@ def _taking_turns(works: Iterable[_Work]) -> list[_Work]:
     nth: dict[str, int] = defaultdict(int)
     turns = []
     for work in works:
-        nth[work.tool] += 1
-        turns.append((nth[work.tool], work))
+        nth[work.build.tool] += 1
+        turns.append((nth[work.build.tool], work))
     return [work for _, work in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _ref(record: Record, config_digest: str) -> str:
+def _ref(app: App, config_digest: str) -> str:
     """An app's image reference: another content, another tag."""
     content = config_digest.removeprefix("sha256:")[:12]
-    return f"{image_repository(record['name'])}:{record['branch_slug']}-{content}"
+    return f"{image_repository(app.name)}:{app.branch_slug}-{content}"

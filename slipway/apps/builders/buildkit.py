@@ -24,8 +24,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import StoredImage
-from slipway.apps.builders.order import Order
+from slipway.apps.builders.order import Order, context_of
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore
 from slipway.run import last_lines, run
@@ -219,25 +220,25 @@ maxAge = "0s"
 
 def command(
     context: Path,
-    options: Mapping[str, object],
+    build: BuildxBuild,
     arguments: Mapping[str, str],
     base: StoredImage | None,
     secrets: Mapping[str, str],
 ) -> list[str]:
     """The options of ``buildctl build`` for the folder ``context``.
 
-    ``options`` are those of apps.yml, ``arguments`` the build arguments; ``base`` is an image
+    ``build`` is what apps.yml says of it, ``arguments`` the build arguments; ``base`` is an image
     that stands below its reference wherever the Dockerfile names it, and ``secrets`` has the
     environment variable of each secret id.
     """
-    dockerfile = context / str(options.get("dockerfile", "Dockerfile"))
+    dockerfile = context / build.dockerfile
     settings = {"filename": dockerfile.name}
     stored = []
     if base:
         settings[f"context:{base.image.ref}"] = f"oci-layout://base@{base.image.manifest_digest}"
         stored = [f"--oci-layout=base={base.store.root}"]
-    if "target" in options:
-        settings["target"] = str(options["target"])
+    if build.target:
+        settings["target"] = build.target
     if _has_own_frontend(dockerfile):
         settings["cmdline"] = "docker/dockerfile"
     settings |= {f"build-arg:{name}": value for name, value in arguments.items()}
@@ -274,18 +275,18 @@ class BuildKit:
         self._daemon = daemon
         self._store = store
 
-    def build(self, order: Order) -> Path:
+    def build(self, order: Order[BuildxBuild]) -> Path:
         """As Builder; the failure has BuildKit's last lines."""
-        context = order.context()
+        context = context_of(order)
         base = order.base.fetch() if order.base and order.base.fetch else None
         arguments = {BASE_ARGUMENT: order.base.ref} if order.base else {}
-        arguments |= order.options.get("args", {})
+        arguments |= order.build.args
         layout = order.scratch / "image"
         stores = [self._store, *([base.store] if base else [])]
         _link_layers(stores, layout / "blobs" / "sha256")
         variables = secret_variables(list(order.secrets))
         self._solve(
-            command(context, order.options, arguments, base, variables),
+            command(context, order.build, arguments, base, variables),
             layout,
             order.label,
             {variable: order.secrets[name] for name, variable in variables.items()},
@@ -300,7 +301,7 @@ class BuildKit:
         context = layout / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(f"FROM {ref}\n")
-        self._solve(command(context, {}, {}, None, {}), layout, f"base image {ref}", {})
+        self._solve(command(context, BuildxBuild(), {}, None, {}), layout, f"base image {ref}", {})
 
     def _solve(
         self, arguments: Sequence[str], layout: Path, what: str, env: Mapping[str, str]

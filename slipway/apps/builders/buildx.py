@@ -9,11 +9,11 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.buildkit import BASE_ARGUMENT, secret_variables
-from slipway.apps.builders.order import Order
+from slipway.apps.builders.order import Order, context_of
 from slipway.cache.layout import CacheLayout
 from slipway.run import run
 
@@ -25,7 +25,7 @@ def command(
     buildx: Sequence[str],
     tag: str,
     context: Path,
-    options: Mapping[str, Any],
+    build: BuildxBuild,
     base: str | None,
     secrets: Mapping[str, str],
 ) -> list[str]:
@@ -33,8 +33,8 @@ def command(
 
     ``secrets`` has the environment variable of each secret id.
     """
-    arguments = {**({BASE_ARGUMENT: base} if base else {}), **options.get("args", {})}
-    target = ["--target", options["target"]] if "target" in options else []
+    arguments = {**({BASE_ARGUMENT: base} if base else {}), **build.args}
+    target = ["--target", build.target] if build.target else []
     return [
         *buildx,
         "build",
@@ -42,7 +42,7 @@ def command(
         "--progress=plain",
         "--provenance=false",
         f"--tag={tag}",
-        f"--file={context / options.get('dockerfile', 'Dockerfile')}",
+        f"--file={context / build.dockerfile}",
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *(f"--secret=id={name},env={variable}" for name, variable in secrets.items()),
         *target,
@@ -60,9 +60,9 @@ class Buildx:
         self._buildx = [str(program)] if program.exists() else ["docker", "buildx"]
         self._loading = threading.Lock()
 
-    def build(self, order: Order) -> Path:
+    def build(self, order: Order[BuildxBuild]) -> Path:
         """As Builder; the failure has buildx's last lines."""
-        context = order.context()
+        context = context_of(order)
         base = order.base
         if base and base.fetch:
             self._load(base.fetch(), order.scratch)
@@ -70,9 +70,7 @@ class Buildx:
         variables = secret_variables(list(order.secrets))
         values = {variable: order.secrets[name] for name, variable in variables.items()}
         run(
-            command(
-                self._buildx, tag, context, order.options, base.ref if base else None, variables
-            ),
+            command(self._buildx, tag, context, order.build, base.ref if base else None, variables),
             what=order.label,
             env={**self._settings, **values},
             timeout=BUILD_SECONDS,

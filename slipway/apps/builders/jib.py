@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
@@ -61,15 +62,14 @@ class Project:
     needs_package: bool
 
     @classmethod
-    def read(cls, order: Order) -> Project:
+    def read(cls, order: Order[JibBuild]) -> Project:
         """The project that is to be built.
 
         Raises SlipwayError when there is none, or when it has modules and none is named.
         """
-        label, options = order.label, order.options
+        label, module = order.label, order.build.module
         texts = poms(order.project, order.checkout, label)
         own = texts.get(order.project / POM)
-        module = options.get("module")
         if own is None:
             fix = "build it with buildx, or add its pom.xml"
             raise SlipwayError(lacking(label, order.checkout, order.folder, [POM], fix))
@@ -83,7 +83,7 @@ class Project:
             )
         return cls(
             module=module,
-            args=tuple(options.get("args", ())),
+            args=tuple(order.build.args),
             has_plugin=any("jib-maven-plugin" in pom for pom in texts.values()),
             needs_package=bool(module) or any(map(_PACKAGED.search, texts.values())),
         )
@@ -166,7 +166,7 @@ class Jib:
         self._registry = registry
         self._maven = Maven(self._cache, standbys)
 
-    def build(self, order: Order) -> Path:
+    def build(self, order: Order[JibBuild]) -> Path:
         """As Builder; the failure has Maven's last lines."""
         project = Project.read(order)
         stored = order.base.fetch() if order.base and order.base.fetch else None

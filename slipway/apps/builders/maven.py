@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven_daemon.daemon import BUILD_SECONDS, Standbys
 from slipway.apps.builders.order import Order
 from slipway.apps.source.project import POM, found
@@ -37,7 +38,7 @@ class Maven:
         self._standbys = standbys
         self._downloading = threading.Lock()
 
-    def build(self, order: Order, call: Call, settings: Mapping[str, str]) -> None:
+    def build(self, order: Order[JibBuild], call: Call, settings: Mapping[str, str]) -> None:
         """Build a copy of the work tree; SlipwayError has Maven's last lines.
 
         Maven is alone as long as it may have to download what this project needs: its local
@@ -60,7 +61,7 @@ class Maven:
         if not (self._standbys and self._standbys.build(order, call({}), settings, _options())):
             self._run(order, call(settings))
 
-    def _run(self, order: Order, argv: Sequence[str]) -> None:
+    def _run(self, order: Order[JibBuild], argv: Sequence[str]) -> None:
         """Start Maven, with the JVM's own classes as an earlier build has left them."""
         made = order.scratch / "classes.jsa"
         archive, classes = _class_archive(self._cache.jvm_classes, made)
@@ -76,7 +77,7 @@ class Maven:
             made.replace(archive)
 
 
-def poms_of(order: Order) -> dict[str, bytes]:
+def poms_of(order: Order[JibBuild]) -> dict[str, bytes]:
     """All poms that a build gets, by name; raises SlipwayError if one is not to be read."""
     paths = sorted(order.source.rglob(POM))
     names = [str(path.relative_to(order.checkout)) for path in paths]

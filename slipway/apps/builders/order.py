@@ -6,28 +6,32 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
+from slipway.apps.app import Build, BuildxBuild
 from slipway.apps.builders.bases import Base
 from slipway.apps.source.git import git
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
 
+B_co = TypeVar("B_co", bound=Build, covariant=True)
+B_contra = TypeVar("B_contra", bound=Build, contravariant=True)
+
 
 @dataclass(frozen=True)
-class Order:
+class Order(Generic[B_co]):
     """One image to build.
 
     ``label`` names the app in messages, ``checkout`` is its work tree, which stays as it is,
-    ``options`` are those of apps.yml, ``secrets`` the values by the id under which the build asks
-    for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is the project's,
-    seen from the checkout; unless it gets the ``whole`` checkout, a build gets that folder alone,
-    since its image is known by that.
+    ``build`` is what apps.yml says of it, ``secrets`` the values by the id under which the build
+    asks for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is that of
+    the project, seen from the checkout; unless it gets the ``whole`` checkout, a build gets that
+    folder alone, since its image is known by that.
     """
 
     label: str
     checkout: Path
-    options: Mapping[str, Any]
+    build: B_co
     base: Base | None
     secrets: Mapping[str, str]
     scratch: Path
@@ -74,29 +78,29 @@ class Order:
             absent = ("update-index", "--skip-worktree", "--stdin")
             git("-C", place, *absent, what=self.label, stdin=listed)
 
-    def context(self) -> Path:
-        """A copy of the folder to build, whose Dockerfile is known to be in the repository.
 
-        Raises SlipwayError.
-        """
-        # Git's own files differ from clone to clone and would spoil a builder's cache.
-        self.copy(with_git=False)
-        root = self.scratch / "source"
-        name = str(self.options.get("context", "."))
-        folder = found(root, str(Path(self.folder, name)), self.label)
-        if folder is None or not folder.is_dir():
-            raise SlipwayError(Problem(self.label, f"has no folder {name}"))
-        dockerfile = folder / str(self.options.get("dockerfile", "Dockerfile"))
-        found(root, str(dockerfile.relative_to(root.resolve())), self.label)
-        return folder
+def context_of(order: Order[BuildxBuild]) -> Path:
+    """A copy of the folder to build, whose Dockerfile is known to be in the repository.
+
+    Raises SlipwayError.
+    """
+    # Git's own files differ from clone to clone and would spoil a builder's cache.
+    order.copy(with_git=False)
+    root, name = order.scratch / "source", order.build.context
+    folder = found(root, str(Path(order.folder, name)), order.label)
+    if folder is None or not folder.is_dir():
+        raise SlipwayError(Problem(order.label, f"has no folder {name}"))
+    dockerfile = folder / order.build.dockerfile
+    found(root, str(dockerfile.relative_to(root.resolve())), order.label)
+    return folder
 
 
-class Builder(Protocol):
+class Builder(Protocol[B_contra]):
     """Has an image made; ``doing`` is what progress lines call that."""
 
     doing: str
 
-    def build(self, order: Order) -> Path:
+    def build(self, order: Order[B_contra]) -> Path:
         """Return the image as an archive, which stays as it is, or as an OCI layout directory
         below the order's scratch folder, whose files may be linked and not copied.
 

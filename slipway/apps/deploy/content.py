@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from slipway.apps.app import App
+from msgspec import structs
+
+from slipway.apps.app import App, Built, Chart, ConfigFile, Located, Manifest, Variable
 from slipway.apps.deploy.helm import HOOK, Helm
 from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
@@ -34,10 +36,9 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]*[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Content:
-    """An app, its settings that are filled in now, its extras, and what is wrong with them."""
+    """An app whose settings are filled in, its extras, and what is wrong with them."""
 
     app: App
-    filled: Mapping[str, Any]
     extras: list[Extra]
     faults: list[str]
 
@@ -48,45 +49,45 @@ def complete(app: App, secrets: Mapping[str, str], helm: Helm) -> Content:
     An app that failed before, or has no image yet, stays as it is. Values of ``secrets`` are
     looked at and get into nothing here.
     """
-    if "failed" in app or "image" not in app:
-        return Content(app, {}, [], [])
+    if app.failed or not isinstance(app, Built):
+        return Content(app, [], [])
     return _Reader(app, helm).read(secrets)
 
 
 class _Reader:
     """Reads one app's content."""
 
-    def __init__(self, app: App, helm: Helm) -> None:
+    def __init__(self, app: Built, helm: Helm) -> None:
         self._app = app
         self._helm = helm
         self._variables = variables_of(app)
-        self._for_manifests = {**self._variables, "image": app["image"]}
+        self._for_manifests = {**self._variables, "image": app.image}
         self._faults: list[str] = []
 
     def read(self, secrets: Mapping[str, str]) -> Content:
-        filled: dict[str, Any] = {}
-        filled["env"] = {
+        env = {
             name: found
-            for name, source in self._app["env"].items()
+            for name, source in self._app.env.items()
             if (found := self._tried(self._env, name, source)) is not None
         }
-        filled["config_files"] = [
-            found
-            for file in self._app["config_files"]
-            if (found := self._tried(self._config_file, file)) is not None
+        files = [
+            text
+            for file in self._app.config_files
+            if (text := self._tried(self._config_file, file)) is not None
         ]
-        self._tried(self._check_secrets, {**self._app, **filled}, secrets)
+        app = structs.replace(self._app, env=env, config_files=files)
+        self._tried(self._check_secrets, app, secrets)
         extras = [
             extra
-            for number, entry in enumerate(self._app["manifests"])
+            for number, entry in enumerate(self._app.manifests)
             for extra in self._tried(self._manifest, number, entry) or ()
         ]
         extras += [
             extra
-            for number, entry in enumerate(self._app["helm"])
+            for number, entry in enumerate(self._app.helm)
             for extra in self._tried(self._chart, number, entry) or ()
         ]
-        return Content(self._app, filled, extras, self._faults)
+        return Content(app, extras, self._faults)
 
     def _tried(self, step: Callable[..., T], *given: Any) -> T | None:
         """What ``step`` gives, or None after noting what is wrong."""
@@ -96,20 +97,20 @@ class _Reader:
             self._faults.append(str(error))
             return None
 
-    def _env(self, name: str, source: Mapping[str, str]) -> dict[str, str]:
-        if "value" not in source:
-            return dict(source)
-        return {"value": _filled(f"env {name}", source["value"], self._variables)}
+    def _env(self, name: str, source: Variable) -> Variable:
+        if source.value is None:
+            return source
+        return Variable(_filled(f"env {name}", source.value, self._variables))
 
-    def _config_file(self, file: Mapping[str, Any]) -> dict[str, Any]:
-        if "secret" in file:
-            return dict(file)
-        where, text = self._text(f"config file {file['path']}", file)
-        if file.get("template"):
+    def _config_file(self, file: ConfigFile) -> ConfigFile:
+        if file.secret is not None:
+            return file
+        where, text = self._text(f"config file {file.path}", file)
+        if file.template:
             text = _filled(where, text, self._variables)
-        return {"path": file["path"], "content": text}
+        return ConfigFile(path=file.path, content=text)
 
-    def _check_secrets(self, app: App, secrets: Mapping[str, str]) -> None:
+    def _check_secrets(self, app: Built, secrets: Mapping[str, str]) -> None:
         try:
             secret_data(app, secrets)
         except KeyError as error:
@@ -118,20 +119,20 @@ class _Reader:
         except Unfilled as error:  # its text may hold a part of the value
             raise Fault(f"a secret cannot be filled in: see its line {error.line}") from None
 
-    def _manifest(self, number: int, entry: Mapping[str, Any]) -> list[Extra]:
+    def _manifest(self, number: int, entry: Manifest) -> list[Extra]:
         where, text = self._text(f"manifests[{number}]", entry)
-        if entry.get("template", True):
+        if entry.template:
             text = _filled(where, text, self._for_manifests)
         return list(objects(where, text))
 
-    def _chart(self, number: int, entry: Mapping[str, Any]) -> list[Extra]:
+    def _chart(self, number: int, entry: Chart) -> list[Extra]:
         folder = self._path(f"helm[{number}]", entry)
-        where = f"chart {entry.get('source') or entry['file']}"
-        values = self._values(f"helm[{number}].values", entry["values"])
+        where = f"chart {entry.name}"
+        values = self._values(f"helm[{number}].values", entry.values)
         rendered = self._helm.template(
             folder,
-            release=entry["release"],
-            namespace=self._app["namespace"],
+            release=entry.release,
+            namespace=self._app.namespace,
             values=values,
         )
         found = list(objects(where, rendered, doubled=True))  # others wrote it, and Helm takes it
@@ -149,29 +150,26 @@ class _Reader:
             return [self._values(f"{where}[{at}]", each) for at, each in enumerate(value)]
         return _filled(where, value, self._for_manifests) if isinstance(value, str) else value
 
-    def _text(self, title: str, entry: Mapping[str, Any]) -> tuple[str, str]:
+    def _text(self, title: str, entry: ConfigFile | Manifest) -> tuple[str, str]:
         """An entry's text, and the name by which a user knows it."""
-        if "content" in entry:
-            return title, entry["content"]
-        name = entry.get("source") or entry["file"]
+        if entry.content is not None:
+            return title, entry.content
         path = self._path(title, entry)
         try:
-            return name, read_text(path)
+            return entry.name, read_text(path)
         except UnicodeDecodeError as error:
-            raise Fault(f"{title}: {name} cannot be read: it is no UTF-8 text") from error
+            raise Fault(f"{title}: {entry.name} cannot be read: it is no UTF-8 text") from error
         except OSError as error:
-            raise Fault(f"{title}: {name} cannot be read: {error.strerror}") from error
+            raise Fault(f"{title}: {entry.name} cannot be read: {error.strerror}") from error
 
-    def _path(self, title: str, entry: Mapping[str, Any]) -> Path:
+    def _path(self, title: str, entry: Located) -> Path:
         """Where an entry is, on disk or in the app's project."""
         try:
-            if "source" in entry:
-                place = Path(self._app["project"], entry["source"])
-                return inside(Path(self._app["checkout"]), place)
-            return readable(Path(entry["file"]))
+            if entry.source is not None:
+                return inside(Path(self._app.checkout), Path(self._app.project, entry.source))
+            return readable(Path(entry.name))
         except Refused as error:
-            name = entry.get("source") or entry["file"]
-            raise Fault(f"{title}: {name} cannot be read: {error}") from error
+            raise Fault(f"{title}: {entry.name} cannot be read: {error}") from error
 
 
 def objects(where: str, text: str, *, doubled: bool = False) -> Iterator[Extra]:

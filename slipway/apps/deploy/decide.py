@@ -1,4 +1,4 @@
-"""What a run has to do so that the cluster holds what the records say; pure."""
+"""What a run has to do so that the cluster holds what apps.yml says; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Built, runnable
 from slipway.apps.boundary import THROUGH, Boundary
 from slipway.apps.deploy.extras import decide_extras
 from slipway.apps.deploy.state import State
@@ -67,16 +67,16 @@ def decide(
     leaving: Collection[Leaving] = (),
     secrets: Mapping[str, str] = NO_SECRETS,
     extras: Mapping[str, list[Object]] = NO_EXTRAS,
-    boundary: Boundary = THROUGH,
+    boundary: Boundary[App] = THROUGH,
 ) -> Decision:
-    """Compare the records, their ``extras`` and the certificates of their hosts with the cluster.
+    """Compare the apps, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
     image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
     as they are, too, and so does an app that fails here, in its ``boundary``.
     """
     apps = list(apps)
-    ready = [app for app in apps if "failed" not in app and "image" in app]
+    ready = [*runnable(apps)]
     of_hosts = {
         host: [
             *([certificate(host, certificates[host])] if host in certificates else []),
@@ -84,28 +84,28 @@ def decide(
         ]
         for host in hosts(apps)
     }
-    known = {app["id"] for app in apps} | {left.id for left in leaving}
-    wanted = {app["id"]: extras.get(app["id"], []) for app in ready}
+    known = {app.id for app in apps} | {left.id for left in leaving}
+    wanted = {app.id: extras.get(app.id, []) for app in ready}
     of_extras = decide_extras(wanted, state.extras, known)
     live_secrets = grouped(
         (obj for key, obj in state.objects.items() if key[0] == SECRETS.kind), owner_of
     )
 
-    def objects_of(app: App) -> tuple[list[Object], list[Object]]:
+    def objects_of(app: Built) -> tuple[list[Object], list[Object]]:
         """An app's objects, and as they are to be when its leftovers are gone.
 
         Until then the kinds of those are noted as well, so that they can be found again.
         """
-        own = secret(app, secrets, live_secrets.get(app["id"], ()))
-        left = of_extras.leftovers.get(app["id"], ())
+        own = secret(app, secrets, live_secrets.get(app.id, ()))
+        left = of_extras.leftovers.get(app.id, ())
         now, *then = (
-            held(render(app, ingress_class, own, wanted[app["id"]], noted), state.objects)
+            held(render(app, ingress_class, own, wanted[app.id], noted), state.objects)
             for noted in ((left, ()) if left else ((),))
         )
         return now, [obj for objects in then for obj in objects if obj not in now]
 
-    made = {app["id"]: found for app in ready if (found := boundary.run([app], objects_of, app))}
-    ready = [app for app in ready if app["id"] in made]
+    made = {app.id: found for app in ready if (found := boundary.run([app], objects_of, app))}
+    ready = [app for app in ready if app.id in made]
     rendered = {app_id: now for app_id, (now, _then) in made.items()}
     settled = {
         app_id: obj
@@ -162,7 +162,7 @@ def decide(
         held={
             app_id: obj for app_id, objects in rendered.items() for obj in objects if is_held(obj)
         },
-        undecided=[app["id"] for app in apps if "failed" not in app and "image" not in app],
+        undecided=[app.id for app in apps if not app.failed and not isinstance(app, Built)],
         foreign=list(foreign.values()),
         delete=[obj for key, obj in spare.items() if key not in old],
         old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
@@ -183,7 +183,7 @@ def namespaces_of(apps: Iterable[App]) -> list[str]:
     """The namespaces that apps need, that of their routes included."""
     apps = list(apps)
     routes = {ROUTES_NAMESPACE} if hosts(apps) else set()
-    return sorted({app["namespace"] for app in apps} | routes)
+    return sorted({app.namespace for app in apps} | routes)
 
 
 def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:

@@ -1,4 +1,4 @@
-"""Make the apps in the cluster equal to their records: write what differs, wait, remove the rest.
+"""Make the cluster hold what the apps say: write what differs, wait, remove the rest.
 
 One run reads all of Slipway's objects in six list calls, and one for each further kind that the
 apps' manifests and charts have, and decides from them alone. An object
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 import yaml
 
-from slipway.apps.app import App, Record, app_label, fail
+from slipway.apps.app import App, Built
 from slipway.apps.boundary import Boundary, tried
 from slipway.apps.deploy.content import Content, complete
 from slipway.apps.deploy.decide import Decision, decide, namespaces_of
@@ -97,9 +98,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The records with their failures, and what was written."""
+    """The apps with their failures, and what was written."""
 
-    apps: list[Record]
+    apps: list[App]
     changes: list[Change]
     changed: bool
     intents: list[Intent]
@@ -121,10 +122,10 @@ def deploy(
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
 
-    An app that cannot be deployed gets ``failed`` in its record, with the reason; the others go
+    An app that cannot be deployed gets ``failed``, with the reason; the others go
     on, and what served before still serves. ``say`` shows a line of progress.
 
-    ``secrets`` has the values that records name. ``ca_dir`` is where the authority is kept that
+    ``secrets`` has the values that apps name. ``ca_dir`` is where the authority is kept that
     certifies hosts, made when a host needs it; a certificate that will not do raises SlipwayError
     before anything is written.
 
@@ -134,16 +135,16 @@ def deploy(
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
     """
-    apps = list(apps)
-    renderer = Helm(helm, kube.version() if any(app["helm"] for app in apps) else "")
+    apps = [copy(app) for app in apps]
+    renderer = Helm(helm, kube.version() if any(app.helm for app in apps) else "")
 
     def content(app: App) -> Content:
-        found = tried(app, complete, app, secrets, renderer)
-        return Content(app, {}, [], [found]) if isinstance(found, str) else found
+        found = tried(complete, app, secrets, renderer)
+        return Content(app, [], [found]) if isinstance(found, str) else found
 
     with ThreadPoolExecutor(WORKERS) as pool:
         contents = list(pool.map(content, apps))
-    run = _Run(kube, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
+    run = _Run(kube, apps, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
     certificates = run.certificates(secrets, ca_dir)
     return run.deploy(ingress_class, certificates, seconds)
 
@@ -165,6 +166,7 @@ class _Run:
     def __init__(
         self,
         kube: Kube,
+        apps: Iterable[App],
         contents: Sequence[Content],
         leaving: Collection[Leaving],
         say: Callable[[str], None],
@@ -179,11 +181,12 @@ class _Run:
         self.leaving = leaving
         self.say = say
         self.dry_run = dry_run
-        self.boundary = Boundary(
-            lambda app, reason: self._fail(app["id"], reason), kube.require_answer
+        self.boundary: Boundary[App] = Boundary(
+            lambda app, reason: self._fail(self.apps[app.id], reason), kube.require_answer
         )
-        self.records: dict[str, Record] = {each.app["id"]: dict(each.app) for each in contents}
-        self.filled = {each.app["id"]: each.filled for each in contents}
+        self.apps = {app.id: app for app in apps}
+        self.filled = {each.app.id: each.app for each in contents}
+        """By id, the apps with the text of their settings filled in."""
         self.extras = self._adopt(contents)
         wanted = [obj for objects in self.extras.values() for obj in objects]
         self.extras_in = grouped(wanted, lambda obj: obj["metadata"].get("namespace"))
@@ -193,22 +196,27 @@ class _Run:
 
     def _adopt(self, contents: Sequence[Content]) -> dict[str, list[Object]]:
         """The apps' extras as they are to be applied; apps with wrong ones fail."""
-        found = {each.app["id"]: each.extras for each in contents}
-        result = adopt(self.records.values(), found, self.kube.find, self.kube.require_answer)
+        found = {each.app.id: each.extras for each in contents}
+        result = adopt(self.apps.values(), found, self.kube.find, self.kube.require_answer)
         for each in contents:
-            if faults := [*each.faults, *result.faults.get(each.app["id"], ())]:
-                self._fail(each.app["id"], "\n".join(faults))
+            if faults := [*each.faults, *result.faults.get(each.app.id, ())]:
+                self._fail(self.apps[each.app.id], "\n".join(faults))
         return result.extras
 
     def _refuse_namespaces(self) -> None:
         """Have the apps fail whose namespace somebody else made: what is in it is not theirs."""
-        for app_id, record in self.records.items():
-            name = record["namespace"]
-            if reason := refusal(name, self.state.namespaces.get(name)):
-                self._fail(app_id, reason)
+        for app in self.apps.values():
+            if reason := refusal(app.namespace, self.state.namespaces.get(app.namespace)):
+                self._fail(app, reason)
 
-    def _fail(self, app_id: str, reason: str) -> None:
-        fail(self.records[app_id], STEP, self.redact(reason))
+    def _fail(self, app: App, reason: str) -> None:
+        app.fail(STEP, self.redact(reason))
+
+    def _filled(self) -> Iterator[App]:
+        """The apps with their text filled in, and with what failed since."""
+        for app_id, app in self.filled.items():
+            app.failed = self.apps[app_id].failed
+            yield app
 
     def certificates(self, secrets: Mapping[str, str], ca_dir: Path) -> dict[str, Pair]:
         """The certificate of each host that has one."""
@@ -218,14 +226,14 @@ class _Run:
                 return Authority.load(ca_dir) or Authority.make()
             return Authority.keep(ca_dir)
 
-        return pairs(tls_of(self.records.values()), secrets, authority, self.state.objects)
+        return pairs(tls_of(self.apps.values()), secrets, authority, self.state.objects)
 
     def deploy(
         self, ingress_class: str, certificates: Mapping[str, Pair], seconds: float
     ) -> Outcome:
         """Decide, and carry it out."""
         decision = decide(
-            [{**record, **self.filled[app_id]} for app_id, record in self.records.items()],
+            self._filled(),
             self.state,
             ingress_class,
             certificates,
@@ -237,11 +245,11 @@ class _Run:
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))
-        in_space = _by_need(self.records.values(), namespaces_of)
+        in_space = _by_need(self.apps.values(), namespaces_of)
         for obj in decision.namespaces:
             users = in_space.get(obj["metadata"]["name"], ())
             self.boundary.run(users, self._make_namespace, obj)
-        on_host = _by_need(self.records.values(), hosts)
+        on_host = _by_need(self.apps.values(), hosts)
         for host, objects in decision.hosts.items():
             self.boundary.run(on_host[host], self._apply, objects)
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -253,10 +261,10 @@ class _Run:
             self._aside(partial(self._delete, obj))
         if not self.dry_run:
             for app_id in decision.undecided:
-                self._fail(app_id, "it has no image: the build did not run")
+                self._fail(self.apps[app_id], "it has no image: the build did not run")
             for app_id, configs in decision.old_configs.items():
-                if "failed" not in self.records[app_id]:
-                    self._aside(partial(self._forget, configs, self.records[app_id]))
+                if not self.apps[app_id].failed:
+                    self._aside(partial(self._forget, configs, self.apps[app_id]))
         removed = grouped(
             (each.before for each in self.changes if each.before and not each.after),
             lambda obj: obj["metadata"].get("namespace"),
@@ -266,23 +274,21 @@ class _Run:
         changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
         if not self.dry_run:
             self._aside(self._note)
-        records = list(self.records.values())
-        return Outcome(
-            records, self.changes, changed, intents(records, decision, self.state.objects)
-        )
+        apps = list(self.apps.values())
+        return Outcome(apps, self.changes, changed, intents(apps, decision, self.state.objects))
 
     def _tell(self, decision: Decision) -> None:
-        """Say what is not as apps.yml has it, and why; note it in the records."""
+        """Say what is not as apps.yml has it, and why; note it in the apps."""
         for app_id, obj in decision.held.items():
-            record = self.records[app_id]
-            record["held"] = commit = obj["metadata"]["annotations"][COMMIT]
+            app = self.apps[app_id]
+            app.held = commit = obj["metadata"]["annotations"][COMMIT]
             self.say(
-                f"{app_label(record)}: held at commit {commit[:7]}: it was rolled back; "
+                f"{app.label}: held at commit {commit[:7]}: it was rolled back; "
                 "a new commit or other settings end that"
             )
         for left in self.leaving:
             until = f"until {left.until}" if left.until else "as it is marked to be kept"
-            self.say(f"{left.name} ({left.branch}): the branch is gone; it serves on {until}")
+            self.say(f"{left.label}: the branch is gone; it serves on {until}")
         if decision.foreign:
             shown = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign[:SHOWN]]
             more = f" and {len(decision.foreign) - SHOWN} more" if decision.foreign[SHOWN:] else ""
@@ -300,53 +306,52 @@ class _Run:
 
     def _note(self) -> None:
         """Note for the list of environments what failed and what is on its way out."""
-        if not (self.records or self.leaving):
+        if not (self.apps or self.leaving):
             return
         live = self.state.objects.get((CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS))
         before, now = notes_in(live), datetime.now(UTC)
-        apps = self.records.values()
+        apps = self.apps.values()
         after = notes.of_deployment(before, apps, self.leaving, self.redact, now)
         notes.write(self.kube, live, after)
 
     def _aside(self, action: Callable[[], T]) -> T | None:
         """Do something that no app needs; that it could not be done is told and no more."""
-        return Boundary(
-            lambda _app, reason: self.say(f"left undone: {reason}"), self.kube.require_answer
-        ).run([{}], action)
+        aside: Boundary[None] = Boundary(
+            lambda _nobody, reason: self.say(f"left undone: {reason}"), self.kube.require_answer
+        )
+        return aside.run([None], action)
 
     def _apply_app(self, decision: Decision, app_id: str) -> None:
         """Apply what differs of an app, if all is there that it refers to."""
-        record = self.records[app_id]
-        if "failed" not in record:
-            self.boundary.run([record], self._apply_all, decision, app_id)
+        app = self.apps[app_id]
+        if not app.failed:
+            self.boundary.run([app], self._apply_all, decision, app_id)
 
     def _apply_all(self, decision: Decision, app_id: str) -> None:
-        record = {**self.records[app_id], **self.filled[app_id]}
-        space = record["namespace"]
+        app = self.filled[app_id]
+        space = app.namespace
 
         def get(resource: Resource, name: str) -> Object | None:
-            known = usable(self.state.namespaces.get(space))
-            return self.kube.get(resource, name, space) if known else None
+            return self.kube.get(resource, name, space) if self._is_usable(space) else None
 
-        if lacking := missing(record, self.extras_in.get(space, ()), get):
+        if lacking := missing(app, self.extras_in.get(space, ()), get):
             raise ApiError(f"namespace {space}", 404, "\n".join(lacking))
         before, after = in_stages(decision.extras.get(app_id, []))
-        for obj in before:
-            self._apply_extra(obj)
-        if app_id in decision.apply:
-            self._apply(decision.apply[app_id])
-        for obj in after:
-            self._apply_extra(obj)
+        self._apply([*before, *decision.apply.get(app_id, []), *after])
 
-    def _apply_extra(self, obj: Object) -> None:
-        """Apply an extra; a Job, which runs once and cannot be changed, is made anew."""
-        before = self.state.extras.get(extra_key(obj))
-        space = obj["metadata"].get("namespace")
-        known = space is None or usable(self.state.namespaces.get(space))
-        if known and before is None:
-            self._refuse_foreign(obj)
+    def _apply(self, objects: Sequence[Object]) -> None:
+        """Apply objects in their order, if none of them is somebody else's."""
+        for obj in objects:
+            if self.state.find(obj) is None and self._is_usable(obj["metadata"].get("namespace")):
+                self._refuse_foreign(obj)
+        for obj in objects:
+            self._apply_one(obj)
+
+    def _apply_one(self, obj: Object) -> None:
+        """Apply an object; a Job, which runs once and cannot be changed, is made anew."""
+        before = self.state.find(obj)
+        sendable = not self.dry_run or self._is_usable(obj["metadata"].get("namespace"))
         try:
-            sendable = known or not self.dry_run
             after = self.applier.apply_one(obj, dry_run=self.dry_run) if sendable else None
         except ApiError as error:
             if before is None or error.status != UNPROCESSABLE:
@@ -358,6 +363,10 @@ class _Run:
             after = self._made_anew(obj)
         if before is None or after is None or as_written(before) != as_written(after):
             self.changes.append(Change(before, after or obj))
+
+    def _is_usable(self, namespace: str | None) -> bool:
+        """Whether there is a namespace already; what is in none always has its place."""
+        return namespace is None or usable(self.state.namespaces.get(namespace))
 
     def _made_anew(self, obj: Object) -> Object | None:
         """Delete an object and apply it; None in a dry run."""
@@ -373,26 +382,14 @@ class _Run:
     def _remove_extras(self, decision: Decision) -> None:
         """Remove the extras that left, except of an app whose older version may need them."""
         for app_id, leftovers in decision.leftovers.items():
-            if "failed" in self.records[app_id]:
+            if self.apps[app_id].failed:
                 continue
             for obj in reversed(leftovers):
-                self.boundary.run([self.records[app_id]], self._delete, obj)
+                self.boundary.run([self.apps[app_id]], self._delete, obj)
             if app_id in decision.settled and not self.dry_run:
                 self._aside(partial(self._settle, decision.settled[app_id]))
         for obj in reversed(decision.orphans):
             self._aside(partial(self._delete, obj))
-
-    def _apply(self, objects: Sequence[Object]) -> None:
-        """Apply objects of one namespace in their order, if none of them is somebody else's."""
-        known = usable(self.state.namespaces.get(objects[0]["metadata"]["namespace"]))
-        before = {key_of(obj): self.state.objects.get(key_of(obj)) for obj in objects}
-        for obj in objects:
-            if known and not before[key_of(obj)]:
-                self._refuse_foreign(obj)
-        for obj in objects:
-            sendable = known or not self.dry_run
-            after = self.kube.apply(obj, dry_run=self.dry_run) if sendable else obj
-            self.changes.append(Change(before[key_of(obj)], after))
 
     def _settle(self, deployment: Object) -> None:
         """Have a Deployment note no more kinds of extras than there are."""
@@ -438,9 +435,9 @@ class _Run:
             if any(obj["kind"] == DEPLOYMENTS.kind for obj in objects)
         }
         waiting = {
-            app_id: record
-            for app_id, record in self.records.items()
-            if app_id in rolling and "failed" not in record and "image" in record
+            app.id: app
+            for app in self.apps.values()
+            if app.id in rolling and not app.failed and isinstance(app, Built)
         }
         rollouts = Rollouts(self.kube, waiting, self.say)
         stuck = [
@@ -451,16 +448,16 @@ class _Run:
         retried = bool(self._aside(partial(rollouts.retry, stuck)))
         until = time.monotonic() + seconds
         for app_id, reason in rollouts.wait(seconds).items():
-            self._fail(app_id, reason)
+            self._fail(self.apps[app_id], reason)
         self._wait_for_extras(decision, until)
         return retried
 
     def _wait_for_extras(self, decision: Decision, until: float) -> None:
         """Wait for the workloads that apps brought along, and note those that do not run."""
         for app_id, objects in self.extras.items():
-            if "failed" not in self.records[app_id]:
+            if not self.apps[app_id].failed:
                 written = decision.extras.get(app_id, [])
-                self.boundary.run([self.records[app_id]], self._wait_for, objects, written, until)
+                self.boundary.run([self.apps[app_id]], self._wait_for, objects, written, until)
 
     def _wait_for(
         self, extras: Iterable[Object], written: Collection[Object], until: float
@@ -481,10 +478,10 @@ class _Run:
         if self.dry_run or (resource and self.kube.delete(resource, name, place)):
             self.changes.append(Change(obj, None))
 
-    def _forget(self, configs: Iterable[Object], record: Record) -> None:
+    def _forget(self, configs: Iterable[Object], app: App) -> None:
         """Delete the configurations that no version which can be rolled back to has."""
         replica_sets = self.kube.list(
-            REPLICA_SETS, namespace=record["namespace"], labels=OWN_SELECTOR
+            REPLICA_SETS, namespace=app.namespace, labels=OWN_SELECTOR
         ).items
         used = {
             name
@@ -505,10 +502,10 @@ class _Run:
 
 
 def _by_need(
-    apps: Iterable[Record], needs: Callable[[Iterable[App]], Iterable[str]]
-) -> dict[str, list[Record]]:
+    apps: Iterable[App], needs: Callable[[Iterable[App]], Iterable[str]]
+) -> dict[str, list[App]]:
     """The apps by what each of them needs."""
-    found: dict[str, list[Record]] = defaultdict(list)
+    found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
         for need in needs([app]):
             found[need].append(app)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Built
 from slipway.apps.deploy.decide import Decision
 from slipway.apps.environments.rows import in_one_line
 from slipway.apps.manifests.labels import BRANCH, NAME, owner_of, pod_hash
@@ -35,28 +35,28 @@ class Intent:
 
 def intents(apps: Iterable[App], decision: Decision, live: Mapping[Key, Object]) -> list[Intent]:
     """What a decision means for each app, and for those that are to go."""
-    records = {app["id"]: app for app in apps}
-    would: dict[str, set[str]] = {app_id: set() for app_id in records}
+    by_id = {app.id: app for app in apps}
+    would: dict[str, set[str]] = {app_id: set() for app_id in by_id}
     for app_id, objects in decision.apply.items():
         would[app_id] |= {_verb(obj, live.get(key_of(obj))) for obj in objects}
     for app_id in (*decision.extras, *decision.leftovers):
         would[app_id].add("update")
     for app_id in decision.undecided:
         would[app_id].add("roll")
-        if records[app_id]["ingress"] and not _runs(app_id, live):
+        if by_id[app_id].ingress and not _runs(app_id, live):
             would[app_id].add("route")
     gone: dict[str, Object] = {}
     for obj in decision.delete:
         owner = owner_of(obj)
-        if owner in records:
+        if owner in by_id:
             would[owner].add("route" if obj["kind"] == INGRESSES.kind else "update")
         elif NAME in obj["metadata"]["labels"] and (
             obj["kind"] == DEPLOYMENTS.kind or owner not in gone
         ):
             gone[owner] = obj
     staying = [
-        Intent(app_id, app["name"], app["namespace"], app["git_branch"], _sorted(would[app_id]))
-        for app_id, app in records.items()
+        Intent(app_id, app.name, app.namespace, app.git_branch, _sorted(would[app_id]))
+        for app_id, app in by_id.items()
     ]
     return staying + [_removal(owner, obj) for owner, obj in sorted(gone.items())]
 
@@ -70,11 +70,11 @@ def before_the_cluster(apps: Iterable[App]) -> list[Intent]:
     """What would be done where there is no cluster yet: everything."""
     return [
         Intent(
-            app["id"],
-            app["name"],
-            app["namespace"],
-            app["git_branch"],
-            () if "failed" in app else ("roll", "route") if app["ingress"] else ("roll",),
+            app.id,
+            app.name,
+            app.namespace,
+            app.git_branch,
+            () if app.failed else ("roll", "route") if app.ingress else ("roll",),
         )
         for app in apps
     ]
@@ -114,29 +114,30 @@ def table(
     ``pending`` are the ids of apps whose image would be built, ``nodes`` the cluster's nodes as
     :mod:`slipway.kube.nodes` has them, and ``loaded`` what a check says each of them would be sent.
     """
-    by_id = {app["id"]: app for app in apps}
+    by_id = {app.id: app for app in apps}
     lines = [COLUMNS]
     for intent in intended:
-        app = by_id.get(intent.id, {})
-        steps = _steps(app, intent, intent.id in pending, nodes, loaded)
+        steps = _steps(by_id.get(intent.id), intent, intent.id in pending, nodes, loaded)
         text = ", ".join(steps) or "nothing"
         lines.append((intent.name, intent.branch, intent.namespace, text))
     return aligned(lines)
 
 
 def _steps(
-    app: App,
+    app: App | None,
     intent: Intent,
     is_pending: bool,
     nodes: Mapping[str, Mapping[str, Any]],
     loaded: Mapping[str, Collection[str]],
 ) -> list[str]:
-    if "failed" in app:
-        return [f"FAIL at {app['failed']['step']}: {in_one_line(app['failed']['reason'])}"]
+    if app is None:
+        return [*intent.would]
+    if app.failed:
+        return [f"FAIL at {app.failed.step}: {in_one_line(app.failed.reason)}"]
     if is_pending:
-        on = [name for name, node in nodes.items() if may_run(app, node)]
+        on = [name for name, node in nodes.items() if may_run(app.node_selector, node)]
         return ["build", f"load to {_named(on) or 'its nodes'}", *intent.would]
-    on = [name for name, refs in loaded.items() if app.get("image") in refs]
+    on = [name for name, refs in loaded.items() if isinstance(app, Built) and app.image in refs]
     return [*([f"load to {_named(on)}"] if on else []), *intent.would]
 
 

@@ -50,12 +50,12 @@ def adopt(
     """
     apps = list(apps)
     result = Adopted({}, {})
-    boundary = Boundary(
-        lambda app, reason: result.faults.setdefault(app["id"], []).append(reason), check
+    boundary: Boundary[App] = Boundary(
+        lambda app, reason: result.faults.setdefault(app.id, []).append(reason), check
     )
     defined: dict[Kind, bool] = {}
     for app in apps:
-        for extra in found.get(app["id"], ()):
+        for extra in found.get(app.id, ()):
             if is_definition(extra.obj):
                 defined |= boundary.run([app], _scopes, extra.obj) or {}
 
@@ -69,9 +69,9 @@ def adopt(
         return adopted(extra, app, namespaced=namespaced)
 
     for app in apps:
-        made = [boundary.run([app], adopt_one, extra, app) for extra in found.get(app["id"], ())]
-        sound = app["id"] not in result.faults
-        result.extras[app["id"]] = [obj for obj in made if obj] if sound else []
+        made = [boundary.run([app], adopt_one, extra, app) for extra in found.get(app.id, ())]
+        sound = app.id not in result.faults
+        result.extras[app.id] = [obj for obj in made if obj] if sound else []
     for app_id, reason in clashes(apps, result.extras):
         result.faults.setdefault(app_id, []).append(reason)
     for app_id in result.faults:
@@ -140,21 +140,24 @@ def missing(
         extra = by_name.get((resource.api_version, resource.kind, name))
         return extra or get(resource, name)
 
-    place = f"in namespace {app['namespace']}, nor among the manifests"
+    place = f"in namespace {app.namespace}, nor among the manifests"
     lacking = []
-    for variable, source in app["env"].items():
-        for reference, resource in (("config_map", CONFIG_MAPS), ("kubernetes_secret", SECRETS)):
-            if reference not in source:
+    for variable, source in app.env.items():
+        for name, resource in (
+            (source.config_map, CONFIG_MAPS),
+            (source.kubernetes_secret, SECRETS),
+        ):
+            if name is None:
                 continue
-            title = f"{resource.kind} {source[reference]}"
-            obj = found(resource, source[reference])
+            title = f"{resource.kind} {name}"
+            obj = found(resource, name)
             if obj is None:
                 lacking.append(f"env {variable}: there is no {title} {place}")
-            elif source["key"] not in (keys := _keys(obj)):
+            elif source.key not in (keys := _keys(obj)):
                 has = ", ".join(sorted(keys)) or "none"
-                lacking.append(f"env {variable}: {title} has no key {source['key']}; it has {has}")
+                lacking.append(f"env {variable}: {title} has no key {source.key}; it has {has}")
     # Every namespace gets an account of the name default by itself.
-    account = app["service_account"]
+    account = app.service_account
     if account not in (None, "default") and found(SERVICE_ACCOUNTS, account) is None:
         lacking.append(f"service_account: there is no ServiceAccount {account} {place}")
     return lacking

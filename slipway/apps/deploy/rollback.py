@@ -10,7 +10,9 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from slipway.apps.app import Record
+from msgspec import structs
+
+from slipway.apps.app import Environment, RolledBack
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.environments.pin import OF_THE_VERSION, held_from
 from slipway.apps.manifests.labels import (
@@ -60,10 +62,19 @@ class Rollback:
         return _version(self.target)
 
     @property
-    def node_selector(self) -> dict[str, str]:
-        """The labels of the nodes that the pods may run on."""
-        found: dict[str, str] = template_of(self.target)["spec"].get("nodeSelector", {})
-        return found
+    def environment(self) -> Environment:
+        """What goes back."""
+        app_id = owner_of(self.deployment)
+        namespace, _, name = app_id.partition("/")
+        branch = _branch(self.target)
+        return Environment(id=app_id, name=name, namespace=namespace, git_branch=branch)
+
+    @property
+    def wanted_on_nodes(self) -> RolledBack:
+        """What goes back, with the image that nodes are to have for it."""
+        selector = template_of(self.target)["spec"].get("nodeSelector", {})
+        environment = structs.asdict(self.environment)
+        return RolledBack(**environment, image=self.becomes.image, node_selector=selector)
 
     @property
     def ends_hold(self) -> bool:
@@ -125,13 +136,11 @@ def carry_out(
     kube: Kube, rollback: Rollback, *, seconds: float, say: Callable[[str], None]
 ) -> None:
     """Go back, and wait until the pods run; raises SlipwayError with the reason if they do not."""
-    app_id = owner_of(rollback.deployment)
-    namespace, _, name = app_id.partition("/")
-    record: Record = {"name": name, "namespace": namespace, "git_branch": _branch(rollback.target)}
+    environment = rollback.environment
     kube.apply(rollback.wanted())
-    failed = Rollouts(kube, {app_id: record}, say).wait(seconds)
+    failed = Rollouts(kube, {environment.id: environment}, say).wait(seconds)
     if failed:
-        raise SlipwayError(Problem(_title(rollback.deployment), failed[app_id]))
+        raise SlipwayError(Problem(_title(rollback.deployment), failed[environment.id]))
 
 
 def _chosen(deployments: Iterable[Object], app: str, branch: str) -> Object:

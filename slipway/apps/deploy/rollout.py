@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from slipway.apps.app import App, app_label
+from slipway.apps.app import Environment
 from slipway.apps.boundary import Boundary
 from slipway.apps.manifests.labels import OWN_SELECTOR, is_app, owner_of, pod_hash
 from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
@@ -51,7 +51,9 @@ def newest_pods(deployment: Object, pods: Pods) -> list[Object]:
 class Rollouts:
     """Watches the roll-out of several apps at once."""
 
-    def __init__(self, kube: Kube, apps: Mapping[str, App], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, kube: Kube, apps: Mapping[str, Environment], say: Callable[[str], None]
+    ) -> None:
         """``apps`` are the apps to wait for, by id; ``say`` shows a line of progress."""
         self._kube = kube
         self._waiting = dict(apps)
@@ -101,7 +103,7 @@ class Rollouts:
     @property
     def _namespaces(self) -> set[str]:
         """Where the apps are that are waited for."""
-        return {app["namespace"] for app in self._waiting.values()}
+        return {app.namespace for app in self._waiting.values()}
 
     def _pods(self, namespaces: Collection[str]) -> Pods:
         listings = self._look(PODS, namespaces)
@@ -123,7 +125,7 @@ class Rollouts:
             if deployment and rolled_out(deployment):
                 ready = deployment["status"].get("availableReplicas", 0)
                 count = f"{ready}/{deployment['spec']['replicas']}"
-                self._say(f"{app_label(app)}: {count} ready after {self._elapsed:.0f} s")
+                self._say(f"{app.label}: {count} ready after {self._elapsed:.0f} s")
                 del self._waiting[app_id]
 
     def _follow(self, version: str) -> None:
@@ -140,12 +142,9 @@ class Rollouts:
         self, deployments: Mapping[str, Object], pods: Pods, seconds: float
     ) -> None:
         """Take those off the list that cannot come to be, with the reason."""
-        for app_id, app in list(self._waiting.items()):
-            boundary = Boundary(
-                lambda _app, reason, app_id=app_id: self._fail(app_id, reason),  # type: ignore[misc]
-                self._kube.require_answer,
-            )
-            reason = boundary.run([app], self._trouble, app_id, deployments, pods, seconds)
+        boundary: Boundary[str] = Boundary(self._fail, self._kube.require_answer)
+        for app_id in list(self._waiting):
+            reason = boundary.run([app_id], self._trouble, app_id, deployments, pods, seconds)
             if reason:
                 self._fail(app_id, reason)
 
@@ -177,7 +176,7 @@ class Rollouts:
         app = self._waiting.pop(app_id)
         self._failed[app_id] = reason
         headline = reason.split("\n", 1)[0]
-        self._say(f"{app_label(app)}: failed after {self._elapsed:.0f} s: {headline}")
+        self._say(f"{app.label}: failed after {self._elapsed:.0f} s: {headline}")
 
     def _report(self, deployments: Mapping[str, Object], pods: Pods) -> None:
         """Now and then, say what is still waited for."""
@@ -186,7 +185,7 @@ class Rollouts:
         self._reported = time.monotonic()
         for app_id, app in self._waiting.items():
             state = state_of(newest_pods(deployments[app_id], pods))
-            self._say(f"{app_label(app)}: {state} after {self._elapsed:.0f} s")
+            self._say(f"{app.label}: {state} after {self._elapsed:.0f} s")
 
     def _explain(self, deployment: Object, pod: Object | None, trouble: Trouble) -> str:
         """The trouble with what the container and the cluster last said about it."""

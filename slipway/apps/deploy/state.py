@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
-from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR
+from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR, is_extra
 from slipway.kube.client import APPLIED, NAMESPACES, ApiError, Kube, Object
 from slipway.kube.namespaces import usable
-from slipway.kube.objects import Key, by_key
+from slipway.kube.objects import Key, by_key, key_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class State:
     """What comes from manifests and charts; its kinds have their group's name."""
     unread: Collection[str] = ()
     """Lines that say which kinds of extras could not be listed, and why."""
+
+    def find(self, obj: Object) -> Object | None:
+        """What there is of an object's name, of those of apps or of their extras."""
+        found = self.extras if is_extra(obj) else self.objects
+        return found.get(extra_key(obj) if is_extra(obj) else key_of(obj))
 
 
 def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:

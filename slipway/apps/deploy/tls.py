@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from msgspec import structs
+
+from slipway.apps.app import HostCertificate
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.routes import pair_of
 from slipway.certificates import PARTS, Authority, Pair, faults, from_secrets
@@ -14,7 +16,7 @@ from slipway.kube.objects import Key
 
 
 def pairs(
-    tls: Mapping[str, Any],
+    tls: Mapping[str, str | HostCertificate],
     secrets: Mapping[str, str],
     authority: Callable[[], Authority],
     live: Mapping[Key, Object],
@@ -24,7 +26,7 @@ def pairs(
     What the local ``authority`` issued before stays while it is good: it is in the cluster, among
     the objects ``live``. Raises SlipwayError with all that is wrong with those from ``secrets``.
     """
-    own = {host: source for host, source in tls.items() if isinstance(source, Mapping)}
+    own = {host: source for host, source in tls.items() if isinstance(source, HostCertificate)}
     found = own_pairs(own, secrets)
     if certified := tls.keys() - own.keys():
         local = authority()
@@ -36,13 +38,14 @@ def pairs(
     return found
 
 
-def own_pairs(own: Mapping[str, Mapping[str, str]], secrets: Mapping[str, str]) -> dict[str, Pair]:
+def own_pairs(own: Mapping[str, HostCertificate], secrets: Mapping[str, str]) -> dict[str, Pair]:
     """By host, the certificates of the vault; ``own`` has the names of their secrets.
 
     Raises SlipwayError with all that is wrong with them.
     """
     wrong = []
-    for host, source in own.items():
+    parts = {host: structs.asdict(source) for host, source in own.items()}
+    for host, source in parts.items():
         where = f"certificate of {host}"
         missing = [source[part] for part in PARTS if source[part] not in secrets]
         for name in missing:
@@ -53,4 +56,4 @@ def own_pairs(own: Mapping[str, Mapping[str, str]], secrets: Mapping[str, str]) 
             wrong.append(Problem(where, what, fault.fix))
     if wrong:
         raise SlipwayError(wrong)
-    return {host: from_secrets(source, secrets) for host, source in own.items()}
+    return {host: from_secrets(source, secrets) for host, source in parts.items()}

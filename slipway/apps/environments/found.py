@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from slipway.apps.app import App
-from slipway.apps.environments.resolve import Environment, Leaving
+from slipway.apps.environments.resolve import Existing, Leaving
 from slipway.apps.manifests.labels import (
     ADMITS,
     BRANCH,
@@ -28,7 +28,7 @@ from slipway.kube.client import DEPLOYMENTS, NAMESPACES, Kube, Object
 from slipway.kube.namespaces import usable
 
 
-def existing(kube: Kube) -> list[Environment]:
+def existing(kube: Kube) -> list[Existing]:
     """The environments of all patterns, sorted by their ids; two list calls."""
     spaces = {each["metadata"]["name"]: each for each in kube.list(NAMESPACES).items}
     found = [
@@ -58,15 +58,17 @@ def refusal(name: str, found: Object | None) -> str:
     )
 
 
-def _environment(deployment: Object, space: Object) -> Environment:
+def _environment(deployment: Object, space: Object) -> Existing:
     metadata = deployment["metadata"]
     labels = space["metadata"].get("labels") or {}
     annotations = space["metadata"].get("annotations") or {}
-    return Environment(
+    app_id = owner_of(deployment)
+    return Existing(
+        id=app_id,
         pattern=metadata["labels"][PATTERN],
         namespace=metadata["namespace"],
-        name=owner_of(deployment).partition("/")[2],
-        branch=metadata["annotations"][BRANCH],
+        name=app_id.partition("/")[2],
+        git_branch=metadata["annotations"][BRANCH],
         gone_since=_moment(annotations.get(GONE_SINCE, "")),
         kept="true" in (labels.get(KEEP), annotations.get(KEEP)),
     )
@@ -88,7 +90,7 @@ def marks(
     Where a repository does not answer, a mark stays as it is.
     """
     since = {left.namespace: left.since for left in leaving if left.since}
-    cleared = {app["namespace"] for app in apps if "failed" not in app}
+    cleared = {app.namespace for app in apps if not app.failed}
     cleared |= {left.namespace for left in leaving}
     wrong = []
     for name in sorted(since.keys() | cleared):

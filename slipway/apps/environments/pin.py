@@ -1,6 +1,6 @@
 """What was rolled back stays so until there is something new to run.
 
-A Deployment that was rolled back says from which pod, by its hash. As long as the app's record
+A Deployment that was rolled back says from which pod, by its hash. As long as the app
 gives that same pod, the Deployment keeps the template that it was rolled back to. The hash of the
 whole object stays that of the version it came from, so anything else is applied, without the hold.
 """

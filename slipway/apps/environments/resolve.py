@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from slipway.apps.app import App
+from msgspec import structs
+
+from slipway.apps.app import App, BranchRules, Environment
 from slipway.apps.boundary import tried
 from slipway.apps.names import pattern_id, slug
-from slipway.apps.plan.branches import Matches, source
+from slipway.apps.plan.branches import Matches, Sample, source
 from slipway.apps.source import git
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.git_auth import Keys
@@ -30,40 +31,27 @@ SHOWN = 5
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-@dataclass(frozen=True)
-class Environment:
-    """An environment of a pattern that the cluster has.
-
-    ``pattern`` is the pattern's id. ``gone_since`` is when its branch was first missed; ``kept``
-    says that its namespace is marked to stay whatever becomes of the branch.
-    """
+class Existing(Environment, kw_only=True):
+    """An environment of a pattern that the cluster has."""
 
     pattern: str
-    namespace: str
-    name: str
-    branch: str
+    """The pattern's id."""
     gone_since: datetime | None = None
+    """When its branch was first missed."""
     kept: bool = False
-
-    @property
-    def id(self) -> str:
-        """As that of an app."""
-        return f"{self.namespace}/{self.name}"
+    """Whether its namespace is marked to stay whatever becomes of the branch."""
 
 
-@dataclass(frozen=True)
-class Leaving:
+class Leaving(Environment, kw_only=True):
     """An environment that serves on although its branch is gone.
 
-    ``until`` is when that ends; an environment that is kept has neither of the times.
+    One that is kept has neither of the times, which are UTC.
     """
 
-    id: str
-    namespace: str
-    name: str
-    branch: str
     since: str = ""
+    """When a run first missed the branch; empty for one that is kept."""
     until: str = ""
+    """When its grace ends; empty for one that is kept."""
 
 
 @dataclass(frozen=True)
@@ -109,40 +97,39 @@ def as_text(moment: datetime) -> str:
 
 
 def resolve(
-    sample: App, heads: Iterable[str], existing: Iterable[Environment], now: datetime
+    sample: Sample, heads: Iterable[str], existing: Iterable[Existing], now: datetime
 ) -> Resolved:
     """What a pattern stands for, by the branches that its repository has; pure.
 
-    ``sample`` is the record of a branch that the pattern matches. Branches that have an environment
-    keep it; new ones get theirs in the order of their names, until there are as many as the pattern
-    may have. What is on its way out counts as well.
+    Branches that have an environment keep it; new ones get theirs in the order of their names,
+    until there are as many as the pattern may have. What is on its way out counts as well.
     """
-    rules = sample["branches"]
+    rules = sample.rules
     heads, every = set(heads), list(existing)
-    existing = [each for each in every if not _any(rules["exclude"], each.branch)]
+    existing = [each for each in every if not _any(rules.exclude, each.git_branch)]
     leaving = [
         left
         for each in existing
-        if each.branch not in heads and (left := _leaving(each, rules, now))
+        if each.git_branch not in heads and (left := _leaving(each, rules, now))
     ]
-    has_one = {each.branch for each in existing}
+    has_one = {each.git_branch for each in existing}
     matching = [
         branch
         for branch in sorted(heads, key=lambda branch: (branch not in has_one, branch))
-        if matches(sample["pattern"], branch) and not _any(rules["exclude"], branch)
+        if matches(sample.pattern, branch) and not _any(rules.exclude, branch)
     ]
     chosen: dict[str, str] = {}
     waiting: dict[str, str] = {}
     for branch in matching:
         if first := chosen.get(slug(branch)):
             waiting[branch] = f"its names would be those of {first}"
-        elif branch not in has_one and len(chosen) + len(leaving) >= rules["max"]:
-            waiting[branch] = f"there are {rules['max']} environments already (branches.max)"
+        elif branch not in has_one and len(chosen) + len(leaving) >= rules.max:
+            waiting[branch] = f"there are {rules.max} environments already (branches.max)"
         else:
             chosen[slug(branch)] = branch
     branches = sorted(chosen.values())
     staying = {left.id for left in leaving}
-    gone = [each.id for each in every if each.branch not in branches and each.id not in staying]
+    gone = [each.id for each in every if each.git_branch not in branches and each.id not in staying]
     return Resolved(branches, leaving, waiting, gone)
 
 
@@ -150,14 +137,18 @@ def _any(patterns: Iterable[str], branch: str) -> bool:
     return any(matches(pattern, branch) for pattern in patterns)
 
 
-def _leaving(found: Environment, rules: Mapping[str, Any], now: datetime) -> Leaving | None:
+def _leaving(found: Existing, rules: BranchRules, now: datetime) -> Leaving | None:
     """An environment whose branch is gone; None when its time is over."""
-    left = Leaving(found.id, found.namespace, found.name, found.branch)
-    if found.kept or _any(rules["keep"], found.branch):
+    left = Leaving(
+        id=found.id, name=found.name, namespace=found.namespace, git_branch=found.git_branch
+    )
+    if found.kept or _any(rules.keep, found.git_branch):
         return left
     since = found.gone_since or now
-    until = since + seconds_of(rules["grace"])
-    return replace(left, since=as_text(since), until=as_text(until)) if until > now else None
+    until = since + seconds_of(rules.grace)
+    return (
+        structs.replace(left, since=as_text(since), until=as_text(until)) if until > now else None
+    )
 
 
 class Finder:
@@ -169,7 +160,7 @@ class Finder:
 
     def __init__(
         self,
-        existing: Callable[[], Sequence[Environment]],
+        existing: Callable[[], Sequence[Existing]],
         heads: Callable[[App], Mapping[str, str]],
         now: datetime,
     ) -> None:
@@ -182,42 +173,42 @@ class Finder:
         self.waiting: list[str] = []
         """Lines that say which branches get no environment, and why."""
 
-    def __call__(self, samples: Sequence[App]) -> list[Matches]:
+    def __call__(self, samples: Sequence[Sample]) -> list[Matches]:
         """The branches of each pattern, or why they cannot be had."""
         existing = self._existing()
-        by_source = {source(sample): sample for sample in samples}
+        by_source = {source(sample.app): sample.app for sample in samples}
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             answers = dict(zip(by_source, pool.map(self._ask, by_source.values()), strict=True))
         found = []
         for sample in samples:
-            pattern = pattern_id(sample["name"], sample["git_url"], sample["pattern"])
+            pattern = pattern_id(sample.app.name, sample.app.git_url, sample.pattern)
             own = [each for each in existing if each.pattern == pattern]
-            matched = tried(sample, self._match, sample, answers[source(sample)], own)
+            matched = tried(self._match, sample, answers[source(sample.app)], own)
             if isinstance(matched, str):
-                matched = Matches(sorted({each.branch for each in own}), matched)
+                matched = Matches(sorted({each.git_branch for each in own}), matched)
             found.append(matched)
         return found
 
-    def _ask(self, sample: App) -> Mapping[str, str] | str:
-        return tried(sample, self._heads, sample)
+    def _ask(self, app: App) -> Mapping[str, str] | str:
+        return tried(self._heads, app)
 
     def _match(
-        self, sample: App, heads: Mapping[str, str] | str, own: Iterable[Environment]
+        self, sample: Sample, heads: Mapping[str, str] | str, own: Iterable[Existing]
     ) -> Matches:
         if isinstance(heads, str):
-            return Matches(sorted({each.branch for each in own}), heads)
+            return Matches(sorted({each.git_branch for each in own}), heads)
         resolved = resolve(sample, heads, own, self._now)
         self.leaving += resolved.leaving
         self.gone += resolved.gone
         self._note(sample, resolved.waiting)
         return Matches(resolved.branches, heads=heads)
 
-    def _note(self, sample: App, waiting: Mapping[str, str]) -> None:
+    def _note(self, sample: Sample, waiting: Mapping[str, str]) -> None:
         for reason in dict.fromkeys(waiting.values()):
             names = [branch for branch, why in waiting.items() if why == reason]
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             self.waiting.append(
-                f"{sample['name']} ({sample['pattern']}): no environment for "
+                f"{sample.app.name} ({sample.pattern}): no environment for "
                 f"{', '.join(names[:SHOWN])}{more}: {reason}"
             )
 
@@ -236,10 +227,10 @@ class Repositories:
         In a check, a folder that is still to be made has none, and no deploy key is made to ask:
         what was known last must do.
         """
-        url, auth = app["git_url"], app["git_auth"]
+        url, auth = app.git_url, app.git_auth
         if self.check and Path(url).is_absolute() and not Path(url).exists():
             return {}
-        if self.check and auth and "github_deploy_key" in auth:
+        if self.check and auth and auth.github_deploy_key:
             return Mirror(url, self.cache).branches()
         with self.keys.access(url, auth) as access:
             return git.branches(url, access)

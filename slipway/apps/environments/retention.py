@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.apps.app import App, Record
+from slipway.apps.app import Built, Environment, runnable
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
 from slipway.kube.workloads import revision, template_of
@@ -32,36 +32,44 @@ class History:
         """Return the history that these objects tell."""
         return cls(deployments, sorted(replica_sets, key=revision, reverse=True))
 
-    def retained(self, apps: Collection[App]) -> list[str]:
+    def retained(self, apps: Collection[Environment]) -> list[str]:
         """Return the references of the images that stay, sorted.
 
-        Of an app these are the image of its record and the newest other one that it ran, and every
-        image that its pods still have. An app that failed, or has no image yet, keeps all that its
-        ReplicaSets name: which of them is good is not known. Apps without a record keep nothing.
+        Of an app these are its image and the newest other one that it ran, and every image that its
+        pods still have. An app that failed, or has no image yet, keeps all that its ReplicaSets
+        name: which of them is good is not known. Apps that are not given keep nothing.
         """
         templates: Mapping[str, list[set[str]]] = defaultdict(list)
         for obj in (*self.deployments, *self.replica_sets):
             templates[owner_of(obj)].append(_images(obj))
-        kept: set[str] = set()
+        kept = {app.image for app in apps if isinstance(app, Built)}
+        sound = {app.id: app.image for app in runnable(apps)}
         for app in apps:
-            image, ran = app.get("image"), templates[app["id"]]
-            if image and "failed" not in app:
-                before = (images for images in ran if image not in images)
-                kept |= {image} | next(before, set())
+            ran = templates[app.id]
+            if app.id in sound:
+                before = (images for images in ran if sound[app.id] not in images)
+                kept |= next(before, set())
             else:
-                kept |= {image} if image else set()
                 kept.update(*ran)
-        return sorted(kept | {each["image"] for each in serving(apps, self.replica_sets)})
+        return sorted(kept | {each.image for each in serving(apps, self.replica_sets)})
 
 
-def serving(apps: Iterable[App], replica_sets: Iterable[Object]) -> list[Record]:
-    """Return the ``image`` that pods of the apps have now, and the ``node_selector`` of those pods.
+@dataclass(frozen=True)
+class Serving:
+    """An image that pods have now, and the labels of the nodes that those pods want."""
 
-    That is another one than the record's for an app that failed, or was rolled back.
+    image: str
+    node_selector: dict[str, str]
+
+
+def serving(apps: Iterable[Environment], replica_sets: Iterable[Object]) -> list[Serving]:
+    """Return what pods of the apps have now.
+
+    That is another image than the one built for an app that failed, or was rolled back.
     """
-    ids = {app["id"] for app in apps}
+    ids = {app.id for app in apps}
     return [
-        {"image": image, "node_selector": template_of(replica_set)["spec"].get("nodeSelector", {})}
+        Serving(image, template_of(replica_set)["spec"].get("nodeSelector", {}))
         for replica_set in replica_sets
         if owner_of(replica_set) in ids and replica_set.get("status", {}).get("replicas")
         for image in sorted(_images(replica_set))

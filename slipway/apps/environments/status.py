@@ -53,18 +53,18 @@ def of_deployment(
     """The entries after a deployment, all of them; whether routes answer is not known yet."""
     notes: Notes = {}
     for app in apps:
-        old = before.get(app["id"], {})
+        old = before.get(app.id, {})
         entry = {
-            "app": app["name"],
-            "namespace": app["namespace"],
-            "branch": app["git_branch"],
-            "commit": app.get("commit", ""),
-            "urls": _urls(app),
+            "app": app.name,
+            "namespace": app.namespace,
+            "branch": app.git_branch,
+            "commit": app.newest_commit,
+            "urls": [rule.url for rule in app.rules],
         }
         of_proof = old.get("failing") and _step(old) == PROOF
-        notes[app["id"]] = {**entry, **_failure(old, app, bool(of_proof), redact, now)}
+        notes[app.id] = {**entry, **_failure(old, app, bool(of_proof), redact, now)}
     for left in leaving:
-        own = {"app": left.name, "namespace": left.namespace, "branch": left.branch}
+        own = {"app": left.name, "namespace": left.namespace, "branch": left.git_branch}
         end = {"failing": False, "until": left.until}
         notes[left.id] = {**before.get(left.id, {"commit": "", "urls": []}), **own, **end}
     return notes
@@ -76,10 +76,10 @@ def of_proof(
     """The entries after the proof: only what it found out itself is new."""
     notes = dict(before)
     for app in apps:
-        old = before.get(app["id"])
-        if old and ("failed" not in app or app["failed"]["step"] == PROOF):
+        old = before.get(app.id)
+        if old and (not app.failed or app.failed.step == PROOF):
             other = old.get("failing") and _step(old) != PROOF
-            notes[app["id"]] = {**old, **_failure(old, app, bool(other), redact, now)}
+            notes[app.id] = {**old, **_failure(old, app, bool(other), redact, now)}
     return notes
 
 
@@ -113,10 +113,10 @@ def _failure(
     now: datetime,
 ) -> dict[str, Any]:
     """Whether an app fails now, and its last failure; ``still`` says that the old one holds."""
-    if "failed" not in app:
+    if not app.failed:
         last = {"failure": old["failure"]} if "failure" in old else {}
         return {"failing": still, **last}
-    failure = {"step": app["failed"]["step"], "reason": _short(redact(app["failed"]["reason"]))}
+    failure = {"step": app.failed.step, "reason": _short(redact(app.failed.reason))}
     past = old.get("failure", {})
     same = past and old.get("failing") and failure.items() <= past.items()
     return {"failing": True, "failure": {**failure, "at": past["at"] if same else as_text(now)}}
@@ -132,11 +132,3 @@ def _short(reason: str) -> str:
     first, *others = [line.strip() for line in reason.splitlines() if line.strip()] or [""]
     text = "\n".join([first, *others[-REASON_LINES + 1 :]])
     return text if len(text) <= REASON_LENGTH else f"{text[: REASON_LENGTH - 1]}…"
-
-
-def _urls(app: App) -> list[str]:
-    """The addresses of an app as its users type them."""
-    rules = app["ingress"]["rules"] if app["ingress"] else []
-    return [
-        f"{'https' if rule['tls'] else 'http'}://{rule['host']}{rule['path']}" for rule in rules
-    ]

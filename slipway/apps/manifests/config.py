@@ -10,30 +10,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.apps.app import App
+from slipway.apps.app import App, ConfigFile
 from slipway.apps.manifests.labels import metadata
 from slipway.kube.client import CONFIG_MAPS, Object
 from slipway.kube.objects import digest
 
 
-def config_keys(app: App) -> dict[str, Mapping[str, Any]]:
+def config_keys(app: App) -> dict[str, ConfigFile]:
     """The app's config files by their key: a number, for uniqueness, and the file's name."""
-    files = sorted(app["config_files"], key=lambda file: str(file["path"]))
+    files = sorted(app.config_files, key=lambda file: file.path)
     return {
-        f"{number}-{re.sub('[^-._a-zA-Z0-9]', '_', file['path'].rsplit('/', 1)[-1])}": file
+        f"{number}-{re.sub('[^-._a-zA-Z0-9]', '_', file.path.rsplit('/', 1)[-1])}": file
         for number, file in enumerate(files)
     }
 
 
 def config_map(app: App) -> Object | None:
     """The app's config files but for secret ones in one ConfigMap; None when it has none."""
-    data = {key: file["content"] for key, file in config_keys(app).items() if "secret" not in file}
+    data = {key: file.content for key, file in config_keys(app).items() if file.secret is None}
     if not data:
         return None
     return {
         "apiVersion": CONFIG_MAPS.api_version,
         "kind": CONFIG_MAPS.kind,
-        "metadata": metadata(app, f"{app['name']}-{digest(data)[:10]}"),
+        "metadata": metadata(app, f"{app.name}-{digest(data)[:10]}"),
         "immutable": True,
         "data": data,
     }

@@ -51,17 +51,17 @@ def adopted(extra: Extra, app: App, *, namespaced: bool) -> Object:
     if kind_of(obj) == (NAMESPACES.api_version, NAMESPACES.kind):
         raise Misplaced(f"{extra.where}: {title}: Slipway makes the namespaces itself: remove it")
     namespace = metadata.get("namespace")
-    if namespaced and namespace not in (None, "", app["namespace"]):
+    if namespaced and namespace not in (None, "", app.namespace):
         reason = f"{title} wants to be in namespace {namespace}; an app's objects are in its own"
-        raise Misplaced(f"{extra.where}: {reason}, {app['namespace']}: leave the namespace out")
+        raise Misplaced(f"{extra.where}: {reason}, {app.namespace}: leave the namespace out")
     shared = is_definition(obj)
-    owner = {} if shared else {OWNER: app["id"]}
+    owner = {} if shared else {OWNER: app.id}
     placed = {
         **obj,
         "metadata": {
             **{key: value for key, value in metadata.items() if key != "namespace"},
-            **({"namespace": app["namespace"]} if namespaced else {}),
-            "labels": {**(metadata.get("labels") or {}), EXTRA_OF: "" if shared else app["name"]},
+            **({"namespace": app.namespace} if namespaced else {}),
+            "labels": {**(metadata.get("labels") or {}), EXTRA_OF: "" if shared else app.name},
             "annotations": {**(metadata.get("annotations") or {}), **owner},
         },
     }
@@ -76,7 +76,7 @@ def clashes(apps: Iterable[App], extras: Mapping[str, list[Object]]) -> Iterator
     Branches of one app easily have the same cluster-wide object; each of them would take it from
     the others.
     """
-    taken = {key: f"the app {app['id']}'s own" for app in apps for key in _own_keys(app)}
+    taken = {key: f"the app {app.id}'s own" for app in apps for key in _own_keys(app)}
     shared: dict[tuple[str, str, str], Object] = {}
     for app_id, objects in extras.items():
         for obj in objects:
@@ -106,7 +106,7 @@ def settings(app: App, extras: Iterable[Object]) -> list[Object]:
 
     Secrets are left out: the hash of a pod, which many may read, must not tell of values.
     """
-    names = {source["config_map"] for source in app["env"].values() if "config_map" in source}
+    names = {source.config_map for source in app.env.values() if source.config_map}
     return [
         {"name": obj["metadata"]["name"], "data": obj.get("data")}
         for obj in extras
@@ -151,7 +151,7 @@ def is_definition(obj: Object) -> bool:
 
 def _own_keys(app: App) -> list[tuple[str, str, str]]:
     """The keys of an app's own objects whose names do not depend on their content."""
-    space, name = app["namespace"], app["name"]
+    space, name = app.namespace, app.name
     named = [
         {
             "apiVersion": resource.api_version,

@@ -5,9 +5,10 @@ The page of all environments has this module too: it needs nothing but Python.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slipway.apps.app import App
+if TYPE_CHECKING:
+    from slipway.apps.app import App, Environment
 
 Object = dict[str, Any]
 
@@ -94,16 +95,16 @@ def is_extra(obj: Object) -> bool:
     return EXTRA_OF in (obj["metadata"].get("labels") or {})
 
 
-def selector(app: App) -> dict[str, str]:
+def selector(app: Environment) -> dict[str, str]:
     """What tells an app's pods from others in the namespace; a Deployment may never change it."""
-    return {NAME: app["name"], MANAGED_BY: OWN[MANAGED_BY]}
+    return {NAME: app.name, MANAGED_BY: OWN[MANAGED_BY]}
 
 
 def metadata(app: App, name: str | None = None, **annotations: str) -> dict[str, Any]:
     """The metadata of an object of an app, whose name it has unless it gets another."""
     found: dict[str, Any] = {
-        "name": name or app["name"],
-        "namespace": app["namespace"],
-        "labels": {NAME: app["name"], "app.kubernetes.io/instance": app["branch_slug"], **OWN},
+        "name": name or app.name,
+        "namespace": app.namespace,
+        "labels": {NAME: app.name, "app.kubernetes.io/instance": app.branch_slug, **OWN},
     }
     return {**found, "annotations": annotations} if annotations else found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Built, Probe, Variable
 from slipway.apps.manifests.config import config_keys
 from slipway.kube.client import Object
 
@@ -22,7 +21,7 @@ STOP_SECONDS = 30
 """How long a pod has, draining included, until it is killed."""
 
 
-def pod_spec(app: App, config: Object | None, secret: Object | None) -> dict[str, Any]:
+def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[str, Any]:
     """The pod of an app with its configuration and its secrets.
 
     Each config file is mounted by itself (``subPath``), so what the image has beside it stays.
@@ -32,43 +31,43 @@ def pod_spec(app: App, config: Object | None, secret: Object | None) -> dict[str
     files = config_keys(app)
     if config:
         volumes.append({"name": "config", "configMap": {"name": config["metadata"]["name"]}})
-    if secret and any("secret" in file for file in files.values()):
+    if secret and any(file.secret for file in files.values()):
         volumes.append({"name": "secrets", "secret": {"secretName": secret["metadata"]["name"]}})
     mounts += [
         {
-            "name": "secrets" if "secret" in file else "config",
-            "mountPath": file["path"],
+            "name": "secrets" if file.secret else "config",
+            "mountPath": file.path,
             "subPath": key,
             "readOnly": True,
         }
         for key, file in files.items()
     ]
-    security = app["security"]
-    user = security.get("run_as_user", USER_ID)
-    capabilities = security.get("capabilities")
+    security = app.security
+    user = USER_ID if security.run_as_user is None else security.run_as_user
+    capabilities = security.capabilities
     container = {
-        "name": app["name"],
-        "image": app["image"],
+        "name": app.name,
+        "image": app.image,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "http", "containerPort": app["port"], "protocol": "TCP"}],
-        "env": [_variable(name, source, secret) for name, source in sorted(app["env"].items())],
-        "resources": app["resources"],
+        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
+        "env": [_variable(name, source, secret) for name, source in sorted(app.env.items())],
+        "resources": app.resources,
         "volumeMounts": mounts,
         **_probes(app),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": not security.get("writable_root", False),
+            "readOnlyRootFilesystem": not security.writable_root,
             "capabilities": {"drop": ["ALL"], **({"add": capabilities} if capabilities else {})},
         },
     }
-    account = app["service_account"]
+    account = app.service_account
     pod = {
         "serviceAccountName": account,
         "automountServiceAccountToken": bool(account),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": STOP_SECONDS,
-        "nodeSelector": app["node_selector"],
+        "nodeSelector": app.node_selector,
         "securityContext": {
             "runAsNonRoot": user != 0,
             "runAsUser": user,
@@ -83,18 +82,18 @@ def pod_spec(app: App, config: Object | None, secret: Object | None) -> dict[str
 
 def start_seconds(app: App) -> int:
     """How long the app's container may take to start before it is started anew."""
-    probe = app["probes"].get("startup")
-    return _period(probe) * _failures(probe) if probe is not None else START_SECONDS
+    probe = app.probes.get("startup")
+    return probe.period * probe.failures if probe else START_SECONDS
 
 
-def _variable(name: str, source: Mapping[str, str], secret: Object | None) -> dict[str, Any]:
+def _variable(name: str, source: Variable, secret: Object | None) -> dict[str, Any]:
     """A variable of the container, which only points at what is secret or somebody else's."""
-    if "value" in source:
-        return {"name": name, "value": source["value"]}
-    if "config_map" in source:
-        place = {"configMapKeyRef": {"name": source["config_map"], "key": source["key"]}}
-    elif "kubernetes_secret" in source:
-        place = {"secretKeyRef": {"name": source["kubernetes_secret"], "key": source["key"]}}
+    if source.value is not None:
+        return {"name": name, "value": source.value}
+    if source.config_map:
+        place = {"configMapKeyRef": {"name": source.config_map, "key": source.key}}
+    elif source.kubernetes_secret:
+        place = {"secretKeyRef": {"name": source.kubernetes_secret, "key": source.key}}
     else:
         own = secret["metadata"]["name"] if secret else ""
         place = {"secretKeyRef": {"name": own, "key": name}}
@@ -108,8 +107,7 @@ def _probes(app: App) -> dict[str, Any]:
     as that has passed, and then as often as is usual in Kubernetes: a node has to make it for all
     its pods for ever.
     """
-    health = app["health_path"]
-    check = {**_check({"path": health} if health else {}), "timeoutSeconds": 3}
+    check = {**_check(Probe(path=app.health_path)), "timeoutSeconds": 3}
     usual = {
         "startupProbe": {**check, "periodSeconds": 1, "failureThreshold": START_SECONDS},
         "readinessProbe": check,
@@ -117,27 +115,19 @@ def _probes(app: App) -> dict[str, Any]:
     given = {
         f"{name}Probe": {
             **_check(probe),
-            "periodSeconds": _period(probe),
-            "timeoutSeconds": probe.get("timeout", 3),
-            "failureThreshold": _failures(probe),
+            "periodSeconds": probe.period,
+            "timeoutSeconds": probe.timeout,
+            "failureThreshold": probe.failures,
         }
-        for name, probe in app["probes"].items()
+        for name, probe in app.probes.items()
     }
     return {**usual, **given}
 
 
-def _check(probe: Mapping[str, Any]) -> dict[str, Any]:
-    port = probe.get("port", "http")
-    if "command" in probe:
-        return {"exec": {"command": probe["command"]}}
-    if "path" in probe:
-        return {"httpGet": {"path": probe["path"], "port": port}}
+def _check(probe: Probe) -> dict[str, Any]:
+    port = "http" if probe.port is None else probe.port
+    if probe.command:
+        return {"exec": {"command": probe.command}}
+    if probe.path:
+        return {"httpGet": {"path": probe.path, "port": port}}
     return {"tcpSocket": {"port": port}}
-
-
-def _period(probe: Mapping[str, Any]) -> int:
-    return int(probe.get("period", 10))
-
-
-def _failures(probe: Mapping[str, Any]) -> int:
-    return int(probe.get("failures", 3))

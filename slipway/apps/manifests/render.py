@@ -1,4 +1,4 @@
-"""What an app is in the cluster: its record as Kubernetes objects. Nothing here talks to anything.
+"""What an app is in the cluster, as Kubernetes objects. Nothing here talks to anything.
 
 Every object carries the hash of itself as it was rendered, so that a later run knows what was
 applied without asking for the details, and the labels by which Slipway knows its own.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Built
 from slipway.apps.manifests.config import config_map
 from slipway.apps.manifests.extras import kinds_text, settings
 from slipway.apps.manifests.labels import (
@@ -42,7 +42,7 @@ def namespace(name: str) -> Object:
 
 
 def render(
-    app: App,
+    app: Built,
     ingress_class: str,
     secret: Object | None = None,
     extras: Sequence[Object] = (),
@@ -78,12 +78,12 @@ def _service(app: App) -> Object:
 
 
 def _deployment(
-    app: App, pod: dict[str, Any], extras: Sequence[Object], leftovers: Sequence[Object]
+    app: Built, pod: dict[str, Any], extras: Sequence[Object], leftovers: Sequence[Object]
 ) -> Object:
     """The Deployment; its commit is no part of the pod, so the same image does not roll."""
-    about = metadata(app, **{BRANCH: app["git_branch"], COMMIT: app["commit"]})
-    if pattern := app["pattern"]:
-        about["labels"][PATTERN] = pattern_id(app["name"], app["git_url"], pattern)
+    about = metadata(app, **{BRANCH: app.git_branch, COMMIT: app.commit})
+    if pattern := app.pattern:
+        about["labels"][PATTERN] = pattern_id(app.name, app.git_url, pattern)
     if kinds := kinds_text([*extras, *leftovers]):
         about["annotations"][EXTRA_KINDS] = kinds
     depends_on = settings(app, extras)
@@ -92,7 +92,7 @@ def _deployment(
         "kind": DEPLOYMENTS.kind,
         "metadata": about,
         "spec": {
-            "replicas": app["replicas"],
+            "replicas": app.replicas,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": max(START_SECONDS, start_seconds(app)) + 60,
             "selector": {"matchLabels": selector(app)},

@@ -7,10 +7,9 @@ holds anyway is left out.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from slipway.apps.app import App
+from slipway.apps.app import App, HostCertificate, Rule
 from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, metadata
 from slipway.apps.manifests.secrets import encoded, sealed_secret
 from slipway.certificates import Pair
@@ -33,15 +32,12 @@ PRIVATE_KEY_KEY = "tls.key"
 
 def hosts(apps: Iterable[App]) -> list[str]:
     """The hosts that apps have routes on."""
-    return sorted(
-        {rule["host"] for app in apps if app["ingress"] for rule in app["ingress"]["rules"]}
-    )
+    return sorted({rule.host for app in apps for rule in app.rules})
 
 
-def tls_of(apps: Iterable[App]) -> dict[str, Any]:
+def tls_of(apps: Iterable[App]) -> dict[str, str | HostCertificate]:
     """Where the certificate of each host comes from that has one."""
-    rules = (rule for app in apps if app["ingress"] for rule in app["ingress"]["rules"])
-    return {rule["host"]: rule["tls"] for rule in rules if rule["tls"]}
+    return {rule.host: rule.tls for app in apps for rule in app.rules if rule.tls}
 
 
 def certificate(host: str, pair: Pair) -> Object:
@@ -92,30 +88,26 @@ def minions(app: App, ingress_class: str) -> list[Object]:
     ``nginx.org/rewrites`` names a service and holds for all paths of one minion, so paths that
     are rewritten differently cannot share one.
     """
-    ingress = app["ingress"]
-    rules: list[Mapping[str, Any]] = ingress["rules"] if ingress else []
-    kinds = dict.fromkeys((rule["host"], rule["rewrite"]) for rule in rules)
+    kinds = dict.fromkeys((rule.host, rule.rewrite) for rule in app.rules)
     return [
         _minion(
             app,
-            f"{app['name']}.{number}" if number else app["name"],
-            [rule for rule in rules if (rule["host"], rule["rewrite"]) == kind],
+            f"{app.name}.{number}" if number else app.name,
+            [rule for rule in app.rules if (rule.host, rule.rewrite) == kind],
             ingress_class,
         )
         for number, kind in enumerate(kinds)
     ]
 
 
-def _minion(app: App, name: str, rules: list[Mapping[str, Any]], ingress_class: str) -> Object:
+def _minion(app: App, name: str, rules: Sequence[Rule], ingress_class: str) -> Object:
     """A minion of rules that have the host and the rewrite in common."""
-    host, rewrite = rules[0]["host"], rules[0]["rewrite"]
+    host, rewrite = rules[0].host, rules[0].rewrite
     annotations = {MERGEABLE: "minion", **_settings(app)}
     if rewrite:
-        annotations[REWRITES] = f"serviceName={app['name']} rewrite={rewrite}"
-    backend = {"service": {"name": app["name"], "port": {"number": SERVICE_PORT}}}
-    paths = [
-        {"path": rule["path"], "pathType": rule["path_type"], "backend": backend} for rule in rules
-    ]
+        annotations[REWRITES] = f"serviceName={app.name} rewrite={rewrite}"
+    backend = {"service": {"name": app.name, "port": {"number": SERVICE_PORT}}}
+    paths = [{"path": rule.path, "pathType": rule.path_type, "backend": backend} for rule in rules]
     return {
         "apiVersion": INGRESSES.api_version,
         "kind": INGRESSES.kind,
@@ -129,13 +121,16 @@ def _minion(app: App, name: str, rules: list[Mapping[str, Any]], ingress_class: 
 
 def _settings(app: App) -> dict[str, str]:
     """How the ingress treats the requests of an app, where it is not as by default."""
-    ingress, annotations = app["ingress"], {}
-    if ingress["websocket"]:
-        annotations[WEBSOCKETS] = app["name"]
-    if ingress["max_body_size"] != DEFAULT_MAX_BODY_SIZE:
-        annotations[MAX_BODY_SIZE] = ingress["max_body_size"]
-    if ingress["timeout"] != DEFAULT_TIMEOUT:
-        annotations |= dict.fromkeys(TIMEOUTS, ingress["timeout"])
+    ingress = app.ingress
+    annotations: dict[str, str] = {}
+    if ingress is None:
+        return annotations
+    if ingress.websocket:
+        annotations[WEBSOCKETS] = app.name
+    if ingress.max_body_size != DEFAULT_MAX_BODY_SIZE:
+        annotations[MAX_BODY_SIZE] = ingress.max_body_size
+    if ingress.timeout != DEFAULT_TIMEOUT:
+        annotations |= dict.fromkeys(TIMEOUTS, ingress.timeout)
     return annotations
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
-from typing import Any
 
-from slipway.apps.app import App
+from slipway.apps.app import ConfigFile, Sourced
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.labels import metadata
 from slipway.apps.templates import fill, variables_of
@@ -20,27 +19,26 @@ from slipway.kube.client import SECRETS, Object
 from slipway.kube.objects import sealed
 
 
-def secret_data(app: App, secrets: Mapping[str, str]) -> dict[str, str]:
+def secret_data(app: Sourced, secrets: Mapping[str, str]) -> dict[str, str]:
     """What the app's Secret holds, in base64: files by the key of their mount, variables by name.
 
     The two cannot meet: keys of files begin with a digit, variables do not. Raises KeyError with
     the name of a secret that there is not, and Unfilled for a template that cannot be filled in.
     """
     files = {
-        key: _text(app, file, secrets) for key, file in config_keys(app).items() if "secret" in file
+        key: _text(app, file, secrets[file.secret])
+        for key, file in config_keys(app).items()
+        if file.secret
     }
-    variables = {
-        name: secrets[source["secret"]] for name, source in app["env"].items() if "secret" in source
-    }
+    variables = {name: secrets[source.secret] for name, source in app.env.items() if source.secret}
     return {key: encoded(text) for key, text in {**files, **variables}.items()}
 
 
-def _text(app: App, file: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
-    value = secrets[file["secret"]]
-    return fill(value, variables_of(app)) if file.get("template") else value
+def _text(app: Sourced, file: ConfigFile, value: str) -> str:
+    return fill(value, variables_of(app)) if file.template else value
 
 
-def secret(app: App, secrets: Mapping[str, str], live: Iterable[Object] = ()) -> Object | None:
+def secret(app: Sourced, secrets: Mapping[str, str], live: Iterable[Object] = ()) -> Object | None:
     """The app's Secret; None when it has no secrets.
 
     One of the Secrets ``live`` of the app that has these values gives it its name.
@@ -49,7 +47,7 @@ def secret(app: App, secrets: Mapping[str, str], live: Iterable[Object] = ()) ->
     if not data:
         return None
     names = sorted(obj["metadata"]["name"] for obj in live if obj.get("data") == data)
-    name = names[0] if names else f"{app['name']}-{token_hex(5)}"
+    name = names[0] if names else f"{app.name}-{token_hex(5)}"
     return sealed_secret(
         {
             "apiVersion": SECRETS.api_version,

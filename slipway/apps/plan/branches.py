@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.apps.app import App, Record
+import msgspec
+
+from slipway.apps.app import App, BranchRules, GitAuth
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.templates import is_template
@@ -28,13 +29,26 @@ class Matches:
     heads: Mapping[str, str] = field(default_factory=dict)
 
 
-def source(record: App) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Sample:
+    """A pattern, as the ``app`` of a made-up branch that it matches, and the rules for it."""
+
+    app: App
+    rules: BranchRules
+
+    @property
+    def pattern(self) -> str:
+        """The ``git_branch`` with its ``*``."""
+        return str(self.app.pattern)
+
+
+def source(app: App) -> tuple[str, GitAuth | None]:
     """What is asked for its branches once: a repository, with what is needed to reach it."""
-    return record["git_url"], json.dumps(record["git_auth"], sort_keys=True)
+    return app.git_url, app.git_auth
 
 
-FindBranches = Callable[[Sequence[Record]], Sequence[Matches]]
-"""What each of the patterns stands for, given as the record of a made-up branch that it matches."""
+FindBranches = Callable[[Sequence[Sample]], Sequence[Matches]]
+"""What each of the patterns stands for."""
 
 
 def is_pattern(git_branch: str) -> bool:
@@ -68,8 +82,12 @@ def tells_branches_apart(text: str) -> bool:
     return is_template(text) and "branch" in text
 
 
-def record(app: Mapping[str, Any]) -> dict[str, Any]:
-    """What becomes of the environments of a pattern, with the schema's defaults."""
+def rules(app: Mapping[str, Any], others: Iterable[str] = ()) -> BranchRules:
+    """What becomes of the environments of a pattern; branches of ``others`` are none of it."""
     keys = schema.schema()["definitions"]["branches"]["properties"]
     given = plain(app.get("branches", {}))
-    return {"branches": {key: given.get(key, keys[key]["default"]) for key in keys}}
+    found = msgspec.convert(
+        {key: given.get(key, keys[key]["default"]) for key in keys}, BranchRules
+    )
+    found.exclude = [*found.exclude, *others]
+    return found

@@ -41,8 +41,12 @@ class Places:
 
 
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping without its free ``x-`` keys."""
-    return {key: value for key, value in mapping.items() if not key.startswith("x-")}
+    """The mapping without its free ``x-`` keys; what is written as 5.0 is the whole number."""
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in mapping.items()
+        if not key.startswith("x-")
+    }
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""apps.yml as a list of app records: validated, defaults merged in, compared with one another."""
+"""apps.yml as a list of apps: validated, defaults merged in, compared with one another."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.app import Record, fail
+import msgspec
+from msgspec import structs
+
+from slipway.apps.app import App
 from slipway.apps.boundary import tried
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
-from slipway.apps.plan.branches import FindBranches, Matches
+from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import read
 from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
@@ -42,10 +45,10 @@ def plan(
     *,
     secrets: Collection[str] | None = None,
     find_branches: FindBranches | None = None,
-) -> list[Record]:
-    """The apps of the file at ``path``, in its order, each branch as one record.
+) -> list[App]:
+    """The apps of the file at ``path``, in its order, one for each branch.
 
-    An app whose ``git_branch`` is a pattern gives a record for each branch that
+    An entry whose ``git_branch`` is a pattern gives an app for each branch that
     ``find_branches`` finds, and none without it. ``secrets`` are the names that apps may use; as
     a mapping to the values, the certificates among them are checked too.
     Raises SlipwayError with every mistake of the file.
@@ -62,10 +65,10 @@ def plan(
         for at in range(len(document.value["apps"])):
             if at in unsound:
                 continue
-            entry = _entry(Places(document, at), _merged(document.value, at), context)
-            found += entry.mistakes
-            entries.append(entry)
-        sound = [(entry.places, entry.record) for entry in entries if entry.record]
+            entry, mistakes = _entry(Places(document, at), _merged(document.value, at), context)
+            found += mistakes
+            entries += [entry] if entry else []
+        sound = [(entry.places, entry.app) for entry in entries]
         found += [finding for _, finding in _conflicts(sound)]
     found = plaintext.mistakes(document, found)
     if found:
@@ -91,22 +94,30 @@ def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One entry of the file, with the record of its branch, or of one that its pattern matches."""
+    """A sound entry of the file, with the app of its branch, or of one that its pattern matches."""
 
     places: Places
     settings: Mapping[str, Any]
-    record: Record
-    mistakes: Sequence[Finding]
+    app: App
 
     @property
     def pattern(self) -> str | None:
         """Its git_branch, if that is a pattern."""
-        given = self.settings["git_branch"]
-        return str(given) if branches.is_pattern(given) else None
+        return self.app.pattern
+
+    def sample(self, entries: Iterable[_Entry]) -> Sample:
+        """How the branches of its pattern are asked for: those with an entry of their own are not
+        among them.
+        """
+        own = [each.app for each in entries if not each.pattern]
+        named = [app.git_branch for app in own if app.name == self.app.name]
+        return Sample(self.app, branches.rules(self.settings, named))
 
 
-def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _Entry:
-    """One entry of the file and what is wrong with it; without a record if that is a lot."""
+def _entry(
+    places: Places, settings: Mapping[str, Any], context: Context
+) -> tuple[_Entry | None, list[Finding]]:
+    """One entry of the file and what is wrong with it; None if that is a lot."""
     mistakes = [
         *_template_mistakes(places, settings),
         *source.mistakes(places, settings, context.secrets),
@@ -115,79 +126,72 @@ def _entry(places: Places, settings: Mapping[str, Any], context: Context) -> _En
         *routes.mistakes(places, settings),
     ]
     if mistakes:
-        return _Entry(places, settings, {}, mistakes)
+        return None, mistakes
     branch = settings["git_branch"]
     pattern = branch if branches.is_pattern(branch) else None
     branch = branches.sample(branch) if pattern else branch
     try:
-        record = _record(settings, branch, pattern, context)
+        app = _app(settings, branch, pattern, context)
     except Unfilled as error:
-        return _Entry(places, settings, {}, [_unfilled(places, branch, error)])
-    return _Entry(places, settings, record, list(_rendered_mistakes(places, settings, record)))
+        return None, [_unfilled(places, branch, error)]
+    return _Entry(places, settings, app), [*_rendered_mistakes(places, settings, app)]
 
 
 def _expanded(
     entries: Sequence[_Entry], context: Context, find_branches: FindBranches | None
-) -> list[Record]:
-    """The records of sound entries, each branch of a pattern as one.
+) -> list[App]:
+    """The apps of sound entries, one for each branch of a pattern.
 
     What only comes to light with the names of branches is the failure of that branch alone.
     """
-    samples = [entry.record for entry in entries if entry.pattern]
-    for sample in samples:  # a branch with an entry of its own is none of the pattern's
-        own = [
-            entry.record["git_branch"]
-            for entry in entries
-            if not entry.pattern and entry.record["name"] == sample["name"]
-        ]
-        sample["branches"]["exclude"] = [*sample["branches"]["exclude"], *own]
+    samples = [entry.sample(entries) for entry in entries if entry.pattern]
     found = find_branches(samples) if find_branches and samples else [Matches()] * len(samples)
-    heads = {branches.source(s): each.heads for s, each in zip(samples, found, strict=True)}
+    heads = {branches.source(s.app): each.heads for s, each in zip(samples, found, strict=True)}
     matches = iter(found)
     expanded: list[_Entry] = []
     for entry in entries:
         expanded += _environments(entry, next(matches), context) if entry.pattern else [entry]
-    for record in (entry.record for entry in expanded):
-        if head := heads.get(branches.source(record), {}).get(record["git_branch"]):
-            record["head"] = head
-    for record, (_, problem) in _intrusions(expanded):
-        fail(record, STEP, str(problem))
+    apps = [entry.app for entry in expanded]
+    for app in apps:
+        app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
+    for app, (_, problem) in _intrusions(expanded):
+        app.fail(STEP, str(problem))
     # The entries that are written out come first: what they have, no branch takes from them.
-    records = [(e.places, e.record) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
-    for record, (_, problem) in _conflicts(records):
-        fail(record, STEP, str(problem))
-    for number, record in enumerate(entry.record for entry in expanded):
-        if record.get("failed") and record["id"] in {e.record["id"] for e in expanded[:number]}:
-            record["id"] = f"{record['id']} of {record['pattern']}"
-    return [entry.record for entry in expanded]
+    placed = [(e.places, e.app) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
+    for app, (_, problem) in _conflicts(placed):
+        app.fail(STEP, str(problem))
+    for number, app in enumerate(apps):
+        if app.failed and app.id in {each.id for each in apps[:number]}:
+            app.id = f"{app.id} of {app.pattern}"
+    return apps
 
 
 def _environments(entry: _Entry, matches: Matches, context: Context) -> list[_Entry]:
     """A pattern's entry once for each branch; if the pattern cannot be resolved, with the reason.
 
-    Then there is at least one record, to carry the reason.
+    Then there is at least one app, to carry the reason.
     """
-    records = [_environment(entry, branch, context) for branch in matches.names]
+    apps = [_environment(entry, branch, context) for branch in matches.names]
     if matches.problem:
-        records = records or [_nowhere(entry, str(entry.pattern))]
-        for record in records:
-            fail(record, STEP, matches.problem)
-    return [replace(entry, record=record) for record in records]
+        apps = apps or [_nowhere(entry, str(entry.pattern))]
+        for app in apps:
+            app.fail(STEP, matches.problem)
+    return [replace(entry, app=app) for app in apps]
 
 
-def _environment(entry: _Entry, branch: str, context: Context) -> Record:
-    """The record of one branch of a pattern, with what its name makes wrong."""
-    found = tried(entry.record, _record, entry.settings, branch, entry.pattern, context)
+def _environment(entry: _Entry, branch: str, context: Context) -> App:
+    """The app of one branch of a pattern, with what its name makes wrong."""
+    found = tried(_app, entry.settings, branch, entry.pattern, context)
     if isinstance(found, str):
         # The namespace, if there is one, says which environment it is that goes on as it was.
         settings = {key: value for key, value in entry.settings.items() if key != "ingress"}
-        named = tried(entry.record, _record, settings, branch, entry.pattern, context)
-        record = _nowhere(entry, branch) if isinstance(named, str) else named
-        fail(record, STEP, str(_unfilled(entry.places, branch, found)[1]))
-        return record
+        named = tried(_app, settings, branch, entry.pattern, context)
+        app = _nowhere(entry, branch) if isinstance(named, str) else named
+        app.fail(STEP, str(_unfilled(entry.places, branch, found)[1]))
+        return app
     for _, problem in [*_rendered_mistakes(entry.places, entry.settings, found)]:
-        fail(found, STEP, str(problem))
-        found["ingress"] = None  # what is no route is nothing for a later step to look at
+        found.fail(STEP, str(problem))
+        found.ingress = None  # what is no route is nothing for a later step to look at
     return found
 
 
@@ -197,29 +201,35 @@ def _unfilled(places: Places, branch: str, error: object) -> Finding:
     return places.finding((), what, "write one that any branch can fill in, or exclude this one")
 
 
-def _nowhere(entry: _Entry, branch: str) -> Record:
-    """A record that has no place, to carry a reason."""
-    nowhere = {"id": f"{branch}/{entry.record['name']}", "namespace": "-", "ingress": None}
-    return {**entry.record, "git_branch": branch, "branch_slug": slug(branch), **nowhere}
+def _nowhere(entry: _Entry, branch: str) -> App:
+    """An app that has no place, to carry a reason."""
+    return structs.replace(
+        entry.app,
+        id=f"{branch}/{entry.app.name}",
+        namespace="-",
+        git_branch=branch,
+        branch_slug=slug(branch),
+        ingress=None,
+    )
 
 
-def _intrusions(entries: Sequence[_Entry]) -> Iterator[tuple[Record, Finding]]:
+def _intrusions(entries: Sequence[_Entry]) -> Iterator[tuple[App, Finding]]:
     """Environments that the name of their branch puts into what is another app's by default.
 
     Apps that name a namespace may share it; one that names none did not mean to.
     """
     alone = {
-        entry.record["namespace"]: entry.record["name"]
+        entry.app.namespace: entry.app.name
         for entry in entries
         if "namespace" not in entry.settings
     }
     for entry in entries:
-        record = entry.record
-        owner = alone.get(record["namespace"], record["name"])
-        if entry.pattern and owner != record["name"] and "failed" not in record:
-            what = f"{record['namespace']} is the namespace of {owner}"
+        app = entry.app
+        owner = alone.get(app.namespace, app.name)
+        if entry.pattern and owner != app.name and not app.failed:
+            what = f"{app.namespace} is the namespace of {owner}"
             fix = "begin it with the name of the app, or leave it out"
-            yield record, entry.places.finding(("namespace",), what, fix)
+            yield app, entry.places.finding(("namespace",), what, fix)
 
 
 def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -230,56 +240,51 @@ def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[
     yield from workload.template_mistakes(places, settings)
 
 
-def _record(
-    settings: Mapping[str, Any], branch: str, pattern: str | None, context: Context
-) -> Record:
-    """The record that all later steps start from; ``settings`` are known to be sound."""
+def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context: Context) -> App:
+    """The app that all later steps start from; ``settings`` are known to be sound."""
     name = settings["name"]
     variables = {"name": name, "branch": branch, "branch_slug": slug(branch)}
     namespace = fill(settings.get("namespace", ""), variables) or namespace_of(name, branch)
     variables["namespace"] = namespace
-    ingress = routes.record(settings.get("ingress"), context.hosts, variables)
-    return {
+    given = {
         "id": f"{namespace}/{name}",
         "name": name,
         "namespace": namespace,
         "git_branch": branch,
         "branch_slug": slug(branch),
         "pattern": pattern,
-        **(branches.record(settings) if pattern else {}),
-        **source.record(settings, context.folder),
-        **workload.record(settings, context.folder),
-        "ingress": ingress,
+        **source.settings_of(settings, context.folder),
+        **workload.settings_of(settings, context.folder),
+        "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),
     }
+    return msgspec.convert(given, App)
 
 
-def _rendered_mistakes(
-    places: Places, settings: Mapping[str, Any], record: Record
-) -> Iterator[Finding]:
+def _rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> Iterator[Finding]:
     """Names that are no longer right once their templates are filled in."""
     found: list[Finding] = []
     if is_template(settings.get("namespace")):
-        found = [*schema.setting_mistakes(places, ("namespace",), record["namespace"])]
+        found = [*schema.setting_mistakes(places, ("namespace",), app.namespace)]
         yield from found
-    if not found and (why := reserved(record["namespace"])):
+    if not found and (why := reserved(app.namespace)):
         fix = "name one of the app's own, or leave it out"
-        yield places.finding(("namespace",), f"{record['namespace']} {why}", fix)
-    yield from routes.rendered_mistakes(places, settings, record)
+        yield places.finding(("namespace",), f"{app.namespace} {why}", fix)
+    yield from routes.rendered_mistakes(places, settings, app)
 
 
-def _conflicts(records: Iterable[tuple[Places, Record]]) -> Iterator[tuple[Record, Finding]]:
-    """What two apps cannot both have, with the record of the second of them."""
-    apps: dict[str, str] = {}
+def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:
+    """What two apps cannot both have, with the second of them."""
+    first: dict[str, str] = {}
     taken: dict[tuple[str, str], routes.Taken] = {}
-    for places, record in records:
-        if first := apps.get(record["id"]):
+    for places, app in apps:
+        if at := first.get(app.id):
             finding = places.finding(
                 (),
-                f"{record['name']} in namespace {record['namespace']} is also at {first}",
+                f"{app.name} in namespace {app.namespace} is also at {at}",
                 "give one of them another name or a namespace of its own",
             )
-            yield record, finding
+            yield app, finding
             continue
-        apps[record["id"]] = places.where()
-        for finding in routes.conflicts(places, record, taken):
-            yield record, finding
+        first[app.id] = places.where()
+        for finding in routes.conflicts(places, app, taken):
+            yield app, finding

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps.app import Record
+from slipway.apps.app import App
 from slipway.apps.plan import schema
 from slipway.apps.plan.branches import is_pattern, tells_branches_apart
 from slipway.apps.plan.places import Finding, Places, plain
@@ -96,15 +96,15 @@ def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Findin
             yield places.finding(setting, *fault)
 
 
-def rendered_mistakes(places: Places, app: Mapping[str, Any], record: Record) -> Iterator[Finding]:
+def rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> Iterator[Finding]:
     """Hosts and paths that are no longer right once their templates are filled in."""
     variables = {
-        "name": record["name"],
-        "branch": record["git_branch"],
-        "branch_slug": record["branch_slug"],
-        "namespace": record["namespace"],
+        "name": app.name,
+        "branch": app.git_branch,
+        "branch_slug": app.branch_slug,
+        "namespace": app.namespace,
     }
-    for setting, text in _texts(app):
+    for setting, text in _texts(settings):
         if is_template(text) and setting[-1] != "expect":
             yield from schema.setting_mistakes(places, setting, fill(text, variables))
 
@@ -120,10 +120,10 @@ def _texts(app: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
                 yield ("ingress", "rules", number, key), rule[key]
 
 
-def record(
+def settings_of(
     given: Mapping[str, Any] | None, hosts: Mapping[str, Any], variables: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """The routes with every host in its rule, and that host's settings beside it."""
+    """The ingress of an App: every host in its rule, and that host's settings beside it."""
     if given is None:
         return None
     rules = []
@@ -133,16 +133,7 @@ def record(
             for key in _TEMPLATED
             if (text := rule.get(key, given.get(key))) is not None
         }
-        rules.append(
-            {
-                "path_type": "Prefix",
-                "rewrite": None,
-                "expect": None,
-                **plain(rule),
-                **texts,
-                "tls": _settings(hosts, texts["host"]).get("tls"),
-            }
-        )
+        rules.append({**plain(rule), **texts, "tls": _tls(hosts, texts["host"])})
     settings = schema.schema()["definitions"]["ingress"]["properties"]
     return {
         **{
@@ -153,11 +144,11 @@ def record(
     }
 
 
-def _settings(hosts: Mapping[str, Any], host: str) -> Mapping[str, Any]:
-    """What the file says of a host, or of all hosts beside it (``*.slipway.test``)."""
+def _tls(hosts: Mapping[str, Any], host: str) -> str | dict[str, Any] | None:
+    """Where the certificate comes from of a host, or of all beside it (``*.slipway.test``)."""
     beside = f"*.{host.partition('.')[2]}"
-    found: Mapping[str, Any] = hosts.get(host, hosts.get(beside, {}))
-    return found
+    found: str | dict[str, Any] | None = hosts.get(host, hosts.get(beside, {})).get("tls")
+    return plain(found) if isinstance(found, Mapping) else found
 
 
 @dataclass(frozen=True)
@@ -171,17 +162,16 @@ class Taken:
 
 
 def conflicts(
-    places: Places, record: Record, taken: MutableMapping[tuple[str, str], Taken]
+    places: Places, app: App, taken: MutableMapping[tuple[str, str], Taken]
 ) -> Iterator[Finding]:
     """Routes of an app that another one has; ``taken`` has those so far, by host and path.
 
     A path below another one's is no conflict: the longest path that fits a request has it.
     """
-    ingress = record["ingress"] or {"rules": []}
-    for number, rule in enumerate(ingress["rules"]):
+    for number, rule in enumerate(app.rules):
         setting: Place = ("ingress", "rules", number, "path")
-        host, path = rule["host"], rule["path"]
-        new = Taken(record["id"], path, rule["path_type"], places.where(*setting))
+        host, path = rule.host, rule.path
+        new = Taken(app.id, path, rule.path_type, places.where(*setting))
         # The ingress controller tells paths apart by their text alone, whatever their type.
         first = taken.setdefault((host, path), new)
         if first is new:

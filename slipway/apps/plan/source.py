@@ -44,7 +44,7 @@ def mistakes(
         if name := app.get("git_auth", {}).get(key):
             yield from unknown_secrets(places, ("git_auth", key), name, secrets)
     build = app.get("build")
-    for tool, options in build.items() if isinstance(build, Mapping) else ():
+    for tool, options in plain(build).items() if isinstance(build, Mapping) else ():
         for key, name in options.get("secrets", {}).items():
             yield from unknown_secrets(places, ("build", tool, "secrets", key), name, secrets)
 
@@ -74,8 +74,8 @@ def _auth_mistakes(places: Places, auth: Mapping[str, Any], url: str) -> Iterato
         yield places.finding(("git_auth", "known_hosts"), "is not as in a known_hosts file", fix)
 
 
-def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The part of the record that says where the source is and how it is built."""
+def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings of an App that say where the source is and how it is built."""
     auth = app.get("git_auth")
     return {
         "git_url": _absolute(app["git_url"], folder),
@@ -91,9 +91,11 @@ def _absolute(git_url: str, folder: Path) -> str:
     return git_url if _HAS_HOST.match(git_url) else str((folder / git_url).resolve())
 
 
-def _build(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    """The builder under ``tool`` (None: to be found out) and its options beside it."""
-    if given is None or isinstance(given, str):
+def _build(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The builder under ``tool`` and its options beside it; None if it is to be found out."""
+    if given is None:
+        return None
+    if isinstance(given, str):
         return {"tool": given}
     [(tool, options)] = plain(given).items()
     options = plain(options)

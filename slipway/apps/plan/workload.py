@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,10 @@ def mistakes(
         for number, entry in enumerate(app.get(key, ())):
             if "file" in entry:
                 yield from _file_mistakes(places, app, key, number, folder / entry["file"])
+    for number, entry in enumerate(app.get("helm", ())):
+        for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):
+            if isinstance(value, float) and not math.isfinite(value):
+                yield places.finding(place, f"{value} is no number of JSON", "put it in quotes")
     for name, probe in app.get("probes", {}).items():
         if isinstance(probe, Mapping) and "path" in probe and "command" in probe:
             fix = "keep path or command, or write two checks"
@@ -81,8 +86,8 @@ def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Findin
                 setting: Place = (key, number, "content")
                 yield from _text_mistakes(places, app, setting, entry["content"])
     for number, entry in enumerate(app.get("helm", ())):
-        for place, text in _texts(("helm", number, "values"), entry.get("values", {})):
-            if fault := mistake(text, _known(app, "helm", text)):
+        for place, text in _leaves(("helm", number, "values"), entry.get("values", {})):
+            if isinstance(text, str) and (fault := mistake(text, _known(app, "helm", text))):
                 yield places.finding(place, *fault)
 
 
@@ -116,17 +121,17 @@ def _known(app: Mapping[str, Any], key: str, text: str) -> list[str]:
     return [name for name in names if name != "host" or has_host]
 
 
-def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
-    """The texts in a value, each with its place."""
-    if isinstance(value, str):
+def _leaves(place: Place, value: Any) -> Iterator[tuple[Place, Any]]:
+    """What is in a value and holds nothing else, each with its place."""
+    if not isinstance(value, Mapping | list):
         yield place, value
-    parts = value.items() if isinstance(value, Mapping) else ()
-    for key, part in enumerate(value) if isinstance(value, list) else parts:
-        yield from _texts((*place, key), part)
+        return
+    for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from _leaves((*place, key), part)
 
 
-def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The part of the record that says what runs."""
+def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings of an App that say what runs."""
     return {
         "port": int(app.get("port", schema.default("port"))),
         "replicas": int(app.get("replicas", schema.default("replicas"))),
@@ -137,12 +142,9 @@ def record(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         },
         "env": {name: _env(value) for name, value in app.get("env", {}).items()},
         "config_files": [_config_file(file, folder) for file in app.get("config_files", ())],
-        "manifests": [
-            {"template": True, **_located(entry, folder)} for entry in app.get("manifests", ())
-        ],
+        "manifests": [_located(entry, folder) for entry in app.get("manifests", ())],
         "helm": [
-            {"release": app["name"], "values": {}, **_located(entry, folder)}
-            for entry in app.get("helm", ())
+            {"release": app["name"], **_located(entry, folder)} for entry in app.get("helm", ())
         ],
         "service_account": app.get("service_account"),
         "security": plain(app.get("security", {})),

@@ -7,20 +7,20 @@ what is missing is fetched. One that was asked for the branches of a pattern is 
 from __future__ import annotations
 
 import difflib
-import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.app import Record, app_label, fail
+from slipway.apps.app import App, GitAuth, JibBuild, Sourced, advanced
 from slipway.apps.boundary import failing
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror, branches, tree_of
 from slipway.apps.source.git_auth import Access, Keys
 from slipway.apps.source.interrupts import watched_signals
 from slipway.errors import SlipwayError
+from slipway.kube.objects import grouped
 
 STEP = "source"
 """What a failure of this step is noted under."""
@@ -33,14 +33,14 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class Sources:
-    """The records, each with its ``commit`` and ``checkout`` or with why not, and what was done."""
+    """The apps, each with its source or with why not, and the URLs of those with another one."""
 
-    records: list[Record]
+    apps: list[App]
     fetched: list[str]
 
 
 def get_sources(
-    records: Iterable[Record],
+    apps: Iterable[App],
     cache: Path,
     *,
     check: bool,
@@ -48,166 +48,169 @@ def get_sources(
     keys: Keys | None = None,
     heads: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Sources:
-    """Add ``commit``, ``tree`` (a git hash) and ``checkout`` to copies of the records.
-
-    With a ``checkout`` there are also ``project``, the folder of it that is the app's, and
-    ``whole``: whether the app is made of all the checkout. Otherwise ``tree`` is that of the
-    project, and ``commit`` the newest one that changed it, which gives the same app as a later one.
+    """The apps with their sources, which are put into the cache where they are not there yet.
 
     ``heads`` are the newest commits of all branches of some repositories, which are not asked then;
-    nor is one of which all records have the ``head`` of their branch. ``keys`` open the
+    nor is one of which all apps have the ``head`` of their branch. ``keys`` open the
     repositories that want to know who asks. An app whose repository does not answer or lacks its
     branch gets ``failed`` instead. With ``check`` nothing is fetched or written: an app whose
-    commit is not here yet gets no ``checkout``, and one whose local repository does not exist yet
-    gets no ``commit`` either.
+    commit is not here yet stays as it is, and one whose local repository does not exist yet does
+    not even get the ``head`` of its branch.
     """
-    copies = [dict(record) for record in records]
-    by_url: dict[str, list[Record]] = defaultdict(list)
-    for record in copies:
-        if "failed" not in record:
-            by_url[record["git_url"]].append(record)
+    copies = [copy(app) for app in apps]
+    by_url = grouped((app for app in copies if not app.failed), lambda app: app.git_url)
 
-    def get(url: str) -> bool:
+    def get(url: str) -> _Repository:
         known = (heads or {}).get(url, {})
-        return _Repository(url, by_url[url], known, cache, keys or Keys(), check, say).get()
+        repository = _Repository(url, by_url[url], known, cache, keys or Keys(), check, say)
+        repository.get()
+        return repository
 
     with watched_signals(), ThreadPoolExecutor(CONNECTIONS) as pool:
-        fetched = list(pool.map(get, by_url))
-    return Sources(copies, [url for url, was in zip(by_url, fetched, strict=True) if was])
+        repositories = list(pool.map(get, by_url))
+    sourced = {app.id: app for each in repositories for app in each.sourced}
+    return Sources(
+        [app if app.failed else sourced.get(app.id, app) for app in copies],
+        [each.url for each in repositories if each.changed],
+    )
 
 
 class _Repository:
-    """One repository and the apps that come from it."""
+    """One repository and the apps that come from it.
+
+    ``sourced`` are those of which the source is there, and ``changed`` says whether one of them
+    has another source than before.
+    """
 
     def __init__(
         self,
         url: str,
-        records: Sequence[Record],
+        apps: Sequence[App],
         heads: Mapping[str, str],
         cache: Path,
         keys: Keys,
         check: bool,
         say: Callable[[str], None],
     ) -> None:
-        self._url = url
-        self._records = records
+        self.url = url
+        self.sourced: list[Sourced] = []
+        self.changed = False
+        self._new: set[str] = set()
+        """The commits that are laid out now."""
+        self._apps = apps
         self._heads = heads
         self._mirror = Mirror(url, cache)
         self._keys = keys
         self._check = check
         self._say = say
 
-    def get(self) -> bool:
-        """Complete the records; True when one of them has another source than before."""
-        if self._check and Path(self._url).is_absolute() and not Path(self._url).exists():
-            return False
-        by_auth: dict[str, list[Record]] = defaultdict(list)
-        for record in self._records:
-            by_auth[json.dumps(record.get("git_auth"), sort_keys=True)].append(record)
-        changed = not (self._check or self._mirror.path.exists())
-        for auth, records in by_auth.items():  # one after the other: they share the mirror
-            changed |= bool(_BOUNDARY.run(records, self._get_by, json.loads(auth), records))
-        return changed
+    def get(self) -> None:
+        """Get the sources of the apps."""
+        if self._check and Path(self.url).is_absolute() and not Path(self.url).exists():
+            return
+        self.changed = not (self._check or self._mirror.path.exists())
+        by_auth = grouped(self._apps, lambda app: app.git_auth)
+        for auth, apps in by_auth.items():  # one after the other: they share the mirror
+            _BOUNDARY.run(apps, self._get_by, auth, apps)
 
-    def _get_by(self, auth: dict[str, str] | None, records: Sequence[Record]) -> bool:
-        """Complete the records that have the same way in."""
+    def _get_by(self, auth: GitAuth | None, apps: Sequence[App]) -> None:
+        """Get the sources of the apps that have the same way in."""
         known = self._heads
-        if not known and all("head" in each for each in records):
-            known = {each["git_branch"]: each["head"] for each in records}
-        if known and (self._check or self._has_all(records, known)):
-            return self._complete(_on_branches(self._url, records, known), known, Access())
-        if self._check and auth and "github_deploy_key" in auth:
+        if not known and all(app.head for app in apps):
+            known = {app.git_branch: app.head for app in apps}
+        if known and (self._check or self._has_all(apps, known)):
+            return self._complete(_on_branches(self.url, apps, known), known, Access())
+        if self._check and auth and auth.github_deploy_key:
             # Making a key would be a change: what is known must do.
-            return self._complete(records, self._mirror.branches(), Access())
-        with self._keys.access(self._url, auth) as access:
-            heads = known or branches(self._url, access)
-            return self._complete(_on_branches(self._url, records, heads), heads, access)
+            return self._complete(apps, self._mirror.branches(), Access())
+        with self._keys.access(self.url, auth) as access:
+            heads = known or branches(self.url, access)
+            return self._complete(_on_branches(self.url, apps, heads), heads, access)
 
-    def _has_all(self, records: Sequence[Record], heads: Mapping[str, str]) -> bool:
-        """Whether the work trees of the records are here, as far as there are branches."""
-        commits = {heads.get(record["git_branch"]) for record in records} - {None}
+    def _has_all(self, apps: Sequence[App], heads: Mapping[str, str]) -> bool:
+        """Whether the work trees of the apps are here, as far as there are branches."""
+        commits = {heads.get(app.git_branch) for app in apps} - {None}
         return all(self._mirror.work_tree(str(commit)).exists() for commit in commits)
 
-    def _complete(
-        self, records: Sequence[Record], heads: Mapping[str, str], access: Access
-    ) -> bool:
-        """Complete the records whose branches are among ``heads``."""
-        found = [record for record in records if record["git_branch"] in heads]
-        for record in found:
-            record["commit"] = heads[record["git_branch"]]
+    def _complete(self, apps: Sequence[App], heads: Mapping[str, str], access: Access) -> None:
+        """Get the sources of the apps whose branches are among ``heads``."""
+        found = [app for app in apps if app.git_branch in heads]
+        for app in found:
+            app.head = heads[app.git_branch]
         self._fetch(found, access)
-        found = [record for record in found if "failed" not in record]
-        new: set[str] = set()
-        for record, tree in zip(found, self._trees(found), strict=True):
-            _BOUNDARY.run([record], self._lay_out, record, tree, access, new)
-        return any(record["commit"] in new for record in found)
+        found = [app for app in found if not app.failed]
+        for app, tree in zip(found, self._trees(found), strict=True):
+            _BOUNDARY.run([app], self._lay_out, app, tree, access)
 
-    def _lay_out(self, record: Record, tree: str | None, access: Access, new: set[str]) -> None:
-        """Complete a record whose commit has this ``tree``; ``new`` gets commits laid out now."""
-        head = record["commit"]
+    def _lay_out(self, app: App, tree: str | None, access: Access) -> None:
+        """Have the work tree of an app whose newest commit has this ``tree``."""
         if tree is None:
             if not self._check:
-                fail(record, STEP, f"{self._url} changed meanwhile; run again")
+                app.fail(STEP, f"{self.url} changed meanwhile; run again")
             return
-        record["tree"] = tree
-        place = self._mirror.work_tree(head)
+        place = self._mirror.work_tree(app.head)
         if not place.exists() and not self._check:
-            self._mirror.lay_out(head, access)
-            new.add(head)
+            self._mirror.lay_out(app.head, access)
+            self._new.add(app.head)
         if place.exists():
-            record["checkout"] = str(place)
-            self._find_project(record)
+            found = self._sourced(app, tree, place)
+            self.sourced.append(found)
+            self.changed |= found.commit in self._new
 
-    def _find_project(self, record: Record) -> None:
-        """Add what of its checkout the app is made of."""
-        commit, checkout = record["commit"], Path(record["checkout"])
-        where = f"{self._url}, branch {record['git_branch']} at {commit[:7]}"
-        record["project"] = folder = project.find(checkout, record["git_path"], where)
-        record["whole"] = folder == "." or _needs_more(record)
-        if not record["whole"]:
-            [tree] = self._mirror.trees([f"{commit}:{folder}"])
-            record["tree"] = tree or tree_of(checkout / folder)  # that of a submodule
-            record["commit"] = self._mirror.last_change(commit, folder)
+    def _sourced(self, app: App, tree: str, checkout: Path) -> Sourced:
+        """An app with what of its work tree it is made of."""
+        where = f"{self.url}, branch {app.git_branch} at {app.head[:7]}"
+        folder = project.find(checkout, app.git_path, where)
+        whole = folder == "." or _needs_more(app, checkout, folder)
+        commit = app.head
+        if not whole:
+            [own] = self._mirror.trees([f"{commit}:{folder}"])
+            tree = own or tree_of(checkout / folder)  # that of a submodule
+            commit = self._mirror.last_change(commit, folder)
+        found = {"commit": commit, "tree": tree, "checkout": str(checkout)}
+        return advanced(app, Sourced, **found, project=folder, whole=whole)
 
-    def _fetch(self, records: Sequence[Record], access: Access) -> None:
+    def _fetch(self, apps: Sequence[App], access: Access) -> None:
         missing = {
-            record["git_branch"]
-            for record, tree in zip(records, self._trees(records), strict=True)
+            app.git_branch
+            for app, tree in zip(apps, self._trees(apps), strict=True)
             if tree is None
         }
         if not missing or self._check:
             return
-        self._say(f"{self._url}: fetching {', '.join(sorted(missing))}")
+        self._say(f"{self.url}: fetching {', '.join(sorted(missing))}")
         try:
             self._mirror.fetch(sorted(missing), access)
         except SlipwayError:
             if len(missing) == 1:
                 raise
             for branch in sorted(missing):  # git brings all or none: one of them may be the cause
-                own = [record for record in records if record["git_branch"] == branch]
+                own = [app for app in apps if app.git_branch == branch]
                 _BOUNDARY.run(own, self._mirror.fetch, [branch], access)
 
-    def _trees(self, records: Sequence[Record]) -> list[str | None]:
-        return self._mirror.trees([record["commit"] for record in records])
+    def _trees(self, apps: Sequence[App]) -> list[str | None]:
+        return self._mirror.trees([app.head for app in apps])
 
 
-def _needs_more(record: Record) -> bool:
+def _needs_more(app: App, checkout: Path, folder: str) -> bool:
     """Whether what is built is a Maven project that needs more than its folder."""
-    checkout, build = Path(record["checkout"]), record["build"]
-    folder = checkout / record["project"]
-    if build["tool"] not in (None, "jib") or not (folder / project.POM).is_file():
+    if (
+        not isinstance(app.build, JibBuild | None)
+        or not (checkout / folder / project.POM).is_file()
+    ):
         return False
-    return project.needs_more(folder, checkout, app_label(record), build.get("args", ()))
+    args = app.build.args if app.build else ()
+    return project.needs_more(checkout / folder, checkout, app.label, args)
 
 
-def _on_branches(url: str, records: Iterable[Record], heads: Mapping[str, str]) -> list[Record]:
-    """The records whose branches there are; the others are noted as failed."""
+def _on_branches(url: str, apps: Iterable[App], heads: Mapping[str, str]) -> list[App]:
+    """The apps whose branches there are; the others are noted as failed."""
     found = []
-    for record in records:
-        if record["git_branch"] in heads:
-            found.append(record)
+    for app in apps:
+        if app.git_branch in heads:
+            found.append(app)
         else:
-            fail(record, STEP, _missing_branch(url, record["git_branch"], heads))
+            app.fail(STEP, _missing_branch(url, app.git_branch, heads))
     return found
 
 

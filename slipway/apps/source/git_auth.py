@@ -15,13 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from slipway.apps.app import GitAuth
 from slipway.apps.source import github
 from slipway.errors import Problem, SlipwayError
 from slipway.secrets import Secrets
-
-Auth = Mapping[str, str]
-"""``git_auth`` of a record: ``token`` with ``user``, ``ssh_key`` or ``github_deploy_key``, each a
-name of a secret, the latter two with ``known_hosts``."""
 
 USER = "x-access-token"
 """The user name that goes with a token when none is given; GitHub and GitLab take any."""
@@ -66,7 +63,7 @@ class Keys:
     github_api: str = github.API
 
     @contextmanager
-    def access(self, url: str, auth: Auth | None) -> Iterator[Access]:
+    def access(self, url: str, auth: GitAuth | None) -> Iterator[Access]:
         """The way to a repository as long as this is open.
 
         Raises SlipwayError, as when ``auth`` names a secret that is not there; the text of what
@@ -80,14 +77,14 @@ class Keys:
                 _redacted(problem, self.secrets) for problem in error.problems
             ) from None
 
-    def _access(self, url: str, auth: Auth, stack: ExitStack) -> Access:
-        if "token" in auth:
-            env = _token(url, auth.get("user", USER), self._line(auth["token"]), stack)
-            return Access(env, token=auth["token"])
-        if "ssh_key" in auth:
-            key = self._secret(auth["ssh_key"])
-            return Access(_ssh(key, _known_hosts(url, auth), stack), key=auth["ssh_key"])
-        name = auth["github_deploy_key"]
+    def _access(self, url: str, auth: GitAuth, stack: ExitStack) -> Access:
+        if auth.token:
+            env = _token(url, auth.user or USER, self._line(auth.token), stack)
+            return Access(env, token=auth.token)
+        if auth.ssh_key:
+            key = self._secret(auth.ssh_key)
+            return Access(_ssh(key, _known_hosts(url, auth), stack), key=auth.ssh_key)
+        name = auth.github_deploy_key or ""
         place = github.repository_of(url)
         if place is None:
             fix = "write it as git@github.com:owner/repository.git"
@@ -153,9 +150,9 @@ def _ssh(key: str, known_hosts: str, stack: ExitStack) -> dict[str, str]:
     return {"GIT_SSH_COMMAND": f"{ssh} {given}"}
 
 
-def _known_hosts(url: str, auth: Auth) -> str:
+def _known_hosts(url: str, auth: GitAuth) -> str:
     """Lines of a known_hosts file; empty for those of the user."""
-    given = auth.get("known_hosts", GITHUB_HOST_KEY if _host(url)[0] == "github.com" else "")
+    given = auth.known_hosts or (GITHUB_HOST_KEY if _host(url)[0] == "github.com" else "")
     return f"{given.rstrip()}\n" if given else ""
 
 

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from slipway.apps.app import BuildxBuild, JibBuild
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, inside
 
 POM = "pom.xml"
 
-DETECTED = {POM: "jib", "Dockerfile": "buildx"}
+DETECTED = {POM: JibBuild, "Dockerfile": BuildxBuild}
 """The builder that a file in a project's folder stands for; the first one there counts."""
 
 SHOWN = 5

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.app import App, Built
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import Daemon, Programs
 from slipway.apps.builders.registry import serve
@@ -22,6 +23,7 @@ from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
+from tests.support.apps import reason
 from tests.support.scenario import PROJECT, Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
@@ -212,8 +214,8 @@ class Workshop:
         for call in (begin, ["add", "."], ["commit", "-qm", "files"]):
             subprocess.run(["git", *identity, *call], cwd=folder, check=True)
 
-    def build(self, apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Plan, fetch and build; the records."""
+    def build(self, apps: list[dict[str, Any]]) -> list[App]:
+        """Plan, fetch and build."""
         apps_file = self.root / f"apps-{sha256(json.dumps(apps).encode()).hexdigest()}.yml"
         apps_file.write_text(json.dumps({"version": 1, "apps": apps}))
         sources = get_sources(plan(apps_file), self.cache, check=False, say=self.said.append)
@@ -224,12 +226,12 @@ class Workshop:
             self.buildkit,
             Secrets(self.secrets),
         )
-        return build_images(sources.records, settings, check=False, say=self.said.append).records
+        return build_images(sources.apps, settings, check=False, say=self.said.append).apps
 
-    def image(self, record: Mapping[str, Any]) -> Image:
-        """The image of a record."""
-        assert "failed" not in record, record["failed"]["reason"]
-        image = ImageStore(self.cache / "images").get(record["image"])
+    def image(self, app: App) -> Image:
+        """The image of an app."""
+        assert isinstance(app, Built), app.failed
+        image = ImageStore(self.cache / "images").get(app.image)
         assert image is not None
         return image
 
@@ -282,9 +284,9 @@ def test_old_project_on_another_base(workshop: Workshop) -> None:
         "old", {"pom.xml": OLD_POM, "src/main/java/org/example/Application.java": APPLICATION}
     )
 
-    [record] = workshop.build([{"name": "old", "git_url": "old"}])
+    [app] = workshop.build([{"name": "old", "git_url": "old"}])
 
-    image = workshop.image(record)
+    image = workshop.image(app)
     config = workshop.config(image)
     files = workshop.files(image)
     base = workshop.base(JRE)
@@ -296,7 +298,7 @@ def test_old_project_on_another_base(workshop: Workshop) -> None:
     assert config["config"]["Entrypoint"][-1] == "org.example.Application"
     assert files["app/classes/org/example/Application.class"][6:8] == b"\x00\x34"  # Java 8
     assert any(name.startswith("app/libs/spring-boot-2.4.13") for name in files)
-    assert record["image"] == (
+    assert image.ref == (
         f"apps.slipway.internal/old:main-{image.config_digest.removeprefix('sha256:')[:12]}"
     )
 
@@ -308,9 +310,9 @@ def test_base_from_an_archive(workshop: Workshop) -> None:
     archive = workshop.root / "jre8.tar"
     ImageStore(workshop.bundle / "images").write_docker_archive(PYTHON, archive)
 
-    [record] = workshop.build([{"name": "old", "git_url": "old", "base_image": f"tar://{archive}"}])
+    [app] = workshop.build([{"name": "old", "git_url": "old", "base_image": f"tar://{archive}"}])
 
-    assert f"BASE={PYTHON}" in workshop.config(workshop.image(record))["config"]["Env"]
+    assert f"BASE={PYTHON}" in workshop.config(workshop.image(app))["config"]["Env"]
 
 
 def test_sample_service_again_and_changed(workshop: Workshop) -> None:
@@ -327,7 +329,7 @@ def test_sample_service_again_and_changed(workshop: Workshop) -> None:
 
     [again] = workshop.build(apps)
 
-    assert again["image"] == first["image"]
+    assert workshop.image(again) == workshop.image(first)
     assert not any("built" in line for line in workshop.said)
 
     untouched = workshop.base_changed_at()
@@ -366,7 +368,7 @@ def test_one_module_of_several(workshop: Workshop) -> None:
     content = workshop.files(workshop.image(named))
     assert "app/classes/s/Main.class" in content
     assert "app/libs/words-1.jar" in content
-    assert "several modules: words, service" in unnamed["failed"]["reason"]
+    assert "several modules: words, service" in reason(unnamed)
 
 
 def test_folders_of_one_repository(workshop: Workshop) -> None:
@@ -397,8 +399,8 @@ def test_folders_of_one_repository(workshop: Workshop) -> None:
 
     first = workshop.build(apps)
 
-    for record in first[:3]:
-        assert "app/classes/s/Main.class" in workshop.files(workshop.image(record))
+    for app in first[:3]:
+        assert "app/classes/s/Main.class" in workshop.files(workshop.image(app))
     assert "app/libs/words-1.jar" in workshop.files(workshop.image(first[2]))
     web = {name for name in workshop.files(workshop.image(first[3])) if name.startswith("web/")}
     assert web == {"web/Dockerfile", "web/.dockerignore"}
@@ -408,7 +410,7 @@ def test_folders_of_one_repository(workshop: Workshop) -> None:
     again = workshop.build(apps)
     built = [line.split(":")[0] for line in workshop.said if ": built in" in line]
     assert built == ["child (main)"]  # of which the parent is above
-    assert [each["image"] for each in again] == [each["image"] for each in first]
+    assert [*map(workshop.image, again)] == [*map(workshop.image, first)]
 
 
 def test_failing_builds_give_the_tools_words_and_others_go_on(workshop: Workshop) -> None:
@@ -419,11 +421,11 @@ def test_failing_builds_give_the_tools_words_and_others_go_on(workshop: Workshop
     workshop.repository("empty", {"README": "no builder"})
     workshop.repository("sound", {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY . /x\n"})
 
-    records = workshop.build(
+    apps = workshop.build(
         [{"name": name, "git_url": name} for name in ("broken", "torn", "empty", "sound")]
     )
 
-    reasons = [record.get("failed", {}).get("reason", "") for record in records]
+    reasons = [reason(app) for app in apps]
     assert "Application.java:[9,3" in reasons[0]
     assert "cannot find symbol" in reasons[0]
     assert '"/nothing": not found' in reasons[1]
@@ -437,7 +439,7 @@ def test_dockerfile_on_the_bundles_base(workshop: Workshop) -> None:
     )
     workshop.repository("web", {"docker/Dockerfile": dockerfile, "docker/a.txt": "text"})
 
-    [record] = workshop.build(
+    [app] = workshop.build(
         [
             {
                 "name": "web",
@@ -447,7 +449,7 @@ def test_dockerfile_on_the_bundles_base(workshop: Workshop) -> None:
         ]
     )
 
-    image = workshop.image(record)
+    image = workshop.image(app)
     assert image.layers[0].digest == workshop.base(PYTHON).layers[0].digest
     assert workshop.config(image)["config"]["Labels"]["word"] == "hi"
     assert workshop.files(image)["x/a.txt"] == b"text"
@@ -459,9 +461,9 @@ def test_dockerfile_with_dockers_engine(workshop: Workshop) -> None:
     dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY . /x\n"
     workshop.repository("web", {"Dockerfile": dockerfile, "a.txt": "text"})
 
-    [record] = workshop.build([{"name": "web", "git_url": "web"}])
+    [app] = workshop.build([{"name": "web", "git_url": "web"}])
 
-    image = workshop.image(record)
+    image = workshop.image(app)
     assert image.layers[0].digest == workshop.base(PYTHON).layers[0].digest
     assert workshop.files(image)["x/a.txt"] == b"text"
 
@@ -500,7 +502,7 @@ def test_runs_at_the_same_time_share_the_daemon_and_the_last_one_stops_it(
 
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(workshop.build, [app]) for app in apps]
-        images = [workshop.image(record) for run in runs for record in run.result()]
+        images = [workshop.image(app) for run in runs for app in run.result()]
 
     assert len(images) == 2
     assert not daemon.answers()
@@ -527,7 +529,7 @@ def test_secret_of_a_dockerfile_is_there_for_its_step_alone(workshop: Workshop) 
 
     expected = sha256(b"not-to-be-seen-7351").hexdigest()
     assert workshop.files(workshop.image(web))["sum"].decode().startswith(expected)
-    assert "***" in torn["failed"]["reason"]
+    assert "***" in reason(torn)
     assert holding(b"not-to-be-seen-7351", workshop.root) == []
     assert not any("not-to-be-seen" in text for text in [str([web, torn]), *workshop.said])
 
@@ -536,7 +538,7 @@ def test_secret_of_a_maven_project_is_in_its_environment(workshop: Workshop) -> 
     workshop.repository("web", {"pom.xml": POM_WITH_SECRET, MAIN_PLACE: MAIN_CLASS})
     workshop.secrets = {"maven_token": "not-to-be-seen-7351"}
 
-    [record] = workshop.build(
+    [app] = workshop.build(
         [
             {
                 "name": "web",
@@ -546,7 +548,7 @@ def test_secret_of_a_maven_project_is_in_its_environment(workshop: Workshop) -> 
         ]
     )
 
-    assert workshop.config(workshop.image(record))["config"]["Labels"]["token"] == "there"
+    assert workshop.config(workshop.image(app))["config"]["Labels"]["token"] == "there"
     assert holding(b"not-to-be-seen-7351", workshop.root) == []
 
 
@@ -563,12 +565,12 @@ def test_base_of_a_registry_is_asked_for_once(workshop: Workshop) -> None:
         base = f"{registry.repository}:1"
         push(workshop, base)
         apps = [{"name": name, "git_url": name, "base_image": base} for name in ("web", "api")]
-        first = [workshop.image(record) for record in workshop.build(apps)]
+        first = [workshop.image(app) for app in workshop.build(apps)]
 
     # The registry is gone.
     workshop.repository("web", {"a": "2"})
     workshop.repository("api", {MAIN_PLACE: MAIN_CLASS.replace("one", "two")})
-    again = [workshop.image(record) for record in workshop.build(apps)]
+    again = [workshop.image(app) for app in workshop.build(apps)]
 
     for before, after in zip(first, again, strict=True):
         assert before.layers[0] == after.layers[0]
@@ -577,7 +579,7 @@ def test_base_of_a_registry_is_asked_for_once(workshop: Workshop) -> None:
 
     (workshop.cache / "bases.json").unlink()
     [web, _] = workshop.build(apps)
-    assert f"base image {base}" in web["failed"]["reason"]
+    assert f"base image {base}" in reason(web)
 
 
 def push(workshop: Workshop, ref: str) -> None:
@@ -618,11 +620,11 @@ def test_archives_are_taken_as_they_are(workshop: Workshop) -> None:
 
     assert workshop.image(inside).manifest_digest == workshop.base(PYTHON).manifest_digest
     assert workshop.image(outside).config_digest == workshop.base(JRE).config_digest
-    assert missing["failed"]["reason"] == "no (main): has no file no.tar in its repository"
+    assert reason(missing) == "no (main): has no file no.tar in its repository"
 
     workshop.said.clear()
     workshop.repository("web", {"a": "2"})
-    assert workshop.build(apps[:2])[0]["image"] == inside["image"]
+    assert workshop.image(workshop.build(apps[:2])[0]) == workshop.image(inside)
     assert not any("built" in line for line in workshop.said)
 
     elsewhere.write_bytes((workshop.root / "oci.tar").read_bytes())

@@ -229,13 +229,12 @@ def nasty(doors: Doors) -> Iterator[list[str]]:
     kube, namespace = doors.scenario.kube, "nasty"
     kube.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        resource=NAMESPACES,
     )
     blanks = {"nginx.org/proxy-read-timeout": f"1s{' ' * 40}x"}
     try:
         for name, path in NASTY.items():
-            kube.apply(_nasty_minion(namespace, name, path, {}), resource=INGRESSES)
-        kube.apply(_nasty_minion(namespace, "blanks", "/b", blanks), resource=INGRESSES)
+            kube.apply(_nasty_minion(namespace, name, path, {}))
+        kube.apply(_nasty_minion(namespace, "blanks", "/b", blanks))
         yield ["blanks", "brackets", "long", "repeated"]
     finally:
         kube.delete(NAMESPACES, namespace)

@@ -6,6 +6,7 @@ import ipaddress
 
 from testinfra.host import Host
 
+from slipway.apps.app import BuildxBuild
 from slipway.apps.manifests.routes import hosts
 from slipway.apps.plan.plan import plan
 from slipway.kube.client import PODS
@@ -25,15 +26,15 @@ def test_routes_answer_with_their_texts_at_an_address_of_the_pool(scenario: Scen
 def test_nothing_is_served_elsewhere(scenario: Scenario) -> None:
     address = scenario.ingress_address()
     [host] = hosts(plan(scenario.apps_file))
-    paths = [rule["path"] for app in plan(scenario.apps_file) for rule in app["ingress"]["rules"]]
+    paths = [rule.path for app in plan(scenario.apps_file) for rule in app.rules]
     elsewhere = [(host, "/"), (host, "/nowhere/"), *(("other.slipway.test", p) for p in paths)]
     statuses = {place: scenario.ask(address, *place).status for place in elsewhere}
     assert statuses == dict.fromkeys(elsewhere, 404)
 
 
 def test_names_resolve_in_an_apps_own_pod(scenario: Scenario) -> None:
-    app = next(each for each in plan(scenario.apps_file) if each["build"]["tool"] == "buildx")
-    namespace, name = app["namespace"], app["name"]
+    app = next(each for each in plan(scenario.apps_file) if isinstance(each.build, BuildxBuild))
+    namespace, name = app.namespace, app.name
     resolve = f"import socket; print(socket.gethostbyname('{name}.{namespace}.svc.cluster.local'))"
     found = scenario.python_in_pod(namespace, f"deployment/{name}", resolve)
     service = ["get", "service", "--namespace", namespace, name]

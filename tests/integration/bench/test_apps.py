@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import apps
 from bench.apps import Pages
+from slipway.apps.app import App
 from slipway.apps.plan.plan import plan
 
 MANY = 5
@@ -45,13 +45,13 @@ def test_each_change_is_one_commit_on_the_first_service_s_branch(
 def test_as_many_services_are_deployed_as_asked_for_each_from_its_branch(
     pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned: list[Any] = []
+    planned: list[App] = []
 
     def play(_inventory: str, *_playbooks: str, extra: Sequence[str]) -> None:
         planned.extend(plan(Path(extra[0].removeprefix("-eslipway_apps_file="))))
 
     monkeypatch.setattr(apps, "play", play)
     pages.deploy(3)
-    assert [app["git_branch"] for app in planned] == ["feature/p0", "feature/p1", "feature/p2"]
-    assert {app["git_branch"] for app in planned} < branches(tmp_path).keys()
-    assert len({app["id"] for app in planned}) == 3
+    assert [app.git_branch for app in planned] == ["feature/p0", "feature/p1", "feature/p2"]
+    assert {app.git_branch for app in planned} < branches(tmp_path).keys()
+    assert len({app.id for app in planned}) == 3

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.order import Order
 from slipway.apps.source.project import found
 from slipway.errors import SlipwayError
@@ -51,7 +52,11 @@ class Standbys:
         self._cache = cache
 
     def build(
-        self, order: Order, command: Sequence[str], settings: Mapping[str, str], options: str
+        self,
+        order: Order[JibBuild],
+        command: Sequence[str],
+        settings: Mapping[str, str],
+        options: str,
     ) -> bool:
         """Build by the Maven that was started with this ``command``, or that is now.
 
@@ -152,7 +157,7 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _fill(folder: Path, order: Order) -> None:
+def _fill(folder: Path, order: Order[JibBuild]) -> None:
     """Put what is to be built, and nothing else, into a folder; the project's, where a JVM is,
     stays.
     """
@@ -173,7 +178,7 @@ def _empty(folder: Path, project: Path) -> None:
             old.unlink()
 
 
-def _read_at_start(order: Order) -> list[tuple[str, str]]:
+def _read_at_start(order: Order[JibBuild]) -> list[tuple[str, str]]:
     """What Maven reads at its start alone, each file by its name."""
     project = order.project
     folders = [each for each in (project, *project.parents) if each.is_relative_to(order.source)]

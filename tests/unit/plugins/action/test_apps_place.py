@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from plugins.action.apps_place import ActionModule
-from slipway.apps.app import save
+from slipway.apps.app import Environment, RolledBack, save
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
-from tests.support.apps import planned
+from tests.support.apps import built, planned
 from tests.support.fake_ansible import action
 from tests.support.workloads import FAILED, ref, replica_set
 
 SSD = {"disk": "ssd"}
-
-
-def app(image: str | None, selector: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    """A record; without an image the app was not built."""
-    return planned(node_selector=selector or {}, **({"image": image} if image else {}), **more)
 
 
 @pytest.fixture
@@ -39,36 +34,51 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
     return {"kubeconfig": str(kubeconfig), "cache": str(tmp_path)}
 
 
-def placed(arguments: dict[str, Any], app: dict[str, Any], **mode: bool) -> dict[str, Any]:
+def placed(arguments: dict[str, Any], app: Environment, **mode: bool) -> dict[str, Any]:
     """What the action says of one app."""
-    apps = save([planned(**app)], Path(arguments["cache"]))
+    apps = save([app], Path(arguments["cache"]))
     result: dict[str, Any] = action(ActionModule, {**arguments, "apps": apps}, **mode).run()
     return result
 
 
 def test_what_pods_have_now_is_needed_where_they_may_run(arguments: dict[str, Any]) -> None:
-    assert placed(arguments, {"image": ref(3)})["images"] == {
+    assert placed(arguments, built(image=ref(3)))["images"] == {
         "fast": [ref(2), ref(3)],
         "slow": [ref(3)],
     }
-    failed = placed(arguments, {"failed": FAILED})
+    failed = placed(arguments, planned(failed=FAILED))
     assert failed["images"] == {"fast": [ref(2)], "slow": []}
-    assert placed(arguments, {"image": ref(3), "id": "other"})["images"]["fast"] == [ref(3)]
+    assert placed(arguments, built(image=ref(3), id="other"))["images"]["fast"] == [ref(3)]
+
+
+def test_what_is_rolled_back_is_needed_where_that_version_may_run(
+    arguments: dict[str, Any],
+) -> None:
+    app = built()
+    back = RolledBack(
+        id=app.id,
+        name=app.name,
+        namespace=app.namespace,
+        git_branch=app.git_branch,
+        image=ref(3),
+        node_selector=SSD,
+    )
+    assert placed(arguments, back)["images"] == {"fast": [ref(2), ref(3)], "slow": []}
 
 
 def test_what_pods_have_but_the_store_lacks_cannot_be_loaded(
     arguments: dict[str, Any], api: FakeApi
 ) -> None:
     api.put("replicasets", replica_set(7, 7, replicas=1))
-    assert placed(arguments, {"image": ref(3)})["images"]["slow"] == [ref(3)]
+    assert placed(arguments, built(image=ref(3)))["images"]["slow"] == [ref(3)]
 
 
 def test_before_there_is_a_cluster_a_check_has_no_nodes(
     arguments: dict[str, Any], tmp_path: Path
 ) -> None:
     arguments["kubeconfig"] = str(tmp_path / "none")
-    assert placed(arguments, {}, check=True)["images"] == {}
-    assert placed(arguments, {})["failed"]
+    assert placed(arguments, planned(), check=True)["images"] == {}
+    assert placed(arguments, planned())["failed"]
 
 
 def test_a_cluster_that_does_not_answer_stops_a_run_but_no_check(
@@ -76,5 +86,5 @@ def test_a_cluster_that_does_not_answer_stops_a_run_but_no_check(
 ) -> None:
     kubeconfig = Path(arguments["kubeconfig"])
     kubeconfig.write_text(kubeconfig.read_text().replace(server, "http://127.0.0.1:1"))
-    assert placed(arguments, {}, check=True)["nodes"] == {}
-    assert placed(arguments, {})["failed"]
+    assert placed(arguments, planned(), check=True)["nodes"] == {}
+    assert placed(arguments, planned())["failed"]

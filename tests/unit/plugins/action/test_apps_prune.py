@@ -14,7 +14,7 @@ from slipway.cache.claims import Claimant
 from slipway.cache.layout import CacheLayout
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
-from tests.support.apps import planned
+from tests.support.apps import built
 from tests.support.fake_ansible import action
 from tests.support.workloads import deployment, ref, replica_set
 
@@ -34,7 +34,7 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
         "cluster": "one",
         "kubeconfig": str(kubeconfig),
         "bundle": str(tmp_path / "cache/bundle/0123"),
-        "apps": save([planned(image=ref(3))], tmp_path),
+        "apps": save([built(image=ref(3))], tmp_path),
     }
 
 

@@ -17,7 +17,7 @@ from slipway.apps.manifests.documents import Fault
 from slipway.errors import Problem
 from slipway.kube.client import Kube, Object, Unreachable
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
+from tests.support.apps import built, reason
 from tests.support.contents import fake_helm
 
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n"
@@ -155,11 +155,12 @@ def beside_a_healthy_app(kube: Kube, api: FakeApi, **changes: Any) -> str:
         say=print,
     )
     odd, healthy = outcome.apps
-    assert "failed" not in healthy
+    assert not healthy.failed
     assert ("ingresses", "quote-main", "quote") in api.objects
     assert ("deployments", "odd-main", "odd") not in api.objects
-    assert odd["failed"]["step"] == "deploy"
-    return str(odd["failed"]["reason"])
+    assert odd.failed
+    assert odd.failed.step == "deploy"
+    return odd.failed.reason
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -169,13 +170,13 @@ def test_a_bad_manifest_fails_its_app_alone(
     text, parts = CASES[name]
     (tmp_path / "odd.yaml").write_text(text)
     began = time.monotonic()
-    reason = beside_a_healthy_app(
+    why = beside_a_healthy_app(
         kube, api, manifests=[{"source": "odd.yaml"}], checkout=str(tmp_path)
     )
     assert time.monotonic() - began < 60
-    assert "odd.yaml" in reason
-    assert all(part in reason for part in parts), reason
-    assert "unexpected" not in reason
+    assert "odd.yaml" in why
+    assert all(part in why for part in parts), why
+    assert "unexpected" not in why
 
 
 def test_files_without_an_end_are_not_read(kube: Kube, api: FakeApi, tmp_path: Path) -> None:
@@ -187,10 +188,10 @@ def test_files_without_an_end_are_not_read(kube: Kube, api: FakeApi, tmp_path: P
     sources = ["pipe", "folder", "loop", "large", "a\0b"]
     manifests = [{"source": source} for source in sources]
     files = [{"path": "/dev", "file": "/dev/zero"}, {"path": "/a", "source": "pipe"}]
-    reason = beside_a_healthy_app(
+    why = beside_a_healthy_app(
         kube, api, manifests=manifests, config_files=files, checkout=str(tmp_path)
     )
-    lines = reason.splitlines()
+    lines = why.splitlines()
     assert len(lines) == len(sources) + len(files)
     assert sum("it is neither a file nor a folder" in line for line in lines) == 3
     assert sum("it is no regular file" in line for line in lines) == 1
@@ -224,8 +225,8 @@ def test_a_chart_that_renders_rubbish_fails_its_app_alone(
         say=print,
         helm=program,
     )
-    assert part in outcome.apps[0]["failed"]["reason"]
-    assert "failed" not in outcome.apps[1]
+    assert part in reason(outcome.apps[0])
+    assert not outcome.apps[1].failed
 
 
 def test_what_kubernetes_takes_is_read_as_kubernetes_reads_it() -> None:
@@ -295,9 +296,9 @@ def test_what_nobody_foresaw_fails_its_app_alone(
         seconds=1,
         say=print,
     )
-    reason = outcome.apps[0]["failed"]["reason"]
-    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in reason
-    assert "failed" not in outcome.apps[1]
+    why = reason(outcome.apps[0])
+    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in why
+    assert not outcome.apps[1].failed
     assert ("ingresses", "quote-main", "quote") in api.objects
 
 
@@ -316,8 +317,8 @@ def test_a_request_that_the_api_drops_is_no_outage(
     options: dict[str, Any] = {"secrets": {}, "ca_dir": Path("/nonexistent"), "seconds": 5}
     apps = [built("odd"), built("quote")]
     outcome = deploy(kube, apps, "nginx", say=print, **options)
-    assert "does not answer" in outcome.apps[0]["failed"]["reason"]
-    assert "failed" not in outcome.apps[1]
+    assert "does not answer" in reason(outcome.apps[0])
+    assert not outcome.apps[1].failed
 
     def version(_self: Kube) -> str:
         raise Unreachable(Problem("https://api", "it is gone"))

@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
+from slipway.apps.app import App
 from slipway.apps.boundary import Boundary, failing, reason_of
 from slipway.errors import Problem, SlipwayError, Told
-from tests.support.apps import planned
+from tests.support.apps import planned, reason
 
 UNFORESEEN = [
     RecursionError("maximum recursion depth exceeded"),
@@ -30,10 +31,11 @@ def raising(error: BaseException) -> None:
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
 def test_an_exception_is_named_with_whose_fault_it_may_be(error: Exception) -> None:
-    record = planned()
-    assert failing("deploy").run([record], raising, error) is None
-    assert record["failed"]["step"] == "deploy"
-    first, fix = record["failed"]["reason"].splitlines()
+    app = planned()
+    assert failing("deploy").run([app], raising, error) is None
+    assert app.failed
+    assert app.failed.step == "deploy"
+    first, fix = app.failed.reason.splitlines()
     assert first.startswith(f"unexpected {type(error).__name__}")
     assert str(error) in first
     assert "a file of this branch" in fix
@@ -66,7 +68,7 @@ def test_the_end_of_the_run_passes() -> None:
             raise error
 
     noted: list[str] = []
-    boundary = Boundary(lambda _app, reason: noted.append(reason), check)
+    boundary: Boundary[App] = Boundary(lambda _app, reason: noted.append(reason), check)
     with pytest.raises(OSError, match="cluster"):
         boundary.run([planned()], raising, OSError("the cluster is gone"))
     assert boundary.run([planned(), planned("quote")], raising, ValueError("x")) is None
@@ -74,8 +76,9 @@ def test_the_end_of_the_run_passes() -> None:
 
 
 def test_values_of_secrets_are_masked() -> None:
-    record = planned()
+    app = planned()
     failing("build", lambda text: text.replace("s3cr3t", "***")).run(
-        [record], raising, ValueError("s3cr3t")
+        [app], raising, ValueError("s3cr3t")
     )
-    assert "s3cr3t" not in record["failed"]["reason"]
+    assert "***" in reason(app)
+    assert "s3cr3t" not in reason(app)

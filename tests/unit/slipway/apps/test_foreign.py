@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.app import App
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.deploy.rollback import find
 from slipway.apps.environments.found import existing
@@ -34,9 +35,10 @@ from slipway.dashboard.page import as_page
 from slipway.errors import SlipwayError
 from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, ApiError, Kube, Listing, Object, Resource
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
+from tests.support.apps import built, planned, reason
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NO_CA = Path("/nonexistent")
 POD = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "c", "image": "theirs"}]}}
 SPEC = {"replicas": 1, "selector": {"matchLabels": {}}, "template": POD}
 
@@ -47,8 +49,8 @@ def controllers(api: FakeApi) -> None:
     api.on_apply = rolled_out_at_once
 
 
-def run(kube: Kube, *apps: dict[str, Any], **options: Any) -> Outcome:
-    settings = {"secrets": {}, "ca_dir": Path("/nonexistent"), "seconds": 5, "say": print}
+def run(kube: Kube, *apps: App, **options: Any) -> Outcome:
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 5, "say": print}
     return deploy(kube, apps, "nginx", **{**settings, **options})
 
 
@@ -88,7 +90,7 @@ def test_objects_that_wear_slipways_labels_are_told_and_left_alone(
     theirs = {key: json.dumps(obj) for key, obj in api.objects.items() if "theirs" in key}
     said: list[str] = []
     outcome = run(kube, built(), built("quote"), say=said.append)
-    assert not any("failed" in app for app in outcome.apps)
+    assert not any(app.failed for app in outcome.apps)
     assert not outcome.changed
     [line] = [line for line in said if "others made them" in line]
     assert "Deployment theirs plain" in line
@@ -113,35 +115,35 @@ def test_a_kind_that_cannot_be_listed_is_told(
 
     monkeypatch.setattr(Kube, "list", listed)
     said: list[str] = []
-    assert "failed" not in run(kube, built(), say=said.append).apps[0]
+    assert not run(kube, built(), say=said.append).apps[0].failed
     [line] = [line for line in said if "cannot be listed" in line]
     assert "authorization.k8s.io/v1 Review: /reviews: the server does not allow" in line
 
 
 def test_objects_of_others_are_no_environments(kube: Kube, api: FakeApi) -> None:
-    app = built(pattern="*", branches={})
+    app = built(pattern="*")
     run(kube, app)
     impostors(api)
     assert [each.id for each in existing(kube)] == ["greeter-main/greeter"]
     deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
     assert [row.id for row in rows(deployments, None)] == ["greeter-main/greeter"]
-    assert app["image"] in History.read(kube).retained([app])
+    assert app.image in History.read(kube).retained([app])
     proof = prove(
         kube,
-        [{key: value for key, value in app.items() if key != "commit"} | {"ingress": None}],
+        [planned(ingress=None)],
         secrets={},
-        ca_dir=Path("/nonexistent"),
+        ca_dir=NO_CA,
         address="127.0.0.1:1",
         seconds=0,
     )
-    assert proof.apps[0]["commit"] == app["commit"]
+    assert proof.table[1].split()[2] == app.commit[:7]
     api.named("deployments", "greeter-main", "greeter")["metadata"]["uid"] = "1"
     with pytest.raises(SlipwayError, match="has no version before"):
         find(kube, "greeter", "")
 
 
 def test_a_namespace_whose_mark_is_spoilt_is_read(kube: Kube, api: FakeApi) -> None:
-    run(kube, built(pattern="*", branches={}))
+    run(kube, built(pattern="*"))
     space = api.named("namespaces", "", "greeter-main")
     space["metadata"]["annotations"][GONE_SINCE] = "[]"
     del space["status"]
@@ -174,7 +176,7 @@ def test_notes_that_somebody_spoilt_are_none(kube: Kube, api: FakeApi, text: str
     notes["data"] = {NOTES_KEY: text}
     assert rows([], notes) == []
     note_proof(kube, [app], str)
-    assert "failed" not in run(kube, app).apps[0]
+    assert not run(kube, app).apps[0].failed
     live = kube.get(CONFIG_MAPS, ENVIRONMENTS, ROUTES_NAMESPACE)
     assert [row.id for row in rows([], live)] == ["greeter-main/greeter"]
 
@@ -186,14 +188,14 @@ def test_an_entry_that_somebody_shortened_is_shown(kube: Kube, api: FakeApi) -> 
     assert [row.id for row in found] == ["a/a", "b/b"]
     assert "build, - ago: no" in as_table(found, NOW)[2]
     assert "yesterday" not in as_page(found, NOW)
-    run(kube, {**built("a"), "id": "a/a"})
+    run(kube, built("a", id="a/a"))
 
 
 @pytest.mark.parametrize("name", [*SYSTEM_NAMESPACES, "kube-anything"])
 def test_no_app_is_put_into_a_namespace_of_the_system(kube: Kube, api: FakeApi, name: str) -> None:
     outcome = run(kube, built("odd", namespace=name), built("quote"))
-    assert f"namespace {name} " in outcome.apps[0]["failed"]["reason"]
-    assert "failed" not in outcome.apps[1]
+    assert f"namespace {name} " in reason(outcome.apps[0])
+    assert not outcome.apps[1].failed
     assert not [key for key in api.objects if key[1:] == (name, "odd")]
 
 
@@ -204,11 +206,11 @@ def test_no_app_is_put_into_a_namespace_that_others_made(
     space: Object = {"metadata": {"name": "vault"}, "status": {"phase": "Active"}}
     api.put("namespaces", space)
     outcome = run(kube, built("odd", namespace="vault"), built("quote"), dry_run=dry_run)
-    reason = outcome.apps[0]["failed"]["reason"]
-    assert "namespace vault exists and was not made by Slipway" in reason
-    assert f"kubectl label namespace vault {ADMITS}=true" in reason
-    assert "failed" not in outcome.apps[1]
+    why = reason(outcome.apps[0])
+    assert "namespace vault exists and was not made by Slipway" in why
+    assert f"kubectl label namespace vault {ADMITS}=true" in why
+    assert not outcome.apps[1].failed
     assert ("deployments", "vault", "odd") not in api.objects
     space["metadata"]["labels"] = {ADMITS: "true"}
     outcome = run(kube, built("odd", namespace="vault"), dry_run=dry_run)
-    assert "failed" not in outcome.apps[0]
+    assert not outcome.apps[0].failed

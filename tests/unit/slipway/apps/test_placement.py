@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from slipway.apps.app import placeable
 from slipway.apps.placement import place
-from tests.support.apps import planned
+from tests.support.apps import built, planned
 from tests.support.workloads import FAILED
 
 SSD = {"disk": "ssd"}
 
 
-def app(image: str | None, selector: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    """A record; without an image the app was not built."""
-    return planned(node_selector=selector or {}, **({"image": image} if image else {}), **more)
-
-
 APPS = [
-    app("b:1"),
-    app("a:1", SSD),
-    app("c:1", {**SSD, "zone": "1"}),
-    app("b:1"),
-    app(None),
-    app("d:1", failed=FAILED),
+    built(image="b:1"),
+    built(image="a:1", node_selector=SSD),
+    built(image="c:1", node_selector={**SSD, "zone": "1"}),
+    built(image="b:1"),
+    planned(),
+    built(image="d:1", failed=FAILED),
 ]
 
 
@@ -40,8 +34,10 @@ APPS = [
 def test_a_node_gets_the_images_that_may_run_there(
     labels: dict[str, str], images: list[str]
 ) -> None:
-    assert place(APPS, {"n": {"labels": labels, "schedulable": True}}) == {"n": images}
+    nodes = {"n": {"labels": labels, "schedulable": True}}
+    assert place(placeable(APPS), nodes) == {"n": images}
 
 
 def test_a_node_that_takes_no_pods_gets_no_images() -> None:
-    assert place(APPS, {"n": {"labels": SSD, "schedulable": False}}) == {"n": []}
+    nodes = {"n": {"labels": SSD, "schedulable": False}}
+    assert place(placeable(APPS), nodes) == {"n": []}

@@ -15,8 +15,10 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from msgspec import structs
 
 from slipway.apps import verify
+from slipway.apps.app import App, Built, HostCertificate
 from slipway.apps.manifests.labels import HELD_FROM, ROUTES_NAMESPACE
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import master
@@ -25,7 +27,7 @@ from slipway.certificates import Authority, Pair
 from slipway.errors import SlipwayError
 from slipway.kube.client import INGRESSES, Kube
 from tests.support.app_cluster import FakeApi
-from tests.support.apps import built
+from tests.support.apps import built, planned, reason
 
 Answers = dict[tuple[str, str], list[tuple[int, str]]]
 
@@ -92,7 +94,7 @@ QUOTE = (HOST, "/quote/main/")
 def ask(
     kube: Kube,
     ingress: Ingress,
-    *apps: dict[str, Any],
+    *apps: App,
     seconds: float = 5,
     address: str = "",
     secrets: dict[str, str] | None = None,
@@ -109,18 +111,18 @@ def ask(
     )
 
 
-def reason(proof: Proof) -> str:
+def failure(proof: Proof) -> str:
     """Why the only app failed."""
     [app] = proof.apps
-    assert app["failed"]["step"] == "verify"
-    text: str = app["failed"]["reason"]
-    return text
+    assert app.failed
+    assert app.failed.step == "verify"
+    return app.failed.reason
 
 
 def test_a_route_that_says_what_is_expected(kube: Kube, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(200, "Hello from main,\n  deployed\n")]
     proof = ask(kube, ingress, built())
-    assert "failed" not in proof.apps[0]
+    assert not proof.apps[0].failed
     assert ingress.asked == [GREETER]
     assert proof.table == [
         "APP      BRANCH  COMMIT   NAMESPACE     URL                                     ANSWER",
@@ -133,7 +135,7 @@ def test_a_route_that_says_what_is_expected(kube: Kube, ingress: Ingress) -> Non
 def test_the_moment_that_the_ingress_needs_is_given(kube: Kube, ingress: Ingress) -> None:
     ingress.answers[GREETER] = [(404, ""), (502, "Bad Gateway"), (200, "old"), (200, "Hello")]
     proof = ask(kube, ingress, built())
-    assert "failed" not in proof.apps[0]
+    assert not proof.apps[0].failed
     assert len(ingress.asked) == 4
 
 
@@ -151,18 +153,18 @@ def test_a_wrong_answer_is_told(
 ) -> None:
     ingress.answers[GREETER] = [(status, text)]
     proof = ask(kube, ingress, built(), seconds=0.1)
-    assert reason(proof) == f"http://demo.slipway.test/greeter/main/: {expected}"
+    assert failure(proof) == f"http://demo.slipway.test/greeter/main/: {expected}"
     assert len(ingress.asked) > 1
     assert "FAILED at verify; " in proof.table[1]
 
 
 def test_without_an_expectation_any_good_status_will_do(kube: Kube, ingress: Ingress) -> None:
     app = built()
-    app["ingress"]["rules"][0]["expect"] = None
+    app.rules[0].expect = None
     ingress.answers[GREETER] = [(302, "")]
-    assert "failed" not in ask(kube, ingress, app).apps[0]
+    assert not ask(kube, ingress, app).apps[0].failed
     ingress.answers[GREETER] = [(404, "")]
-    assert "failed" in ask(kube, ingress, app, seconds=0).apps[0]
+    assert ask(kube, ingress, app, seconds=0).apps[0].failed
 
 
 def test_no_answer_is_told_with_the_systems_reason(kube: Kube, ingress: Ingress) -> None:
@@ -170,7 +172,7 @@ def test_no_answer_is_told_with_the_systems_reason(kube: Kube, ingress: Ingress)
         free.bind(("127.0.0.1", 0))
         gone = f"127.0.0.1:{free.getsockname()[1]}"
     proof = ask(kube, ingress, built(), seconds=0, address=gone)
-    assert reason(proof).endswith(f"no answer from {gone}: connection refused")
+    assert failure(proof).endswith(f"no answer from {gone}: connection refused")
 
 
 def test_routes_are_asked_at_the_same_time(kube: Kube, ingress: Ingress) -> None:
@@ -179,9 +181,9 @@ def test_routes_are_asked_at_the_same_time(kube: Kube, ingress: Ingress) -> None
     ingress.wait = together.wait
     apps = [built(f"app{number}") for number in range(4)]
     for app in apps:
-        ingress.answers[HOST, f"/{app['name']}/main/"] = [(200, "Hello")]
+        ingress.answers[HOST, f"/{app.name}/main/"] = [(200, "Hello")]
     proof = ask(kube, ingress, *apps, seconds=0)
-    assert not [app for app in proof.apps if "failed" in app]
+    assert not [app for app in proof.apps if app.failed]
 
 
 def test_a_connection_serves_one_route_after_another(
@@ -190,9 +192,9 @@ def test_a_connection_serves_one_route_after_another(
     monkeypatch.setattr(verify, "WORKERS", 1)
     apps = [built(f"app{number}") for number in range(3)]
     for app in apps:
-        ingress.answers[HOST, f"/{app['name']}/main/"] = [(200, "Hello")]
+        ingress.answers[HOST, f"/{app.name}/main/"] = [(200, "Hello")]
     proof = ask(kube, ingress, *apps, seconds=0)
-    assert not [app for app in proof.apps if "failed" in app]
+    assert not [app for app in proof.apps if app.failed]
     assert ingress.connections == 1
 
 
@@ -203,7 +205,7 @@ def test_an_app_that_failed_before_is_asked_once_and_stays_failed(
     broken = built(failed={"step": "build", "reason": "no compiler"})
     proof = ask(kube, ingress, broken)
     assert ingress.asked == [GREETER]
-    assert proof.apps[0]["failed"] == broken["failed"]
+    assert proof.apps[0].failed == broken.failed
     assert proof.table[1].endswith("FAILED at build; the version before")
 
 
@@ -222,10 +224,10 @@ def test_every_failure_is_told_with_its_step(kube: Kube, ingress: Ingress) -> No
 
 def test_all_wrong_routes_of_an_app_are_told(kube: Kube, ingress: Ingress) -> None:
     app = built()
-    rule = app["ingress"]["rules"][0]
-    app["ingress"]["rules"] = [rule, {**rule, "path": "/other/"}]
+    assert app.ingress
+    app.ingress.rules.append(structs.replace(app.rules[0], path="/other/"))
     proof = ask(kube, ingress, app, seconds=0)
-    assert [line.split(": ")[0] for line in reason(proof).splitlines()] == [
+    assert [line.split(": ")[0] for line in failure(proof).splitlines()] == [
         "http://demo.slipway.test/greeter/main/",
         "http://demo.slipway.test/other/",
     ]
@@ -252,9 +254,7 @@ def test_a_commit_that_is_not_known_comes_from_the_cluster(
     for obj in render(deployed, "nginx"):
         if obj["kind"] == "Deployment":
             api.put("deployments", obj)
-    known, unknown, absent = built("quote"), built(), built("new")
-    for app in (unknown, absent):
-        del app["commit"]
+    known, unknown, absent = built("quote"), planned(), planned("new")
     proof = ask(kube, ingress, known, unknown, absent, seconds=0)
     assert [line.split()[2] for line in proof.table[1:]] == ["0123456", "fedcba9", "-"]
 
@@ -263,15 +263,14 @@ def test_what_is_held_at_an_older_version_may_say_what_that_says(
     kube: Kube, api: FakeApi, ingress: Ingress
 ) -> None:
     ingress.answers[GREETER] = [(200, "Good old days")]
-    assert "failed" not in ask(kube, ingress, built(held="0" * 40), seconds=0).apps[0]
-    assert "expected 'Hello'" in reason(ask(kube, ingress, built(), seconds=0))
-    planned = built()  # as when the proof is asked for alone
-    del planned["commit"]
+    assert not ask(kube, ingress, built(held="0" * 40), seconds=0).apps[0].failed
+    assert "expected 'Hello'" in failure(ask(kube, ingress, built(), seconds=0))
     for obj in render(built(), "nginx"):
         if obj["kind"] == "Deployment":
             obj["metadata"]["annotations"][HELD_FROM] = "abc"
             api.put("deployments", obj)
-    assert "failed" not in ask(kube, ingress, planned, seconds=0).apps[0]
+    alone = planned()  # as when the proof is asked for alone
+    assert not ask(kube, ingress, alone, seconds=0).apps[0].failed
 
 
 def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
@@ -282,14 +281,14 @@ def test_the_address_is_what_the_master_reports(kube: Kube, api: FakeApi, ingres
     minion["metadata"]["name"] = HOST  # an app may have the name of a host
     api.put("ingresses", {**minion, "status": {"loadBalancer": {"ingress": [{"ip": "::"}]}}})
     proof = prove(kube, [built()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
-    assert "failed" not in proof.apps[0]
+    assert not proof.apps[0].failed
     assert api.requests == [("GET", INGRESSES.path(ROUTES_NAMESPACE))]
 
 
 def test_a_host_that_no_controller_serves(kube: Kube, api: FakeApi, ingress: Ingress) -> None:
     api.put("ingresses", master(HOST, "nginx"))
     proof = prove(kube, [built()], secrets={}, ca_dir=NO_CA, address=None, seconds=0)
-    assert reason(proof).endswith("no ingress controller serves this host")
+    assert failure(proof).endswith("no ingress controller serves this host")
     assert ingress.asked == []
 
 
@@ -298,7 +297,7 @@ def test_the_host_of_failed_apps_is_not_waited_for(kube: Kube, ingress: Ingress)
     began = time.monotonic()
     proof = prove(kube, [broken], secrets={}, ca_dir=NO_CA, address=None, seconds=30)
     assert time.monotonic() - began < 10
-    assert proof.apps[0]["failed"] == broken["failed"]
+    assert proof.apps[0].failed == broken.failed
 
 
 @dataclass
@@ -351,13 +350,13 @@ def secure(ingress: Ingress, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 SECURE_GREETER = (f"https://{HOST}", "/greeter/main/")
-OWN = {"certificate": "shop_certificate", "key": "shop_key"}
+OWN = HostCertificate(certificate="shop_certificate", key="shop_key")
 
 
-def with_tls(tls: Any = "local-ca") -> dict[str, Any]:
+def with_tls(tls: str | HostCertificate = "local-ca") -> Built:
     """An app whose host has a certificate."""
     app = built()
-    app["ingress"]["rules"][0]["tls"] = tls
+    app.rules[0].tls = tls
     return app
 
 
@@ -368,7 +367,7 @@ def test_a_host_with_tls_is_asked_over_https_by_its_name(
     secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(301, "")]}
     secure.ingress.location = f"https://{HOST}:443/greeter/main/"
     proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca")
-    assert "failed" not in proof.apps[0]
+    assert not proof.apps[0].failed
     assert secure.names == [HOST]
     assert secure.ingress.asked == [SECURE_GREETER, GREETER]
     assert proof.table[1].endswith(f"https://{HOST}/greeter/main/  Hello")
@@ -380,15 +379,16 @@ def test_redirects_to_https_share_a_connection(
     monkeypatch.setattr(verify, "WORKERS", 1)
     secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
     app = with_tls()
-    rule = app["ingress"]["rules"][0]
-    app["ingress"]["rules"] = [{**rule, "path": f"/{number}"} for number in range(3)]
+    assert app.ingress
+    [rule] = app.rules
+    app.ingress.rules = [structs.replace(rule, path=f"/{number}") for number in range(3)]
     secure.ingress.location = f"https://{HOST}/"
     for number in range(3):
         secure.ingress.answers |= {
             (f"https://{HOST}", f"/{number}"): [(200, "Hello")],
             (HOST, f"/{number}"): [(301, "moved")],
         }
-    assert "failed" not in ask(kube, secure.ingress, app, ca_dir=tmp_path / "ca").apps[0]
+    assert not ask(kube, secure.ingress, app, ca_dir=tmp_path / "ca").apps[0].failed
     assert secure.ingress.connections == 1
 
 
@@ -400,14 +400,14 @@ def test_a_redirect_has_to_lead_to_the_same_host_over_https(
     secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(301, "")]}
     secure.ingress.location = location
     proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
-    assert "HTTP 301 over plain HTTP instead of a redirect to HTTPS" in reason(proof)
+    assert "HTTP 301 over plain HTTP instead of a redirect to HTTPS" in failure(proof)
 
 
 def test_plain_http_must_not_serve_what_has_tls(kube: Kube, secure: Secure, tmp_path: Path) -> None:
     secure.serve(Authority.keep(tmp_path / "ca").issue(HOST))
     secure.ingress.answers |= {SECURE_GREETER: [(200, "Hello")], GREETER: [(200, "Hello")]}
     proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
-    assert "HTTP 200 over plain HTTP" in reason(proof)
+    assert "HTTP 200 over plain HTTP" in failure(proof)
 
 
 def test_a_wrong_certificate_is_told(kube: Kube, secure: Secure, tmp_path: Path) -> None:
@@ -418,7 +418,7 @@ def test_a_wrong_certificate_is_told(kube: Kube, secure: Secure, tmp_path: Path)
     ):
         secure.serve(issuer.issue(host))
         proof = ask(kube, secure.ingress, with_tls(), ca_dir=tmp_path / "ca", seconds=0)
-        assert reason(proof).startswith(f"https://{HOST}/greeter/main/: wrong certificate: {said}")
+        assert failure(proof).startswith(f"https://{HOST}/greeter/main/: wrong certificate: {said}")
     assert secure.ingress.asked == []
 
 
@@ -434,10 +434,10 @@ def test_a_certificate_of_the_vault_is_proved_by_its_own_chain(
         secrets = {"shop_certificate": wanted.certificate, "shop_key": wanted.key}
         secure.serve(wanted)
         proof = ask(kube, secure.ingress, with_tls(OWN), secrets=secrets, seconds=0)
-        assert "failed" not in proof.apps[0]
+        assert not proof.apps[0].failed
         secure.serve(Authority.make().issue(HOST))
         proof = ask(kube, secure.ingress, with_tls(OWN), secrets=secrets, seconds=0)
-        assert "wrong certificate" in reason(proof)
+        assert "wrong certificate" in failure(proof)
 
 
 def test_hosts_that_share_a_certificate_share_what_it_is_proved_by(
@@ -447,7 +447,7 @@ def test_hosts_that_share_a_certificate_share_what_it_is_proved_by(
     made = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", made)
     apps = [with_tls(OWN), with_tls(OWN)]
-    apps[1]["ingress"]["rules"][0]["host"] = "other.slipway.test"
+    apps[1].rules[0].host = "other.slipway.test"
     secrets = {"shop_certificate": leaf.certificate, "shop_key": leaf.key}
     ask(kube, ingress, *apps, secrets=secrets, seconds=0)
     assert made.call_count == 1
@@ -465,12 +465,12 @@ def test_many_hosts_are_asked_at_once(kube: Kube, secure: Secure, tmp_path: Path
     for number in range(40):
         app = with_tls()
         host = f"host{number}.slipway.test"
-        app["id"] = host
-        app["ingress"]["rules"][0]["host"] = host
+        app.id = host
+        app.rules[0].host = host
         secure.ingress.answers[f"https://{host}", "/greeter/main/"] = [(200, "Hello")]
         apps.append(app)
     proof = ask(kube, secure.ingress, *apps, ca_dir=tmp_path / "ca", seconds=0)
-    told = [app["failed"]["reason"].split(": ", 1)[1] for app in proof.apps]
+    told = [reason(app).split(": ", 1)[1] for app in proof.apps]
     assert set(told) == {"HTTP 404 over plain HTTP instead of a redirect to HTTPS"}
 
 
@@ -478,7 +478,7 @@ def test_it_is_told_where_each_host_is(kube: Kube, api: FakeApi, ingress: Ingres
     status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
     api.put("ingresses", {**master(HOST, "nginx"), "status": status})
     other = built("quote")
-    other["ingress"]["rules"][0]["host"] = "other.test"
+    other.rules[0].host = "other.test"
     apps = [built(), other]
     proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, seconds=0)
     assert proof.addresses == {HOST: ingress.address, "other.test": ""}
@@ -512,7 +512,7 @@ def test_an_answer_without_an_end_is_read_for_a_while(
     began = time.monotonic()
     proof = ask(kube, ingress, built(), address=endless, seconds=0)
     assert time.monotonic() - began < 3
-    assert "failed" not in proof.apps[0]
+    assert not proof.apps[0].failed
     assert "Hello again" in proof.table[1]
 
 
@@ -529,5 +529,5 @@ def test_what_nobody_foresaw_of_one_route_fails_its_app_alone(
 
     monkeypatch.setattr(verify, "_ask", asked)
     proof = ask(kube, ingress, built(), built("quote"), seconds=0)
-    assert "unexpected UnicodeError: label empty" in proof.apps[0]["failed"]["reason"]
-    assert "failed" not in proof.apps[1]
+    assert "unexpected UnicodeError: label empty" in reason(proof.apps[0])
+    assert not proof.apps[1].failed

@@ -57,17 +57,13 @@ class FakeKube:
         self.on_read: Callable[[], object] = lambda: None
         self.others: dict[Resource, list[Object]] = defaultdict(list)
         self.version = 0
-        self.asked = 0
-        self.on_ask: Callable[[int], None] = lambda _count: None
+        self.on_ask: Callable[[], object] = lambda: None
 
-    def resources(self, api_version: str) -> list[Resource]:
-        """The kinds of one version; ``on_ask`` is told how often it was asked for any."""
-        self.asked += 1
-        self.on_ask(self.asked)
-        return [
-            Resource(api_version, kind, f"{kind.lower()}s")
-            for kind in self.kinds.get(api_version, [])
-        ]
+    def find(self, api_version: str, kind: str) -> Resource | None:
+        """A kind, if it is known; ``on_ask`` is called before."""
+        self.on_ask()
+        known = kind in self.kinds.get(api_version, [])
+        return Resource(api_version, kind, f"{kind.lower()}s") if known else None
 
     def get(self, resource: Resource, name: str, _namespace: str | None = None) -> Object | None:
         """What is stored."""
@@ -77,11 +73,14 @@ class FakeKube:
             raise self.unreadable.pop()
         return copy.deepcopy(self.objects.get((resource.kind, name)))
 
-    def apply(self, obj: Object, *, resource: Resource, dry_run: bool) -> Object:
-        """Refuse as often as was prepared, then store."""
+    def apply(self, obj: Object, *, dry_run: bool) -> Object:
+        """Refuse as often as was prepared, or a kind that is not known, then store."""
         if self.refusals:
             raise self.refusals.pop(0)
-        key = resource.kind, obj["metadata"]["name"]
+        if self.find(obj["apiVersion"], obj["kind"]) is None:
+            title = f"{obj['kind']} {obj['metadata']['name']}"
+            raise ApiError(title, 404, f"the API does not know {obj['apiVersion']}")
+        key = obj["kind"], obj["metadata"]["name"]
         self.applied.append("/".join(key))
         before = self.objects.get(key, {"metadata": {"generation": 0}})
         self.version += 1
@@ -348,7 +347,8 @@ def test_a_dry_run_does_not_wait_for_what_does_not_exist(
 def test_a_kind_that_has_just_been_defined_is_waited_for(
     kube: FakeKube, sleeps: list[float]
 ) -> None:
-    kube.on_ask = lambda count: kube.kinds.update({POOL: ["IPAddressPool"]} if count == 4 else {})
+    defined = {POOL: ["IPAddressPool"]}
+    kube.on_ask = lambda: kube.kinds.update(defined if len(sleeps) == 2 else {})
     assert applier(kube).apply([thing("IPAddressPool")]) == ["IPAddressPool/a"]
     assert sleeps == [addons.POLL_SECONDS] * 2
 

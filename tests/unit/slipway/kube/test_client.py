@@ -64,6 +64,12 @@ def test_refusal_tells_the_apis_reason(kube: Kube, api: FakeApi) -> None:
     assert caught.value.status == 422
 
 
+def test_a_kind_that_the_api_does_not_know_is_not_written(kube: Kube) -> None:
+    pool = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "a"}}
+    with pytest.raises(ApiError, match=r"IPAddressPool a: .* does not know"):
+        kube.apply(pool)
+
+
 def test_watch_follows_a_list(kube: Kube, api: FakeApi) -> None:
     kube.apply(NAMESPACE)
     version = kube.list(CONFIG_MAPS).version

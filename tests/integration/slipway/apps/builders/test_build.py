@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.app import App, BuildxBuild, Built, JibBuild
 from slipway.apps.builders.build import Images, Settings, build_images
 from slipway.apps.builders.order import Order
 from slipway.apps.environments.resolve import Finder, Repositories
@@ -21,6 +22,7 @@ from slipway.apps.source.git_auth import Keys
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.secrets import Secrets
+from tests.support.apps import reason
 from tests.support.git_samples import commit
 
 BASE = "bundle.slipway.internal/base:1"
@@ -53,16 +55,17 @@ class Shop:
         cache = self.settings.cache
         repositories = Repositories(cache, Keys(), check=check)
         find = Finder(list, repositories.branches, datetime.now(UTC))
-        records = plan(self.root / "apps.yml", find_branches=find)
-        sources = get_sources(records, cache, check=check, say=self.said.append)
-        return build_images(sources.records, self.settings, check=check, say=self.said.append)
+        wanted = plan(self.root / "apps.yml", find_branches=find)
+        sources = get_sources(wanted, cache, check=check, say=self.said.append)
+        return build_images(sources.apps, self.settings, check=check, say=self.said.append)
 
-    def build(self, order: Order) -> Path:
+    def build(self, order: Order[JibBuild | BuildxBuild]) -> Path:
         """A builder: the image holds the file ``content``; ``broken`` there breaks the build."""
         source = order.copy()
-        content = (source / order.options.get("context", ".") / "content").read_bytes()
+        context = order.build.context if isinstance(order.build, BuildxBuild) else "."
+        content = (source / context / "content").read_bytes()
         base = order.base.identity if order.base else None
-        self.calls.append({"label": order.label, "base": base, **order.options})
+        self.calls.append({"label": order.label, "base": base, "build": order.build})
         (source / "rubbish").touch()
         if self.wait:
             self.wait.wait(10)
@@ -102,10 +105,17 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return made
 
 
+def with_images(apps: Iterable[App]) -> list[Built]:
+    """The apps, all of which have their image."""
+    found = list(apps)
+    built = [app for app in found if isinstance(app, Built) and not app.failed]
+    assert len(built) == len(found), found
+    return built
+
+
 def image_of(images: Images) -> str:
-    [record] = images.records
-    assert "failed" not in record, record["failed"]
-    return str(record["image"])
+    [app] = with_images(images.apps)
+    return app.image
 
 
 def test_image_is_stored_under_its_content(shop: Shop) -> None:
@@ -120,7 +130,7 @@ def test_image_is_stored_under_its_content(shop: Shop) -> None:
 def test_known_image_is_not_built_again(shop: Shop) -> None:
     first = shop.apps("name: web")
     again = shop.apps("name: web")
-    assert again.records == first.records
+    assert again.apps == first.apps
     assert (len(shop.calls), first.built, again.built) == (1, [image_of(first)], [])
 
 
@@ -133,8 +143,8 @@ def test_lost_image_is_built_again(shop: Shop) -> None:
 
 def test_damaged_image_of_a_builder_gets_into_no_store(shop: Shop) -> None:
     shop.damage = True
-    [record] = shop.apps("name: web").records
-    assert f"is damaged: {shop.layer}" in record["failed"]["reason"]
+    [app] = shop.apps("name: web").apps
+    assert f"is damaged: {shop.layer}" in reason(app)
     assert not list((shop.root / "cache/images/blobs/sha256").glob(shop.layer[7:]))
     shop.damage = False
     ref = image_of(shop.apps("name: web"))
@@ -146,14 +156,14 @@ def test_context_that_is_a_link(shop: Shop, target: str, built: str) -> None:
     (shop.root / "elsewhere").mkdir()
     (shop.repository / "link").symlink_to(target)
     commit(shop.repository, {})
-    [record] = shop.apps("name: web, build: {buildx: {context: link}}").records
+    images = shop.apps("name: web, build: {buildx: {context: link}}")
     if built:
-        assert image_of(Images([record], [], []))
+        before = image_of(images)
         commit(shop.repository, {"sub/content": "other"})
-        assert image_of(shop.apps("name: web, build: {buildx: {context: link}}")) != record["image"]
+        assert image_of(shop.apps("name: web, build: {buildx: {context: link}}")) != before
     else:
-        reason = "web (main): link cannot be read: it leads out of the repository"
-        assert record["failed"]["reason"].splitlines()[0] == reason
+        why = "web (main): link cannot be read: it leads out of the repository"
+        assert reason(images.apps[0]).splitlines()[0] == why
         assert shop.calls == []
 
 
@@ -186,7 +196,7 @@ def test_of_a_pattern_only_branches_whose_commit_changed_are_built(shop: Shop) -
     again = shop.apps("name: web, git_branch: feature/*")
     labels = sorted(call["label"] for call in shop.calls[2:])
     assert labels == ["web (feature/b)", "web (feature/c)"]
-    assert again.records[0]["image"] == first.records[0]["image"]
+    assert with_images(again.apps)[0].image == with_images(first.apps)[0].image
 
 
 @pytest.mark.parametrize(
@@ -230,7 +240,7 @@ def test_same_content_is_built_once_for_all_its_names(shop: Shop) -> None:
     commit(shop.repository, {}, "feature/x")
     images = shop.apps("name: web", "name: web, git_branch: feature/x", "name: api")
     later = shop.apps("name: late")
-    refs = [record["image"] for record in images.records]
+    refs = [app.image for app in with_images(images.apps)]
     tag = refs[0].rsplit("-", 1)[-1]
     assert refs == [
         f"apps.slipway.internal/web:main-{tag}",
@@ -259,7 +269,8 @@ def test_a_folder_is_built_when_it_has_changed(shop: Shop) -> None:
     commit(shop.repository, {"content": "2", "Dockerfile": "FROM x"})
     again = shop.apps(app)
     assert (again.built, image_of(again)) == ([], image_of(first))
-    assert again.records[0]["commit"] == first.records[0]["commit"]
+    commits = [app.commit for images in (first, again) for app in with_images(images.apps)]
+    assert commits[0] == commits[1]
     commit(shop.repository, {"sub/content": "t"})
     assert image_of(shop.apps(app)) != image_of(first)
     assert len(shop.calls) == 2
@@ -269,8 +280,9 @@ def test_folders_share_an_image_only_if_they_are_the_same(shop: Shop) -> None:
     same = {"Dockerfile": "", "content": "x"}
     files = {f"{folder}/{name}": text for folder in "ab" for name, text in same.items()}
     commit(shop.repository, {**files, "c/Dockerfile": "", "c/content": "y"})
-    a, b, c = shop.apps(*(f"name: {name}, git_path: {name}" for name in "abc")).records
-    tags = [record["image"].split(":")[-1] for record in (a, b, c)]
+    images = shop.apps(*(f"name: {name}, git_path: {name}" for name in "abc"))
+    tags = [app.image.split(":")[-1] for app in with_images(images.apps)]
+    assert len(tags) == 3
     assert tags[0] == tags[1] != tags[2]
     assert sorted(call["label"] for call in shop.calls) == ["a (main)", "c (main)"]
 
@@ -281,13 +293,13 @@ def test_folders_that_need_the_repository_are_built_each_for_itself(shop: Shop) 
     contents = {f"{folder}/content": folder for folder in "ab"}
     commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId>", **poms, **contents})
     apps = [f"name: {name}, git_path: {name}" for name in "ab"]
-    a, b = shop.apps(*apps).records
-    assert a["image"].split(":")[-1] != b["image"].split(":")[-1]
+    refs = [app.image for app in with_images(shop.apps(*apps).apps)]
+    assert len({ref.split(":")[-1] for ref in refs}) == 2
     assert len(shop.calls) == 2
     commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId><version>2</version>"})
     again = shop.apps(*apps)
     assert len(shop.calls) == 4
-    assert [each["image"] for each in again.records] == [a["image"], b["image"]]
+    assert [app.image for app in with_images(again.apps)] == refs
 
 
 def test_a_context_is_seen_from_the_folder(shop: Shop) -> None:
@@ -303,21 +315,21 @@ def test_a_context_does_not_lead_out_of_the_folder(shop: Shop) -> None:
     (shop.repository / "a").mkdir()
     (shop.repository / "a" / "link").symlink_to("../sub")
     commit(shop.repository, {})
-    [record] = shop.apps("name: web, git_path: a, build: {buildx: {context: link}}").records
-    assert record["failed"]["reason"] == "web (main): has no folder link"
+    [app] = shop.apps("name: web, git_path: a, build: {buildx: {context: link}}").apps
+    assert reason(app) == "web (main): has no folder link"
 
 
 def test_builder_is_detected_in_the_folder(shop: Shop) -> None:
     commit(shop.repository, {"sub/pom.xml": ""})
-    [record] = shop.apps("name: web, git_path: sub").records
-    assert record["build"]["tool"] == "jib"
+    [app] = shop.apps("name: web, git_path: sub").apps
+    assert app.build == JibBuild()
 
 
 def test_builds_run_side_by_side(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
     shop.wait = threading.Barrier(3)
     images = shop.apps("name: a", "name: b, build: jib", "name: c, build: {buildx: {context: sub}}")
-    assert [record.get("failed") for record in images.records] == [None] * 3
+    assert [app.failed for app in images.apps] == [None] * 3
 
 
 def test_progress_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,8 +345,8 @@ def test_builder_is_detected_and_said(shop: Shop) -> None:
     shop.apps("name: web")
     assert "web (main): Dockerfile found, so buildx" in shop.said
     commit(shop.repository, {"pom.xml": ""})
-    [record] = shop.apps("name: web").records
-    assert record["build"]["tool"] == "jib"
+    [app] = shop.apps("name: web").apps
+    assert app.build == JibBuild()
 
 
 def test_failures_leave_the_others_alone(shop: Shop) -> None:
@@ -348,9 +360,9 @@ def test_failures_leave_the_others_alone(shop: Shop) -> None:
         "name: old, base_image: 'bundle.slipway.internal/gone:1'",
         "name: tar, base_image: 'tar:///nowhere.tar'",
     )
-    failed = [record.get("failed", {"step": "", "reason": ""}) for record in images.records]
-    assert [each["step"] for each in failed] == ["", "build", "source", "build", "build", "build"]
-    reasons = [each["reason"] for each in failed]
+    steps = [app.failed.step if app.failed else "" for app in images.apps]
+    assert steps == ["", "build", "source", "build", "build", "build"]
+    reasons = [reason(app) for app in images.apps]
     assert reasons[1] == "web (broken): the tool's last words"
     assert reasons[3] == "far (main): has no folder nowhere"
     assert "is not in the bundle" in reasons[4]
@@ -360,8 +372,8 @@ def test_failures_leave_the_others_alone(shop: Shop) -> None:
 def test_nothing_detected(shop: Shop) -> None:
     (shop.repository / "Dockerfile").unlink()
     commit(shop.repository, {})
-    [record] = shop.apps("name: web").records
-    assert record["failed"]["reason"].startswith(
+    [app] = shop.apps("name: web").apps
+    assert reason(app).startswith(
         "web (main): has neither pom.xml nor Dockerfile at the top of its repository\n"
         "    fix: say in apps.yml how it is built"
     )
@@ -370,13 +382,11 @@ def test_nothing_detected(shop: Shop) -> None:
 def test_what_is_detected_in_other_folders_is_named(shop: Shop) -> None:
     (shop.repository / "Dockerfile").unlink()
     commit(shop.repository, {"services/a/pom.xml": "", "services/b/Dockerfile": ""})
-    top, sub = shop.apps("name: web", "name: sub, git_path: sub").records
+    top, sub = shop.apps("name: web", "name: sub, git_path: sub").apps
     others = "there are some in services/a, services/b\n    fix: write git_path: services/a"
     missing = "has neither pom.xml nor Dockerfile"
-    assert top["failed"]["reason"] == (
-        f"web (main): {missing} at the top of its repository; {others}"
-    )
-    assert sub["failed"]["reason"] == f"sub (main): {missing} in sub; {others}"
+    assert reason(top) == f"web (main): {missing} at the top of its repository; {others}"
+    assert reason(sub) == f"sub (main): {missing} in sub; {others}"
 
 
 def test_check_tells_what_would_be_built(shop: Shop) -> None:
@@ -414,17 +424,17 @@ def test_secret_is_no_part_of_what_is_noted_or_said(shop: Shop) -> None:
     assert len(shop.calls) == 1
 
     commit(shop.repository, {"content": "broken"})
-    [record] = shop.apps(SECRET_APP).records
-    assert record["failed"]["reason"] == "web (main): the tool's last words ***"
+    [app] = shop.apps(SECRET_APP).apps
+    assert reason(app) == "web (main): the tool's last words ***"
     kept = [path for path in shop.settings.cache.rglob("*") if path.is_file()]
     for value in (b"hidden-1234", b"changed-5678"):
         assert not any(value in path.read_bytes() for path in kept)
-        assert value.decode() not in "".join([*shop.said, str(record)])
+        assert value.decode() not in "".join([*shop.said, str(app)])
 
 
 def test_secret_that_is_not_there(shop: Shop) -> None:
-    [record] = shop.apps(SECRET_APP).records
-    assert "needs the secret npm_token for its build" in record["failed"]["reason"]
+    [app] = shop.apps(SECRET_APP).apps
+    assert "needs the secret npm_token for its build" in reason(app)
     assert shop.calls == []
 
 
@@ -437,7 +447,7 @@ def test_dockers_engine_builds_where_it_is_chosen(
         (shop.root / "bundle" / program).touch()
     by_buildkit: list[str] = []
 
-    def build(self: object, order: Order) -> Path:
+    def build(self: object, order: Order[BuildxBuild]) -> Path:
         by_buildkit.append(order.label)
         return shop.build(order)
 
@@ -450,9 +460,9 @@ def test_dockers_engine_builds_where_it_is_chosen(
 
 def test_registry_that_does_not_start_leaves_other_builders_alone(shop: Shop) -> None:
     (shop.root / "bundle" / "tools" / "docker-registry").unlink()
-    java, web = shop.apps("name: java, build: jib", "name: web").records
-    assert "docker-registry does not start" in java["failed"]["reason"]
-    assert "image" in web
+    java, web = shop.apps("name: java, build: jib", "name: web").apps
+    assert "docker-registry does not start" in reason(java)
+    assert isinstance(web, Built)
 
 
 def test_an_exception_that_nobody_foresaw_fails_its_app_alone(
@@ -460,16 +470,17 @@ def test_an_exception_that_nobody_foresaw_fails_its_app_alone(
 ) -> None:
     plain = shop.build
 
-    def build(order: Order) -> Path:
+    def build(order: Order[JibBuild | BuildxBuild]) -> Path:
         if order.label == "odd (main)":
             raise AttributeError("'list' object has no attribute 'get'")
         return plain(order)
 
     monkeypatch.setattr(shop, "build", build)
     args = "build: {buildx: {args: {ONE: '1'}}}"
-    odd, web = shop.apps(f"name: odd, {args}", "name: web").records
-    assert odd["failed"]["step"] == "build"
-    reason = odd["failed"]["reason"]
-    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in reason
-    assert "-vvv" in reason
-    assert "image" in web
+    odd, web = shop.apps(f"name: odd, {args}", "name: web").apps
+    assert odd.failed
+    assert odd.failed.step == "build"
+    why = odd.failed.reason
+    assert "unexpected AttributeError: 'list' object has no attribute 'get'" in why
+    assert "-vvv" in why
+    assert isinstance(web, Built)

@@ -1,4 +1,4 @@
-"""Archives of images, in the repository and elsewhere, built for real out of the record."""
+"""Archives of images, in the repository and elsewhere, built for real."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from slipway.apps.app import Built
 from slipway.apps.builders.build import Images, Settings, build_images
 from slipway.apps.source.git import Mirror
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
-from tests.support.apps import planned
+from tests.support.apps import reason, sourced
 from tests.support.git_samples import commit, git
 
 
@@ -49,7 +50,7 @@ class Depot:
         head = git(self.repository, "rev-parse", "HEAD")
         mirror = Mirror(str(self.repository), self.cache)
         mirror.fetch(["main"])
-        record = planned(
+        app = sourced(
             "web",
             git_url=str(self.repository),
             commit=head,
@@ -61,13 +62,14 @@ class Depot:
         )
         (self.root / "bundle").mkdir(exist_ok=True)
         settings = Settings(self.cache, self.root / "bundle", {})
-        return build_images([record], settings, check=check, say=self.said.append)
+        return build_images([app], settings, check=check, say=self.said.append)
 
     def image(self, images: Images) -> Image:
-        """The stored image of the record."""
-        [record] = images.records
-        assert "failed" not in record, record["failed"]
-        image = ImageStore(self.cache / "images").get(record["image"])
+        """The stored image of the app."""
+        [app] = images.apps
+        assert isinstance(app, Built), app.failed
+        assert not app.failed
+        image = ImageStore(self.cache / "images").get(app.image)
         assert image is not None
         return image
 
@@ -113,8 +115,8 @@ def test_archive_in_a_folder_of_the_repository(depot: Depot) -> None:
     commit(depot.repository, {})
     image = depot.image(depot.take("web.tar", "images"))
     assert image.manifest_digest == made.manifest_digest
-    [lost] = depot.take("images/web.tar", "images").records
-    assert lost["failed"]["reason"] == "web (main): has no file images/web.tar in images"
+    [lost] = depot.take("images/web.tar", "images").apps
+    assert reason(lost) == "web (main): has no file images/web.tar in images"
 
 
 def states(folder: Path) -> dict[Path, tuple[bytes | None, tuple[int, ...], int, int]]:
@@ -164,16 +166,14 @@ def test_damaged_folder_gets_into_no_store(depot: Depot) -> None:
     path = folder / "blobs" / "sha256" / layer.removeprefix("sha256:")
     right = path.read_bytes()
     path.write_bytes(b"!" + right[1:])
-    [record] = depot.take(str(folder)).records
+    [app] = depot.take(str(folder)).apps
     damaged = f"{folder}: is damaged: {layer}: the content does not match the digest"
-    assert record["failed"]["reason"].startswith(damaged)
+    assert reason(app).startswith(damaged)
     assert not (depot.cache / "images/blobs/sha256" / path.name).exists()
 
     path.write_bytes(right)
-    depot.image(depot.take(str(folder)))
-    assert (
-        ImageStore(depot.cache / "images").verify(depot.take(str(folder)).records[0]["image"]) == []
-    )
+    image = depot.image(depot.take(str(folder)))
+    assert ImageStore(depot.cache / "images").verify(image.ref) == []
 
 
 @pytest.mark.parametrize("name", ["link.tar", "folder/image.tar"])
@@ -182,9 +182,9 @@ def test_archive_that_leads_out_of_the_repository(depot: Depot, name: str) -> No
     (depot.repository / "link.tar").symlink_to(depot.root / "image.tar")
     (depot.repository / "folder").symlink_to(depot.root)
     commit(depot.repository, {})
-    [record] = depot.take(name).records
-    reason = f"web (main): {name} cannot be read: it leads out of the repository"
-    assert record["failed"]["reason"].splitlines()[0] == reason
+    [app] = depot.take(name).apps
+    why = f"web (main): {name} cannot be read: it leads out of the repository"
+    assert reason(app).splitlines()[0] == why
 
 
 def test_link_to_an_archive_in_the_repository(depot: Depot) -> None:
@@ -200,19 +200,17 @@ def test_link_to_an_archive_in_the_repository(depot: Depot) -> None:
 
 def test_pipe_in_place_of_an_archive(depot: Depot) -> None:
     os.mkfifo(depot.root / "pipe")
-    [record] = depot.take(str(depot.root / "pipe")).records
-    reason = f"web (main): {depot.root}/pipe cannot be read: it is neither a file nor a folder"
-    assert record["failed"]["reason"] == reason
+    [app] = depot.take(str(depot.root / "pipe")).apps
+    why = f"web (main): {depot.root}/pipe cannot be read: it is neither a file nor a folder"
+    assert reason(app) == why
 
 
 def test_archive_that_is_not_there(depot: Depot) -> None:
-    inside, outside = (
-        depot.take(archive).records[0]["failed"]["reason"] for archive in ("no.tar", "/no/no.tar")
-    )
+    inside, outside = (reason(depot.take(archive).apps[0]) for archive in ("no.tar", "/no/no.tar"))
     assert inside == "web (main): has no file no.tar in its repository"
     assert outside == "web (main): /no/no.tar cannot be read: No such file or directory"
 
 
 def test_something_else_than_an_archive(depot: Depot) -> None:
-    [record] = depot.take("other").records
-    assert "cannot be read as an image archive" in record["failed"]["reason"]
+    [app] = depot.take("other").apps
+    assert "cannot be read as an image archive" in reason(app)

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from plugins.action import apps_plan
 from slipway.apps.app import load
-from slipway.apps.deploy.deploy import Outcome, deploy
-from slipway.apps.environments.resolve import Leaving
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
 from tests.support.fake_ansible import action
 from tests.support.git_samples import commit
-
-NO_CA = Path("/nowhere")
-RULES = {"max": 20, "grace": "1h", "keep": [], "exclude": []}
-A, B = (built(branch=branch, pattern="*", branches=RULES) for branch in ("a", "b"))
+from tests.support.leaving import A, B, run
 
 
 @pytest.fixture(autouse=True)
 def controllers(api: FakeApi) -> None:
     """Deployments are ready at once."""
     api.on_apply = rolled_out_at_once
-
-
-def run(
-    kube: Kube, apps: list[dict[str, Any]], leaving: Sequence[Leaving] = (), **options: Any
-) -> Outcome:
-    settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
-    return deploy(kube, apps, "nginx", say=print, leaving=leaving, **settings)
 
 
 def planned(kubeconfig: Path, folder: Path, *, check: bool = False) -> dict[str, Any]:
@@ -54,13 +41,13 @@ def test_the_plan_compares_branches_with_the_cluster(
     kube: Kube, api: FakeApi, kubeconfig: Path, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "web")
-    run(kube, [{**app, "git_url": url} for app in (A, B)])
+    run(kube, [structs.replace(app, git_url=url) for app in (A, B)])
     for branch in ("b", "c", "d"):
         commit(tmp_path / "web", {}, branch)
     api.requests.clear()
     result = planned(kubeconfig, tmp_path)
-    assert [app["git_branch"] for app in load(result["apps"])] == ["b"]
-    assert [left["branch"] for left in result["leaving"]] == ["a"]
+    assert [app.git_branch for app in load(result["apps"])] == ["b"]
+    assert [left["git_branch"] for left in result["leaving"]] == ["a"]
     assert "no environment for c, d" in result["waiting"][0]
     assert {method for method, _path in api.requests} == {"GET"}
     assert planned(tmp_path / "none", tmp_path)["leaving"] == []

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from slipway.apps.app import Sourced
+from slipway.apps.source.fetch import Sources
 from tests.support import git_servers
-from tests.support.git_access import TOKEN, content, get, reason, record
+from tests.support.git_access import TOKEN, app_of, content, get, reason
 from tests.support.git_samples import commit, git
 from tests.support.git_servers import Https, Sshd
 from tests.support.leaks import Canaries, ProcessWatch
@@ -22,6 +24,13 @@ def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> 
         yield server
 
 
+def checkout(got: Sources) -> Path:
+    """The work tree of the first app."""
+    app = got.apps[0]
+    assert isinstance(app, Sourced), app.failed
+    return Path(app.checkout)
+
+
 def everything_below(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
@@ -33,7 +42,7 @@ def test_a_token_opens_and_stays_nowhere(
     home.mkdir()
     (home / ".gitconfig").write_text("[credential]\n  helper = store\n")
     monkeypatch.setenv("HOME", str(home))
-    app = record(https.url("owner/web.git"), {"token": "t"})
+    app = app_of(https.url("owner/web.git"), {"token": "t"})
     with ProcessWatch(Canaries({"t": TOKEN})) as watch:
         got = get(tmp_path / "cache", app, t=f"{TOKEN}\n")
     assert watch.seen == set()
@@ -41,9 +50,7 @@ def test_a_token_opens_and_stays_nowhere(
     assert https.requests
     assert TOKEN.encode() not in everything_below(tmp_path / "cache")
     assert [path.name for path in home.iterdir()] == [".gitconfig"]
-    assert git(Path(got.records[0]["checkout"]), "remote", "get-url", "origin") == https.url(
-        "owner/web.git"
-    )
+    assert git(checkout(got), "remote", "get-url", "origin") == https.url("owner/web.git")
 
 
 def test_another_user_name_goes_with_the_token(
@@ -52,8 +59,8 @@ def test_another_user_name_goes_with_the_token(
     with git_servers.https(tmp_path / "served", TOKEN, tmp_path, user="oauth2") as server:
         monkeypatch.setenv("GIT_SSL_CAINFO", str(server.certificate))
         url = server.url("owner/web.git")
-        good = get(tmp_path / "cache", record(url, {"token": "t", "user": "oauth2"}), t=TOKEN)
-        bad = get(tmp_path / "cache", record(url, {"token": "t"}), t=TOKEN)
+        good = get(tmp_path / "cache", app_of(url, {"token": "t", "user": "oauth2"}), t=TOKEN)
+        bad = get(tmp_path / "cache", app_of(url, {"token": "t"}), t=TOKEN)
     assert content(good) == "content"
     assert "Authentication failed" in reason(bad)
 
@@ -62,9 +69,9 @@ def test_two_apps_of_one_repository_with_different_tokens(tmp_path: Path, https:
     url = https.url("owner/web.git")
     got = get(
         tmp_path / "cache",
-        record(url, {"token": "wrong"}, "a"),
-        record(url, {"token": "right"}, "b"),
-        record(url, None, "c"),
+        app_of(url, {"token": "wrong"}, "a"),
+        app_of(url, {"token": "right"}, "b"),
+        app_of(url, None, "c"),
         wrong="canary-wrong-token",
         right=TOKEN,
     )
@@ -87,7 +94,7 @@ def test_the_token_is_for_its_server_alone(
     monkeypatch.setenv("GIT_CONFIG_KEY_1", "http.sslVerify")
     monkeypatch.setenv("GIT_CONFIG_VALUE_1", "false")
     url = "https://other.test/owner/web.git"
-    got = get(tmp_path / "cache", record(url, {"token": "t"}), t=TOKEN)
+    got = get(tmp_path / "cache", app_of(url, {"token": "t"}), t=TOKEN)
     assert "could not read Username" in reason(got)
     assert https.requests == []
 
@@ -97,7 +104,7 @@ def test_an_ssh_key_opens_and_stays_nowhere(tmp_path: Path, sshd: Sshd, reposito
     sshd.authorize(public)
     auth = {"ssh_key": "k", "known_hosts": sshd.known_hosts}
     with ProcessWatch(Canaries({"k": private})) as watch:
-        got = get(tmp_path / "cache", record(sshd.url(repository), auth), k=private)
+        got = get(tmp_path / "cache", app_of(sshd.url(repository), auth), k=private)
     assert watch.seen == set()
     assert content(got) == "content"
     assert private.splitlines()[2].encode() not in everything_below(tmp_path / "cache")
@@ -113,9 +120,9 @@ def test_two_apps_of_one_server_with_different_keys(
     url = sshd.url(repository)
     got = get(
         tmp_path / "cache",
-        record(url, {"ssh_key": "good", **known}),
-        record(url, {"ssh_key": "bad", **known}),
-        record(url, {"ssh_key": "torn", **known}),
+        app_of(url, {"ssh_key": "good", **known}),
+        app_of(url, {"ssh_key": "bad", **known}),
+        app_of(url, {"ssh_key": "torn", **known}),
         good=private,
         bad=other,
         torn=private.replace("b3Blbn", "b3BlbZ"),
@@ -134,7 +141,7 @@ def test_an_unknown_or_changed_server_is_not_trusted(
     host = sshd.known_hosts.split()[0]
     url = sshd.url(repository)
     unknown, changed = (
-        reason(get(tmp_path / "cache", record(url, auth), k=private))
+        reason(get(tmp_path / "cache", app_of(url, auth), k=private))
         for auth in (
             {"ssh_key": "k", "known_hosts": f"elsewhere.test {public}"},
             {"ssh_key": "k", "known_hosts": f"{host} {public}"},
@@ -150,7 +157,7 @@ def test_what_a_server_says_is_masked(tmp_path: Path, sshd: Sshd, repository: Pa
     private, public = git_servers.key_pair(tmp_path, "deploy")
     sshd.authorize(public, command="echo your password is canary-other >&2; false")
     auth = {"ssh_key": "k", "known_hosts": sshd.known_hosts}
-    got = get(tmp_path / "cache", record(sshd.url(repository), auth), k=private, o="canary-other")
+    got = get(tmp_path / "cache", app_of(sshd.url(repository), auth), k=private, o="canary-other")
     assert "your password is ***" in reason(got)
 
 
@@ -163,9 +170,9 @@ def test_submodules_come_by_the_same_token(tmp_path: Path, https: Https) -> None
     git(whole, "config", "--file", ".gitmodules", "submodule.library.url", "../library.git")
     git(whole, "commit", "-qam", "library")
     git_servers.bare_copy(whole, tmp_path / "served/owner/whole.git")
-    got = get(tmp_path / "cache", record(https.url("owner/whole.git"), {"token": "t"}), t=TOKEN)
+    got = get(tmp_path / "cache", app_of(https.url("owner/whole.git"), {"token": "t"}), t=TOKEN)
     assert content(got) == "x"
-    assert Path(got.records[0]["checkout"], "library/part").read_text() == "of it"
+    assert (checkout(got) / "library/part").read_text() == "of it"
     assert TOKEN.encode() not in everything_below(tmp_path / "cache")
 
 
@@ -175,6 +182,6 @@ def test_submodules_of_a_local_repository(tmp_path: Path) -> None:
     add = ["-c", "protocol.file.allow=always", "submodule", "add", "../library", "library"]
     git(tmp_path / "whole", *add)
     git(tmp_path / "whole", "commit", "-qam", "library")
-    got = get(tmp_path / "cache", record(str(tmp_path / "whole"), None))
+    got = get(tmp_path / "cache", app_of(str(tmp_path / "whole"), None))
     assert content(got) == "x"
-    assert Path(got.records[0]["checkout"], "library/part").read_text() == "of it"
+    assert (checkout(got) / "library/part").read_text() == "of it"

@@ -64,11 +64,11 @@ def test_a_check_makes_no_deploy_key(
 ) -> None:
     app = deploy_key(sshd, repository)
     new = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
-    assert "failed" not in new.records[0]
-    assert "commit" not in new.records[0]
+    assert not new.apps[0].failed
+    assert new.apps[0].newest_commit == ""
     assert github.calls == []
     got = get(tmp_path / "cache", app, api=github.api, admin=TOKEN)
     github.calls.clear()
     known = get(tmp_path / "cache", app, check=True, api=github.api, admin=TOKEN)
-    assert known.records == got.records
+    assert known.apps == got.apps
     assert github.calls == []

@@ -18,10 +18,10 @@ PROJECT = Path(__file__).parents[5]
 ENDED = """
 import sys
 from pathlib import Path
-from tests.support.git_access import get, record
+from tests.support.git_access import app_of, get
 url, hosts, api, token, cache = sys.argv[1:]
 auth = {"github_deploy_key": "admin", "known_hosts": hosts}
-get(Path(cache), record(url, auth), api=api, admin=token)
+get(Path(cache), app_of(url, auth), api=api, admin=token)
 """
 
 
@@ -33,7 +33,7 @@ def test_the_deploy_key_is_removed_when_the_run_is_ended(
     started = tmp_path / "started"
     github.command = f"touch {started}; sleep 600"
     app = deploy_key(sshd, repository)
-    arguments = [app["git_url"], sshd.known_hosts, github.api, TOKEN, str(tmp_path / "cache")]
+    arguments = [app.git_url, sshd.known_hosts, github.api, TOKEN, str(tmp_path / "cache")]
     run = subprocess.Popen(
         [sys.executable, "-c", ENDED, *arguments], cwd=PROJECT, start_new_session=True
     )

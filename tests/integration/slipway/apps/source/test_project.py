@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.app import JibBuild, Sourced
 from slipway.apps.builders.order import Order
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.working_copy import heads_of
+from tests.support.apps import reason
 from tests.support.git_samples import commit, git
 from tests.support.maven_samples import write
-from tests.support.sources import get, record, told
+from tests.support.sources import app_of, get, sourced, told
 
 POM = "services/orders/pom.xml"
 FOLDER = "services/orders"
@@ -30,27 +32,28 @@ def shop(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_what_the_app_is_made_of(shop: Path, tmp_path: Path) -> None:
-    [app] = get(tmp_path / "cache", record(shop, folder=FOLDER)).records
-    assert (app["project"], app["whole"]) == (FOLDER, False)
-    assert app["tree"] == git(shop, "rev-parse", f"HEAD:{FOLDER}")
-    assert Path(app["checkout"], app["project"], "pom.xml").read_text() == "1"
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER)))
+    assert (app.project, app.whole) == (FOLDER, False)
+    assert app.tree == git(shop, "rev-parse", f"HEAD:{FOLDER}")
+    assert Path(app.checkout, app.project, "pom.xml").read_text() == "1"
 
 
 def test_a_commit_elsewhere_is_no_other_source(shop: Path, tmp_path: Path) -> None:
     first = git(shop, "rev-parse", "HEAD")
-    before = get(tmp_path / "cache", record(shop, folder=FOLDER))
+    before = get(tmp_path / "cache", app_of(shop, folder=FOLDER))
     commit(shop, {"services/web/Dockerfile": "FROM x", "README": "more"})
 
-    after = get(tmp_path / "cache", record(shop, folder=FOLDER))
+    after = get(tmp_path / "cache", app_of(shop, folder=FOLDER))
 
     assert (before.fetched, after.fetched) == ([str(shop)], [])
-    same = [(each.records[0]["tree"], each.records[0]["commit"]) for each in (before, after)]
+    same = [(app.tree, app.commit) for got in (before, after) for app in sourced(got)]
     assert same[0] == same[1]
     assert same[0][1] == first
     changed = commit(shop, {POM: "2"})
-    last = get(tmp_path / "cache", record(shop, folder=FOLDER))
-    assert (last.records[0]["commit"], last.fetched) == (changed, [str(shop)])
-    assert last.records[0]["tree"] != same[0][0]
+    last = get(tmp_path / "cache", app_of(shop, folder=FOLDER))
+    [app] = sourced(last)
+    assert (app.commit, last.fetched) == (changed, [str(shop)])
+    assert app.tree != same[0][0]
 
 
 def test_a_merge_of_what_is_elsewhere_is_no_other_commit(shop: Path, tmp_path: Path) -> None:
@@ -58,36 +61,37 @@ def test_a_merge_of_what_is_elsewhere_is_no_other_commit(shop: Path, tmp_path: P
     commit(shop, {"README": "feature"}, "feature/x")
     commit(shop, {"services/web/Dockerfile": "FROM x"}, "main")
     git(shop, "merge", "-q", "--no-edit", "feature/x")
-    [app] = get(tmp_path / "cache", record(shop, folder=FOLDER)).records
-    assert app["commit"] == first
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER)))
+    assert app.commit == first
 
 
 def test_folders_of_one_repository_share_all_that_is_fetched(shop: Path, tmp_path: Path) -> None:
-    both = get(
+    got = get(
         tmp_path / "cache",
-        record(shop, folder=FOLDER),
-        record(shop, folder="services/web", name="web"),
-        record(shop, name="all"),
+        app_of(shop, folder=FOLDER, name="orders"),
+        app_of(shop, folder="services/web", name="web"),
+        app_of(shop, name="all"),
     )
-    assert {each["checkout"] for each in both.records} == {both.records[0]["checkout"]}
-    assert len({each["tree"] for each in both.records}) == 3
+    apps = sourced(got)
+    assert {app.checkout for app in apps} == {apps[0].checkout}
+    assert len({app.tree for app in apps}) == 3
     assert len(list((tmp_path / "cache" / "git").iterdir())) == 1
 
 
 def test_a_saved_file_counts_in_the_folder_alone(shop: Path, tmp_path: Path) -> None:
-    [first] = get(tmp_path / "cache", record(shop, folder=FOLDER)).records
+    [first] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER)))
 
-    def saved(name: str, text: str) -> dict[str, object]:
+    def saved(name: str, text: str) -> Sourced:
         (shop / name).write_text(text)
         heads = heads_of(Mirror(str(shop), tmp_path / "cache"))
-        [app] = told(tmp_path / "cache", {shop: heads}, record(shop, folder=FOLDER)).records
+        [app] = sourced(told(tmp_path / "cache", {shop: heads}, app_of(shop, folder=FOLDER)))
         return app
 
     outside = saved("README", "saved")
-    assert (outside["tree"], outside["commit"]) == (first["tree"], first["commit"])
+    assert (outside.tree, outside.commit) == (first.tree, first.commit)
     inside = saved(POM, "saved")
-    assert inside["tree"] != first["tree"]
-    assert Path(str(inside["checkout"]), POM).read_text() == "saved"
+    assert inside.tree != first.tree
+    assert Path(inside.checkout, POM).read_text() == "saved"
 
 
 @pytest.mark.parametrize(
@@ -96,10 +100,10 @@ def test_a_saved_file_counts_in_the_folder_alone(shop: Path, tmp_path: Path) -> 
 def test_a_folder_may_have_any_name(tmp_path: Path, folder: str) -> None:
     head = commit(tmp_path / "shop", {f"{folder}/pom.xml": "1", "other/pom.xml": ""})
     commit(tmp_path / "shop", {"other/pom.xml": "2"})
-    [app] = get(tmp_path / "cache", record(tmp_path / "shop", folder=folder)).records
-    assert "failed" not in app, app["failed"]
-    assert app["tree"] == git(tmp_path / "shop", "rev-parse", f"HEAD:{folder}")
-    assert (app["project"], app["commit"]) == (folder, head)
+    [app] = sourced(get(tmp_path / "cache", app_of(tmp_path / "shop", folder=folder)))
+    assert not app.failed, app.failed
+    assert app.tree == git(tmp_path / "shop", "rev-parse", f"HEAD:{folder}")
+    assert (app.project, app.commit) == (folder, head)
 
 
 def test_what_is_unknown_to_git_has_no_tree_whatever_its_name(shop: Path, tmp_path: Path) -> None:
@@ -114,20 +118,21 @@ def test_a_link_to_a_folder_is_followed(shop: Path, tmp_path: Path) -> None:
     (shop / "current").symlink_to(FOLDER)
     commit(shop, {})
     head = commit(shop, {POM: "2"})
-    [app] = get(tmp_path / "cache", record(shop, folder="current")).records
-    assert (app["project"], app["commit"]) == (FOLDER, head)
-    assert app["tree"] == git(shop, "rev-parse", f"HEAD:{FOLDER}")
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder="current")))
+    assert (app.project, app.commit) == (FOLDER, head)
+    assert app.tree == git(shop, "rev-parse", f"HEAD:{FOLDER}")
 
 
 def test_a_link_to_the_top_is_the_whole_repository(shop: Path, tmp_path: Path) -> None:
     (shop / "here").symlink_to(".")
     commit(shop, {})
-    linked, plain = get(
-        tmp_path / "cache", record(shop, folder="here"), record(shop, name="plain")
-    ).records
-    keys = ("project", "whole", "tree", "commit")
-    assert [linked[key] for key in keys] == [plain[key] for key in keys]
-    assert plain["project"] == "."
+    wanted = app_of(shop, folder="here"), app_of(shop, name="plain")
+    linked, plain = (
+        (app.project, app.whole, app.tree, app.commit)
+        for app in sourced(get(tmp_path / "cache", *wanted))
+    )
+    assert linked == plain
+    assert plain[0] == "."
 
 
 @pytest.mark.parametrize("folder", ["library", "library/deep"])
@@ -138,21 +143,21 @@ def test_a_submodule_is_known_by_its_own_tree(tmp_path: Path, folder: str) -> No
     allowed = ["-c", "protocol.file.allow=always"]
     git(shop, *allowed, "submodule", "add", "../library", "library")
     git(shop, "commit", "-qam", "library")
-    wanted = record(shop, folder=folder)
-    [first] = get(tmp_path / "cache", wanted).records
+    wanted = app_of(shop, folder=folder)
+    [first] = sourced(get(tmp_path / "cache", wanted))
     inside = folder.removeprefix("library").lstrip("/")
-    assert first["tree"] == git(library, "rev-parse", f"HEAD:{inside}")
+    assert first.tree == git(library, "rev-parse", f"HEAD:{inside}")
 
     commit(shop, {"README": "more"})
-    [elsewhere] = get(tmp_path / "cache", wanted).records
+    [elsewhere] = sourced(get(tmp_path / "cache", wanted))
     commit(library, {"deep/pom.xml": "2"})
     git(shop / "library", "pull", "-q")
     commit(shop, {})
-    [newer] = get(tmp_path / "cache", wanted).records
+    [newer] = sourced(get(tmp_path / "cache", wanted))
 
-    assert first["tree"] == elsewhere["tree"] != newer["tree"]
+    assert first.tree == elsewhere.tree != newer.tree
     assert (
-        Path(newer["checkout"], newer["project"])
+        Path(newer.checkout, newer.project)
         .joinpath("deep/pom.xml".removeprefix(f"{inside}/"))
         .read_text()
         == "2"
@@ -167,13 +172,13 @@ def test_a_folder_that_is_not_there_is_told_with_those_that_are(shop: Path, tmp_
     wanted = ["services/order", "Services/Orders", POM, "away", "lost", "new"]
     found = get(
         tmp_path / "cache",
-        *(record(shop, folder=folder) for folder in wanted),
-        record(shop, "feature/x", folder="new"),
-        record(shop, folder=FOLDER),
-    ).records
+        *(app_of(shop, folder=folder) for folder in wanted),
+        app_of(shop, "feature/x", folder="new"),
+        app_of(shop, folder=FOLDER),
+    ).apps
     where, there = f"{shop}, branch main at {head}:", "pom.xml or Dockerfile is in"
     both = f"{there} services/orders, services/web"
-    assert [each["failed"]["reason"] for each in found[:6]] == [
+    assert [reason(app) for app in found[:6]] == [
         f"{where} has no folder services/order\n    fix: did you mean services/orders? {both}",
         f"{where} has no folder Services/Orders\n    fix: did you mean services/orders? {both}",
         f"{where} has a file {POM}, not a folder\n    fix: did you mean services/orders? {both}",
@@ -181,20 +186,20 @@ def test_a_folder_that_is_not_there_is_told_with_those_that_are(shop: Path, tmp_
         f"{where} has no folder lost\n    fix: {both}",
         f"{where} has no folder new\n    fix: {both}",
     ]
-    assert {each["failed"]["step"] for each in found[:6]} == {"source"}
-    assert not any("failed" in each for each in found[6:])
+    assert {app.failed.step for app in found if app.failed} == {"source"}
+    assert not any(app.failed for app in found[6:])
 
 
 def test_a_repository_without_any_project_says_so(tmp_path: Path) -> None:
     commit(tmp_path / "shop", {"a/file": ""})
-    [app] = get(tmp_path / "cache", record(tmp_path / "shop", folder="b")).records
-    assert app["failed"]["reason"].endswith("fix: no folder of it has a pom.xml or a Dockerfile")
+    [app] = get(tmp_path / "cache", app_of(tmp_path / "shop", folder="b")).apps
+    assert reason(app).endswith("fix: no folder of it has a pom.xml or a Dockerfile")
 
 
 def test_a_check_says_of_a_folder_what_a_run_has_said(shop: Path, tmp_path: Path) -> None:
-    apps = record(shop, folder=FOLDER), record(shop, folder="nowhere")
-    ran = get(tmp_path / "cache", *apps).records
-    assert get(tmp_path / "cache", *apps, check=True).records == ran
+    apps = app_of(shop, folder=FOLDER), app_of(shop, folder="nowhere")
+    ran = get(tmp_path / "cache", *apps).apps
+    assert get(tmp_path / "cache", *apps, check=True).apps == ran
 
 
 NEEDS_MORE = {
@@ -238,11 +243,11 @@ def test_a_maven_project_may_need_more_than_its_folder(tmp_path: Path, case: str
 def test_what_needs_more_is_made_of_the_whole_repository(shop: Path, tmp_path: Path) -> None:
     write(shop, NEEDS_MORE["a parent at the top"])
     commit(shop, {})
-    [first] = get(tmp_path / "cache", record(shop, folder=FOLDER)).records
+    [first] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER)))
     head = commit(shop, {"README": "2"})
-    [app] = get(tmp_path / "cache", record(shop, folder=FOLDER, tool="jib")).records
-    assert (app["whole"], app["project"], app["commit"]) == (True, FOLDER, head)
-    assert app["tree"] == git(shop, "rev-parse", "HEAD^{tree}") != first["tree"]
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER, build={"tool": "jib"})))
+    assert (app.whole, app.project, app.commit) == (True, FOLDER, head)
+    assert app.tree == git(shop, "rev-parse", "HEAD^{tree}") != first.tree
 
 
 ENOUGH = {
@@ -286,16 +291,16 @@ def test_a_link_out_of_a_maven_project_needs_the_repository(
     write(shop, {"shared/x": "", f"{FOLDER}/part/x": ""})
     (shop / FOLDER / "link").symlink_to(target)
     commit(shop, {})
-    [app] = get(tmp_path / "cache", record(shop, folder=FOLDER)).records
-    assert app["whole"] is whole
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER)))
+    assert app.whole is whole
 
 
 def test_only_maven_may_need_more_than_the_folder(shop: Path, tmp_path: Path) -> None:
     commit(shop, {"pom.xml": ALL, ".mvn/x": "", "services/web/x": "../x"})
-    web = record(shop, folder="services/web")
-    orders = record(shop, folder=FOLDER, tool="buildx")
-    found = get(tmp_path / "cache", web, orders).records
-    assert [each["whole"] for each in found] == [False, False]
+    web = app_of(shop, folder="services/web")
+    orders = app_of(shop, folder=FOLDER, name="orders", build={"tool": "buildx"})
+    found = sourced(get(tmp_path / "cache", web, orders))
+    assert [app.whole for app in found] == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -309,17 +314,17 @@ def test_only_maven_may_need_more_than_the_folder(shop: Path, tmp_path: Path) ->
 def test_arguments_of_maven_may_name_what_is_outside(
     shop: Path, tmp_path: Path, build: dict[str, Any], whole: bool
 ) -> None:
-    [app] = get(tmp_path / "cache", record(shop, folder=FOLDER, **build)).records
-    assert app["whole"] is whole
+    [app] = sourced(get(tmp_path / "cache", app_of(shop, folder=FOLDER, build=build)))
+    assert app.whole is whole
 
 
-def order(tmp_path: Path, shop: Path, *, whole: bool) -> Order:
+def order(tmp_path: Path, shop: Path, *, whole: bool) -> Order[JibBuild]:
     """To build the orders of the shop."""
     mirror = Mirror(str(shop), tmp_path / "cache")
     mirror.fetch(["main"])
     checkout = mirror.lay_out(git(shop, "rev-parse", "main"))
     (tmp_path / "scratch").mkdir()
-    return Order("orders", checkout, {}, None, {}, tmp_path / "scratch", FOLDER, whole)
+    return Order("orders", checkout, JibBuild(), None, {}, tmp_path / "scratch", FOLDER, whole)
 
 
 def files(folder: Path) -> set[str]:

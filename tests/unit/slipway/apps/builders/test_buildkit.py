@@ -6,10 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from slipway.apps.app import BuildxBuild
 from slipway.apps.builders import buildkit
 from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command
@@ -66,12 +68,13 @@ class Place:
         """How often it was started."""
         return len((self.state / "root-started").read_text().split())
 
-    def order(self, base: Base | None = None, **secrets: str) -> Order:
+    def order(self, base: Base | None = None, **secrets: str) -> Order[BuildxBuild]:
         """To build a folder with a Dockerfile."""
-        for folder in ("checkout", "scratch"):
-            (self.root / folder).mkdir()
-        (self.root / "checkout" / "Dockerfile").touch()
-        return Order("web (main)", self.root / "checkout", {}, base, secrets, self.root / "scratch")
+        checkout, scratch = self.root / "checkout", self.root / "scratch"
+        for folder in (checkout, scratch):
+            folder.mkdir()
+        (checkout / "Dockerfile").touch()
+        return Order("web (main)", checkout, BuildxBuild(), base, secrets, scratch)
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def test_user_who_is_not_root(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_least_call() -> None:
-    assert command(Path("/src"), {}, {}, None, {}) == [
+    assert command(Path("/src"), BuildxBuild(), {}, None, {}) == [
         "--frontend=dockerfile.v0",
         "--local=context=/src",
         "--local=dockerfile=/src",
@@ -162,10 +165,8 @@ def test_call_with_everything(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "store")
     layer = layer_from_tree({"file": b"x"})
     image = store.add_image("bundle.test/base:1", [layer], ImageConfig())
-    options = {"dockerfile": "docker/Run", "target": "run"}
-    call = command(
-        Path("/src"), options, {"A": "x y"}, StoredImage(store, image), {"id": "VARIABLE"}
-    )
+    build = BuildxBuild(dockerfile="docker/Run", target="run")
+    call = command(Path("/src"), build, {"A": "x y"}, StoredImage(store, image), {"id": "VARIABLE"})
     assert call[2:] == [
         "--local=dockerfile=/src/docker",
         f"--oci-layout=base={store.root}",
@@ -190,7 +191,7 @@ def test_call_with_everything(tmp_path: Path) -> None:
 )
 def test_frontend_that_is_built_in_is_not_fetched(tmp_path: Path, line: str, own: bool) -> None:
     (tmp_path / "Dockerfile").write_text(f"{line}\nFROM scratch\n")
-    call = command(tmp_path, {}, {}, None, {})
+    call = command(tmp_path, BuildxBuild(), {}, None, {})
     assert ("--opt=cmdline=docker/dockerfile" in call) == own
 
 
@@ -229,26 +230,30 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(place: Place) -
 
 def test_folder_that_is_not_there(place: Place) -> None:
     order = place.order()
-    lost = Order(order.label, order.checkout, {"context": "lost"}, None, {}, order.scratch)
+    lost = replace(order, build=BuildxBuild(context="lost"))
     with place.daemon() as daemon, pytest.raises(SlipwayError, match="has no folder lost"):
         BuildKit(daemon, ImageStore(place.root / "images")).build(lost)
 
 
 @pytest.mark.parametrize(
-    ("options", "links", "name"),
+    ("build", "links", "name"),
     [
-        ({}, {"Dockerfile": "/etc/passwd"}, "Dockerfile"),
-        ({}, {"Dockerfile": "/dev/zero"}, "Dockerfile"),
-        ({}, {"Dockerfile": "one", "one": "../elsewhere/Dockerfile"}, "Dockerfile"),
-        ({"dockerfile": "a/Dockerfile"}, {"a": "../elsewhere"}, "a/Dockerfile"),
-        ({"context": "a"}, {"a": "../elsewhere"}, "a"),
-        ({"context": "a/b"}, {"a": ".."}, "a/b"),
-        ({"context": "a", "dockerfile": "d"}, {"a/d": "../../elsewhere/Dockerfile"}, "a/d"),
+        (BuildxBuild(), {"Dockerfile": "/etc/passwd"}, "Dockerfile"),
+        (BuildxBuild(), {"Dockerfile": "/dev/zero"}, "Dockerfile"),
+        (BuildxBuild(), {"Dockerfile": "one", "one": "../elsewhere/Dockerfile"}, "Dockerfile"),
+        (BuildxBuild(dockerfile="a/Dockerfile"), {"a": "../elsewhere"}, "a/Dockerfile"),
+        (BuildxBuild(context="a"), {"a": "../elsewhere"}, "a"),
+        (BuildxBuild(context="a/b"), {"a": ".."}, "a/b"),
+        (
+            BuildxBuild(context="a", dockerfile="d"),
+            {"a/d": "../../elsewhere/Dockerfile"},
+            "a/d",
+        ),
     ],
 )
 @pytest.mark.parametrize("builder", ["buildkit", "buildx"])
 def test_what_leads_out_of_the_repository_gets_to_no_builder(
-    place: Place, options: dict[str, str], links: dict[str, str], name: str, builder: str
+    place: Place, build: BuildxBuild, links: dict[str, str], name: str, builder: str
 ) -> None:
     (place.root / "scratch").mkdir()
     for folder in ("elsewhere", "b", "scratch/elsewhere", "scratch/b"):
@@ -258,7 +263,7 @@ def test_what_leads_out_of_the_repository_gets_to_no_builder(
     for link, target in links.items():
         (checkout / link).parent.mkdir(parents=True, exist_ok=True)
         (checkout / link).symlink_to(target)
-    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    order = Order("web (main)", checkout, build, None, {}, place.root / "scratch")
     with place.daemon() as daemon, pytest.raises(SlipwayError) as caught:
         if builder == "buildkit":
             BuildKit(daemon, ImageStore(place.root / "images")).build(order)
@@ -277,8 +282,8 @@ def test_links_within_the_repository_get_to_buildkit(place: Place) -> None:
     (checkout / "real" / "Dockerfile").symlink_to("one")
     (checkout / "context").symlink_to("real")
     (place.root / "scratch").mkdir()
-    options = {"context": "context"}
-    order = Order("web (main)", checkout, options, None, {}, place.root / "scratch")
+    build = BuildxBuild(context="context")
+    order = Order("web (main)", checkout, build, None, {}, place.root / "scratch")
     with place.daemon() as daemon:
         BuildKit(daemon, ImageStore(place.root / "images")).build(order)
     said = (place.log / "argv").read_text()

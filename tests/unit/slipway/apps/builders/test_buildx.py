@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.buildx import Buildx, command
 from slipway.apps.builders.order import Order
 from slipway.cache.layout import CacheLayout
 
 
 def test_least_call() -> None:
-    assert command(["docker", "buildx"], "t:1", Path("/src"), {}, None, {}) == [
+    assert command(["docker", "buildx"], "t:1", Path("/src"), BuildxBuild(), None, {}) == [
         "docker",
         "buildx",
         "build",
@@ -26,8 +27,8 @@ def test_least_call() -> None:
 
 
 def test_call_with_everything() -> None:
-    options = {"dockerfile": "docker/Run", "target": "run", "args": {"A": "1", "B": "x y"}}
-    call = command(["/opt/buildx"], "t:1", Path("/src"), options, "base:1", {"id": "VARIABLE"})
+    build = BuildxBuild(dockerfile="docker/Run", target="run", args={"A": "1", "B": "x y"})
+    call = command(["/opt/buildx"], "t:1", Path("/src"), build, "base:1", {"id": "VARIABLE"})
     assert call[:2] == ["/opt/buildx", "build"]
     assert call[6:] == [
         "--file=/src/docker/Run",
@@ -42,7 +43,8 @@ def test_call_with_everything() -> None:
 
 
 def test_an_apps_own_base_argument_wins() -> None:
-    call = command(["b"], "t:1", Path("/s"), {"args": {"BASE_IMAGE": "mine"}}, "base:1", {})
+    build = BuildxBuild(args={"BASE_IMAGE": "mine"})
+    call = command(["b"], "t:1", Path("/s"), build, "base:1", {})
     assert [part for part in call if "BASE_IMAGE" in part] == ["--build-arg=BASE_IMAGE=mine"]
 
 
@@ -69,7 +71,8 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     secrets = {"npm": "hidden-1234"}
-    order = Order("web (main)", tmp_path / "checkout", {}, None, secrets, tmp_path / "scratch")
+    folders = tmp_path / "checkout", tmp_path / "scratch"
+    order = Order("web (main)", folders[0], BuildxBuild(), None, secrets, folders[1])
 
     archive = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx").build(
         order

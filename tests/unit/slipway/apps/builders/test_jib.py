@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.jib import (
     PLUGIN,
@@ -33,7 +34,7 @@ JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 
 def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any) -> Project:
     write(root, poms)
-    return Project.read(Order("web (main)", root, options, None, {}, root, folder))
+    return Project.read(Order("web (main)", root, JibBuild(**options), None, {}, root, folder))
 
 
 def test_plain_project(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.order import Order
@@ -35,10 +36,14 @@ class Answering(Standbys):
 
     def __init__(self, answer: bool) -> None:
         self.answer = answer
-        self.asked: list[tuple[Order, list[str], dict[str, str], str]] = []
+        self.asked: list[tuple[Order[JibBuild], list[str], dict[str, str], str]] = []
 
     def build(
-        self, order: Order, command: Sequence[str], settings: Mapping[str, str], options: str
+        self,
+        order: Order[JibBuild],
+        command: Sequence[str],
+        settings: Mapping[str, str],
+        options: str,
     ) -> bool:
         self.asked.append((order, list(command), dict(settings), options))
         return self.answer
@@ -101,7 +106,7 @@ def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_to
     others = threading.Barrier(2)
     joined_by_others: list[bool] = []
 
-    def run(self: Maven, order: Order, argv: Sequence[str]) -> None:
+    def run(self: Maven, order: Order[JibBuild], argv: Sequence[str]) -> None:
         if next(turns) == 0:
             joined_by_others.append(others_began.wait(0.3))
         else:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from slipway.apps.app import Variable
 from tests.support.apps import built
 from tests.support.contents import content, only_fault
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "manifests": {},
+    "helm": {"release": "r"},
+    "config_files": {"path": "/a", "template": True},
+}
+"""What an entry needs beside its place."""
 
 
 def test_text_is_filled_in_where_it_is_a_template(tmp_path: Path) -> None:
@@ -23,13 +32,16 @@ def test_text_is_filled_in_where_it_is_a_template(tmp_path: Path) -> None:
     env = {"WHERE": {"value": "{{ namespace }}/{{ branch_slug }}"}, "S": {"config_map": "a"}}
     found = content(config_files=files, env=env, checkout=str(tmp_path))
     assert found.faults == []
-    assert {file["path"]: file["content"] for file in found.filled["config_files"]} == {
-        "/a": f"greeter main {built()['commit']}",
+    assert {file.path: file.content for file in found.app.config_files} == {
+        "/a": f"greeter main {built().commit}",
         "/b": "{{ name }}",
         "/c": "host=demo.slipway.test\n",
         "/d": "raw={{ host }}\n",
     }
-    assert found.filled["env"] == {"WHERE": {"value": "greeter-main/main"}, "S": env["S"]}
+    assert found.app.env == {
+        "WHERE": Variable("greeter-main/main"),
+        "S": Variable(config_map="a"),
+    }
 
 
 def test_without_a_route_there_is_no_host() -> None:
@@ -75,10 +87,10 @@ def test_files_are_those_of_the_project_and_what_it_links_to(tmp_path: Path) -> 
     ]
     found = content(config_files=files, checkout=str(tmp_path), project="services/orders")
     assert found.faults == []
-    assert [file["content"] for file in found.filled["config_files"]] == ["own", "shared"]
+    assert [file.content for file in found.app.config_files] == ["own", "shared"]
 
 
-@pytest.mark.parametrize("key", ["manifests", "helm", "config_files"])
+@pytest.mark.parametrize("key", NEEDED)
 @pytest.mark.parametrize(
     ("links", "name"),
     [
@@ -97,17 +109,17 @@ def test_what_leads_out_of_the_repository_is_not_read(
     (tmp_path / "secret.yaml").touch()
     for place, target in links.items():
         (checkout / place).symlink_to(target)
-    entry = {"source": name, "path": "/a", "template": True, "release": "r", "values": {}}
+    entry = {"source": name, **NEEDED[key]}
     fault = only_fault(content(**{key: [entry]}, checkout=str(checkout)))
     assert f": {name} cannot be read: it leads out of the repository" in fault
 
 
-@pytest.mark.parametrize("key", ["manifests", "helm", "config_files"])
+@pytest.mark.parametrize("key", NEEDED)
 @pytest.mark.parametrize("place", ["source", "file"])
 def test_a_pipe_is_not_read(tmp_path: Path, key: str, place: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     name = "pipe" if place == "source" else str(tmp_path / "pipe")
-    entry = {place: name, "path": "/a", "template": True, "release": "r", "values": {}}
+    entry = {place: name, **NEEDED[key]}
     fault = only_fault(content(**{key: [entry]}, checkout=str(tmp_path)))
     assert f": {name} cannot be read: it is neither a file nor a folder" in fault
 
@@ -119,7 +131,7 @@ def test_a_link_within_the_repository_is_read(tmp_path: Path) -> None:
     (tmp_path / "b.conf").symlink_to("folder/a.conf")
     files = [{"path": "/a", "source": "b.conf"}, {"path": "/b", "source": "folder/a.conf"}]
     found = content(config_files=files, checkout=str(tmp_path))
-    assert [file["content"] for file in found.filled["config_files"]] == ["text", "text"]
+    assert [file.content for file in found.app.config_files] == ["text", "text"]
 
 
 def test_an_app_that_failed_before_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""What a run decides to do, from records and the cluster's state alone."""
+"""What a run decides to do, from apps and the cluster's state alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from itertools import chain
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import Built, Failure
 from slipway.apps.deploy.decide import Decision, decide
 from slipway.apps.deploy.state import State
 from slipway.apps.manifests.extras import Extra, adopted, extra_key
@@ -20,7 +22,7 @@ from slipway.apps.manifests.secrets import secret
 from slipway.kube.client import Object
 from slipway.kube.objects import Key, by_key
 from tests.support.app_cluster import calls
-from tests.support.apps import built
+from tests.support.apps import built, sourced
 
 HOST = "demo.slipway.test"
 
@@ -29,13 +31,13 @@ def key(obj: Object) -> Key:
     return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def state_of(apps: Iterable[dict[str, Any]], *others: Object) -> State:
+def state_of(apps: Iterable[Built], *others: Object) -> State:
     """A cluster to which these apps were deployed, with what else is said."""
     apps = list(apps)
     objects = [obj for app in apps for obj in render(app, "nginx")]
     if apps:
         objects.append(master(HOST, "nginx"))
-    names = {app["namespace"] for app in apps} | ({ROUTES_NAMESPACE} if apps else set())
+    names = {app.namespace for app in apps} | ({ROUTES_NAMESPACE} if apps else set())
     spaces = [{**namespace(name), "status": {"phase": "Active"}} for name in names]
     found = {key(obj): copy.deepcopy(obj) for obj in (*objects, *others)}
     return State({obj["metadata"]["name"]: obj for obj in spaces}, found)
@@ -58,7 +60,7 @@ def test_everything_is_made_in_an_empty_cluster() -> None:
     assert names(decision.namespaces) == [f"Namespace {name}" for name in spaces]
     assert names(decision.hosts.pop(HOST)) == [f"Ingress {HOST}"]
     assert not decision.hosts
-    assert decision.apply == {app["id"]: render(app, "nginx") for app in APPS}
+    assert decision.apply == {app.id: render(app, "nginx") for app in APPS}
     assert not decision.delete
 
 
@@ -90,7 +92,7 @@ def test_what_the_api_adds_is_no_difference() -> None:
     ],
 )
 def test_only_what_differs_is_applied(change: dict[str, Any], kinds: list[str]) -> None:
-    decision = decide([{**APPS[0], **change}, *APPS[1:]], state_of(APPS), "nginx")
+    decision = decide([built(**change), *APPS[1:]], state_of(APPS), "nginx")
     assert {app_id: [obj["kind"] for obj in objs] for app_id, objs in decision.apply.items()} == {
         "greeter-main/greeter": kinds
     }
@@ -114,7 +116,7 @@ def test_a_change_by_hand_is_undone() -> None:
 def test_a_setting_that_is_taken_out_is_noticed() -> None:
     """The live object still has all that is wanted; only its hash tells."""
     plain = copy.deepcopy(APPS[0])
-    plain["ingress"]["rules"][0]["rewrite"] = None
+    plain.rules[0].rewrite = None
     decision = decide([plain, *APPS[1:]], state_of(APPS), "nginx")
     assert names(decision.apply["greeter-main/greeter"]) == ["Ingress greeter"]
 
@@ -156,28 +158,26 @@ def test_a_namespace_that_somebody_else_made_is_neither_written_nor_removed() ->
 
 
 def test_a_route_that_left_is_removed() -> None:
-    decision = decide([{**APPS[0], "ingress": None}, *APPS[1:]], state_of(APPS), "nginx")
+    decision = decide([built(ingress=None), *APPS[1:]], state_of(APPS), "nginx")
     assert names(decision.delete) == ["Ingress greeter"]
 
 
 def test_what_an_app_has_stays_when_it_failed_before() -> None:
-    broken = {**APPS[0], "failed": {"step": "build", "reason": "no"}}
-    del broken["image"]
+    broken = sourced(failed=Failure("build", "no"))
     assert is_idle(decide([broken, *APPS[1:]], state_of(APPS), "nginx"))
 
 
 def test_an_app_that_failed_before_its_first_deployment_gets_nothing() -> None:
-    broken = {**APPS[0], "failed": {"step": "source", "reason": "no"}}
+    broken = built(failed=Failure("source", "no"))
     decision = decide([broken], state_of([]), "nginx")
     assert names(decision.namespaces) == [f"Namespace {ROUTES_NAMESPACE}"]  # for the notes of it
     assert is_idle(replace(decision, namespaces=[]))
 
 
 def test_an_app_without_an_image_is_undecided_and_stays() -> None:
-    app = dict(APPS[0])
-    del app["image"]
+    app = sourced()
     decision = decide([app, *APPS[1:]], state_of(APPS), "nginx")
-    assert decision.undecided == [app["id"]]
+    assert decision.undecided == [app.id]
     assert not decision.delete
     assert not decision.apply
 
@@ -201,7 +201,7 @@ def test_twice_as_many_apps_cost_no_more_than_twice_as_much() -> None:
         extras = [adopted(Extra("", settings), app, namespaced=True) for app in before]
         state = state_of(before, *filter(None, passwords))
         state = replace(state, extras={extra_key(obj): obj for obj in extras})
-        after = [{**app, "config_files": []} for app in before]
+        after = [structs.replace(app, config_files=[]) for app in before]
 
         def work() -> None:
             decision = decide(after, state, "nginx", secrets={"password": "2"})

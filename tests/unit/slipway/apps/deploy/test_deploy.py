@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import App, Built, Failure
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
+from tests.support.apps import built, sourced
 
 APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 
+UNCOMPILED = Failure("build", "no compiler")
 
 NO_CA = Path("/nonexistent")
 
 NOTES = ("configmaps", ROUTES_NAMESPACE, ENVIRONMENTS)
 
 
-def run(kube: Kube, apps: list[dict[str, Any]], **options: Any) -> Outcome:
+def run(kube: Kube, apps: Iterable[App], **options: Any) -> Outcome:
     settings: dict[str, Any] = {"secrets": {}, "ca_dir": NO_CA, "seconds": 10, **options}
     return deploy(kube, apps, "nginx", say=print, **settings)
 
 
 def failures(outcome: Outcome) -> dict[str, str]:
     """The reasons by app, all of this step."""
-    found = {app["id"]: app["failed"] for app in outcome.apps if "failed" in app}
-    assert {failed["step"] for failed in found.values()} <= {"deploy"}
-    return {app_id: failed["reason"] for app_id, failed in found.items()}
+    found = {app.id: app.failed for app in outcome.apps if app.failed}
+    assert {failed.step for failed in found.values()} <= {"deploy"}
+    return {app_id: failed.reason for app_id, failed in found.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +58,7 @@ def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> No
     run(kube, APPS)
     api.requests.clear()
     files = [{"path": "/config/application.properties", "content": "a=2\n"}]
-    assert run(kube, [{**APPS[0], "config_files": files}, *APPS[1:]]).changed
+    assert run(kube, [built(config_files=files), *APPS[1:]]).changed
     assert {path.split("/namespaces/")[1].split("/")[0] for _method, path in api.writes} == {
         "greeter-main"
     }
@@ -68,7 +72,8 @@ def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
         run(kube, apps)
         api.requests.clear()
         files = [{"path": "/config/application.properties", "content": "a=2\n"}]
-        run(kube, [{**apps[0], "commit": "f" * 40, "config_files": files}, *apps[1:]])
+        changed = built(branch="branch-0", commit="f" * 40, config_files=files)
+        run(kube, [changed, *apps[1:]])
         found = [(method, re.sub(r"-[0-9a-f]{10}$", "", path)) for method, path in api.requests]
         run(kube, [])
         return found
@@ -116,8 +121,8 @@ def test_a_config_file_that_cannot_be_had_fails_its_app_alone(
     file = {"path": "/config/app.properties", "source": source}
     broken = built(config_files=[file], checkout=str(checkout))
     outcome = run(kube, [broken, APPS[2]])
-    assert list(failures(outcome)) == [broken["id"]]
-    assert "cannot be read" in failures(outcome)[broken["id"]]
+    assert list(failures(outcome)) == [broken.id]
+    assert "cannot be read" in failures(outcome)[broken.id]
 
 
 def test_a_refused_object_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
@@ -132,9 +137,9 @@ def test_a_refused_object_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
 def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -> None:
     api.refusals["ingresses/demo.slipway.test"] = "host is not allowed"
     elsewhere = built("inner", ingress=None)
-    broken = {**APPS[1], "failed": {"step": "build", "reason": "no compiler"}}
+    broken = structs.replace(APPS[1], failed=UNCOMPILED)
     outcome = run(kube, [APPS[0], broken, elsewhere])
-    assert [app.get("failed", {}).get("step") for app in outcome.apps] == ["deploy", "build", None]
+    assert [app.failed and app.failed.step for app in outcome.apps] == ["deploy", "build", None]
     assert [key for key in api.objects if key[0] == "deployments"] == [
         ("deployments", "inner-main", "inner")
     ]
@@ -186,17 +191,16 @@ def test_a_crash_fails_one_app_and_the_others_are_deployed(kube: Kube, api: Fake
 def test_an_app_that_failed_before_keeps_what_serves(kube: Kube, api: FakeApi) -> None:
     run(kube, APPS)
     before = dict(api.objects)
-    broken = {**APPS[0], "failed": {"step": "build", "reason": "no compiler"}}
+    broken = structs.replace(APPS[0], failed=UNCOMPILED)
     outcome = run(kube, [broken, *APPS[1:]])
     assert not outcome.changed
-    assert outcome.apps[0]["failed"]["step"] == "build"
+    assert outcome.apps[0].failed == UNCOMPILED
     assert {key for key in before if before[key] != api.objects[key]} == {NOTES}
 
 
 def test_an_app_that_was_not_built_is_a_failure(kube: Kube) -> None:
-    app = built()
-    del app["image"]
-    assert "no image" in failures(run(kube, [app]))[app["id"]]
+    app = sourced()
+    assert "no image" in failures(run(kube, [app]))[app.id]
 
 
 def test_what_left_is_removed_and_its_empty_namespace_with_it(kube: Kube, api: FakeApi) -> None:
@@ -249,7 +253,7 @@ def test_configurations_stay_as_long_as_a_version_has_them(kube: Kube, api: Fake
     api.version = 100
     api.on_apply = history
 
-    def config(text: str) -> dict[str, Any]:
+    def config(text: str) -> Built:
         return built(config_files=[{"path": "/a", "content": text}])
 
     def texts() -> set[str]:
@@ -311,13 +315,12 @@ def test_a_dry_run_of_what_is_there_finds_nothing(kube: Kube) -> None:
 def test_a_dry_run_has_the_api_check_what_it_can(kube: Kube, api: FakeApi) -> None:
     run(kube, APPS)
     api.refusals["deployments/quote"] = "containerPort: Invalid value"
-    outcome = run(kube, [*APPS[:2], {**APPS[2], "port": 0}], dry_run=True)
+    outcome = run(kube, [*APPS[:2], structs.replace(APPS[2], port=0)], dry_run=True)
     assert "containerPort" in failures(outcome)["quote-main/quote"]
 
 
 def test_a_dry_run_before_the_first_build_counts_as_a_change(kube: Kube) -> None:
-    app = built()
-    del app["image"]
+    app = sourced()
     outcome = run(kube, [app], dry_run=True)
     assert outcome.changed
     assert failures(outcome) == {}
@@ -339,7 +342,7 @@ def test_a_dry_run_tells_what_it_would_remove(kube: Kube, api: FakeApi) -> None:
 
 def test_a_difference_shows_the_setting_and_not_the_bookkeeping(kube: Kube) -> None:
     run(kube, APPS[:1])
-    [change] = run(kube, [{**APPS[0], "replicas": 2}]).changes
+    [change] = run(kube, [structs.replace(APPS[0], replicas=2)]).changes
     shown = render_change(change)
     assert shown["before_header"] == "Deployment greeter-main greeter"
     assert "replicas: 1" in shown["before"]

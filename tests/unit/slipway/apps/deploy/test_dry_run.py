@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from plugins.action import apps_deploy, apps_list, apps_verify
-from slipway.apps.app import load, save
+from slipway.apps.app import App, Failure, load, save
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.verify import Proof
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
+from tests.support.apps import built, sourced
 from tests.support.fake_ansible import action
 
 APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
+UNBUILT = [sourced(), sourced(branch="feature"), sourced("quote", config_files=[])]
 NODES = {
     "one": {"labels": {}, "schedulable": True},
     "two": {"labels": {"disk": "fast"}, "schedulable": True},
@@ -31,7 +34,7 @@ def controllers(api: FakeApi) -> None:
     api.on_apply = rolled_out_at_once
 
 
-def run(kube: Kube, apps: list[dict[str, Any]], *, dry_run: bool = True) -> Outcome:
+def run(kube: Kube, apps: Iterable[App], *, dry_run: bool = True) -> Outcome:
     return deploy(
         kube,
         apps,
@@ -48,14 +51,10 @@ def would(outcome: Outcome) -> dict[str, list[str]]:
     return {intent.id: list(intent.would) for intent in outcome.intents if intent.would}
 
 
-def unbuilt(app: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in app.items() if key != "image"}
-
-
 def test_all_is_new_in_an_empty_cluster_and_nothing_is_written(kube: Kube, api: FakeApi) -> None:
     outcome = run(kube, APPS)
     everything = ["roll", "update", "route"]
-    assert would(outcome) == dict.fromkeys((app["id"] for app in APPS), everything)
+    assert would(outcome) == dict.fromkeys((app.id for app in APPS), everything)
     assert (api.writes, api.objects) == ([], {})
 
 
@@ -77,8 +76,8 @@ def test_a_change_in_words(
     run(kube, APPS, dry_run=False)
     before = dict(api.objects)
     api.requests.clear()
-    outcome = run(kube, [{**APPS[0], **change}, *APPS[1:]])
-    assert would(outcome) == ({APPS[0]["id"]: words} if words else {})
+    outcome = run(kube, [built(**change), *APPS[1:]])
+    assert would(outcome) == ({APPS[0].id: words} if words else {})
     assert (api.writes, api.objects) == ([], before)
 
 
@@ -91,27 +90,27 @@ def test_what_left_is_removed(kube: Kube, api: FakeApi) -> None:
 
 def test_one_that_is_yet_to_be_built_rolls(kube: Kube, api: FakeApi) -> None:
     run(kube, APPS[:1], dry_run=False)
-    outcome = run(kube, [unbuilt(app) for app in APPS[:2]])
-    assert would(outcome) == {APPS[0]["id"]: ["roll"], APPS[1]["id"]: ["roll", "route"]}
+    outcome = run(kube, UNBUILT[:2])
+    assert would(outcome) == {APPS[0].id: ["roll"], APPS[1].id: ["roll", "route"]}
 
 
-def lines(apps: list[dict[str, Any]], *intents: Intent, **given: Any) -> list[str]:
+def lines(apps: Iterable[App], *intents: Intent, **given: Any) -> list[str]:
     found = {"pending": [], "nodes": NODES, "loaded": {}, **given}
     return [line.split("  ")[-1] for line in table(apps, intents, **found)[1:]]
 
 
-def intent(app: dict[str, Any], *words: str) -> Intent:
-    return Intent(app["id"], app["name"], app["namespace"], app["git_branch"], words)
+def intent(app: App, *words: str) -> Intent:
+    return Intent(app.id, app.name, app.namespace, app.git_branch, words)
 
 
 def test_the_table_puts_all_steps_together() -> None:
-    fast = unbuilt(built(node_selector={"disk": "fast"}))
-    slow = unbuilt(built(node_selector={"disk": "none"}))
-    broken = {**APPS[2], "failed": {"step": "source", "reason": "no answer\nat all"}}
+    fast = sourced(node_selector={"disk": "fast"})
+    slow = sourced(node_selector={"disk": "none"})
+    broken = structs.replace(APPS[2], failed=Failure("source", "no answer\nat all"))
     removal = Intent("old-x/old", "old", "old-x", "x", ("remove",))
-    loaded = {"one": [APPS[0]["image"]], "two": [APPS[0]["image"]], "control": []}
-    assert lines([fast], intent(fast, "roll"), pending=[fast["id"]]) == ["build, load to two, roll"]
-    assert lines([slow], intent(slow, "roll"), pending=[slow["id"]]) == [
+    loaded = {"one": [APPS[0].image], "two": [APPS[0].image], "control": []}
+    assert lines([fast], intent(fast, "roll"), pending=[fast.id]) == ["build, load to two, roll"]
+    assert lines([slow], intent(slow, "roll"), pending=[slow.id]) == [
         "build, load to its nodes, roll"
     ]
     assert lines([APPS[0]], intent(APPS[0], "roll", "route"), loaded=loaded) == [
@@ -123,7 +122,7 @@ def test_the_table_puts_all_steps_together() -> None:
 
 
 def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
-    broken = {**APPS[2], "failed": {"step": "source", "reason": "no"}}
+    broken = structs.replace(APPS[2], failed=Failure("source", "no"))
     inner = built("inner", ingress=None)
     found = before_the_cluster([APPS[0], broken, inner])
     assert [list(each.would) for each in found] == [["roll", "route"], [], ["roll"]]
@@ -132,10 +131,9 @@ def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
 def test_a_check_without_a_cluster_ends_in_the_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    apps = [unbuilt(app) for app in APPS]
-    saved = save(apps, tmp_path)
+    saved = save(UNBUILT, tmp_path)
     places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
-    pending = {"pending": [app["id"] for app in apps], "timeout": 10}
+    pending = {"pending": [app.id for app in UNBUILT], "timeout": 10}
     args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places, **pending}
     shown = action(apps_deploy.ActionModule, args, check=True).run()
     assert shown["table"][0].split() == ["APP", "BRANCH", "NAMESPACE", "WOULD"]
@@ -147,10 +145,10 @@ def test_a_check_without_a_cluster_ends_in_the_table(
 def test_the_list_reads_and_no_more(
     kube: Kube, api: FakeApi, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = {**unbuilt(APPS[2]), "failed": {"step": "build", "reason": "no compiler"}}
+    broken = structs.replace(UNBUILT[2], failed=Failure("build", "no compiler"))
     run(kube, [*APPS[:2], broken], dry_run=False)
     for app in APPS[:2]:
-        deployment = api.named("deployments", app["namespace"], app["name"])
+        deployment = api.named("deployments", app.namespace, app.name)
         deployment["metadata"]["creationTimestamp"] = "2026-01-31T12:00:00Z"
     api.requests.clear()
     result = action(apps_list.ActionModule, {"kubeconfig": str(kubeconfig)}).run()
@@ -168,7 +166,7 @@ def test_the_list_reads_and_no_more(
 def test_a_proof_returns_the_failures_without_secrets_for_the_steps_after_it(
     kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = {**APPS[0], "failed": {"step": "verify", "reason": "it says swordfish"}}
+    broken = structs.replace(APPS[0], failed=Failure("verify", "it says swordfish"))
     proof = Proof([broken, APPS[1]], [], {})
     monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
     args = {"kubeconfig": str(kubeconfig), "apps": save(APPS[:2], tmp_path), "ca_dir": "/none"}
@@ -176,7 +174,8 @@ def test_a_proof_returns_the_failures_without_secrets_for_the_steps_after_it(
     result = action(apps_verify.ActionModule, {**args, "secrets": secrets}).run()
     assert "failed" not in result
     assert result["failures"] == ["greeter (main), verify: it says ***"]
-    assert [app.get("failed", {}).get("step") for app in load(result["apps"])] == ["verify", None]
+    steps = [app.failed and app.failed.step for app in load(result["apps"])]
+    assert steps == ["verify", None]
     checked = action(apps_verify.ActionModule, args, check=True).run()
     assert (checked["failures"], checked["apps"]) == ([], args["apps"])
 

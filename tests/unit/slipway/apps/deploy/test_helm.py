@@ -45,7 +45,7 @@ def test_a_chart_is_rendered_for_its_release_with_its_values(tmp_path: Path, cha
     ]
     assert not Path(plugins).exists()  # none of the user's, and gone by now
     assert json.loads((tmp_path / "values").read_text()) == {
-        "image": built()["image"],
+        "image": built().image,
         "deep": [{"host": "demo.slipway.test", "count": 2}],
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plugins.action import apps_rollback
-from slipway.apps.app import load
+from slipway.apps.app import RolledBack, load_environments
 from slipway.apps.deploy.rollback import carry_out, find
 from slipway.errors import SlipwayError
 from slipway.kube.client import Kube
@@ -108,15 +108,18 @@ def test_a_check_finds_the_image_and_writes_nothing(
     store = ImageStore(tmp_path / "images")
     api.requests.clear()
     found = plugin(kubeconfig, tmp_path, check=True)
-    assert load(found["apps"]) == []  # the nodes have to have it
-    store.add_image(version(1)["image"], [], ImageConfig())
+    assert load_environments(found["apps"]) == []  # the nodes have to have it
+    store.add_image(version(1).image, [], ImageConfig())
     found = plugin(kubeconfig, tmp_path, check=True)
-    assert load(found["apps"]) == [
-        {
-            "id": "greeter-main/greeter",
-            "image": version(1)["image"],
-            "node_selector": {"disk": "fast"},
-        }
+    assert load_environments(found["apps"]) == [
+        RolledBack(
+            id="greeter-main/greeter",
+            name="greeter",
+            namespace="greeter-main",
+            git_branch="main",
+            image=version(1).image,
+            node_selector={"disk": "fast"},
+        )
     ]
     assert api.writes == []
     assert plugin(kubeconfig, tmp_path, check=False)["becomes"]["commit"] == "1" * 40

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from slipway.apps.app import Built
 from slipway.apps.deploy import rollout
 from slipway.apps.deploy.rollout import Rollouts, newest_pods
 from slipway.apps.manifests.labels import owner_of
@@ -34,7 +33,7 @@ def paths(api: FakeApi) -> list[str]:
 def wait(kube: Kube, seconds: float = 30) -> tuple[dict[str, str], list[str]]:
     """Wait for the app; its failure by id, and what was said."""
     said: list[str] = []
-    return Rollouts(kube, {APP["id"]: APP}, said.append).wait(seconds), said
+    return Rollouts(kube, {APP.id: APP}, said.append).wait(seconds), said
 
 
 def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi) -> None:
@@ -44,7 +43,7 @@ def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi
     api.logs["greeter-1", True] = "starting\nno greeting is configured\n"
     for time, message in (("T2", "Back-off restarting"), ("T1", "Startup probe failed")):
         event = {
-            "metadata": {"name": time, "namespace": APP["namespace"]},
+            "metadata": {"name": time, "namespace": APP.namespace},
             "involvedObject": {"name": "greeter-1"},
             "type": "Warning",
             "reason": "BackOff",
@@ -54,7 +53,7 @@ def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi
         api.put("events", event)
     failed, said = wait(kube)
     assert failed == {
-        APP["id"]: "pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
+        APP.id: "pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
         "what was deployed before still serves\n"
         "its last lines:\n"
         "    | starting\n"
@@ -67,7 +66,7 @@ def test_a_crash_is_told_with_the_last_words_and_events(kube: Kube, api: FakeApi
         "greeter (main): failed after 0 s: pod greeter-1: CrashLoopBackOff: exit code 1, 3 times; "
         "what was deployed before still serves"
     ]
-    assert paths(api).count(DEPLOYMENTS.path(APP["namespace"])) == 1
+    assert paths(api).count(DEPLOYMENTS.path(APP.namespace)) == 1
     assert DEPLOYMENTS.path() not in paths(api)  # nothing is left to be watched
 
 
@@ -83,11 +82,11 @@ def test_a_roll_out_is_seen_as_soon_as_it_is_done(kube: Kube, api: FakeApi) -> N
             super()._follow(version)
 
     said: list[str] = []
-    assert Rolling(kube, {APP["id"]: APP}, said.append).wait(30) == {}
+    assert Rolling(kube, {APP.id: APP}, said.append).wait(30) == {}
     assert said == ["greeter (main): 1/1 ready after 0 s"]
     assert paths(api) == [
-        DEPLOYMENTS.path(APP["namespace"]),
-        PODS.path(APP["namespace"]),
+        DEPLOYMENTS.path(APP.namespace),
+        PODS.path(APP.namespace),
         DEPLOYMENTS.path(),  # the watch
     ]
 
@@ -100,8 +99,8 @@ def test_a_trouble_that_may_pass_fails_only_when_it_lasts(
     api.put("deployments", deployment())
     api.put("pods", pod(**UNSCHEDULABLE))
     failed, _said = wait(kube)
-    assert failed[APP["id"]].startswith("pod greeter-1: Unschedulable: 0/2 nodes are available")
-    assert paths(api).count(PODS.path(APP["namespace"])) > 1
+    assert failed[APP.id].startswith("pod greeter-1: Unschedulable: 0/2 nodes are available")
+    assert paths(api).count(PODS.path(APP.namespace)) > 1
 
 
 def test_a_roll_out_that_never_ends_says_what_its_pods_do(kube: Kube, api: FakeApi) -> None:
@@ -109,14 +108,14 @@ def test_a_roll_out_that_never_ends_says_what_its_pods_do(kube: Kube, api: FakeA
     api.put("pods", pod(**waiting("ContainerCreating")))
     api.logs["greeter-1", False] = "still loading\n"
     failed, _said = wait(kube, 0)
-    assert failed[APP["id"]] == (
+    assert failed[APP.id] == (
         "pod greeter-1: not ready after 0 s: waiting (ContainerCreating)\n"
         "its last lines:\n    | still loading"
     )
 
 
 def test_a_deployment_that_vanishes_is_a_failure(kube: Kube) -> None:
-    assert wait(kube)[0] == {APP["id"]: f"its Deployment {APP['id']} was deleted meanwhile"}
+    assert wait(kube)[0] == {APP.id: f"its Deployment {APP.id} was deleted meanwhile"}
 
 
 def test_a_long_wait_is_reported(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,22 +130,22 @@ def test_a_long_wait_is_reported(kube: Kube, api: FakeApi, monkeypatch: pytest.M
 def test_pods_that_hold_back_after_old_failures_are_replaced(kube: Kube, api: FakeApi) -> None:
     api.put("pods", pod("stuck", **waiting("ImagePullBackOff", "back-off")))
     api.put("pods", pod("starting", **waiting("ContainerCreating")))
-    rollouts = Rollouts(kube, {APP["id"]: APP}, print)
+    rollouts = Rollouts(kube, {APP.id: APP}, print)
     assert rollouts.retry([deployment()])
     assert [key[2] for key in api.objects] == ["starting"]
     assert not rollouts.retry([deployment()])
 
 
-def roll_outs(api: FakeApi, count: int) -> dict[str, dict[str, Any]]:
+def roll_outs(api: FakeApi, count: int) -> dict[str, Built]:
     """Have apps in the cluster, each in its namespace, whose pods never start."""
     apps = [built(branch=f"branch-{number}") for number in range(count)]
     for app in apps:
         [obj] = [obj for obj in render(app, "nginx") if obj["kind"] == "Deployment"]
         api.put("deployments", {**obj, "status": {}})
-        metadata = {**obj["spec"]["template"]["metadata"], "namespace": app["namespace"]}
-        stuck = waiting("ErrImagePull", f"no image of {app['git_branch']}")
+        metadata = {**obj["spec"]["template"]["metadata"], "namespace": app.namespace}
+        stuck = waiting("ErrImagePull", f"no image of {app.git_branch}")
         api.put("pods", {**pod(**stuck), "metadata": {**metadata, "name": "p"}})
-    return {app["id"]: app for app in apps}
+    return {app.id: app for app in apps}
 
 
 def test_of_many_apps_only_those_that_are_waited_for_are_looked_at(
@@ -169,8 +168,7 @@ def test_few_namespaces_are_looked_at_one_by_one_and_many_at_once(
     api.logs["p", False] = "hello"
     failed = Rollouts(kube, apps, print).wait(30)
     assert {app_id: reason.splitlines()[0] for app_id, reason in failed.items()} == {
-        app_id: f"pod p: ErrImagePull: no image of {app['git_branch']}"
-        for app_id, app in apps.items()
+        app_id: f"pod p: ErrImagePull: no image of {app.git_branch}" for app_id, app in apps.items()
     }
     for kind in ("deployments", "pods"):
         assert len([path for path in paths(api) if path.endswith(f"/{kind}")]) == looks

@@ -6,11 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from plugins.action import apps_plan
 from slipway.apps.app import load
 from slipway.apps.environments.found import existing
-from slipway.apps.environments.resolve import Environment, as_text
+from slipway.apps.environments.resolve import as_text
 from slipway.apps.manifests.labels import (
     ADMITS,
     ENVIRONMENTS,
@@ -21,6 +22,7 @@ from slipway.apps.manifests.labels import (
 )
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import planned
 from tests.support.fake_ansible import action
 from tests.support.leaving import MAIN, NOW, A, B, missed, run
 
@@ -41,12 +43,12 @@ def mark(api: FakeApi, name: str = "greeter-a") -> str | None:
 def test_environments_of_patterns_are_known_by_their_label(kube: Kube, api: FakeApi) -> None:
     run(kube, [A, B, MAIN])
     found = existing(kube)
-    assert [(each.id, each.branch) for each in found] == [
+    assert [(each.id, each.git_branch) for each in found] == [
         ("greeter-a/greeter", "a"),
         ("greeter-b/greeter", "b"),
     ]
     [pattern] = {each.pattern for each in found}
-    other = {**A, "git_url": "https://git.example.org/other.git"}
+    other = structs.replace(A, git_url="https://git.example.org/other.git")
     run(kube, [other, B, MAIN])
     assert len({each.pattern for each in existing(kube)}) == 2
     assert pattern in {each.pattern for each in existing(kube)}
@@ -60,7 +62,7 @@ def test_an_environment_serves_on_for_its_grace_and_is_marked(kube: Kube, api: F
     assert mark(api) == "2026-01-31T12:00:00Z"
     assert {key: obj for key, obj in api.objects.items() if key[1] == "greeter-a"} == before
     assert ("ingresses", ROUTES_NAMESPACE, "demo.slipway.test") in api.objects
-    [found] = [each for each in existing(kube) if each.branch == "a"]
+    [found] = [each for each in existing(kube) if each.git_branch == "a"]
     assert found.gone_since == NOW
     later = missed(kube, NOW + timedelta(minutes=59))[:1]
     assert later[0].since == "2026-01-31T12:00:00Z"
@@ -70,7 +72,7 @@ def test_an_environment_serves_on_for_its_grace_and_is_marked(kube: Kube, api: F
 def test_it_goes_when_its_grace_has_passed(kube: Kube, api: FakeApi) -> None:
     run(kube, [A, B])
     run(kube, [B], missed(kube)[:1])
-    left = [each for each in missed(kube, NOW + timedelta(hours=1)) if each.branch == "a"]
+    left = [each for each in missed(kube, NOW + timedelta(hours=1)) if each.git_branch == "a"]
     assert left == []
     run(kube, [B], left)
     assert [key for key in api.objects if "greeter-a" in key] == []
@@ -117,9 +119,9 @@ def test_a_kept_one_loses_the_mark_that_it_had(kube: Kube, api: FakeApi) -> None
 def test_without_an_answer_nothing_changes(kube: Kube, api: FakeApi) -> None:
     run(kube, [A, B])
     run(kube, [B], missed(kube)[:1])
-    failed = {"failed": {"step": "source", "reason": "no answer"}}
+    failed = {"step": "source", "reason": "no answer"}
     before = {key: obj for key, obj in api.objects.items() if key[2] != ENVIRONMENTS}
-    unanswered = [{key: each[key] for key in each if key != "image"} | failed for each in (A, B)]
+    unanswered = [planned(branch=each, pattern="*", failed=failed) for each in ("a", "b")]
     assert not run(kube, unanswered).changed
     assert {key: obj for key, obj in api.objects.items() if key[2] != ENVIRONMENTS} == before
     assert mark(api)
@@ -163,8 +165,11 @@ def test_a_dry_run_marks_nothing(kube: Kube, api: FakeApi) -> None:
     assert (mark(api), api.writes) == (None, [])
 
 
-def test_an_environment_has_the_id_of_its_app() -> None:
-    assert Environment("p", "greeter-a", "greeter", "a").id == A["id"]
+def test_an_environment_has_the_id_of_its_app(kube: Kube, api: FakeApi) -> None:
+    run(kube, [A])
+    [found] = existing(kube)
+    assert (found.id, found.namespace, found.name) == (A.id, "greeter-a", "greeter")
+    assert found.label == A.label
 
 
 def test_a_plan_without_patterns_asks_no_cluster(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import Variable
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi
 from tests.support.versions import back, deployment_controller, live, run, version
@@ -26,7 +28,7 @@ def test_the_next_run_leaves_it_there_and_says_so(
     outcome = run(kube, version(2))
     assert not outcome.changed
     assert live(api) == ("1", "1", True)
-    assert outcome.apps[0]["held"] == "1" * 40
+    assert outcome.apps[0].held == "1" * 40
     assert "greeter (main): held at commit 1111111" in capsys.readouterr().out
 
 
@@ -34,7 +36,7 @@ def test_a_commit_that_gives_the_same_pod_does_not_end_the_hold(kube: Kube, api:
     run(kube, version(1))
     run(kube, version(2))
     back(kube)
-    renamed = {**version(2), "commit": "f" * 40}
+    renamed = structs.replace(version(2), commit="f" * 40)
     assert run(kube, renamed).changed
     assert live(api) == ("1", "1", True)
     assert not run(kube, renamed).changed
@@ -44,7 +46,7 @@ def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
     run(kube, version(1))
     run(kube, version(2))
     back(kube)
-    run(kube, {**version(2), "replicas": 3})
+    run(kube, version(2, replicas=3))
     assert live(api) == ("1", "1", True)
     assert api.named("deployments", "greeter-main", "greeter")["spec"]["replicas"] == 3
 
@@ -53,7 +55,7 @@ def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
     "change",
     [
         {"image": "apps.slipway.internal/greeter:main-3", "commit": "3" * 40},
-        {"env": {"GREETING": {"value": "Bye"}}},
+        {"env": {"GREETING": Variable("Bye")}},
     ],
 )
 def test_another_source_or_configuration_ends_the_hold(
@@ -62,9 +64,9 @@ def test_another_source_or_configuration_ends_the_hold(
     run(kube, version(1))
     run(kube, version(2))
     back(kube)
-    new = {**version(2), **change}
+    new = structs.replace(version(2), **change)
     assert run(kube, new).changed
-    assert live(api) == (new["image"][-1], new["commit"][0], False)
+    assert live(api) == (new.image[-1], new.commit[0], False)
     assert not run(kube, new).changed
 
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import App
 from slipway.apps.environments.resolve import (
-    Environment,
+    Existing,
     Finder,
     Leaving,
     Resolved,
     matches,
     resolve,
 )
-from slipway.apps.plan.branches import Matches
+from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
 from slipway.errors import Problem, SlipwayError
 from tests.support.patterns import NOW, URL, environment, sample
 
 
-def resolved(heads: Iterable[str], existing: Iterable[Environment] = (), **rules: Any) -> Resolved:
+def resolved(heads: Iterable[str], existing: Iterable[Existing] = (), **rules: Any) -> Resolved:
     return resolve(sample(**rules), heads, existing, NOW)
 
 
@@ -87,7 +88,10 @@ def test_two_branches_of_the_same_names_do_not_collide() -> None:
 def test_grace_begins_when_the_branch_is_first_missed() -> None:
     [left] = resolved([], [environment("feature/old")], grace="2d").leaving
     assert left == Leaving(
-        *("web-feature-old/web", "web-feature-old", "web", "feature/old"),
+        id="web-feature-old/web",
+        name="web",
+        namespace="web-feature-old",
+        git_branch="feature/old",
         since="2026-01-31T12:00:00Z",
         until="2026-02-02T12:00:00Z",
     )
@@ -97,7 +101,7 @@ def test_grace_begins_when_the_branch_is_first_missed() -> None:
 def test_grace_ends(hours: int, stays: bool) -> None:
     old = environment("feature/old", gone_since=NOW - timedelta(hours=hours))
     found = resolved([], [old])
-    assert [left.branch for left in found.leaving] == ["feature/old"] * stays
+    assert [left.git_branch for left in found.leaving] == ["feature/old"] * stays
     assert found.gone == [old.id] * (not stays)
 
 
@@ -111,7 +115,7 @@ def test_what_is_to_be_kept_stays_for_good() -> None:
     marked = environment("feature/x", gone_since=long_ago, kept=True)
     named = environment("feature/demo-1", gone_since=long_ago)
     found = resolved([], [marked, named], keep=["feature/demo-*"])
-    assert [(left.branch, left.since, left.until) for left in found.leaving] == [
+    assert [(left.git_branch, left.since, left.until) for left in found.leaving] == [
         ("feature/x", "", ""),
         ("feature/demo-1", "", ""),
     ]
@@ -135,17 +139,17 @@ class Asked:
         self.heads = heads
         self.urls: list[str] = []
 
-    def __call__(self, app: Any) -> dict[str, str]:
-        self.urls.append(app["git_url"])
-        if app["git_url"] not in self.heads:
-            raise SlipwayError(Problem(app["git_url"], "does not answer"))
-        return {branch: f"at {branch}" for branch in self.heads[app["git_url"]]}
+    def __call__(self, app: App) -> dict[str, str]:
+        self.urls.append(app.git_url)
+        if app.git_url not in self.heads:
+            raise SlipwayError(Problem(app.git_url, "does not answer"))
+        return {branch: f"at {branch}" for branch in self.heads[app.git_url]}
 
 
 def test_each_repository_is_asked_once() -> None:
     asked = Asked({URL: ["feature/a", "fix/b"]})
     find = Finder(list, asked, NOW)
-    fixes = {**sample(), "pattern": "fix/*"}
+    fixes = Sample(structs.replace(sample().app, pattern="fix/*"), sample().rules)
     heads = {"feature/a": "at feature/a", "fix/b": "at fix/b"}
     assert find([sample(), fixes]) == [
         Matches(["feature/a"], heads=heads),
@@ -155,7 +159,7 @@ def test_each_repository_is_asked_once() -> None:
 
 
 def test_environments_of_another_pattern_are_not_this_ones() -> None:
-    other = replace(environment("feature/old"), pattern="another")
+    other = structs.replace(environment("feature/old"), pattern="another")
     find = Finder(lambda: [other], Asked({URL: []}), NOW)
     assert find([sample()]) == [Matches([])]
     assert (find.leaving, find.gone) == ([], [])
@@ -212,17 +216,17 @@ def test_a_branch_whose_name_is_no_path_or_host_fails_alone(
     text = FILE.replace("/{{ branch_slug }}/", path).replace(
         "host: demo.test", f"host: '{host}'", 1
     )
-    records = planned_for(tmp_path, ["feature/a", *NASTY_BRANCHES], text)
-    failed = {each["git_branch"]: each["failed"]["reason"] for each in records if "failed" in each}
+    apps = planned_for(tmp_path, ["feature/a", *NASTY_BRANCHES], text)
+    failed = {each.git_branch: each.failed.reason for each in apps if each.failed}
     assert failed.keys() == {*NASTY_BRANCHES}
     assert all("apps[0].ingress." in reason for reason in failed.values())
-    assert [each["ingress"] for each in records if "failed" in each] == [None] * len(failed)
-    served = [each["git_branch"] for each in records if "failed" not in each]
+    assert [each.ingress for each in apps if each.failed] == [None] * len(failed)
+    served = [each.git_branch for each in apps if not each.failed]
     assert served == ["feature/a", "feature/own", "main"]
 
 
-def planned_for(tmp_path: Path, branches: list[str], text: str) -> list[dict[str, Any]]:
-    """The records if the repository had these branches beside those with entries of their own."""
+def planned_for(tmp_path: Path, branches: list[str], text: str) -> list[App]:
+    """The apps if the repository had these branches beside those with entries of their own."""
     heads = dict.fromkeys(["main", "feature/own", *branches], "0" * 40)
     (tmp_path / "apps.yml").write_text(text.replace("{max: 3,", "{max: 20,"))
     find = Finder(lambda: [], lambda _: heads, NOW)
@@ -242,11 +246,11 @@ AFTER_B = "{{ branch.split('b')[1] }}"
 def test_a_branch_that_a_template_is_not_for_fails_alone(
     tmp_path: Path, old: str, new: str, failing: str
 ) -> None:
-    records = planned_for(tmp_path, ["feature/b1", "feature/c"], FILE.replace(old, new))
-    failed = {each["id"]: each["failed"]["reason"] for each in records if "failed" in each}
+    apps = planned_for(tmp_path, ["feature/b1", "feature/c"], FILE.replace(old, new))
+    failed = {each.id: each.failed.reason for each in apps if each.failed}
     assert [*failed] == [failing]
     assert "cannot be filled in for the branch 'feature/c'" in failed[failing]
-    assert len(records) == len(["feature/b1", "feature/c", "feature/own", "main"])
+    assert len(apps) == len(["feature/b1", "feature/c", "feature/own", "main"])
 
 
 def test_a_file_with_mistakes_asks_nobody(tmp_path: Path) -> None:

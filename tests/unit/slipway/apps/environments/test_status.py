@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import App, Failure
 from slipway.apps.environments.resolve import as_text
 from slipway.apps.environments.status import Notes, note_proof, of_deployment, of_proof, settle
 from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import sourced
 from tests.support.leaving import MAIN, NOW, A, B, missed, run
 
 
@@ -31,7 +34,7 @@ def notes(api: FakeApi) -> dict[str, dict[str, Any]]:
 def test_notes_tell_what_the_cluster_does_not(kube: Kube, api: FakeApi) -> None:
     run(kube, [A, MAIN])
     failed = {"step": "build", "reason": "\n".join(f"line {n} s3cret" for n in range(9))}
-    broken = {key: MAIN[key] for key in MAIN if key != "image"} | {"failed": failed}
+    broken = sourced("quote", failed=failed)
     run(kube, [broken], missed(kube), secrets={"token": "s3cret"})
     entry = notes(api)["quote-main/quote"]
     assert (entry["failing"], entry["failure"]["step"]) == (True, "build")
@@ -53,33 +56,34 @@ def test_notes_that_cannot_be_written_stop_nothing(
 ) -> None:
     api.refusals[f"configmaps/{ENVIRONMENTS}"] = "no room"
     outcome = run(kube, [A])
-    assert "failed" not in outcome.apps[0]
+    assert not outcome.apps[0].failed
     assert "no room" in capsys.readouterr().out
 
 
-def proved(*apps: dict[str, Any]) -> Notes:
+def proved(*apps: App) -> Notes:
     """The notes after a proof that followed a deployment of ``apps`` without failures."""
-    deployed = [{key: app[key] for key in app if key != "failed"} for app in apps]
+    deployed = [structs.replace(app, failed=None) for app in apps]
     before = of_deployment({}, deployed, (), str, NOW)
     return of_proof(before, apps, str, NOW)
 
 
-WRONG = {"step": "verify", "reason": "HTTP 500"}
+WRONG = Failure("verify", "HTTP 500")
+UNPROVED = structs.replace(A, failed=WRONG)
 
 
 def test_what_the_proof_finds_is_noted_until_a_proof_finds_otherwise() -> None:
-    first = proved({**A, "failed": WRONG}, B)
+    first = proved(UNPROVED, B)
     assert [entry["failing"] for entry in first.values()] == [True, False]
     later = NOW + timedelta(hours=1)
     assert of_deployment(first, [A, B], (), str, later) == first
-    assert of_proof(first, [{**A, "failed": WRONG}, B], str, later) == first
+    assert of_proof(first, [UNPROVED, B], str, later) == first
     healed = of_proof(first, [A, B], str, later)
-    assert healed[A["id"]]["failing"] is False
-    assert healed[A["id"]]["failure"] == {**WRONG, "at": as_text(NOW)}
+    assert healed[A.id]["failing"] is False
+    assert healed[A.id]["failure"] == {**structs.asdict(WRONG), "at": as_text(NOW)}
 
 
 def test_the_proof_does_not_speak_for_the_steps_before() -> None:
-    broken = {**A, "failed": {"step": "build", "reason": "no compiler"}}
+    broken = structs.replace(A, failed=Failure("build", "no compiler"))
     before = of_deployment({}, [broken], (), str, NOW)
     assert of_proof(before, [A], str, NOW) == before  # asked alone, it knows nothing of the build
     assert of_proof(before, [broken], str, NOW) == before
@@ -91,13 +95,13 @@ def test_the_proof_is_noted_only_if_something_differs(kube: Kube, api: FakeApi) 
     api.requests.clear()
     note_proof(kube, [A], str)
     assert api.writes == []
-    note_proof(kube, [{**A, "failed": WRONG}], str)
-    assert notes(api)[A["id"]]["failure"]["reason"] == "HTTP 500"
-    settle(kube, A["id"])
-    assert notes(api)[A["id"]]["failing"] is False
+    note_proof(kube, [UNPROVED], str)
+    assert notes(api)[A.id]["failure"]["reason"] == "HTTP 500"
+    settle(kube, A.id)
+    assert notes(api)[A.id]["failing"] is False
 
 
 def test_without_notes_the_proof_notes_nothing(kube: Kube, api: FakeApi) -> None:
-    note_proof(kube, [{**A, "failed": WRONG}], str)
-    settle(kube, A["id"])
+    note_proof(kube, [UNPROVED], str)
+    settle(kube, A.id)
     assert api.objects == {}

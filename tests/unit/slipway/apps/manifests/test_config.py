@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slipway.apps.app import ConfigFile
 from tests.support.apps import built
 from tests.support.rendered import container, objects, only, pod
 
@@ -29,5 +30,5 @@ def test_an_app_without_config_files_has_no_config_map() -> None:
 
 
 def test_the_order_of_config_files_is_of_no_account() -> None:
-    files = [*built()["config_files"], {"path": "/etc/extra", "content": ""}]
+    files = [*built().config_files, ConfigFile(path="/etc/extra", content="")]
     assert objects(config_files=files) == objects(config_files=[*reversed(files)])

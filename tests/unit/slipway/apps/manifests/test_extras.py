@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from slipway.apps.app import App, Built, Manifest
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF
 from slipway.kube.client import Kube, Object
@@ -59,21 +62,22 @@ JOB = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\nspec: {image:
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {speed: fast}\n"
 
 
-def app(*texts: str, **changes: Any) -> dict[str, Any]:
-    """A record with these manifests."""
-    entries = [{"content": text, "template": True} for text in texts]
+def app(*texts: str, **changes: Any) -> Built:
+    """An app with these manifests."""
+    entries = [Manifest(content=text) for text in texts]
     return built(**{"manifests": entries, **changes})
 
 
-def run(kube: Kube, apps: list[dict[str, Any]], **options: Any) -> Outcome:
+def run(kube: Kube, apps: Sequence[App], **options: Any) -> Outcome:
     settings: dict[str, Any] = {"secrets": {}, "ca_dir": Path("/nonexistent"), "seconds": 10}
     return deploy(kube, apps, "nginx", say=print, **{**settings, **options})
 
 
 def reason(outcome: Outcome, at: int = 0) -> str:
-    failed = outcome.apps[at]["failed"]
-    assert failed["step"] == "deploy"
-    return str(failed["reason"])
+    failed = outcome.apps[at].failed
+    assert failed
+    assert failed.step == "deploy"
+    return failed.reason
 
 
 def deployment(api: FakeApi) -> Object:
@@ -97,7 +101,7 @@ def controllers(api: FakeApi) -> None:
 
 def test_extras_get_the_apps_namespace_and_keep_their_own_labels(kube: Kube, api: FakeApi) -> None:
     outcome = run(kube, [app(REDIS, ACCOUNT)])
-    assert "failed" not in outcome.apps[0]
+    assert not outcome.apps[0].failed
     service = api.named("services", "greeter-main", "redis")
     assert service["metadata"]["labels"] == {"app.kubernetes.io/name": "redis", EXTRA_OF: "greeter"}
     assert api.named("statefulsets", "greeter-main", "redis")["spec"]["replicas"] == 1
@@ -149,13 +153,14 @@ def test_what_was_not_removed_is_removed_the_next_time(kube: Kube, api: FakeApi)
     """A run that ended early leaves the kinds noted until what is of them is gone."""
     run(kube, [app(ACCOUNT)])
     stuck = app()
+    newer = structs.replace(stuck, image="apps.slipway.internal/greeter:main-other")
 
     def never_ready(_api: FakeApi, _obj: Object) -> None:
         """Nothing rolls out."""
 
     api.on_apply = never_ready
-    outcome = run(kube, [{**stuck, "image": "apps.slipway.internal/greeter:main-other"}], seconds=0)
-    assert "failed" in outcome.apps[0]
+    outcome = run(kube, [newer], seconds=0)
+    assert outcome.apps[0].failed
     assert api.named("serviceaccounts", "greeter-main", "reader")  # the older version may need it
     assert deployment(api)["metadata"]["annotations"][EXTRA_KINDS] == "v1 ServiceAccount"
     api.on_apply = rolled_out_at_once
@@ -187,9 +192,9 @@ def test_an_app_whose_own_workload_does_not_run_fails_until_it_does(
     for _ in range(2):
         outcome = run(kube, apps, seconds=0.5)
         assert "StatefulSet redis: does not run after" in reason(outcome)
-        assert "failed" not in outcome.apps[1]
+        assert not outcome.apps[1].failed
     rolled_out_at_once(api, api.named("statefulsets", "greeter-main", "redis"))
-    assert "failed" not in run(kube, apps, seconds=0.5).apps[0]
+    assert not run(kube, apps, seconds=0.5).apps[0].failed
 
 
 def test_pods_of_removed_extras_do_not_keep_the_namespace(kube: Kube, api: FakeApi) -> None:
@@ -233,9 +238,8 @@ def test_what_the_api_writes_in_its_own_way_is_no_change(kube: Kube, api: FakeAp
 def test_a_setting_of_a_manifest_rolls_the_app_that_has_it(kube: Kube, api: FakeApi) -> None:
     env = {"SPEED": {"config_map": "settings", "key": "speed"}}
     apps = [app(SETTINGS, env=env), app(SETTINGS, branch="feature")]
-    slower = [
-        {**each, "manifests": [{"content": SETTINGS.replace("fast", "slow")}]} for each in apps
-    ]
+    slow = [Manifest(content=SETTINGS.replace("fast", "slow"))]
+    slower = [structs.replace(each, manifests=slow) for each in apps]
     run(kube, apps)
     written(api)
     run(kube, slower)
@@ -270,7 +274,7 @@ def test_a_job_is_run_anew_when_it_changes(kube: Kube, api: FakeApi) -> None:
     planned = run(kube, [app(JOB, image=image)], dry_run=True)
     assert "Job greeter-main migrate" in [render_change(c)["after_header"] for c in planned.changes]
     assert written(api) == []
-    assert "failed" not in run(kube, [app(JOB, image=image)]).apps[0]
+    assert not run(kube, [app(JOB, image=image)]).apps[0].failed
     assert [each for each in written(api) if "jobs" in each] == [
         "PATCH jobs/migrate",
         "DELETE jobs/migrate",
@@ -291,7 +295,7 @@ def test_what_is_refused_fails_its_app_alone(kube: Kube, api: FakeApi) -> None:
     outcome = run(kube, [app(REDIS), built("quote")])
     assert "updates to statefulset spec are forbidden" in reason(outcome)
     assert ("deployments", "greeter-main", "greeter") not in api.objects
-    assert "failed" not in outcome.apps[1]
+    assert not outcome.apps[1].failed
 
 
 def test_a_definition_may_come_with_its_objects_and_stays(kube: Kube, api: FakeApi) -> None:
@@ -302,9 +306,9 @@ def test_a_definition_may_come_with_its_objects_and_stays(kube: Kube, api: FakeA
 
     api.on_apply = define
     apps = [app(BOAT, DEFINITION), app(BOAT, DEFINITION, branch="feature")]
-    assert not run(kube, apps, dry_run=True).apps[0].get("failed")
+    assert not run(kube, apps, dry_run=True).apps[0].failed
     outcome = run(kube, apps)
-    assert not any("failed" in each for each in outcome.apps)
+    assert not any(each.failed for each in outcome.apps)
     assert api.named("boats", "greeter-main", "small")
     assert not run(kube, apps).changed
     run(kube, [apps[1]])
@@ -352,7 +356,7 @@ def test_a_manifest_that_will_not_do_fails_its_app_alone(
 ) -> None:
     outcome = run(kube, [app(text), built("quote")], dry_run=dry_run)
     assert complaint in reason(outcome)
-    assert "failed" not in outcome.apps[1]
+    assert not outcome.apps[1].failed
     assert not [key for key in api.objects if key[1] == "greeter-main"]
 
 
@@ -364,9 +368,9 @@ def test_all_that_is_wrong_with_an_app_is_said_at_once(kube: Kube) -> None:
 def test_branches_may_not_share_what_is_of_the_whole_cluster(kube: Kube, api: FakeApi) -> None:
     text = ROLE.replace("{{ namespace }}-", "")
     outcome = run(kube, [app(text), app(text, branch="feature")])
-    assert "failed" not in outcome.apps[0]
+    assert not outcome.apps[0].failed
     assert "put {{ namespace }} into its name" in reason(outcome, 1)
-    assert not any("failed" in each for each in run(kube, [app(ROLE)]).apps)
+    assert not any(each.failed for each in run(kube, [app(ROLE)]).apps)
 
 
 def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
@@ -396,7 +400,7 @@ def test_what_an_app_refers_to_has_to_be_there(
 ) -> None:
     outcome = run(kube, [app(SETTINGS, **changes), built("quote")], dry_run=dry_run)
     assert complaint in reason(outcome)
-    assert "failed" not in outcome.apps[1]
+    assert not outcome.apps[1].failed
     assert ("deployments", "greeter-main", "greeter") not in api.objects
     assert ("configmaps", "greeter-main", "settings") not in api.objects
 
@@ -415,7 +419,7 @@ def test_what_an_app_refers_to_may_be_in_the_cluster_or_a_manifest(
 ) -> None:
     run(kube, [built()])
     api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": {"p": ""}})
-    assert "failed" not in run(kube, [app(SETTINGS, ACCOUNT, **changes)]).apps[0]
+    assert not run(kube, [app(SETTINGS, ACCOUNT, **changes)]).apps[0].failed
 
 
 def test_what_several_variables_refer_to_is_asked_for_once(kube: Kube, api: FakeApi) -> None:
@@ -424,7 +428,7 @@ def test_what_several_variables_refer_to_is_asked_for_once(kube: Kube, api: Fake
     api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": data})
     api.requests.clear()
     env = {key: {"kubernetes_secret": "db", "key": key} for key in data}
-    assert "failed" not in run(kube, [app(env=env)]).apps[0]
+    assert not run(kube, [app(env=env)]).apps[0].failed
     assert api.requests.count(("GET", "/api/v1/namespaces/greeter-main/secrets/db")) == 1
 
 

@@ -85,7 +85,7 @@ def test_what_does_not_roll_the_pods(change: dict[str, Any]) -> None:
 
 
 def test_the_commit_is_on_the_deployment() -> None:
-    assert only("Deployment")["metadata"]["annotations"][COMMIT] == built()["commit"]
+    assert only("Deployment")["metadata"]["annotations"][COMMIT] == built().commit
 
 
 def test_master_holds_the_host_and_nothing_else() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from slipway import certificates
+from slipway.apps.app import App, Built, Failure, HostCertificate
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE, is_own
 from slipway.apps.manifests.render import render
@@ -22,15 +24,21 @@ from tests.support.apps import built
 
 HOST = "demo.slipway.test"
 ADMIN = "admin.slipway.test"
-OWN = {"certificate": "shop_certificate", "key": "shop_key"}
+OWN = HostCertificate("shop_certificate", "shop_key")
 
 
-def app(name: str = "greeter", tls: Any = None, host: str = HOST, **settings: Any) -> Any:
-    """A record whose only rule has these settings."""
+def app(
+    name: str = "greeter",
+    tls: str | HostCertificate | None = None,
+    host: str = HOST,
+    **settings: Any,
+) -> Built:
+    """An app with this host in its only rule, and with these settings of its ingress."""
     made = built(name)
-    made["ingress"] |= settings
-    made["ingress"]["rules"][0] |= {"tls": tls, "host": host}
-    return made
+    assert made.ingress
+    [rule] = made.ingress.rules
+    rules = [structs.replace(rule, tls=tls, host=host)]
+    return structs.replace(made, ingress=structs.replace(made.ingress, rules=rules, **settings))
 
 
 def said(**settings: Any) -> dict[str, str]:
@@ -59,8 +67,12 @@ def test_settings_are_the_documented_annotations() -> None:
 
 def test_settings_are_on_every_minion_of_an_app_and_each_host_has_its_own() -> None:
     made = app(websocket=True)
-    [rule] = made["ingress"]["rules"]
-    made["ingress"]["rules"] += [{**rule, "host": ADMIN}, {**rule, "rewrite": None, "path": "/b/"}]
+    assert made.ingress
+    [rule] = made.ingress.rules
+    made.ingress.rules += [
+        structs.replace(rule, host=ADMIN),
+        structs.replace(rule, rewrite=None, path="/b/"),
+    ]
     found = {
         minion["metadata"]["name"]: (
             minion["spec"]["rules"][0]["host"],
@@ -102,7 +114,7 @@ class Cluster:
         self.ca_dir = ca_dir
         self.secrets: dict[str, str] = {}
 
-    def run(self, *apps: Any, dry_run: bool = False) -> Outcome:
+    def run(self, *apps: App, dry_run: bool = False) -> Outcome:
         self.api.requests.clear()
         outcome = deploy(
             self.kube,
@@ -114,7 +126,7 @@ class Cluster:
             say=print,
             dry_run=dry_run,
         )
-        assert not [each["failed"] for each in outcome.apps if "failed" in each]
+        assert not [each.failed for each in outcome.apps if each.failed]
         return outcome
 
     def routes(self) -> list[str]:
@@ -255,7 +267,7 @@ def test_every_certificate_that_will_not_do_is_told_before_anything_is_written(
 ) -> None:
     own = Authority.make().issue(HOST)
     cluster.secrets = {"shop_certificate": own.certificate, "shop_key": "s3cr3t"}
-    gone = {"certificate": "gone", "key": "shop_key"}
+    gone = HostCertificate("gone", "shop_key")
     with pytest.raises(SlipwayError) as caught:
         cluster.run(app(tls=OWN), app("admin", tls=OWN, host=ADMIN), app("a", gone, "a.test"))
     assert str(caught.value).splitlines()[::2] == [
@@ -270,7 +282,7 @@ def test_every_certificate_that_will_not_do_is_told_before_anything_is_written(
 
 def test_a_host_keeps_its_certificate_while_its_only_app_fails(cluster: Cluster) -> None:
     cluster.run(app(tls="local-ca"))
-    broken = {**app(tls="local-ca"), "failed": {"step": "build", "reason": "no"}}
+    broken = structs.replace(app(tls="local-ca"), failed=Failure("build", "no"))
     with pytest.raises(AssertionError, match="build"):
         cluster.run(broken)
     assert cluster.routes() == []

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from slipway.apps.app import App, Built
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.kube.client import Kube, Object
 from slipway.kube.objects import HASH
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
-from tests.support.apps import built
+from tests.support.apps import built, reason
 
 CANARY = {"db_password": "canary-one", "keystore": "canary-two\n{{ host }}\n"}
 
 
-def app(**changes: Any) -> dict[str, Any]:
-    """A record with a secret variable, and a secret file beside a plain one."""
+def app(**changes: Any) -> Built:
+    """An app with a secret variable, and a secret file beside a plain one."""
     return built(
         **{
             "env": {"PLAIN": {"value": "x"}, "PASSWORD": {"secret": "db_password"}},
@@ -33,9 +34,9 @@ def app(**changes: Any) -> dict[str, Any]:
     )
 
 
-def run(kube: Kube, *apps: dict[str, Any], **options: Any) -> Outcome:
+def run(kube: Kube, *apps: App, **options: Any) -> Outcome:
     settings: dict[str, Any] = {"ca_dir": Path("/nonexistent"), "seconds": 10, "say": print}
-    return deploy(kube, list(apps), "nginx", **{**settings, "secrets": CANARY, **options})
+    return deploy(kube, apps, "nginx", **{**settings, "secrets": CANARY, **options})
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +95,9 @@ def test_no_value_is_anywhere_else(kube: Kube, api: FakeApi, capsys: Any) -> Non
     third = run(kube, apps[1])
     others = [obj for key, obj in api.objects.items() if key[0] != "secrets"]
     shown = [render_change(each) for out in (first, plan, second, third) for each in out.changes]
-    records = [outcome.apps for outcome in (first, plan, second, third)]
-    text = json.dumps([others, shown, records]) + "".join(capsys.readouterr())
+    handed_on = [outcome.apps for outcome in (first, plan, second, third)]
+    text = msgspec.json.encode([others, shown, handed_on]).decode()
+    text += "".join(capsys.readouterr())
     assert "Secret greeter-main greeter-" in text
     assert "canary" not in text
     assert base64.b64encode(b"canary")[:8].decode() not in text
@@ -166,8 +168,8 @@ def test_a_secret_that_no_version_needs_goes(kube: Kube, api: FakeApi) -> None:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_secret_that_is_not_there_is_the_apps_failure(kube: Kube, dry_run: bool) -> None:
     outcome = run(kube, app(), built("quote"), secrets={"keystore": "x"}, dry_run=dry_run)
-    assert "slipway_secrets has no db_password" in outcome.apps[0]["failed"]["reason"]
-    assert "failed" not in outcome.apps[1]
+    assert "slipway_secrets has no db_password" in reason(outcome.apps[0])
+    assert not outcome.apps[1].failed
 
 
 def test_a_secret_file_may_be_a_template(kube: Kube, api: FakeApi) -> None:
@@ -176,8 +178,8 @@ def test_a_secret_file_may_be_a_template(kube: Kube, api: FakeApi) -> None:
     assert "canary-two\ndemo.slipway.test\n" in texts(secrets_of(api)[0])
     wrong = {**CANARY, "keystore": "one\n{{ canary_wrong }}"}
     [failed] = run(kube, app(config_files=[file]), secrets=wrong).apps
-    assert "line 2" in failed["failed"]["reason"]
-    assert "canary" not in failed["failed"]["reason"]
+    assert "line 2" in reason(failed)
+    assert "canary" not in reason(failed)
 
 
 def test_what_a_container_says_of_its_secret_is_masked(kube: Kube, api: FakeApi) -> None:
@@ -198,4 +200,4 @@ def test_what_a_container_says_of_its_secret_is_masked(kube: Kube, api: FakeApi)
     api.on_apply = crash
     api.logs["p", False] = "login with canary-one refused\n"
     [failed] = run(kube, app()).apps
-    assert "login with *** refused" in failed["failed"]["reason"]
+    assert "login with *** refused" in reason(failed)

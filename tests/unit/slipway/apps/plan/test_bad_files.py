@@ -118,6 +118,10 @@ CASES = {
         app("git_branch: 'f/*'\nnamespace: shop"),
         [("apps.yml:6 apps[0].namespace:", "same for every branch", "shop-{{ branch_slug }}")],
     ),
+    "value of a chart that JSON cannot have": Case(
+        app("helm: [{source: chart, values: {a: [{b: .nan}]}}]"),
+        [("helm[0].values.a[0].b:", "nan is no number of JSON", "in quotes")],
+    ),
     "one path for all branches": Case(
         app("git_branch: 'f/*'\ningress: {host: a.test, rules: [{path: /web/}]}"),
         [("rules[0].path:", "same for every branch of f/*", "/web/{{ branch_slug }}/")],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.apps.app import App, HostCertificate
 from slipway.apps.plan.plan import plan
 from slipway.certificates import Authority
 from slipway.errors import SlipwayError
@@ -29,7 +30,7 @@ class File:
         self.path = path
         self.secrets: Any = None
 
-    def records(self, *apps: dict[str, Any], hosts: Any = None) -> list[dict[str, Any]]:
+    def planned(self, *apps: dict[str, Any], hosts: Any = None) -> list[App]:
         content = {"version": 1, "hosts": hosts or {}, "apps": [*apps]}
         self.path.write_text(yaml.safe_dump(content, sort_keys=False))
         return plan(self.path, secrets=self.secrets)
@@ -37,7 +38,7 @@ class File:
     def mistakes(self, *apps: dict[str, Any], hosts: Any = None) -> list[str]:
         """The mistakes without their places and fixes."""
         with pytest.raises(SlipwayError) as caught:
-            self.records(*apps, hosts=hosts)
+            self.planned(*apps, hosts=hosts)
         return [re.sub(r"apps\.yml:\d+ ", "", problem.what) for problem in caught.value.problems]
 
 
@@ -47,32 +48,36 @@ def file(tmp_path: Path) -> File:
 
 
 def test_each_rule_has_its_host_and_its_hosts_certificate(file: File) -> None:
-    [record] = file.records(
+    [shop] = file.planned(
         app("shop", {"path": "/"}, {"path": "/", "host": "admin.slipway.test"}),
         hosts={HOST: {"tls": "local-ca"}},
     )
-    found = [(rule["host"], rule["tls"]) for rule in record["ingress"]["rules"]]
+    found = [(rule.host, rule.tls) for rule in shop.rules]
     assert found == [(HOST, "local-ca"), ("admin.slipway.test", None)]
 
 
 def test_an_entry_may_be_for_all_hosts_beside_it(file: File) -> None:
     names = ["a.slipway.test", HOST, "slipway.test", "a.b.slipway.test"]
-    [record] = file.records(
+    [shop] = file.planned(
         app("shop", *({"path": "/", "host": name} for name in names)),
         hosts={"*.slipway.test": {"tls": "local-ca"}, HOST: {}},
     )
-    found = [rule["tls"] for rule in record["ingress"]["rules"]]
+    found = [rule.tls for rule in shop.rules]
     assert found == ["local-ca", None, None, None]
 
 
 def test_settings_of_an_app_have_nginxs_defaults(file: File) -> None:
-    plain, other = file.records(
+    plain, other = file.planned(
         app("plain", {"path": "/a/"}),
         app("other", {"path": "/b/"}, websocket=True, max_body_size="50m", timeout="10m"),
     )
-    keys = ("websocket", "max_body_size", "timeout")
-    assert [plain["ingress"][key] for key in keys] == [False, "1m", "60s"]
-    assert [other["ingress"][key] for key in keys] == [True, "50m", "10m"]
+    assert plain.ingress
+    assert other.ingress
+    found = [
+        (ingress.websocket, ingress.max_body_size, ingress.timeout)
+        for ingress in (plain.ingress, other.ingress)
+    ]
+    assert found == [(False, "1m", "60s"), (True, "50m", "10m")]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +93,8 @@ def test_settings_of_an_app_have_nginxs_defaults(file: File) -> None:
 def test_paths_that_two_apps_can_have(
     file: File, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    assert len(file.records(app("one", one), app("other", other))) == 2
-    assert len(file.records(app("one", other), app("other", one))) == 2
+    assert len(file.planned(app("one", one), app("other", other))) == 2
+    assert len(file.planned(app("one", other), app("other", one))) == 2
 
 
 def test_the_same_path_has_one_app_whatever_its_type(file: File) -> None:
@@ -110,7 +115,7 @@ def test_a_slash_at_the_end_makes_no_other_path_of_it(file: File) -> None:
 
 
 def test_one_app_may_have_a_path_with_a_slash_and_without(file: File) -> None:
-    assert file.records(app("one", {"path": "/a"}, {"path": "/a/", "rewrite": "/"}))
+    assert file.planned(app("one", {"path": "/a"}, {"path": "/a/", "rewrite": "/"}))
     place = "apps[0].ingress.rules[0].path"
     assert file.mistakes(app("one", {"path": "/a"}, {"path": "/a"})) == [
         f"{HOST}/a is already the path of {place}"
@@ -121,7 +126,7 @@ def test_a_certificate_that_will_not_do_is_told_at_its_place(file: File) -> None
     other = Authority.make().issue("other.slipway.test")
     file.secrets = {"shop_certificate": other.certificate, "shop_key": "s3cr3t"}
     with pytest.raises(SlipwayError) as caught:
-        file.records(app("shop", {"path": "/"}), hosts={HOST: {"tls": OWN}})
+        file.planned(app("shop", {"path": "/"}), hosts={HOST: {"tls": OWN}})
     assert str(caught.value).splitlines() == [
         f"apps.yml:5 hosts.{HOST}.tls.certificate: the secret shop_certificate is for "
         f"other.slipway.test, not for {HOST}",
@@ -135,9 +140,9 @@ def test_a_certificate_that_will_do(file: File) -> None:
     pair = Authority.make().issue("*.slipway.test")
     file.secrets = {"shop_certificate": pair.certificate, "shop_key": pair.key}
     hosts = {"*.slipway.test": {"tls": OWN}}
-    [record] = file.records(app("shop", {"path": "/"}), hosts=hosts)
-    assert record["ingress"]["rules"][0]["tls"] == OWN
-    assert "PRIVATE" not in str(record)
+    [shop] = file.planned(app("shop", {"path": "/"}), hosts=hosts)
+    assert shop.rules[0].tls == HostCertificate(**OWN)
+    assert "PRIVATE" not in str(shop)
 
 
 def test_names_alone_are_checked_where_values_are_not_known(file: File) -> None:
@@ -146,7 +151,7 @@ def test_names_alone_are_checked_where_values_are_not_known(file: File) -> None:
         "names the secret shop_key, which slipway_secrets does not have"
     ]
     file.secrets = None
-    assert file.records(app("shop", {"path": "/"}), hosts={HOST: {"tls": OWN}})
+    assert file.planned(app("shop", {"path": "/"}), hosts={HOST: {"tls": OWN}})
 
 
 @pytest.mark.parametrize("host", ["*", "a.*.test", "*.", "Shop.test", "shop.test:443"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from slipway.apps.app import App
 from slipway.apps.plan.plan import plan
 
 
-def planned(tmp_path: Path, text: str) -> list[dict[str, Any]]:
+def planned(tmp_path: Path, text: str) -> list[App]:
     path = tmp_path / "apps.yml"
     path.write_text(text)
     return plan(path)
@@ -25,5 +25,5 @@ apps:
   - {name: three, port: 82, <<: *common}
 """
     one, two, three = planned(tmp_path, text)
-    assert [one["port"], two["port"], three["port"]] == [80, 80, 82]
-    assert [one["replicas"], two["replicas"]] == [1, 2]
+    assert [one.port, two.port, three.port] == [80, 80, 82]
+    assert [one.replicas, two.replicas] == [1, 2]

@@ -9,7 +9,7 @@ import pytest
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.secrets import Secrets
-from tests.support.apps import planned
+from tests.support.apps import planned, reason
 
 TOKEN = "canary-Tok3n/with+signs"
 
@@ -25,5 +25,5 @@ TOKEN = "canary-Tok3n/with+signs"
 def test_tokens_that_cannot_be_used(tmp_path: Path, url: str, value: str, words: str) -> None:
     app = planned(git_url=url, git_auth={"token": "t"})
     keys = Keys(Secrets({"t": value}))
-    [got] = get_sources([app], tmp_path / "cache", check=False, say=print, keys=keys).records
-    assert words in got["failed"]["reason"]
+    [got] = get_sources([app], tmp_path / "cache", check=False, say=print, keys=keys).apps
+    assert words in reason(got)
