@@ -69,7 +69,7 @@ e2e: test-environment ## Prove whole clusters: SCENARIO=name; T=expression asks 
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate
 
-vm: environment ## Try the embedded cluster on a virtual machine with control groups of version 2
+vm: environment ## Try it on a virtual machine with control groups of version 2; ARGS=lab: on two over SSH
 	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)
 
 bench: environment ## Measure against what one would do instead

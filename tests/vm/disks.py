@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ CACHE = "/root/.cache/slipway"
 ENGINE = "engine"
 """The folder of the second disk that is the data of the machine's Docker."""
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the way of making the disks changes."""
 
 SUITE = "trixie"
@@ -43,26 +44,27 @@ SUITE = "trixie"
 PYTHON = "3.13"
 """That of the suite."""
 
-PACKAGES = (
+MACHINE = (
     *("linux-image-cloud-amd64", "initramfs-tools", "systemd-sysv", "systemd", "udev", "dbus"),
-    *("openssh-server", "ca-certificates", "curl", "iproute2", "kmod", "procps"),
-    # What Slipway would install.
-    *("docker.io", "docker-cli", "iptables", "git", "make", "maven", "mmdebstrap"),
+    *("openssh-server", "ca-certificates", "curl", "iproute2", "kmod", "procps", "iptables"),
+)
+NODE = ("python3", "conntrack", "nftables")
+"""What a node needs that is not on every machine."""
+
+CONTROL_NODE = (
+    *("docker.io", "docker-cli", "git", "make", "maven", "mmdebstrap"),
     *("default-jdk-headless", "python3-venv"),
 )
+"""What Slipway would install."""
 
 REQUIREMENTS = ("requirements.txt", "requirements.yml", "requirements-collections.txt")
 BOOTSTRAP = ("bin/bootstrap", "bin/install_collections.py")
 """What the Python environment is made of."""
 
 FILES = {
-    "etc/hostname": "slipway-vm\n",
-    "etc/fstab": f"/dev/vda / ext4 defaults 0 1\n/dev/vdb {CACHE} ext4 defaults 0 2\n",
-    # What qemu's user network gives: the addresses are always these.
+    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
+    # That of qemu's user network.
     "etc/resolv.conf": "nameserver 10.0.2.3\n",
-    "etc/systemd/network/machine.network": (
-        "[Match]\nName=en*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
-    ),
 }
 
 SIZES = {"system": "24G", "cache": "16G"}
@@ -73,10 +75,16 @@ SIZES = {"system": "24G", "cache": "16G"}
 class Disks:
     """What a machine is started from: its disks in order, its kernel, the disk for its start."""
 
-    system: Path
-    cache: Path
+    disks: tuple[Path, ...]
     kernel: Path
     initrd: Path
+    mounts: tuple[str, ...] = ()
+    """What is mounted beside the system, as systemd.mount-extra= has it."""
+
+    @classmethod
+    def of(cls, system: Path, *others: Path, mounts: tuple[str, ...] = ()) -> Disks:
+        """Those of a machine with a system that was made, and with further disks."""
+        return cls((system / "disk", *others), system / "kernel", system / "initrd", mounts)
 
 
 def versions() -> dict[str, str]:
@@ -86,16 +94,28 @@ def versions() -> dict[str, str]:
     return locked
 
 
-def have(cache: Path, say: Callable[[str], None]) -> Disks:
-    """The disks for this checkout, below Slipway's ``cache``; those of another go."""
+def control_node(cache: Path, say: Callable[[str], None]) -> Disks:
+    """A machine with what Slipway needs, this checkout's Python environment, and its cache."""
+    folder = _folder(cache)
+    system, data = _control_node(folder, say), _cache(folder, cache, say)
+    mounts = (f"/dev/vdb:{CACHE}:ext4", f"{CACHE}/{ENGINE}:/var/lib/docker:none:bind")
+    return Disks.of(system, data / "disk", mounts=mounts)
+
+
+def node(cache: Path, say: Callable[[str], None]) -> Disks:
+    """A bare machine that can be made a node."""
+    folder = _folder(cache)
+    with _made(folder, "node", RECIPE, SUITE, MACHINE, NODE, FILES, SIZES) as (system, unfinished):
+        if unfinished:
+            _write_system(unfinished, (*MACHINE, *NODE), (), say)
+    return Disks.of(system)
+
+
+def _folder(cache: Path) -> Path:
+    """Where the disks are, below Slipway's cache."""
     folder = cache / "vm"
     folder.mkdir(parents=True, exist_ok=True)
-    system = _system(folder, say)
-    data = _cache(folder, cache, say)
-    for other in folder.iterdir():
-        if other not in (system, data):
-            shutil.rmtree(other)
-    return Disks(system / "disk", data / "disk", system / "kernel", system / "initrd")
+    return folder
 
 
 def _at_checkout(names: Iterable[str]) -> str:
@@ -103,11 +123,11 @@ def _at_checkout(names: Iterable[str]) -> str:
     return shlex.join(str(PROJECT / name) for name in names)
 
 
-def _system(folder: Path, say: Callable[[str], None]) -> Path:
+def _control_node(folder: Path, say: Callable[[str], None]) -> Path:
     """Debian with what Slipway needs of a machine, and the checkout's Python environment."""
     recipes = [(PROJECT / name).read_text() for name in (*REQUIREMENTS, *BOOTSTRAP)]
-    target = folder / f"system-{key_of(RECIPE, SUITE, PACKAGES, FILES, SIZES, recipes)[:16]}"
-    with _made(target) as unfinished:
+    made_of = (RECIPE, SUITE, MACHINE, CONTROL_NODE, FILES, SIZES, recipes)
+    with _made(folder, "control-node", *made_of) as (target, unfinished):
         if unfinished is None:
             return target
         say("fetching Python packages for it")
@@ -116,9 +136,7 @@ def _system(folder: Path, say: Callable[[str], None]) -> Path:
         pip += ["--only-binary=:all:", f"--python-version={PYTHON}", f"--dest={wheels}"]
         pip += [f"--requirement={PROJECT / name}" for name in REQUIREMENTS if name.endswith("txt")]
         run(pip, what="Python packages")
-        say("installing Debian (three minutes)")
-        root = unfinished / "root"
-        hooks = [
+        hooks = (
             f'mkdir --parents "$1{CHECKOUT}/bin" "$1{CACHE}"',
             f"copy-in {shlex.quote(str(wheels))} /",
             f"copy-in {_at_checkout(REQUIREMENTS)} {CHECKOUT}",
@@ -126,31 +144,40 @@ def _system(folder: Path, say: Callable[[str], None]) -> Path:
             'chroot "$1" env --ignore-environment PATH=/usr/bin:/bin HOME=/root PIP_NO_INDEX=1'
             f" PIP_FIND_LINKS=/wheels {CHECKOUT}/bin/bootstrap",
             'rm --recursive "$1/wheels"',
-            'chroot "$1" systemctl enable systemd-networkd',
-        ]
-        argv = ["mmdebstrap", "--mode=root", "--variant=apt"]
-        argv += [f"--include={','.join(PACKAGES)}", "--aptopt=Apt::Install-Recommends false"]
-        argv += [f"--customize-hook={hook}" for hook in hooks]
-        run([*argv, SUITE, root], what="the machine's system")
-        for name, text in FILES.items():
-            (root / name).unlink(missing_ok=True)
-            (root / name).write_text(text, encoding="ascii")
-        for name, pattern in {"kernel": "vmlinuz-*", "initrd": "initrd.img-*"}.items():
-            (newest,) = (root / "boot").glob(pattern)
-            shutil.copyfile(newest, unfinished / name)
-        say("writing its disk")
-        _write_disk(unfinished / "disk", root, SIZES["system"])
-        for leftover in (root, wheels):
-            shutil.rmtree(leftover)
+        )
+        _write_system(unfinished, (*MACHINE, *CONTROL_NODE), hooks, say)
+        shutil.rmtree(wheels)
     return target
+
+
+def _write_system(
+    place: Path, packages: Iterable[str], hooks: Iterable[str], say: Callable[[str], None]
+) -> None:
+    """Lay out a Debian, and write its disk, its kernel and the disk for its start."""
+    say("installing Debian (three minutes)")
+    root = place / "root"
+    argv = ["mmdebstrap", "--mode=root", "--variant=apt"]
+    argv += [f"--include={','.join(packages)}", "--aptopt=Apt::Install-Recommends false"]
+    networkd = 'chroot "$1" systemctl enable systemd-networkd'
+    argv += [f"--customize-hook={hook}" for hook in (*hooks, networkd)]
+    run([*argv, SUITE, root], what="the machine's system")
+    for name, text in FILES.items():
+        (root / name).unlink(missing_ok=True)
+        (root / name).write_text(text, encoding="ascii")
+    for name, pattern in {"kernel": "vmlinuz-*", "initrd": "initrd.img-*"}.items():
+        (newest,) = (root / "boot").glob(pattern)
+        shutil.copyfile(newest, place / name)
+    say("writing its disk")
+    _write_disk(place / "disk", root, SIZES["system"])
+    shutil.rmtree(root)
 
 
 def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """The bundle and the node image: to make them there would take hours."""
     layout = CacheLayout(cache)
     bundle = ensure(SourceProvider(PROJECT, versions(), layout), layout, say).path
-    target = folder / f"cache-{key_of(RECIPE, SIZES, image.RECIPE, bundle.name)[:16]}"
-    with _made(target) as unfinished:
+    made_of = (RECIPE, SIZES, image.RECIPE, bundle.name)
+    with _made(folder, "cache", *made_of) as (target, unfinished):
         if unfinished is None:
             return target
         root = unfinished / "root"
@@ -222,15 +249,22 @@ def _load(archive: Path, data: Path) -> None:
 
 
 @contextmanager
-def _made(target: Path) -> Iterator[Path | None]:
-    """An empty folder that becomes ``target`` when all is done; None where that is there."""
+def _made(folder: Path, kind: str, *made_of: object) -> Iterator[tuple[Path, Path | None]]:
+    """A folder of a kind, and an empty one that becomes it when all is done.
+
+    The latter is None where the folder is there. Others of its kind go.
+    """
+    target = folder / f"{kind}-{key_of(*made_of)[:16]}"
+    for other in folder.glob(f"{kind}-*"):
+        if other != target and re.fullmatch(rf"{kind}-[0-9a-f]+(\.unfinished)?", other.name):
+            shutil.rmtree(other)
     if target.is_dir():
-        yield None
+        yield target, None
         return
     unfinished = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    yield unfinished
+    yield target, unfinished
     unfinished.rename(target)
 
 

@@ -1,7 +1,6 @@
 """A virtual machine: qemu's emulation of a PC, which needs nothing of the processor or the kernel.
 
-It has no network but a port of this machine's loopback that leads to its SSH, and forgets what was
-written to its disks when it ends.
+It forgets what was written to its disks when it ends.
 """
 
 from __future__ import annotations
@@ -18,14 +17,11 @@ from pathlib import Path
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines, run
 from slipway.waiting import wait_until
-from tests.vm.disks import CACHE, ENGINE, Disks
+from tests.vm.disks import Disks
 
 PROCESSOR = "max,la57=off,cx16=off"
 """All that qemu can emulate, but what takes it long (la57) and what qemu 7.2 does wrong: after a
 cmpxchg16b the flags are not what they were, and the kernel stops."""
-
-PROCESSORS = 2
-MEMORY_MIB = 8192
 
 BOOT_SECONDS = 600.0
 """How long it may take until its SSH answers."""
@@ -34,10 +30,37 @@ END_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Machine:
-    """A machine that runs: the port that leads to its SSH, and the folder with the key to it."""
+class Nic:
+    """How a machine is on a network: where its SSH is, and what qemu and its kernel are told.
 
+    ``ip`` is the kernel's parameter of that name; ``prefix`` is what qemu is started by.
+    """
+
+    address: str
     port: int
+    netdev: str
+    mac: str
+    ip: str
+    prefix: tuple[str, ...] = ()
+
+    @classmethod
+    def of_loopback(cls) -> Nic:
+        """No network but a port of this machine's loopback that leads to the SSH."""
+        port = _free_port()
+        return cls(
+            address="127.0.0.1",
+            port=port,
+            netdev=f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+            mac="52:54:00:00:00:01",
+            ip="10.0.2.15::10.0.2.2:255.255.255.0::eth0:off",
+        )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that runs: how it is on a network, and the folder with the key to it."""
+
+    nic: Nic
     folder: Path
 
     def console(self) -> str:
@@ -50,9 +73,9 @@ class Machine:
         options += ["BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=60"]
         options += ["ServerAliveCountMax=10"]
         return [
-            *("ssh", "-i", str(self.folder / "key"), "-p", str(self.port)),
+            *("ssh", "-i", str(self.folder / "key"), "-p", str(self.nic.port)),
             *(f"-o{option}" for option in options),
-            "root@127.0.0.1",
+            f"root@{self.nic.address}",
             command,
         ]
 
@@ -60,6 +83,18 @@ class Machine:
         """Whether commands can be run there."""
         done = subprocess.run(self.argv("true"), capture_output=True, check=False)
         return done.returncode == 0
+
+    def reboot(self) -> None:
+        """Start the machine anew; raises SlipwayError when it does not come back."""
+        boot = "cat /proc/sys/kernel/random/boot_id"
+        before = self.ask("reboot", f"{boot}; systemctl reboot --no-block").strip()
+
+        def is_back() -> bool:
+            done = subprocess.run(self.argv(boot), capture_output=True, text=True, check=False)
+            return done.returncode == 0 and done.stdout.strip() != before
+
+        if not wait_until(is_back, BOOT_SECONDS, 2):
+            raise SlipwayError(Problem("reboot", f"does not come back\n{self.console()}"))
 
     def show(self, what: str, command: str, seconds: float) -> None:
         """Run a command with its output shown; SlipwayError when it fails or takes too long."""
@@ -78,25 +113,27 @@ class Machine:
 
 
 @contextmanager
-def running(disks: Disks) -> Iterator[Machine]:
-    """A machine for as long as it is needed.
+def running(
+    name: str, disks: Disks, *, nic: Nic | None = None, processors: int = 2, memory: int = 8192
+) -> Iterator[Machine]:
+    """A machine for as long as it is needed; ``memory`` is in MiB.
 
     Raises SlipwayError with its last words when it does not start.
     """
-    with tempfile.TemporaryDirectory(dir=disks.system.parent) as folder:
-        machine = Machine(_free_port(), Path(folder))
+    with tempfile.TemporaryDirectory(dir=disks.kernel.parent) as folder:
+        machine = Machine(nic or Nic.of_loopback(), Path(folder))
         run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", machine.folder / "key"],
             what="key for the machine",
         )
         with (machine.folder / "console").open("wb") as output:
             process = subprocess.Popen(
-                _qemu(disks, machine),
+                _qemu(name, disks, machine, processors, memory),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 # What it writes to its disks.
-                env={"TMPDIR": folder, "PATH": "/usr/bin:/bin"},
+                env={"TMPDIR": folder, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             )
         try:
             wait_until(lambda: machine.answers() or process.poll() is not None, BOOT_SECONDS, 2)
@@ -109,29 +146,31 @@ def running(disks: Disks) -> Iterator[Machine]:
             process.wait(END_SECONDS)
 
 
-def _qemu(disks: Disks, machine: Machine) -> Sequence[str]:
+def _qemu(name: str, disks: Disks, machine: Machine, processors: int, memory: int) -> Sequence[str]:
     key = base64.b64encode((machine.folder / "key.pub").read_bytes()).decode()
     kernel = [
         "root=/dev/vda rw console=ttyS0 quiet mitigations=off audit=0",
-        "panic=-1 systemd.firstboot=off",  # the end of the kernel is that of qemu
-        f"systemd.mount-extra={CACHE}/{ENGINE}:/var/lib/docker:none:bind",
+        "systemd.firstboot=off",
+        f"net.ifnames=0 ip={machine.nic.ip} systemd.hostname={name}",
+        *(f"systemd.mount-extra={mount}" for mount in disks.mounts),
         f"systemd.set_credential_binary=ssh.authorized_keys.root:{key}",
     ]
-    forward = f"hostfwd=tcp:127.0.0.1:{machine.port}-:22"
     return [
-        *("qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none"),
+        *machine.nic.prefix,
+        *("qemu-system-x86_64", "-nodefaults", "-display", "none"),
         *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", PROCESSOR),
-        *("-smp", str(PROCESSORS), "-m", str(MEMORY_MIB), "-serial", "stdio"),
+        *("-smp", str(processors), "-m", str(memory), "-serial", "stdio"),
         *("-kernel", str(disks.kernel), "-initrd", str(disks.initrd), "-append", " ".join(kernel)),
         *(
             argument
-            for disk in (disks.system, disks.cache)
+            for disk in disks.disks
             for argument in (
                 "-drive",
                 f"file={disk},format=raw,if=virtio,cache=unsafe,snapshot=on",
             )
         ),
-        *("-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"),
+        *("-netdev", machine.nic.netdev),
+        *("-device", f"virtio-net-pci,netdev=net,mac={machine.nic.mac}"),
         *("-device", "virtio-rng-pci"),
     ]
 
