@@ -9,6 +9,7 @@ from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
 from slipway.kube.apply import Applier, documents
 from slipway.kube.client import Kube, Unreachable
+from slipway.kube.workloads import patient
 
 
 class ActionModule(SlipwayAction):
@@ -21,7 +22,7 @@ class ActionModule(SlipwayAction):
         if self.check_mode and not all(file.exists() for file in files):
             return {"changed": True, "applied": [], "msg": "manifests are still to be made"}
         texts = [*(file.read_text(encoding="utf-8") for file in files), *args["manifests"]]
-        objects = [obj for text in texts for obj in documents(text)]
+        objects = [patient(obj) for text in texts for obj in documents(text)]
         try:
             with Kube(Path(args["kubeconfig"])) as kube:
                 applier = Applier(kube, args["timeout"])

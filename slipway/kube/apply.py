@@ -15,6 +15,7 @@ from slipway.kube.namespaces import remaining, titles
 from slipway.kube.objects import HASH, contains, said, sealed
 from slipway.kube.workloads import (
     EVENT_COUNT,
+    WORKLOADS,
     Trouble,
     explain,
     joined,
@@ -31,7 +32,6 @@ POLL_SECONDS = 0.3
 READERS = 4
 """Objects that are read at the same time: for a cluster far away, as near ones gain nothing."""
 
-_WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
@@ -229,7 +229,7 @@ def _may_pass(error: ApiError) -> bool:
 def _is_waited_for(obj: Object) -> bool:
     if obj["apiVersion"] == "v1" and obj["kind"] == "Service":
         return bool(obj.get("spec", {}).get("type") == "LoadBalancer")
-    return obj["apiVersion"] == "apps/v1" and obj["kind"] in _WORKLOADS
+    return obj["apiVersion"] == "apps/v1" and obj["kind"] in WORKLOADS
 
 
 def is_running(obj: Object | None) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slipway.kube.client import EVENTS, Kube, Object
 from slipway.run import last_lines
+from slipway.waiting import Patience, allowed
 
 REVISION = "deployment.kubernetes.io/revision"
 """Where a Deployment counts its ReplicaSets; a template that is used again gets a new number."""
@@ -24,6 +25,14 @@ PASSING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerEr
 REFUSED = "RunContainerError"
 """The runtime did not start a container. Once is nothing: it does so when a machine is busy, and
 the kubelet tries again."""
+
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
+"""Kinds of objects whose pods run on."""
+
+PROBES = {"startupProbe", "readinessProbe", "livenessProbe"}
+PROBE_DEFAULTS = {"timeoutSeconds": 1, "failureThreshold": 3}
+"""How long a check may take and how often in a row it may fail, where nothing is said (Kubernetes'
+API, Probe v1 core)."""
 
 LOG_LINES = 15
 EVENT_COUNT = 3
@@ -42,6 +51,30 @@ class Trouble:
 
     def __str__(self) -> str:
         return self.reason
+
+
+def patient_pod(pod: Object) -> Object:
+    """A pod whose checks may take longer on machines on which every wait may."""
+    if Patience.factor == 1:
+        return pod
+    return {**pod, "containers": [_patient_container(each) for each in pod["containers"]]}
+
+
+def _patient_container(container: Object) -> Object:
+    found = dict(container)
+    for name in PROBES & container.keys():
+        usual = {**PROBE_DEFAULTS, **container[name]}
+        found[name] = {**usual, **{key: round(allowed(usual[key])) for key in PROBE_DEFAULTS}}
+    return found
+
+
+def patient(obj: Object) -> Object:
+    """An object that is, if it is a workload, one with patient pods."""
+    if obj["kind"] not in WORKLOADS:
+        return obj
+    template = template_of(obj)
+    made = {**template, "spec": patient_pod(template["spec"])}
+    return {**obj, "spec": {**obj["spec"], "template": made}}
 
 
 def template_of(workload: Object) -> Object:

@@ -28,6 +28,8 @@ from slipway.apps.manifests.routes import minions
 from slipway.apps.names import pattern_id
 from slipway.kube.client import DEPLOYMENTS, NAMESPACES, SERVICES, Object
 from slipway.kube.objects import digest, sealed
+from slipway.kube.workloads import patient_pod
+from slipway.waiting import allowed
 
 
 def namespace(name: str) -> Object:
@@ -58,7 +60,7 @@ def render(
         *([sealed(config)] if config else []),
         *([secret] if secret else []),
         sealed(_service(app)),
-        sealed(_deployment(app, pod_spec(app, config, secret), extras, leftovers)),
+        sealed(_deployment(app, patient_pod(pod_spec(app, config, secret)), extras, leftovers)),
         *map(sealed, minions(app, ingress_class)),
     ]
 
@@ -94,7 +96,7 @@ def _deployment(
         "spec": {
             "replicas": app.replicas,
             "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": max(START_SECONDS, start_seconds(app)) + 60,
+            "progressDeadlineSeconds": round(allowed(max(START_SECONDS, start_seconds(app)) + 60)),
             "selector": {"matchLabels": selector(app)},
             "strategy": {
                 "type": "RollingUpdate",

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from slipway.kube.workloads import deployment_trouble, pod_trouble, rolled_out
+from slipway.kube.workloads import deployment_trouble, patient, pod_trouble, rolled_out
+from slipway.waiting import Patience
 from tests.support.rollouts import UNSCHEDULABLE, deployment, pod, waiting
 
 
@@ -111,3 +112,23 @@ def test_trouble_before_there_is_a_pod() -> None:
     found = deployment_trouble(deployment(conditions=[{**condition, "message": "over quota"}]))
     assert str(found) == "FailedCreate: over quota"
     assert deployment_trouble(deployment()) is None
+
+
+def test_checks_of_pods_are_as_patient_as_all_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 10}
+    given = {
+        "livenessProbe": {**probe, "timeoutSeconds": 2, "failureThreshold": 5},
+        "readinessProbe": probe,
+    }
+    spec = {"template": {"spec": {"containers": [{"name": "a", **given}], "volumes": []}}}
+    workload = {"kind": "DaemonSet", "metadata": {"name": "a"}, "spec": spec}
+    assert patient(workload) == workload
+
+    monkeypatch.setattr(Patience, "factor", 2.5)
+    [found] = patient(workload)["spec"]["template"]["spec"]["containers"]
+    assert found == {
+        "name": "a",
+        "livenessProbe": {**probe, "timeoutSeconds": 5, "failureThreshold": 12},
+        "readinessProbe": {**probe, "timeoutSeconds": 2, "failureThreshold": 8},
+    }
+    assert patient({**workload, "kind": "Thing"}) == {**workload, "kind": "Thing"}
