@@ -146,9 +146,22 @@ class Mirror:
                 new = Path(scratch) / "new.git"
                 git("init", "--quiet", "--bare", new, what=self.url)
                 new.rename(self.path)
+        self._make_way(wanted)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
         fetch = ["fetch", "--quiet", "--force", "--", self.url, *refspecs]
         _ask("--git-dir", self.path, *fetch, url=self.url, access=access)
+
+    def _make_way(self, wanted: Sequence[str]) -> None:
+        """Forget branches of before that stand in the way: git has no ``a`` beside an ``a/b``."""
+        gone = {
+            branch
+            for branch in self.branches()
+            for new in wanted
+            if branch.startswith(f"{new}/") or new.startswith(f"{branch}/")
+        }
+        if gone:
+            orders = "".join(f"delete refs/heads/{branch}\n" for branch in sorted(gone))
+            git("--git-dir", self.path, "update-ref", "--stdin", what=self.url, stdin=orders)
 
     def work_tree(self, commit: str) -> Path:
         """Where the work tree of a commit is, or would be."""

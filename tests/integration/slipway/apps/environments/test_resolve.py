@@ -242,3 +242,29 @@ def test_a_deleted_branch_is_no_app(tmp_path: Path) -> None:
     git(tmp_path / "web", "branch", "-q", "-D", "feature/a")
     branches = [app.git_branch for app in planned(tmp_path)]
     assert branches == ["feature/b", "feature/own", "main"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("feature", "feature/login"), ("feature/login", "feature")]
+)
+def test_a_branch_in_place_of_one_that_was_deleted_is_served_while_that_one_leaves(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    web, cache = tmp_path / "web", tmp_path / "cache"
+    text = "version: 1\napps: [{name: web, git_url: web, git_branch: feature*}]\n"
+    commit(web, {"file": "main"})
+    commit(web, {"file": before}, before)
+    got(planned(tmp_path, text=text), cache)
+    git(web, "checkout", "-q", "main")
+    git(web, "branch", "-q", "-D", before)
+    commit(web, {"file": after}, after)
+
+    old = environment(before)
+    old.pattern = pattern_id("web", str(web), "feature*")
+    find = Finder(lambda: [old], Repositories(cache, Keys(), check=False).branches, NOW)
+    [app] = got(plan(tmp_path / "apps.yml", find_branches=find), cache).apps
+
+    assert isinstance(app, Sourced), app.failed
+    assert Path(app.checkout, "file").read_text() == after
+    assert [left.id for left in find.leaving] == [old.id]
+    assert app.id != old.id

@@ -62,6 +62,38 @@ def test_rewritten_history_is_followed(tmp_path: Path) -> None:
     assert app.commit == git(repository, "rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["feature"], ["feature/login"]),
+        (["feature/login"], ["feature"]),
+        (["a/b"], ["a/b/c/d", "a/x"]),
+        (["a/b/c", "a/b/d", "a/x"], ["a/b", "a/x/y"]),
+        (["a/b/c/d", "a/x"], ["a"]),
+        (["a'\"$(x)`ü"], ["a'\"$(x)`ü/b"]),
+    ],
+)
+def test_a_branch_takes_the_place_of_one_that_was_deleted(
+    tmp_path: Path, before: list[str], after: list[str], packed: bool
+) -> None:
+    repository, cache = tmp_path / "repository", tmp_path / "cache"
+    commit(repository, {"file": "main"})
+    for branch in before:
+        commit(repository, {"file": branch}, branch)
+    sourced(get(cache, *(app_of(repository, branch) for branch in before)))
+    if packed:
+        git(Mirror(str(repository), cache).path, "pack-refs", "--all")
+
+    git(repository, "checkout", "-q", "main")
+    git(repository, "branch", "-q", "-D", *before)
+    heads = [commit(repository, {"file": branch}, branch) for branch in after]
+
+    apps = sourced(get(cache, *(app_of(repository, branch) for branch in after)))
+    assert [app.commit for app in apps] == heads
+    assert Mirror(str(repository), cache).branches().keys() == {*after}
+
+
 def test_one_question_for_each_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
