@@ -37,14 +37,14 @@ def reserved(namespace: str) -> str:
 def slug(text: str, length: int = SLUG_LENGTH) -> str:
     """``text`` as a DNS label of at most ``length`` characters: ``Fix/42`` gives ``fix-42``.
 
-    What had to be cut, or has no letter or digit to keep, gets six digits of its hash, so that
-    two long names stay two.
+    What a label cannot tell gets six digits of its hash, so that two names stay two: what is too
+    long, and what has more than ASCII's letters and digits with one of ``/._-`` between them.
     """
-    kept = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    if kept and len(kept) <= length:
-        return kept
+    told = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+    if told and len(told) <= length and told == re.sub(r"[/._]", "-", text):
+        return told.lower()
     mark = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{kept[: length - 7].rstrip('-')}-{mark}".lstrip("-")
+    return f"{told[: length - 7].rstrip('-').lower()}-{mark}".lstrip("-")
 
 
 def namespace_of(name: str, branch: str) -> str:

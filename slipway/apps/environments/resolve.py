@@ -102,7 +102,8 @@ def resolve(
     """What a pattern stands for, by the branches that its repository has; pure.
 
     Branches that have an environment keep it; new ones get theirs in the order of their names,
-    until there are as many as the pattern may have. What is on its way out counts as well.
+    until there are as many as the pattern may have. What is on its way out counts as well, unless
+    a branch with the same names takes its place.
     """
     rules = sample.rules
     heads, every = set(heads), list(existing)
@@ -112,6 +113,8 @@ def resolve(
         for each in existing
         if each.git_branch not in heads and (left := _leaving(each, rules, now))
     ]
+    names = {slug(left.git_branch) for left in leaving}
+    kept = {slug(left.git_branch): left.git_branch for left in leaving if not left.until}
     has_one = {each.git_branch for each in existing}
     matching = [
         branch
@@ -121,16 +124,19 @@ def resolve(
     chosen: dict[str, str] = {}
     waiting: dict[str, str] = {}
     for branch in matching:
-        if first := chosen.get(slug(branch)):
+        name = slug(branch)
+        if first := chosen.get(name) or kept.get(name):
             waiting[branch] = f"its names would be those of {first}"
-        elif branch not in has_one and len(chosen) + len(leaving) >= rules.max:
+        elif branch not in has_one and len({*names, *chosen, name}) > rules.max:
             waiting[branch] = f"there are {rules.max} environments already (branches.max)"
         else:
-            chosen[slug(branch)] = branch
-    branches = sorted(chosen.values())
+            chosen[name] = branch
+    leaving = [left for left in leaving if slug(left.git_branch) not in chosen]
     staying = {left.id for left in leaving}
-    gone = [each.id for each in every if each.git_branch not in branches and each.id not in staying]
-    return Resolved(branches, leaving, waiting, gone)
+    gone = [
+        each.id for each in every if slug(each.git_branch) not in chosen and each.id not in staying
+    ]
+    return Resolved(sorted(chosen.values()), leaving, waiting, gone)
 
 
 def _any(patterns: Iterable[str], branch: str) -> bool:

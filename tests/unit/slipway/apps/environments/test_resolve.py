@@ -85,6 +85,29 @@ def test_two_branches_of_the_same_names_do_not_collide() -> None:
     assert set(found.waiting.values()) == {"its names would be those of feature/a/b"}
 
 
+def test_branches_without_ascii_letters_are_environments_of_their_own() -> None:
+    heads = ["feature/кнопка", "feature/按钮", "feature/ボタン", "feature/🚀"]
+    found = resolved(heads)
+    assert (found.branches, found.waiting) == (sorted(heads), {})
+
+
+def test_a_branch_of_the_same_names_takes_the_place_of_one_that_is_gone() -> None:
+    existing = [environment("feature/a/b"), environment("feature/c")]
+    long_ago = [structs.replace(each, gone_since=NOW - timedelta(days=99)) for each in existing]
+    for had in (existing, long_ago):
+        found = resolved(["feature/a-b", "feature/c"], had, max=2)
+        assert found.branches == ["feature/a-b", "feature/c"]
+        assert (found.leaving, found.gone) == ([], [])
+
+
+def test_a_branch_of_the_same_names_takes_nothing_from_one_that_is_kept() -> None:
+    found = resolved(["feature/a-b"], [environment("feature/a/b", kept=True)])
+    assert found.branches == []
+    assert found.waiting == {"feature/a-b": "its names would be those of feature/a/b"}
+    assert [left.git_branch for left in found.leaving] == ["feature/a/b"]
+    assert found.gone == []
+
+
 def test_grace_begins_when_the_branch_is_first_missed() -> None:
     [left] = resolved([], [environment("feature/old")], grace="2d").leaving
     assert left == Leaving(
