@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from slipway.apps.source.git_auth import OPEN, Access
 from slipway.cache.layout import CacheLayout
@@ -76,9 +78,33 @@ def _ask(*arguments: str | Path, url: str, access: Access, timeout: float = FETC
         raise access.explained(error, url) from error
 
 
+def trusting(url: str) -> list[str]:
+    """The options by which git takes the repository at a path whoever owns it, and no other one.
+
+    What git is then asked must not run what that repository's own configuration names.
+    """
+    path = unquote(url.removeprefix("file://")) if url.startswith("file://") else url
+    if not Path(path).is_absolute():
+        return []
+    # Git looks in these places, and names the one that it has found.
+    tops = {path.rstrip("/"), os.path.realpath(path)}
+    places = [top + below for top in sorted(tops) for below in ("", "/.git", ".git", ".git/.git")]
+    return [option for place in places for option in ("-c", f"safe.directory={place}")]
+
+
+def _served(url: str) -> list[str]:
+    """The option by which git's other side serves the repository at a path.
+
+    It is made to serve those of anybody: it runs no hook, and nothing that they configure.
+    """
+    options = trusting(url)
+    return [f"--upload-pack={shlex.join(['git', *options, 'upload-pack'])}"] if options else []
+
+
 def branches(url: str, access: Access = OPEN) -> dict[str, str]:
     """The newest commit of every branch of a repository; raises SlipwayError."""
-    listed = _ask("ls-remote", "--heads", "--", url, url=url, access=access, timeout=ANSWER_SECONDS)
+    asked = ["ls-remote", "--heads", *_served(url), "--", url]
+    listed = _ask(*asked, url=url, access=access, timeout=ANSWER_SECONDS)
     pairs = (line.split("\t") for line in _lines(listed))
     return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
 
@@ -148,7 +174,7 @@ class Mirror:
                 new.rename(self.path)
         self._make_way(wanted)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
-        fetch = ["fetch", "--quiet", "--force", "--", self.url, *refspecs]
+        fetch = ["fetch", "--quiet", "--force", *_served(self.url), "--", self.url, *refspecs]
         _ask("--git-dir", self.path, *fetch, url=self.url, access=access)
 
     def _make_way(self, wanted: Sequence[str]) -> None:

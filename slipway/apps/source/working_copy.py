@@ -1,16 +1,18 @@
 """Repositories on this machine, and what their users have not committed yet.
 
 The files of a clone as they are become a commit that only the mirror has: the clone's own objects,
-index and branches stay as they are.
+index and branches stay as they are. What a clone configures (hooks, filters, a file system monitor)
+counts as for its user, but not if it is another user's: that one would have its way with this one.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from slipway.apps.source.git import Mirror, author, branches, git
+from slipway.apps.source.git import Mirror, author, branches, git, trusting
 from slipway.errors import SlipwayError
 
 _AUTHOR = author("Slipway", "dev@slipway.test")
@@ -24,7 +26,7 @@ def heads_of(mirror: Mirror) -> dict[str, str]:
     """
     heads = branches(mirror.url)
     if Path(mirror.url, ".git").exists() and mirror.path.exists():
-        branch = _git(mirror, "branch", "--show-current").strip()
+        branch = _asked(mirror.url, "branch", "--show-current")
         if branch in heads:
             heads[branch] = _as_it_is(mirror, branch, heads[branch])
     return heads
@@ -33,7 +35,7 @@ def heads_of(mirror: Mirror) -> dict[str, str]:
 def git_folder(path: Path) -> Path | None:
     """The folder in which a repository has its branches; None if it is no repository."""
     try:
-        shared = git("-C", path, "rev-parse", "--git-common-dir", what=str(path)).strip()
+        shared = _asked(str(path), "rev-parse", "--git-common-dir")
     except SlipwayError:
         return None
     return (path / shared).resolve()
@@ -43,6 +45,11 @@ def _as_it_is(mirror: Mirror, branch: str, head: str) -> str:
     """The commit ``head`` of the ``branch``, or one on it with the files that differ."""
     if mirror.trees([head]) == [None]:
         mirror.fetch([branch])
+    place = _place(mirror)
+
+    def run(*arguments: str, **env: str) -> str:
+        return git(*place, *arguments, what=mirror.url, env=env).strip()
+
     # Not the clone's own index: what is staged there would be taken to be in the mirror already.
     # It is kept, since with it git reads only files that have changed since.
     kept = mirror.path / "slipway-index"
@@ -54,16 +61,26 @@ def _as_it_is(mirror: Mirror, branch: str, head: str) -> str:
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(mirror.path / "objects"),
         }
-        _git(mirror, "read-tree", "--reset", head, **own)
-        _git(mirror, "add", "--all", **own)
-        tree = _git(mirror, "write-tree", **own).strip()
+        run("read-tree", "--reset", head, **own)
+        run("add", "--all", **own)
+        tree = run("write-tree", **own)
         index.replace(kept)
         if [tree] == mirror.trees([head]):
             return head
         words = f"{branch}, as it is on {head[:7]}"
-        return _git(mirror, "commit-tree", "-p", head, "-m", words, tree, **_AUTHOR, **own).strip()
+        return run("commit-tree", "-p", head, "-m", words, tree, **_AUTHOR, **own)
 
 
-def _git(mirror: Mirror, *arguments: str, **env: str) -> str:
-    """Run git in the folder that is mirrored."""
-    return git("-C", mirror.url, *arguments, what=mirror.url, env=env)
+def _place(mirror: Mirror) -> list[str]:
+    """The options by which git finds the files of a clone, and the configuration that counts."""
+    url = mirror.url
+    if all(path.lstat().st_uid == os.geteuid() for path in (Path(url), Path(url, ".git"))):
+        return ["-C", url]
+    exclude = Path(url, _asked(url, "rev-parse", "--git-path", "info/exclude"))
+    ignored = ["-c", f"core.excludesFile={exclude}"]
+    return ["-C", url, f"--git-dir={mirror.path.absolute()}", f"--work-tree={url}", *ignored]
+
+
+def _asked(url: str, *arguments: str) -> str:
+    """What git says about a clone, whoever owns it; it runs nothing for that."""
+    return git(*trusting(url), "-C", url, *arguments, what=url).strip()

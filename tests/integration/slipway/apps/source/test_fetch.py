@@ -17,7 +17,7 @@ from slipway.apps.source.git import Mirror, branches
 from slipway.apps.source.git_auth import Access
 from slipway.apps.source.working_copy import heads_of
 from tests.support.apps import reason
-from tests.support.git_samples import commit, git
+from tests.support.git_samples import commit, git, give_away
 from tests.support.sources import app_of, get, sourced, told
 
 
@@ -92,6 +92,37 @@ def test_a_branch_takes_the_place_of_one_that_was_deleted(
     apps = sourced(get(cache, *(app_of(repository, branch) for branch in after)))
     assert [app.commit for app in apps] == heads
     assert Mirror(str(repository), cache).branches().keys() == {*after}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["{}/clone", "{}/bare.git", "{}/linked", "file://{}/clone", "file://{}/b%61re"],
+)
+def test_a_repository_of_another_user_is_fetched(tmp_path: Path, url: str) -> None:
+    clone, cache = tmp_path / "clone", tmp_path / "cache"
+    head = commit(clone, {"file": "1"}, "feature/x")
+    git(tmp_path, "clone", "-q", "--bare", "clone", "bare.git")
+    git(clone, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+    for name in ("clone", "bare.git", "linked"):
+        give_away(tmp_path / name)
+    app = app_of(url.format(tmp_path), "feature/x")
+    assert get(cache, app, check=True).apps[0].head == head
+    [got] = sourced(get(cache, app))
+    assert Path(got.checkout, "file").read_text() == "1"
+
+
+def test_a_submodule_of_another_user_is_not_trusted_for_the_sake_of_its_repository(
+    tmp_path: Path,
+) -> None:
+    repository = tmp_path / "repository"
+    commit(tmp_path / "library", {"file": "1"})
+    commit(repository, {"file": "1"})
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "../library", "library")
+    git(repository, "commit", "-q", "-m", "a submodule")
+    for name in ("library", "repository"):
+        give_away(tmp_path / name)
+    [app] = get(tmp_path / "cache", app_of(repository)).apps
+    assert f"git config --global --add safe.directory {tmp_path}/library/.git" in reason(app)
 
 
 def test_one_question_for_each_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.source.git import Mirror
+from slipway.apps.source.git import Mirror, branches
 from slipway.apps.source.working_copy import git_folder, heads_of
 from slipway.errors import SlipwayError
-from tests.support.git_samples import commit, git
+from tests.support.git_samples import commit, git, give_away
 
 
 def mirrored(repository: Path, *branches: str) -> Mirror:
@@ -95,6 +95,40 @@ def test_what_git_comes_to_ignore_no_longer_counts(clone: Path) -> None:
     assert heads_of(mirror)["main"] != head
     (clone / ".git" / "info" / "exclude").write_text("new\n")
     assert heads_of(mirror)["main"] == head
+
+
+def test_a_clone_of_another_user_counts_as_it_is_and_nothing_that_it_configures_runs(
+    clone: Path, tmp_path: Path
+) -> None:
+    program, ran = tmp_path / "program", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\necho $0 >> {ran}\nexec cat\n")
+    program.chmod(0o755)
+    commit(clone, {".gitattributes": "* filter=own\n"})
+    for hook in ("post-index-change", "reference-transaction", "pre-auto-gc"):
+        (clone / ".git" / "hooks" / hook).symlink_to(program)
+    for key in ("filter.own.clean", "core.fsmonitor", "uploadpack.packObjectsHook", "core.pager"):
+        git(clone, "config", key, str(program))
+    (clone / ".git" / "info" / "exclude").write_text("*.tmp\n")
+    give_away(clone)
+    mirror = mirrored(clone)
+
+    assert heads_of(mirror) == branches(str(clone))
+    for name, text in {"a": "changed", "new": "new", "built": "x", "x.tmp": "x"}.items():
+        (clone / name).write_text(text)
+    (clone / "sub" / "b").unlink()
+    files = laid_out(mirror, heads_of(mirror)["main"])
+
+    ignored = {name: files.pop(name) for name in (".gitignore", ".gitattributes")}
+    assert files == {"a": "changed", "new": "new", "sub/c": "c"}
+    assert ignored[".gitignore"] == "built\n"
+    assert git_folder(clone) == clone / ".git"
+    assert not ran.exists()
+
+
+def test_of_another_user_only_the_repository_itself_is_trusted(clone: Path) -> None:
+    assert git_folder(clone / "sub") == clone / ".git"
+    give_away(clone)
+    assert git_folder(clone / "sub") is None
 
 
 def test_a_clone_may_go_to_another_branch(clone: Path) -> None:
