@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +57,15 @@ class Order(Generic[B_co]):
         return place / self.folder
 
     def copy_to(self, place: Path, *, with_git: bool = True) -> None:
-        """Copy what a build gets to where the work tree would be at ``place``."""
+        """Copy what a build gets to where the work tree would be at ``place``.
+
+        Modes are those that git knows, for images have them and are used by others: the umask is
+        that of whoever laid out the work tree.
+        """
         ignored = None if with_git else shutil.ignore_patterns(".git")
         target = place / self.source.relative_to(self.checkout)
         shutil.copytree(self.source, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+        _set_modes(target)
         if with_git and not self.whole:
             self._copy_git(place)
 
@@ -77,6 +84,16 @@ class Order(Generic[B_co]):
             listed = git("-C", place, *named, what=self.label)
             absent = ("update-index", "--skip-worktree", "--stdin")
             git("-C", place, *absent, what=self.label, stdin=listed)
+
+
+def _set_modes(folder: Path) -> None:
+    folder.chmod(0o755)
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".git"]
+        for path in (Path(place, name) for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
 
 
 def context_of(order: Order[BuildxBuild]) -> Path:
