@@ -38,6 +38,9 @@ RECIPE = "buildkit 1"
 BASE_ARGUMENT = "BASE_IMAGE"
 """The build argument that holds the base image."""
 
+SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
+"""The build argument that asks for a frontend in place of the Dockerfile's."""
+
 CACHE_SIZE = "10GB"
 """What the daemon's cache may take of the disk; it removes what was not used for longest."""
 
@@ -48,8 +51,19 @@ STOP_SECONDS = 30.0
 RUNTIME_FOLDER = Path("/run/slipway")
 """Where the daemons' sockets are: a socket's path must be short (unix(7))."""
 
-_OWN_FRONTEND = re.compile(r"\s*#\s*syntax\s*=\s*(?:docker\.io/)?docker/dockerfile(?::1\S*)?\s*$")
-"""A Dockerfile's first line that asks for what BuildKit has built in, but from a registry."""
+_OWN_FRONTEND = re.compile(
+    r"(?:(?:index\.)?docker\.io/)?docker/dockerfile(?:-upstream)?"
+    r"(?::(?:1(?:[.-][\w.-]+)?|experimental|labs|latest|master))?(?:@sha256:[0-9a-f]{64})?"
+)
+"""The frontends that are what BuildKit has built in, as they are asked for from a registry."""
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
+"""A line before all others of a Dockerfile that says how to read it."""
+
+HEAD = 1 << 16
+"""How many characters of a Dockerfile are looked at for such lines."""
+
+_DIRECTIVES = ("syntax", "check", "escape")
 
 
 @dataclass(frozen=True)
@@ -239,7 +253,7 @@ def command(
         stored = [f"--oci-layout=base={base.store.root}"]
     if build.target:
         settings["target"] = build.target
-    if _has_own_frontend(dockerfile):
+    if _has_own_frontend(dockerfile, arguments):
         settings["cmdline"] = "docker/dockerfile"
     settings |= {f"build-arg:{name}": value for name, value in arguments.items()}
     return [
@@ -252,13 +266,26 @@ def command(
     ]
 
 
-def _has_own_frontend(dockerfile: Path) -> bool:
-    """Whether the Dockerfile asks for the frontend that BuildKit itself brings."""
+def _has_own_frontend(dockerfile: Path, arguments: Mapping[str, str]) -> bool:
+    """Whether the frontend is asked for that BuildKit itself brings."""
+    asked = (arguments.get(SYNTAX_ARGUMENT) or _syntax(dockerfile)).split()
+    return bool(asked and _OWN_FRONTEND.fullmatch(asked[0]))
+
+
+def _syntax(dockerfile: Path) -> str:
+    """The frontend that a Dockerfile asks for, as BuildKit finds it; empty for none."""
     try:
-        with dockerfile.open(errors="replace") as lines:
-            return bool(_OWN_FRONTEND.match(lines.readline()))
+        with dockerfile.open(encoding="utf-8-sig", errors="replace") as file:
+            lines = file.read(HEAD).split("\n")
     except OSError:  # BuildKit says so, in words that users know
-        return False
+        return ""
+    for line in lines[1:] if lines[0].startswith("#!") else lines:
+        directive = _DIRECTIVE.fullmatch(line)
+        if directive is None or (key := directive[1].lower()) not in _DIRECTIVES:
+            break
+        if key == "syntax":
+            return directive[2]
+    return ""
 
 
 def secret_variables(ids: Sequence[str]) -> dict[str, str]:

@@ -178,21 +178,81 @@ def test_call_with_everything(tmp_path: Path) -> None:
     ]
 
 
+FRONTENDS = {
+    "docker/dockerfile": True,
+    "docker/dockerfile:1": True,
+    "docker/dockerfile:1.4": True,
+    "docker/dockerfile:1.4.3-labs": True,
+    "docker/dockerfile:1-experimental": True,
+    "docker/dockerfile:experimental": True,
+    "docker/dockerfile:labs": True,
+    "docker/dockerfile:latest": True,
+    "docker.io/docker/dockerfile:1": True,
+    "docker/dockerfile-upstream:master": True,
+    f"docker/dockerfile:1@sha256:{'a' * 64}": True,
+    "docker/dockerfile:1 more": True,
+    "docker/dockerfile:2": False,
+    "docker/dockerfile:10": False,
+    "example.com/docker/dockerfile:1": False,
+    "example.com/other:1": False,
+}
+
+
+def has_own_frontend(folder: Path, text: str | bytes, **arguments: str) -> bool:
+    (folder / "Dockerfile").write_bytes(text.encode() if isinstance(text, str) else text)
+    call = command(folder, BuildxBuild(), arguments, None, {})
+    return "--opt=cmdline=docker/dockerfile" in call
+
+
+@pytest.mark.parametrize(("frontend", "own"), FRONTENDS.items())
+def test_frontend_that_is_built_in_is_not_fetched(tmp_path: Path, frontend: str, own: bool) -> None:
+    assert has_own_frontend(tmp_path, f"# syntax={frontend}\nFROM scratch\n") is own
+    plain = "FROM scratch\n"
+    assert has_own_frontend(tmp_path, plain, BUILDKIT_SYNTAX=frontend) is own
+
+
 @pytest.mark.parametrize(
-    ("line", "own"),
+    "text",
     [
-        ("# syntax=docker/dockerfile:1", True),
-        ("#syntax = docker.io/docker/dockerfile:1.7-labs", True),
-        ("# syntax=docker/dockerfile", True),
-        ("# syntax=docker/dockerfile:2", False),
-        ("# syntax=example.com/other:1", False),
-        ("FROM scratch", False),
+        "#syntax = {}",
+        "# check=skip=all\n# syntax={}",
+        "# escape=`\n#check=error=true\n#\tSYNTAX\t=\t{} ",
+        "#!/usr/bin/env docker\n# syntax={}",
+        "#!/bin/sh\n# escape=`\n# syntax={}",
+        "\ufeff# syntax={}",
+        "# syntax={}\r\n# escape=`\r",
+        "# escape=\u00fc\n# syntax={}",
     ],
 )
-def test_frontend_that_is_built_in_is_not_fetched(tmp_path: Path, line: str, own: bool) -> None:
-    (tmp_path / "Dockerfile").write_text(f"{line}\nFROM scratch\n")
-    call = command(tmp_path, BuildxBuild(), {}, None, {})
-    assert ("--opt=cmdline=docker/dockerfile" in call) == own
+def test_frontend_is_asked_for_by_any_of_the_first_lines(tmp_path: Path, text: str) -> None:
+    text = f"{text}\nFROM scratch\n"
+    assert has_own_frontend(tmp_path, text.format("docker/dockerfile:1"))
+    assert not has_own_frontend(tmp_path, text.format("example.com/other:1"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM scratch",
+        "# words\n# syntax=docker/dockerfile:1",
+        "\n# syntax=docker/dockerfile:1",
+        " # syntax=docker/dockerfile:1",
+        "# other=x\n# syntax=docker/dockerfile:1",
+        "# check=skip=all\nFROM scratch\n# syntax=docker/dockerfile:1",
+        "",
+        "#!",
+    ],
+)
+def test_other_lines_ask_for_no_frontend(tmp_path: Path, text: str) -> None:
+    assert not has_own_frontend(tmp_path, text)
+
+
+def test_an_argument_asks_for_another_frontend_than_the_dockerfile(tmp_path: Path) -> None:
+    text = "# syntax=docker/dockerfile:1\n"
+    assert not has_own_frontend(tmp_path, text, BUILDKIT_SYNTAX="example.com/other:1")
+    assert has_own_frontend(
+        tmp_path, "# syntax=example.com/other:1\n", BUILDKIT_SYNTAX="docker/dockerfile"
+    )
 
 
 def test_layers_at_hand_are_there_before_and_git_is_not(place: Place) -> None:
