@@ -21,6 +21,16 @@ from slipway.run import run
 ARCHIVES = 13
 """The first Java that can archive the classes of a program that runs."""
 
+_OWN = {
+    # A build is over before the JVM's second compiler has paid for itself.
+    "-XX:TieredStopAtLevel=1": re.compile(r"-XX:\S*Tiered"),
+    "-XX:+UseSerialGC": re.compile(r"-XX:\S*Use\w*GC\b"),
+}
+"""The options of Maven's JVM, each with what of the user's takes its place."""
+
+_NO_JVM = re.compile(r"initialization of VM|CDS dumping|create the Java Virtual Machine")
+"""What Java says when it does not start with the options that it was given."""
+
 _VERSION = re.compile(r'^JAVA_VERSION="(?P<version>(?P<major>\d+)[^"\s]*)"', re.MULTILINE)
 
 Call = Callable[[Mapping[str, str]], Sequence[str]]
@@ -58,20 +68,30 @@ class Maven:
                     complete.parent.mkdir(parents=True, exist_ok=True)
                     complete.touch()
                     return
-        if not (self._standbys and self._standbys.build(order, call({}), settings, _options())):
+        if not (
+            self._standbys and self._standbys.build(order, call({}), settings, _options(order))
+        ):
             self._run(order, call(settings))
 
     def _run(self, order: Order[JibBuild], argv: Sequence[str]) -> None:
-        """Start Maven, with the JVM's own classes as an earlier build has left them."""
+        """Start Maven, with the JVM's own classes as an earlier build has left them.
+
+        Where the JVM does not start with all options, Maven gets the user's alone.
+        """
         made = order.scratch / "classes.jsa"
         archive, classes = _class_archive(self._cache.jvm_classes, made)
-        run(
-            argv,
-            what=order.label,
-            cwd=order.copy(),
-            timeout=BUILD_SECONDS,
-            env={"MAVEN_OPTS": _options(*classes), **order.secrets},
-        )
+        folder = order.copy()
+
+        def start(options: str) -> None:
+            env = {"MAVEN_OPTS": options, **order.secrets}
+            run(argv, what=order.label, cwd=folder, timeout=BUILD_SECONDS, env=env)
+
+        try:
+            start(_options(order, *classes))
+        except SlipwayError as error:
+            if not _NO_JVM.search(str(error)):
+                raise
+            start(_users_options())
         if made.exists():
             archive.parent.mkdir(parents=True, exist_ok=True)
             made.replace(archive)
@@ -85,11 +105,26 @@ def poms_of(order: Order[JibBuild]) -> dict[str, bytes]:
     return {name: file.read_bytes() for name, file in files.items() if file and file.is_file()}
 
 
-def _options(*more: str) -> str:
-    """The options of Maven's JVM; the user's own come last."""
-    # A build is over before the JVM's second compiler has paid for itself.
-    own = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *more)
-    return " ".join(filter(None, [*own, os.environ.get("MAVEN_OPTS", "")]))
+def _options(order: Order[JibBuild], *more: str) -> str:
+    """The options of Maven's JVM; the user's own win over others, here or in the project."""
+    users = _users_options()
+    said = f"{_projects_options(order)} {users}"
+    own = [option for option, theirs in _OWN.items() if not theirs.search(said)]
+    return " ".join(filter(None, [*own, *more, users]))
+
+
+def _users_options() -> str:
+    return os.environ.get("MAVEN_OPTS", "")
+
+
+def _projects_options(order: Order[JibBuild]) -> str:
+    """What Maven's start takes from the first folder with settings, and puts before all others."""
+    for folder in (order.project, *order.project.parents):
+        if folder.is_relative_to(order.source) and (folder / ".mvn").is_dir():
+            name = os.path.relpath(folder / ".mvn" / "jvm.config", order.checkout)
+            file = found(order.checkout, name, order.label)
+            return file.read_text(errors="replace") if file and file.is_file() else ""
+    return ""
 
 
 def _class_archive(folder: Path, new: Path) -> tuple[Path, list[str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.support.maven_samples import order, write
 MAVEN = """#!/bin/sh
 printf '%s\n' "$@" > "$LOG/argv"
 env > "$LOG/environment"
+case $MAVEN_OPTS in *UseSerialGC*$REFUSED*) echo "$WORDS"; exit 1;; esac
 case $MAVEN_OPTS in *ArchiveClassesAtExit=*) echo > "${MAVEN_OPTS##*=}";; esac
 echo "the value is $TOKEN" >&2
 exit ${CODE:-1}
@@ -59,6 +62,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path / "checkout", {"pom.xml": ""})
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("REFUSED", "-Xrefused")
     monkeypatch.delenv("MAVEN_OPTS", raising=False)
     return tmp_path / "log"
 
@@ -149,6 +153,79 @@ def test_a_java_that_does_not_say_what_it_is(
     with pytest.raises(SlipwayError):
         Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
     assert "Archive" not in (log / "environment").read_text()
+
+
+def told(log: Path) -> list[str]:
+    """The options that Maven's JVM got."""
+    lines = (log / "environment").read_text().splitlines()
+    return next(line for line in lines if line.startswith("MAVEN_OPTS=")).split("=", 1)[1].split()
+
+
+@pytest.mark.parametrize("place", ["MAVEN_OPTS", ".mvn/jvm.config", "../.mvn/jvm.config"])
+@pytest.mark.parametrize(
+    ("users", "own"),
+    [
+        ("-Xmx1g -Dx=UseG1GC", {"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}),
+        ("-XX:+UseGCOverheadLimit", {"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}),
+        ("-Xmx1g -XX:+UseParallelGC", {"-XX:TieredStopAtLevel=1"}),
+        ("-XX:+UnlockExperimentalVMOptions -XX:+UseZGC", {"-XX:TieredStopAtLevel=1"}),
+        ("-XX:+UseSerialGC -XX:TieredStopAtLevel=4", set()),
+        ("-XX:-TieredCompilation", {"-XX:+UseSerialGC"}),
+    ],
+)
+def test_options_of_the_user_take_the_place_of_others(
+    tmp_path: Path,
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    users: str,
+    own: set[str],
+) -> None:
+    write(tmp_path / "checkout" / "sub", {"pom.xml": ""})
+    if place == "MAVEN_OPTS":
+        monkeypatch.setenv("MAVEN_OPTS", users)
+    else:
+        write(tmp_path / "checkout" / "sub", {place: users})
+    monkeypatch.setenv("CODE", "0")
+    Maven(CacheLayout(tmp_path / "cache")).build(replace(order(tmp_path), folder="sub"), call, {})
+    theirs = users.split() if place == "MAVEN_OPTS" else []
+    others = [option for option in told(log) if not re.search(r"SharedArchive|cds|AtExit", option)]
+    assert {*others} - {*theirs} == own - {*theirs}
+    assert others[len(others) - len(theirs) :] == theirs
+
+
+def test_settings_above_those_of_the_project_say_nothing(tmp_path: Path, log: Path) -> None:
+    files = {"sub/pom.xml": "", "sub/.mvn/x": "", ".mvn/jvm.config": "-XX:+UseG1GC"}
+    write(tmp_path / "checkout", files)
+    with pytest.raises(SlipwayError):
+        Maven(CacheLayout(tmp_path)).build(replace(order(tmp_path), folder="sub"), call, {})
+    assert "-XX:+UseSerialGC" in told(log)
+
+
+def test_options_that_lead_out_of_the_repository_are_not_read(tmp_path: Path, log: Path) -> None:
+    (tmp_path / "checkout" / ".mvn").mkdir()
+    (tmp_path / "checkout" / ".mvn" / "jvm.config").symlink_to("/etc/passwd")
+    with pytest.raises(SlipwayError, match=r"\.mvn/jvm\.config cannot be read: it leads out"):
+        Maven(CacheLayout(tmp_path)).build(order(tmp_path), call, {})
+    assert not (log / "argv").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error occurred during initialization of VM",
+        "Error occurred during CDS dumping",
+        "Error: Could not create the Java Virtual Machine.",
+    ],
+)
+def test_where_the_jvm_does_not_start_it_gets_the_options_of_the_user_alone(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("WORDS", words)
+    monkeypatch.setenv("MAVEN_OPTS", "-Xmx1g -Xrefused")
+    monkeypatch.setenv("CODE", "0")
+    Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
+    assert told(log) == ["-Xmx1g", "-Xrefused"]
 
 
 def test_a_build_that_fails_leaves_no_archive(tmp_path: Path, log: Path) -> None:
