@@ -89,7 +89,7 @@ def start_seconds(app: App) -> int:
 def _variable(name: str, source: Variable, secret: Object | None) -> dict[str, Any]:
     """A variable of the container, which only points at what is secret or somebody else's."""
     if source.value is not None:
-        return {"name": name, "value": source.value}
+        return {"name": name, "value": _literal(source.value)}
     if source.config_map:
         place = {"configMapKeyRef": {"name": source.config_map, "key": source.key}}
     elif source.kubernetes_secret:
@@ -127,7 +127,15 @@ def _probes(app: App) -> dict[str, Any]:
 def _check(probe: Probe) -> dict[str, Any]:
     port = "http" if probe.port is None else probe.port
     if probe.command:
-        return {"exec": {"command": probe.command}}
+        return {"exec": {"command": [*map(_literal, probe.command)]}}
     if probe.path:
         return {"httpGet": {"path": probe.path, "port": port}}
     return {"tcpSocket": {"port": port}}
+
+
+def _literal(text: str) -> str:
+    """Text that Kubernetes hands on to the letter.
+
+    It fills in variables for ``$(NAME)``, also in commands of checks, and makes ``$`` of ``$$``.
+    """
+    return text.replace("$", "$$")

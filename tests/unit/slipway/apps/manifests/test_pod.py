@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -122,3 +123,29 @@ def test_variables_may_point_at_other_objects() -> None:
         {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "speed"}}},
         {"name": "B", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
     ]
+
+
+DOLLARS = ["cost $(A) $$5", "$", "$$", "$$$(B)", "$(", "$A ${B} $é", "a$(A)$(A", "$$(A))$"]
+"""Texts with what Kubernetes would fill in or take one of."""
+
+
+def expanded(text: str, variables: dict[str, str]) -> str:
+    """What Kubernetes makes of a value: the rule of ``expansion.Expand`` of its source."""
+
+    def found(match: re.Match[str]) -> str:
+        whole, name = match[0], match[1]
+        return "$" if whole == "$$" else variables.get(name, whole)
+
+    return re.sub(r"\$(?:\$|\(([^)]*)\))", found, text)
+
+
+@pytest.mark.parametrize("text", DOLLARS)
+def test_dollars_get_to_the_container_and_its_checks_to_the_letter(text: str) -> None:
+    found = container(
+        env={"A": {"value": "filled in"}, "B": {"value": text}},
+        probes={"liveness": {"command": ["sh", "-c", text]}},
+    )
+    variables = {each["name"]: each["value"] for each in found["env"]}
+    assert expanded(variables["B"], variables) == text
+    command = found["livenessProbe"]["exec"]["command"]
+    assert [expanded(word, variables) for word in command] == ["sh", "-c", text]
