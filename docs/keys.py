@@ -22,6 +22,10 @@ playbook does so too, before anything is changed. Keys that begin with `x-` are 
 
 Whole files are in [examples](../examples).
 
+Where text may use names such as `{{ branch }}`, it is a template of Jinja: expressions `{{ ... }}`
+are filled in and statements `{% ... %}` heeded, and all else stays to the letter. `{{ '{{' }}` and
+`{{ '{%' }}` write the characters themselves.
+
 This file is made by `docs/generate.py`.
 """
 

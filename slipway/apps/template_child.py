@@ -29,8 +29,16 @@ MEMORY_BYTES = 512 << 20
 MOST_TEXT = 16 << 20
 """How many characters a template may give."""
 
+NO_TEXT = "\ud800"
+"""What no text can have in it that is UTF-8 somewhere."""
+
 ENVIRONMENT = SandboxedEnvironment(
-    undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,
+    # There are no comments: ${#list[@]} is a shell's, and nothing of a text may be gone silently.
+    comment_start_string=f"{NO_TEXT}#",
+    comment_end_string=f"#{NO_TEXT}",
 )
 
 

@@ -48,6 +48,14 @@ _REPLACE = "replace"
 _FILTERS = ("capitalize", "d", "default", "lower", _REPLACE, "title", "trim", "upper")
 _TESTS = ("defined", "undefined")
 
+_RETURN = "\x1d\x1e\x1f"
+"""What stands for a carriage return, which Jinja would drop: blanks to it that no text has."""
+
+_CORRECT = (
+    "correct it, or write {{ '{{' }} and {{ '{%' }} for the characters themselves; of files and "
+    "manifests, template: false takes all as it is"
+)
+
 _DEEPEST = 30
 """How deep such a template may be nested."""
 
@@ -68,7 +76,7 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
     try:
         used = _names(text)
     except Unfilled as error:
-        return f"is no template: {error}", "correct it, or say template: false"
+        return f"is no template: {error}", _CORRECT
     if unknown := sorted(used - {*names}):
         plural = "s" if len(unknown) > 1 else ""
         return (
@@ -79,9 +87,16 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
-    """The text with the variables filled in; raises Unfilled if it cannot be."""
+    """The text with the variables filled in; raises Unfilled if it cannot be.
+
+    All else in it stays to the letter.
+    """
     if not _has_syntax(text):
         return text
+    return _filled(text.replace("\r", _RETURN), variables).replace(_RETURN, "\r")
+
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
     try:
         template = _plain(text)
         if template is not None:
@@ -102,7 +117,7 @@ class Unfilled(Told):
 
 def _has_syntax(text: str) -> bool:
     """Whether there is anything for Jinja in it: even an empty template takes it a while."""
-    return "{" in text
+    return "{{" in text or "{%" in text
 
 
 def variables_of(app: Sourced) -> dict[str, str]:

@@ -38,13 +38,43 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("{{ host | default('none') }}", "none"),
         ("{{ host if host is defined else name ~ '.test' }}", "web.test"),
         ("{% if branch == 'main' %}a{% elif name %}b{% endif %}", "b"),
-        ("{# a comment #}{{ '{{' }}", "{{"),
+        ("{{ '{%' }}x%}{{ '{{' }}", "{%x%}{{"),
     ],
 )
 def test_a_plain_template_needs_no_other_process(asked: list[str], text: str, filled: str) -> None:
     assert fill(text, KNOWN) == filled
     mistake(text, KNOWN)
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for i in ${#list[@]}; do echo ${#i}; done #}",
+        "{# a comment #}",
+        "{#- a -#}\n",
+        "a\r\nb\rc\n\r\n",
+        "{ % { { $(a) %} }} #} {}",
+        "\x1c\x85\u2028 \ufeff",
+        "\n\n  \t\n",
+    ],
+)
+@pytest.mark.parametrize(
+    ("around", "filled"),
+    [
+        ("%s", ""),
+        ("{{ name }}%s", "web"),
+        ("{%% if name %%}%s{%% endif %%}", ""),
+        ("{{ name[0]\r\n }}%s", "w"),
+    ],
+    ids=["alone", "plain", "statement", "apart"],
+)
+def test_what_is_neither_a_name_nor_a_statement_stays_to_the_letter(
+    text: str, around: str, filled: str
+) -> None:
+    template = around % text
+    assert mistake(template, KNOWN) is None
+    assert fill(template, KNOWN) == filled + text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,22 @@ def test_text_is_filled_in_where_it_is_a_template(tmp_path: Path) -> None:
         "WHERE": Variable("greeter-main/main"),
         "S": Variable(config_map="a"),
     }
+
+
+def test_what_a_shell_writes_with_braces_stays(tmp_path: Path) -> None:
+    script = "echo ${#list[@]} {{ name }}\necho ${list[@]#} #}\n"
+    kept = script.replace("{{ name }}", "greeter")
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    found = content(
+        config_files=[{"path": "/a.sh", "content": script, "template": True}],
+        env={"SCRIPT": {"value": script}},
+        manifests=[{"content": json.dumps({**config, "data": {"a.sh": script}})}],
+        checkout=str(tmp_path),
+    )
+    assert found.faults == []
+    assert [file.content for file in found.app.config_files] == [kept]
+    assert found.app.env == {"SCRIPT": Variable(kept)}
+    assert [extra.obj["data"] for extra in found.extras] == [{"a.sh": kept}]
 
 
 def test_without_a_route_there_is_no_host() -> None:
