@@ -22,6 +22,11 @@ playbook does so too, before anything is changed. Keys that begin with `x-` are 
 
 Whole files are in [examples](../examples).
 
+Values of env, build arguments, node_selector, resources, commands and expect need no quotes: 01067,
+12:30, 1.10, yes and the like are text as they stand there, and only `~` and null are nothing. Other
+text that YAML takes for something else is refused until it is in quotes, and so is a number that is
+not in decimals. Values of charts are what Helm makes of them.
+
 Where text may use names such as `{{ branch }}`, it is a template of Jinja: expressions `{{ ... }}`
 are filled in and statements `{% ... %}` heeded, and all else stays to the letter. `{{ '{{' }}` and
 `{{ '{%' }}` write the characters themselves.

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from slipway.apps.yaml_words import MERGE, TEXT, Words
 from slipway.errors import Told
 from slipway.files import LONGEST
 
@@ -29,8 +30,6 @@ _NUMBER_LENGTH = 60
 _INTEGERS = range(-(2**63), 2**64)
 
 _CORE = "tag:yaml.org,2002:"
-_MERGE = f"{_CORE}merge"
-_TEXT = f"{_CORE}str"
 _COLLECTIONS = {None, "!", f"{_CORE}seq", f"{_CORE}map"}
 _KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number"}
 
@@ -169,14 +168,14 @@ class _Reader:
             mapping.key = self._key(mapping, value, event)
         else:
             mapping.key = None
-            if key == _MERGE:
+            if key == MERGE:
                 self._merge(mapping, value, event)
             else:
                 mapping.value[key] = value
 
     def _key(self, mapping: _Open, value: Any, event: Any) -> str:
         if value is _Merge:
-            return _MERGE
+            return MERGE
         if isinstance(value, bool):  # as kubectl has it, like numbers
             value = str(value).lower()
         elif isinstance(value, int):
@@ -199,15 +198,15 @@ class _Reader:
         text, tag = event.value, event.tag
         if tag is None or tag == "!":
             known = _tag if len(text) <= _NUMBER_LENGTH else _tag.__wrapped__
-            tag = known(text) if event.implicit[0] else _TEXT
-        if tag == _TEXT:
+            tag = known(text) if event.implicit[0] else TEXT
+        if tag == TEXT:
             return text
         kind = tag.removeprefix(_CORE)
         if kind == "timestamp":
             return text
         if kind == "null":
             return None
-        if tag == _MERGE:
+        if tag == MERGE:
             around = self._stack[-1] if self._stack else None
             is_key = around and isinstance(around.value, dict) and around.key is None
             return _Merge if is_key else text
@@ -245,19 +244,10 @@ def _line(event: Any) -> int:
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Resolver(yaml.resolver.Resolver):
-    """What words without a tag are; what looks like a date is text, as Kubernetes reads it."""
-
-
-_Resolver.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag != f"{_CORE}timestamp"]
-    for first, forms in _Resolver.yaml_implicit_resolvers.items()
-}
-_RESOLVER = _Resolver()
+_WORDS = Words()
 
 
 @lru_cache(maxsize=4096)
 def _tag(text: str) -> str:
     """The tag of a plain word."""
-    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return tag
+    return _WORDS.resolve(yaml.ScalarNode, text, (True, False))

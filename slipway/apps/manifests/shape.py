@@ -7,10 +7,12 @@ labels and annotations by which it finds what it made: who wears them is taken f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.apps.manifests.labels import OWN, OWN_DOMAIN
 from slipway.kube.client import Object
+
+K = TypeVar("K", dict[str, Any], list[Any])
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
@@ -25,7 +27,7 @@ def faults(obj: Object) -> Iterator[str]:
         yield from _texts(metadata, "metadata", key)
     if obj["apiVersion"] == "v1" and obj["kind"] in ("ConfigMap", "Secret"):
         for key in ("data", "binaryData", "stringData"):
-            yield from _wrong(obj, "", key, dict)
+            yield from _texts(obj, "", key)
     elif obj["apiVersion"] == "v1" and obj["kind"] == "Service":
         yield from _wrong(obj, "", "spec", dict)
     elif obj["apiVersion"] == "apps/v1" and obj["kind"] in _WORKLOADS:
@@ -39,8 +41,26 @@ def faults(obj: Object) -> Iterator[str]:
 
 def _workload(obj: Object) -> Iterator[str]:
     yield from (found := [*_wrong(obj, "", "spec", dict, needed=True)])
-    if not found:
-        yield from _wrong(obj["spec"], "spec", "selector", dict, needed=True)
+    if found:
+        return
+    yield from _wrong(obj["spec"], "spec", "selector", dict, needed=True)
+    template = _part(obj["spec"], "template", dict)
+    for key in ("labels", "annotations"):
+        yield from _texts(_part(template, "metadata", dict), "spec.template.metadata", key)
+    pod = _part(template, "spec", dict)
+    yield from _texts(pod, "spec.template.spec", "nodeSelector")
+    for kind in ("initContainers", "containers"):
+        for number, container in enumerate(_part(pod, kind, list)):
+            for at, variable in enumerate(_part(container, "env", list)):
+                place = f"spec.template.spec.{kind}[{number}].env[{at}]"
+                if isinstance(variable, dict):
+                    yield from _no_text(variable.get("value"), f"{place}.value")
+
+
+def _part(whole: Any, key: str, kind: type[K]) -> K:
+    """A part of something that the API will look at itself; an empty one if there is none."""
+    part = whole.get(key) if isinstance(whole, dict) else None
+    return part if isinstance(part, kind) else kind()
 
 
 def _definition(obj: Object) -> Iterator[str]:
@@ -76,12 +96,17 @@ def _wrong(
         yield f"{title} {_is(value)}: it must be {_NAMES[kind]}"
 
 
-def _texts(metadata: Object, place: str, key: str) -> Iterator[str]:
-    """What is wrong with labels or annotations."""
-    yield from (found := [*_wrong(metadata, place, key, dict)])
-    for name, value in () if found else (metadata.get(key) or {}).items():
-        if value is not None and not isinstance(value, str):
-            yield f"{place}.{key}.{name} {_is(value)}: it must be text, so put it in quotes"
+def _texts(mapping: Object, place: str, key: str) -> Iterator[str]:
+    """What is wrong with what must hold nothing but texts, as labels and annotations do."""
+    yield from (found := [*_wrong(mapping, place, key, dict)])
+    for name, value in () if found else (mapping.get(key) or {}).items():
+        yield from _no_text(value, f"{place}.{key}.{name}".removeprefix("."))
+
+
+def _no_text(value: Any, title: str) -> Iterator[str]:
+    """What is wrong with what must be text."""
+    if value is not None and not isinstance(value, str):
+        yield f"{title} {_is(value)}: it must be text, so put it in quotes"
 
 
 def _reserved(value: Any) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -47,8 +47,3 @@ def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in mapping.items()
         if not key.startswith("x-")
     }
-
-
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """The values, which may be numbers, as text."""
-    return {key: str(value) for key, value in values.items()}

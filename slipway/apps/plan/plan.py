@@ -53,7 +53,7 @@ def plan(
     a mapping to the values, the certificates among them are checked too.
     Raises SlipwayError with every mistake of the file.
     """
-    document = read(path)
+    document = read(path, schema.kind_of)
     found = [*document.problems, *schema.mistakes(document)]
     entries: list[_Entry] = []
     if all(place[:1] == ("apps",) and len(place) > 1 for place, _ in found):

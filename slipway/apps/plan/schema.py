@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from slipway.apps.plan.places import Finding, Places
-from slipway.apps.plan.yaml_lines import Document, Place
+from slipway.apps.plan.yaml_lines import Document, Kind, Place
 from slipway.errors import Problem
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "apps.schema.json"
@@ -33,6 +33,8 @@ _TYPE_NAMES = {
     "array": "a list",
     "string": "text",
     "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
 }
 
 
@@ -64,12 +66,36 @@ def default(setting: str) -> Any:
     return schema()["definitions"][setting].get("default")
 
 
+def kind_of(place: Place) -> Kind:
+    """What a word without quotes may be at a place of apps.yml."""
+    if any(isinstance(part, str) and part.startswith("x-") for part in place):
+        return Kind.TEXT
+    match place[2:] if place[:1] == ("apps",) else place[1:]:
+        case (
+            ("env" | "node_selector", _)
+            | ("resources", _, _)
+            | ("build", _, "args", _)
+            | ("probes", _, "command", _)
+            | ("ingress", "rules", _, "expect")
+        ):
+            return Kind.TEXT
+        case ("helm", _, "values", *_):
+            return Kind.ANY
+        case _:
+            return Kind.PLAIN
+
+
 def mistakes(document: Document) -> list[tuple[Place, Problem]]:
     """What the schema has against a document, each with its place.
 
-    A value of the wrong type is reported for that alone.
+    A value of the wrong type is reported for that alone, and one that was reported already is not.
     """
-    errors = list(_Validator(schema()).iter_errors(document.value))
+    known = {place for place, _ in document.problems}
+    errors = [
+        error
+        for error in _Validator(schema()).iter_errors(document.value)
+        if isinstance(error.instance, dict | list) or _place(error) not in known
+    ]
     mistyped = {_place(error) for error in errors if error.validator == "type"}
     return [
         found
@@ -114,7 +140,7 @@ def _problems(error: ValidationError, document: Document) -> Iterator[tuple[Plac
     else:
         if "propertyNames" in error.absolute_schema_path:
             place = (*place, error.instance)
-        what, fix = _words(error)
+        what, fix = _words(error, document.words.get(place, ""))
         yield place, Problem(document.where(place), what, fix)
 
 
@@ -130,19 +156,15 @@ def _nearest(key: str, known: Iterable[str]) -> str:
     return f"write {close[0]}" if close else f"the keys here are {', '.join(names)}"
 
 
-def _words(error: ValidationError) -> tuple[str, str]:
-    """What is wrong and what to do about it."""
+def _words(error: ValidationError, written: str = "") -> tuple[str, str]:
+    """What is wrong and what to do about it; ``written`` is how a value stands in the file."""
     value, wanted, rule = error.instance, error.validator_value, error.schema
     what = f"is {_shown(value)}"
     match error.validator:
         case "type":
-            if value is None:
-                return "is empty", f"give it a value or remove it{_for_example(rule)}"
-            given = _TYPES.get(type(value), "a date or another special value of YAML")
-            types = [wanted] if isinstance(wanted, str) else wanted
-            names = " or ".join(_TYPE_NAMES[name] for name in types)
-            what = f"is {_shown(value)}, which YAML reads as {given}"
-            return what, rule.get("errorMessage") or f"must be {names}{_for_example(rule)}"
+            return _type_words(
+                value, [wanted] if isinstance(wanted, str) else wanted, rule, written
+            )
         case "enum":
             close = difflib.get_close_matches(str(value), wanted, n=1)
             return what, f"write {close[0]}" if close else f"choose {' or '.join(wanted)}"
@@ -162,6 +184,25 @@ def _words(error: ValidationError) -> tuple[str, str]:
             return f"{what}, {len(value)} characters", f"must have at most {wanted} characters"
         case _:  # minLength, minItems, minProperties
             return "is empty", f"give it a value or remove it{_for_example(rule)}"
+
+
+def _type_words(
+    value: Any, types: Sequence[str], rule: Mapping[str, Any], written: str
+) -> tuple[str, str]:
+    """What is wrong with a value of the wrong type."""
+    quotes = f"write it in quotes, '{written:.60}'"
+    if value is None:
+        fix = f"give it a value or remove it{_for_example(rule)}"
+        if not written:
+            return "is empty", fix
+        mend = f"{quotes}, if it is text, or {fix}" if "string" in types else fix
+        return f"is {written}, which is nothing to YAML", mend
+    given = _TYPES.get(type(value), "a date or another special value of YAML")
+    what = f"is {written[:60] or _shown(value)}, which YAML reads as {given}"
+    if written and types == ["string"]:
+        return what, quotes
+    names = " or ".join(_TYPE_NAMES[name] for name in types)
+    return what, rule.get("errorMessage") or f"must be {names}{_for_example(rule)}"
 
 
 def _shown(value: Any) -> str:

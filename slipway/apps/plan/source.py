@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.apps.plan import schema
-from slipway.apps.plan.places import Finding, Places, plain, texts
+from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.source.github import repository_of
 
@@ -98,10 +98,7 @@ def _build(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
     if isinstance(given, str):
         return {"tool": given}
     [(tool, options)] = plain(given).items()
-    options = plain(options)
-    if tool == "buildx":
-        options["args"] = texts(options.get("args", {}))
-    return {"tool": tool, **options}
+    return {"tool": tool, **plain(options)}
 
 
 def _base_image(given: str | Mapping[str, str] | None) -> dict[str, str]:

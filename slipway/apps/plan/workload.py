@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from slipway.apps.plan import schema
-from slipway.apps.plan.places import Finding, Places, plain, texts
+from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
@@ -138,7 +138,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "health_path": app.get("health_path"),
         "probes": {name: plain(probe) for name, probe in plain(app.get("probes", {})).items()},
         "resources": {
-            name: texts(plain(amounts)) for name, amounts in plain(app.get("resources", {})).items()
+            name: plain(amounts) for name, amounts in plain(app.get("resources", {})).items()
         },
         "env": {name: _env(value) for name, value in app.get("env", {}).items()},
         "config_files": [_config_file(file, folder) for file in app.get("config_files", ())],
@@ -148,13 +148,13 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ],
         "service_account": app.get("service_account"),
         "security": plain(app.get("security", {})),
-        "node_selector": texts(app.get("node_selector", {})),
+        "node_selector": app.get("node_selector", {}),
     }
 
 
 def _env(value: Any) -> dict[str, str]:
     """Where the value of an environment variable comes from."""
-    return plain(value) if isinstance(value, Mapping) else {"value": str(value)}
+    return plain(value) if isinstance(value, Mapping) else {"value": value}
 
 
 def _config_file(file: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from slipway.apps.yaml_words import BOOLEAN, FRACTION, INTEGER, MERGE, TEXT, Words
 from slipway.errors import Problem, SlipwayError
 
 Place = tuple[str | int, ...]
 """The way to a value: keys and list positions, as ``("apps", 1, "port")``."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class Kind(Enum):
+    """What a word without quotes may be at a place."""
+
+    TEXT = auto()
+    """Itself, to the letter: 01067, 1.10 and yes as well."""
+    PLAIN = auto()
+    """A number, as long as it is written in decimals: who writes 0644 may mean three things."""
+    ANY = auto()
+    """Whatever YAML makes of it."""
+
+
+class _Loader(Words, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Parses and composes; values are made by :class:`_Reader`."""
+
+
 MOST_VALUES = 200_000
 """How many values a file may have."""
 
@@ -26,7 +44,7 @@ SUSPICIOUS = 600
 
 LARGEST_NUMBER = 10**18
 
-_MERGE = "tag:yaml.org,2002:merge"
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass
@@ -36,6 +54,8 @@ class Document:
     path: Path
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
+    words: dict[Place, str] = field(default_factory=dict)
+    """How a value is written that is no text."""
     problems: list[tuple[Place, Problem]] = field(default_factory=list)
 
     def line(self, place: Place) -> int:
@@ -50,17 +70,18 @@ class Document:
         return f"{self.path.name}:{line or self.line(place)} {text.removeprefix('.')}".rstrip()
 
 
-def read(path: Path) -> Document:
+def read(path: Path, kind_of: Callable[[Place], Kind] = lambda _place: Kind.PLAIN) -> Document:
     """The file at ``path``; doubled keys and keys that are no text are among its problems.
 
-    Raises SlipwayError when the file cannot be read or is not YAML.
+    ``kind_of`` says what may be at a place. Raises SlipwayError when the file cannot be read or
+    is not YAML.
     """
     try:
         text = path.read_text(encoding="utf-8")
         _check_depth(text)
-        loader = _LOADER(text)
+        loader = cast(Any, _Loader)(text)
         try:
-            return _Reader(loader, Document(path)).read()
+            return _Reader(loader, Document(path), kind_of).read()
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -93,7 +114,7 @@ def _check_depth(text: str) -> None:
     if brackets + 2 * max(map(len, text.split("\n"))) < SUSPICIOUS:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
@@ -103,9 +124,10 @@ def _check_depth(text: str) -> None:
 class _Reader:
     """Makes values of YAML nodes, and notes their lines."""
 
-    def __init__(self, loader: Any, document: Document) -> None:
+    def __init__(self, loader: Any, document: Document, kind_of: Callable[[Place], Kind]) -> None:
         self._loader = loader
         self._document = document
+        self._kind_of = kind_of
         self._open: list[int] = []
         self._count = 0
 
@@ -124,7 +146,7 @@ class _Reader:
                 problem_mark=node.start_mark,
             )
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, place)
         if id(node) in self._open:
             raise yaml.MarkedYAMLError(
                 problem="an alias inside what it stands for", problem_mark=node.start_mark
@@ -140,7 +162,12 @@ class _Reader:
         self._open.pop()
         return value
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
+        is_word = node.tag in (BOOLEAN, INTEGER, FRACTION)
+        if node.tag == MERGE or (is_word and self._kind_of(place) is Kind.TEXT):
+            return node.value
+        if node.tag != TEXT:
+            self._document.words[place] = node.value
         try:
             value = self._loader.construct_object(node)
         except yaml.YAMLError:
@@ -149,7 +176,16 @@ class _Reader:
             raise _unfit(node) from error
         if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
             raise _unfit(node)
+        if node.tag == INTEGER and not _DECIMAL.fullmatch(node.value):
+            self._check_number(node, place, value)
         return value
+
+    def _check_number(self, node: yaml.ScalarNode, place: Place, value: int) -> None:
+        """Note a number that is not what its digits say to everybody."""
+        if self._kind_of(place) is Kind.PLAIN:
+            what = f"is {node.value:.40}, which YAML reads as the number {value}"
+            fix = f"write {value}, or '{node.value:.40}' in quotes if it is text"
+            self._problem(place, node, what, fix)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -161,7 +197,7 @@ class _Reader:
                 self._problem(place, source, "merges (<<) what is no mapping", "merge a mapping")
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
+            if key_node.tag == MERGE:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(place, key_node, "has a key that is not text", "write a plain key")
@@ -203,7 +239,7 @@ def _unfit(node: yaml.ScalarNode) -> yaml.MarkedYAMLError:
 def _merged_nodes(node: yaml.MappingNode) -> Iterator[yaml.Node]:
     """What the ``<<`` keys of a mapping name, the one that wins first."""
     for key, value in node.value:
-        if key.tag == _MERGE:
+        if key.tag == MERGE:
             yield from value.value if isinstance(value, yaml.SequenceNode) else [value]
 
 

@@ -87,6 +87,23 @@ CASES = {
         f"{MAP}  annotations: {{a: {{}}}}\n", ("metadata.annotations.a is a mapping",)
     ),
     "a namespace that is a list": Case(f"{MAP}  namespace: [x]\n", ("namespace is a list",)),
+    "data that are a number": Case(
+        f"{MAP}data: {{zip: 01067}}\n", ("settings: data.zip is the number 567", "in quotes")
+    ),
+    "text of a Secret that is true or false": Case(
+        f"{MAP}".replace("ConfigMap", "Secret") + "stringData: {debug: yes}\n",
+        ("stringData.debug is a boolean", "in quotes"),
+    ),
+    "labels, variables and nodes of pods by numbers": Case(
+        f"{DEPLOYMENT}spec:\n  selector: {{}}\n  template:\n    metadata: {{labels: {{v: 1.10}}}}\n"
+        "    spec:\n      nodeSelector: {zone: 0x1F}\n      containers:\n"
+        "      - {name: a, env: [{name: B}, {name: C, value: on}]}\n",
+        (
+            "spec.template.metadata.labels.v is the number 1.1: it must be text",
+            "spec.template.spec.nodeSelector.zone is the number 31",
+            "spec.template.spec.containers[0].env[1].value is a boolean",
+        ),
+    ),
     "data that are a list": Case(f"{MAP}data: [x]\n", ("data is a list: it must be a mapping",)),
     "a definition without a spec": Case(DEFINITION, ("lacks spec, which is a mapping",)),
     "a definition without names": Case(
@@ -235,7 +252,7 @@ def test_what_kubernetes_takes_is_read_as_kubernetes_reads_it() -> None:
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {on: 'x', 8080: y}}\n"
         "data: &data\n  2030-01-01: 2030-01-01\n  mode: !!str 0644\n  empty:\n"
         "more:\n  <<: [*data, {mode: x, other: z}]\n  own: <<\n"
-        "numbers: [0o17, 0x1f, 1_000, -9223372036854775808, 1.5e+3, 1:30]\n---\n"
+        "numbers: [0o17, 0x1f, 1_000, -9223372036854775808, 1.5e+3, 1:30, =]\n---\n"
     )
     [extra] = objects("a.yaml", text)
     assert extra.where == "a.yaml:4"
@@ -245,7 +262,7 @@ def test_what_kubernetes_takes_is_read_as_kubernetes_reads_it() -> None:
         "metadata": {"name": "a", "labels": {"true": "x", "8080": "y"}},
         "data": {"2030-01-01": "2030-01-01", "mode": "0644"},
         "more": {"2030-01-01": "2030-01-01", "mode": "0644", "other": "z", "own": "<<"},
-        "numbers": ["0o17", 31, 1000, -(2**63), 1500.0, 90],
+        "numbers": ["0o17", 31, 1000, -(2**63), 1500.0, "1:30", "="],
     }
     json.dumps(extra.obj)
 

@@ -73,7 +73,8 @@ CASES = {
         "version: 1\napps: [{name: 1a, git_url: x}]\n", [("name:", "a letter first")]
     ),
     "name that YAML takes for a boolean": Case(
-        "version: 1\napps: [{name: on, git_url: x}]\n", [("name:", "true", "a boolean")]
+        "version: 1\napps: [{name: on, git_url: x}]\n",
+        [("name:", "is on, which YAML reads as a boolean", "in quotes, 'on'")],
     ),
     "name too long": Case(
         f"version: 1\napps: [{{name: {'a' * 51}, git_url: x}}]\n", [("51 characters", "at most 50")]
@@ -262,7 +263,34 @@ CASES = {
         app("ingress: {host: a.test, max_body_size: 10 MB, rules: [{path: /}]}"),
         [("max_body_size:", "'10 MB'", "k, m or g")],
     ),
-    "branch that is a number": Case(app("git_branch: 1.10"), [("git_branch:", "with a fraction")]),
+    "branch that is a number": Case(
+        app("git_branch: 1.10"),
+        [("git_branch:", "is 1.10", "with a fraction", "in quotes, '1.10'")],
+    ),
+    "namespace that is an octal number": Case(
+        app("namespace: 0644"),
+        [("namespace:", "is 0644", "the number 420", "'0644' in quotes if it is text")],
+    ),
+    "content that is a number": Case(
+        app("config_files: [{path: /a, content: 5}]"),
+        [("config_files[0].content:", "is 5, which YAML reads as a number", "in quotes, '5'")],
+    ),
+    "port in another base": Case(
+        app("port: 0x1F90"),
+        [("apps.yml:5 apps[0].port:", "is 0x1F90", "the number 8080", "write 8080")],
+    ),
+    "user that is an octal number": Case(
+        app("security: {run_as_user: 01000}"), [("run_as_user:", "01000", "the number 512")]
+    ),
+    "replicas with a sign": Case(app("replicas: +2"), [("replicas:", "is +2", "write 2")]),
+    "replicas by the clock": Case(app("replicas: 12:30"), [("replicas:", "'12:30'", "as text")]),
+    "port with a digit too many for an octal number": Case(
+        app("port: 08080"), [("port:", "'08080'", "a whole number")]
+    ),
+    "websocket in words": Case(
+        app("ingress: {host: a.test, rules: [{path: /}], websocket: please}"),
+        [("websocket:", "'please'", "must be true or false")],
+    ),
     "namespace of Kubernetes' own": Case(
         app("namespace: kube-system"), [("namespace:", "does not begin with kube-")]
     ),
@@ -290,8 +318,17 @@ CASES = {
     "port as text": Case(app("port: '80'"), [("port:", "as text", "a whole number")]),
     "no replicas": Case(app("replicas: 0"), [("replicas:", "is 0", "at least 1")]),
     "relative health path": Case(app("health_path: healthz"), [("health_path:", "begin with '/'")]),
-    "boolean in the environment": Case(
-        app("env:\n  DEBUG: yes"), [("apps.yml:6 apps[0].env.DEBUG:", "a boolean", "in quotes")]
+    "nothing in the environment": Case(
+        app("env:\n  HOME: ~\n  PATH: null\n  USER:"),
+        [
+            ("apps.yml:6 apps[0].env.HOME:", "is ~", "nothing to YAML", "in quotes, '~', if it is"),
+            ("apps.yml:7 apps[0].env.PATH:", "is null", "in quotes, 'null', if it is text"),
+            ("apps.yml:8 apps[0].env.USER:", "is empty", "give it a value or remove it"),
+        ],
+    ),
+    "nothing for a build argument and a label": Case(
+        app("build: {buildx: {args: {A: ~}}}\nnode_selector: {a: Null}"),
+        [("args.A:", "is ~", "in quotes"), ("node_selector.a:", "is Null", "in quotes")],
     ),
     "variable with a space": Case(app("env: {'A B': x}"), [("env.A B:", "a letter or '_' first")]),
     "config file at a relative path": Case(
