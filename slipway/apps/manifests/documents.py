@@ -135,8 +135,7 @@ class _Reader:
         if len(self._stack) == DEEPEST:
             raise self._fault(event, f"lists and mappings are more than {DEEPEST} deep")
         if event.tag not in _COLLECTIONS:
-            what = f"{_shown(event.tag)} is no tag of Kubernetes' YAML: remove it"
-            raise self._fault(event, what)
+            raise self._fault(event, _unknown(event.tag))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         self._stack.append(_Open(value, event, self._size))
@@ -211,7 +210,7 @@ class _Reader:
             is_key = around and isinstance(around.value, dict) and around.key is None
             return _Merge if is_key else text
         if kind not in _KINDS:
-            raise self._fault(event, f"{_shown(tag)} is no tag of Kubernetes' YAML: remove it")
+            raise self._fault(event, _unknown(tag))
         value = self._made(kind, text, tag)
         if value is None:
             what = f"{text[:_NUMBER_LENGTH]!r} is not {_KINDS[kind]} that JSON can have"
@@ -232,9 +231,14 @@ class _Reader:
         return value if kind == "bool" or math.isfinite(value) else None
 
 
-def _shown(tag: str) -> str:
-    """A tag as it is written."""
-    return tag.replace(_CORE, "!!")
+def _unknown(tag: str) -> str:
+    """What is wrong with a tag that is not known, and how to mend it."""
+    if tag == "!vault":
+        return (
+            "what Ansible Vault encrypted stays so in manifests: put it into slipway_secrets, and "
+            "have env or config_files name it (docs/secrets.md)"
+        )
+    return f"{tag.replace(_CORE, '!!')} is no tag of Kubernetes' YAML: remove it"
 
 
 def _line(event: Any) -> int:

@@ -28,6 +28,7 @@ _FORMS = {
     "a token of npm": r"\bnpm_[A-Za-z0-9]{36}\b",
     "a token of PyPI": r"\bpypi-AgE[\w-]{16,}",
     "a token of Docker Hub": r"\bdckr_(?:pat|oat)_[\w-]{16,}",
+    "what Ansible Vault encrypted (docs/secrets.md)": r"\A\$ANSIBLE_VAULT;",
     "a JSON Web Token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
 }
 """What issuers' secrets look like, as they document it."""

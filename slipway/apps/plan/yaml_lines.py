@@ -44,6 +44,15 @@ SUSPICIOUS = 600
 
 LARGEST_NUMBER = 10**18
 
+ENCRYPTED = "$ANSIBLE_VAULT;"
+"""What begins a text that Ansible Vault encrypted."""
+
+_TAGS = {
+    "!vault": "put the value into slipway_secrets in the vault, and name it here: docs/secrets.md",
+    "!unsafe": "remove it: text is to the letter here, but for {{ ... }} and {% ... %}",
+}
+"""The tags of Ansible's own files, and what is to be done instead."""
+
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 
 
@@ -78,6 +87,9 @@ def read(path: Path, kind_of: Callable[[Place], Kind] = lambda _place: Kind.PLAI
     """
     try:
         text = path.read_text(encoding="utf-8")
+        if text.startswith(ENCRYPTED):
+            fix = "decrypt it, and put what is secret into slipway_secrets: docs/secrets.md"
+            raise SlipwayError(Problem(f"{path.name}:1", "is encrypted by Ansible Vault", fix))
         _check_depth(text)
         loader = cast(Any, _Loader)(text)
         try:
@@ -145,6 +157,10 @@ class _Reader:
                 problem=f"more than {MOST_VALUES} values with all that aliases stand for",
                 problem_mark=node.start_mark,
             )
+        if node.tag.startswith("!"):
+            fix = _TAGS.get(node.tag, "remove it")
+            self._problem(place, node, f"has the tag {node.tag:.40}, which is none here", fix)
+            node.tag = TEXT
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
         if id(node) in self._open:

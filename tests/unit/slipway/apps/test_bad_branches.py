@@ -45,6 +45,10 @@ CASES = {
     ),
     "a word that is tagged as a truth": Case("x: !!bool maybe", (":1:", "not true or false")),
     "a tag of Python": Case("x: !!python/object:os.system {}", (":1:", "python/object:os.system")),
+    "a value that Ansible Vault encrypted": Case(
+        f"{MAP}data:\n  x: !vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    6231\n",
+        ("odd.yaml:6:", "Ansible Vault", "slipway_secrets", "docs/secrets.md"),
+    ),
     "a set": Case("!!set {a, b}", (":1:", "!!set is no tag of Kubernetes' YAML")),
     "binary": Case(f"{MAP}data: {{x: !!binary aGk=}}", (":5:", "!!binary is no tag")),
     "an alias of itself": Case("a:\n- &a [*a]\n", (":2:", "*a is an alias inside what it")),

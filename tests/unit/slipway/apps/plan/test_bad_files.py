@@ -411,8 +411,39 @@ CASES = {
     ),
     "not YAML": Case("version: 1\napps: [\n", [("apps.yml:3:", "is not YAML")]),
     "a tab": Case("version: 1\napps:\n\t- name: web\n", [("apps.yml:3:", "is not YAML", "token")]),
-    "an unknown tag": Case(
-        app("port: !vault x"), [("apps.yml:5:", "is not YAML", "could not determine a constructor")]
+    "a value that Ansible Vault encrypted": Case(
+        app("port: 0\nenv:\n  TOKEN: !vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    6231\n"),
+        [
+            ("apps.yml:5 apps[0].port:", "is 0"),
+            (
+                "apps.yml:7 apps[0].env.TOKEN:",
+                "holds what Ansible Vault encrypted (docs/secrets.md)",
+                "put it into slipway_secrets in the vault as web_token, and write TOKEN: {secret:",
+            ),
+        ],
+    ),
+    "encrypted text without its tag": Case(
+        app("config_files:\n- path: /a\n  content: |\n    $ANSIBLE_VAULT;1.1;AES256\n    6231\n"),
+        [("apps.yml:7 apps[0].config_files[0].content:", "secrets.md", "write secret: web_config")],
+    ),
+    "a tag of Ansible Vault's without its form": Case(
+        app("env: {A: !vault x}"),
+        [("apps.yml:5 apps[0].env.A:", "the tag !vault", "slipway_secrets", "docs/secrets.md")],
+    ),
+    "an encrypted file": Case(
+        "$ANSIBLE_VAULT;1.1;AES256\n62313365\n",
+        [("apps.yml:1:", "is encrypted by Ansible Vault", "slipway_secrets: docs/secrets.md")],
+    ),
+    "text that Ansible is to leave alone": Case(
+        app("env: {A: !unsafe x}"), [("env.A:", "the tag !unsafe", "text is to the letter here")]
+    ),
+    "unknown tags": Case(
+        app("env: !include env.yml\nconfig_files: !join [a]"),
+        [
+            ("apps.yml:5 apps[0].env:", "the tag !include", "remove it"),
+            ("apps.yml:6 apps[0].config_files:", "the tag !join"),
+            ("apps.yml:6 apps[0].config_files[0]:", "as text"),
+        ],
     ),
     "a word that is tagged as a number": Case(
         app("port: !!int x"), [("apps.yml:5:", "is not YAML", "'x' is no value of !!int")]
