@@ -117,11 +117,10 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
         new.write(text.encode())
 
 
-def read_text(path: Path, longest: int = LONGEST) -> str:
-    """The text of a file that anybody may have made, of at most ``longest`` bytes.
+def read_bytes(path: Path, longest: int = LONGEST) -> bytes:
+    """What a file holds that anybody may have made, of at most ``longest`` bytes.
 
-    Raises OSError also when it is more, or no file that has an end (a pipe, a device), and
-    UnicodeDecodeError when it is no UTF-8.
+    Raises OSError also when it is more, or no file that has an end (a pipe, a device).
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -131,5 +130,4 @@ def read_text(path: Path, longest: int = LONGEST) -> str:
         content = file.read(longest + 1)
     if len(content) > longest:
         raise OSError(errno.EFBIG, f"it is larger than {longest >> 20} MB", str(path))
-    text = content.decode("utf-8")
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return content

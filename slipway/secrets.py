@@ -12,6 +12,9 @@ from slipway.errors import Problem, SlipwayError
 
 MASK = "***"
 
+ENCRYPTED = "$ANSIBLE_VAULT;"
+"""What begins a text that Ansible Vault encrypted."""
+
 SHORTEST_LINE = 8
 """Characters of a line of a secret (a key, a certificate) from which on it is masked by itself."""
 

@@ -114,10 +114,14 @@ class Located(Struct, omit_defaults=True, kw_only=True):
 
 
 class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """A file that the container finds at its ``path``, and where its text comes from."""
+    """A file that the container finds at its ``path``, and where its content comes from.
+
+    That is ``binary`` once it was read and is no text.
+    """
 
     path: str
     content: str | None = None
+    binary: bytes | None = None
     secret: str | None = None
     template: bool = False
 

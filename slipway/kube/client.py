@@ -234,8 +234,10 @@ class Kube:
             title = f"{obj['kind']} {metadata['name']}"
             raise ApiError(title, 404, f"the API does not know {obj['apiVersion']}")
         path = resource.path(metadata.get("namespace"), metadata["name"])
+        # With each letter as \u041b, a full ConfigMap may be more than the API takes of a request.
+        body = json.dumps(obj, ensure_ascii=False).encode()
         applied: Object = json.loads(
-            self._ask("PATCH", path, query, body=obj, body_type="application/apply-patch+yaml")
+            self._ask("PATCH", path, query, body=body, body_type="application/apply-patch+yaml")
         )
         return applied
 
@@ -302,7 +304,7 @@ class Kube:
         path: str,
         query: dict[str, str] | None = None,
         *,
-        body: Object | None = None,
+        body: bytes | None = None,
         body_type: str = "",
     ) -> bytes:
         """Send a request and return the whole body of its answer."""
@@ -336,7 +338,7 @@ class Kube:
         path: str,
         query: dict[str, str],
         *,
-        body: Object | None = None,
+        body: bytes | None = None,
         body_type: str = "",
         read_seconds: float | None = None,
     ) -> urllib3.BaseHTTPResponse:

@@ -36,6 +36,10 @@ def _no_hook(_api: FakeApi, _obj: Object) -> None:
     """What happens to an applied object where nothing acts on it."""
 
 
+LARGEST_REQUEST = 3 << 20
+"""How many bytes of a request the API server takes."""
+
+
 class FakeApi:
     """Objects by plural, namespace and name, with versions, generations and a write log.
 
@@ -123,7 +127,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         plural, namespace, name, _rest, query = self._parse()
-        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        wanted = json.loads(self.rfile.read(length))
+        if length > LARGEST_REQUEST:
+            return self._refuse(413, "Request entity too large: limit is 3145728")
         assert self.headers["Content-Type"] == "application/apply-patch+yaml"
         assert query["fieldManager"] == "slipway"
         if refusal := self.api.refusals.get(f"{plural}/{name}"):

@@ -17,15 +17,18 @@ from msgspec import structs
 
 from slipway.apps.app import App, Built, Chart, ConfigFile, Located, Manifest, Variable
 from slipway.apps.deploy.helm import HOOK, Helm
+from slipway.apps.limits import FIX, excess, unfit
+from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
 from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.manifests.shape import faults
 from slipway.apps.templates import Unfilled, fill, variables_of
 from slipway.errors import SlipwayError
-from slipway.files import Refused, inside, read_text, readable
-from slipway.kube.client import SECRETS, Object
+from slipway.files import Refused, inside, read_bytes, readable
+from slipway.kube.client import CONFIG_MAPS, SECRETS, Object
 from slipway.kube.objects import said
+from slipway.secrets import ENCRYPTED
 
 T = TypeVar("T")
 
@@ -75,6 +78,12 @@ class _Reader:
             for file in self._app.config_files
             if (text := self._tried(self._config_file, file)) is not None
         ]
+        sizes = {
+            file.path: len(file.binary or (file.content or "").encode())
+            for file in files
+            if file.secret is None
+        }
+        self._tried(_check_size, "the ConfigMap of its config files", sizes)
         app = structs.replace(self._app, env=env, config_files=files)
         self._tried(self._check_secrets, app, secrets)
         extras = [
@@ -100,24 +109,45 @@ class _Reader:
     def _env(self, name: str, source: Variable) -> Variable:
         if source.value is None:
             return source
-        return Variable(_filled(f"env {name}", source.value, self._variables))
+        value = _filled(f"env {name}", source.value, self._variables)
+        _check_variable(name, value)
+        return Variable(value)
 
     def _config_file(self, file: ConfigFile) -> ConfigFile:
         if file.secret is not None:
             return file
-        where, text = self._text(f"config file {file.path}", file)
+        title = f"config file {file.path}"
+        text = file.content
+        if text is None:
+            content = self._bytes(title, file)
+            if content.startswith(ENCRYPTED.encode()):
+                fix = "put its text into slipway_secrets, and name it by secret (docs/secrets.md)"
+                raise Fault(f"{title}: {file.name} is encrypted by Ansible Vault: {fix}")
+            try:
+                text = content.decode()
+            except UnicodeDecodeError as error:
+                if not file.template:
+                    return ConfigFile(path=file.path, binary=content)
+                fix = "remove template: true"
+                raise Fault(f"{title}: {file.name} is no UTF-8 text to fill in: {fix}") from error
         if file.template:
-            text = _filled(where, text, self._variables)
+            text = _filled(file.name or title, text, self._variables)
         return ConfigFile(path=file.path, content=text)
 
     def _check_secrets(self, app: Built, secrets: Mapping[str, str]) -> None:
         try:
-            secret_data(app, secrets)
+            data = secret_data(app, secrets)
         except KeyError as error:
             name = error.args[0]
             raise Fault(f"slipway_secrets has no {name}: add it in the vault") from error
         except Unfilled as error:  # its text may hold a part of the value
             raise Fault(f"a secret cannot be filled in: see its line {error.line}") from None
+        for name, source in app.env.items():
+            if source.secret:
+                _check_variable(name, secrets[source.secret])
+        paths = {key: file.path for key, file in config_keys(app).items()}
+        sizes = {paths.get(key, f"env {key}"): size for key, size in _sizes(data).items()}
+        _check_size("the Secret of its secrets", sizes)
 
     def _manifest(self, number: int, entry: Manifest) -> list[Extra]:
         where, text = self._text(f"manifests[{number}]", entry)
@@ -150,15 +180,22 @@ class _Reader:
             return [self._values(f"{where}[{at}]", each) for at, each in enumerate(value)]
         return _filled(where, value, self._for_manifests) if isinstance(value, str) else value
 
-    def _text(self, title: str, entry: ConfigFile | Manifest) -> tuple[str, str]:
+    def _text(self, title: str, entry: Manifest) -> tuple[str, str]:
         """An entry's text, and the name by which a user knows it."""
         if entry.content is not None:
             return title, entry.content
-        path = self._path(title, entry)
         try:
-            return entry.name, read_text(path)
+            return entry.name, self._bytes(title, entry).decode()
         except UnicodeDecodeError as error:
             raise Fault(f"{title}: {entry.name} cannot be read: it is no UTF-8 text") from error
+
+    def _bytes(self, title: str, entry: Located) -> bytes:
+        """What an entry's file holds."""
+        path = self._path(title, entry)
+        try:
+            if isinstance(entry, ConfigFile) and not entry.template:
+                _check_size(title, {entry.name: path.stat().st_size})
+            return read_bytes(path)
         except OSError as error:
             raise Fault(f"{title}: {entry.name} cannot be read: {error.strerror}") from error
 
@@ -199,7 +236,9 @@ def _extras(where: str, value: Any) -> Iterator[Extra]:
     title = f"{value['kind']} {name}"
     if wrong := [f"{where}: {title}: {what}" for what in faults(value)]:
         raise Fault("\n".join(wrong))
-    yield Extra(where, _plain(where, said(value)))
+    obj = _plain(where, said(value))
+    _check_size(f"{where}: {title}", _data_sizes(obj))
+    yield Extra(where, obj)
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
@@ -221,6 +260,34 @@ def _plain(where: str, obj: Object) -> Object:
         raise Fault(f"{where}: Secret {obj['metadata']['name']} {reason}") from error
     rest = {key: value for key, value in obj.items() if key != "stringData"}
     return {**rest, "data": {**data, **texts}}
+
+
+def _check_size(holder: str, sizes: Mapping[str, int]) -> None:
+    """Raise Fault when an object of these data would be too large."""
+    if why := excess(holder, sizes):
+        raise Fault(f"{why}: {FIX}")
+
+
+def _check_variable(name: str, value: str) -> None:
+    """Raise Fault when no environment can have a variable."""
+    if why := unfit(name, value):
+        raise Fault(f"env {name} {why}")
+
+
+def _data_sizes(obj: Object) -> dict[str, int]:
+    """How much there is of each of the data of a ConfigMap or Secret, and of no other object."""
+    kind = (obj["apiVersion"], obj["kind"])
+    if kind == (SECRETS.api_version, SECRETS.kind):
+        return _sizes(obj["data"])
+    if kind != (CONFIG_MAPS.api_version, CONFIG_MAPS.kind):
+        return {}
+    texts = {key: len(text.encode()) for key, text in obj.get("data", {}).items()}
+    return {**texts, **_sizes(obj.get("binaryData", {}))}
+
+
+def _sizes(data: Mapping[str, str]) -> dict[str, int]:
+    """How many bytes each of values in base64 has."""
+    return {key: len(text) * 3 // 4 - text.count("=") for key, text in data.items()}
 
 
 def _filled(where: str, text: str, variables: Mapping[str, str]) -> str:

@@ -62,7 +62,7 @@ from slipway.kube.client import (
     Resource,
 )
 from slipway.kube.namespaces import remaining, titles, usable
-from slipway.kube.objects import grouped, key_of
+from slipway.kube.objects import digest, grouped, key_of
 from slipway.kube.workloads import rolled_out
 from slipway.secrets import MASK, Secrets
 from slipway.waiting import allowed, wait_until
@@ -515,7 +515,7 @@ def _by_need(
 def _as_yaml(obj: Object | None, before: Object | None = None) -> str:
     """An object without what only the API's own bookkeeping needs, and without secret values.
 
-    Of a Secret it shows which keys are not as they were ``before``.
+    Of a Secret it shows which keys are not as they were ``before``, and of what is no text a hash.
     """
     if obj is None:
         return ""
@@ -528,5 +528,7 @@ def _as_yaml(obj: Object | None, before: Object | None = None) -> str:
             key: MASK if old.get(key) == value else f"{MASK} (changed)"
             for key, value in data.items()
         }
+    if binary := shown.get("binaryData"):
+        shown["binaryData"] = {key: f"no text, {digest(value)}" for key, value in binary.items()}
     text: str = yaml.safe_dump({**shown, "metadata": metadata}, sort_keys=True)
     return text

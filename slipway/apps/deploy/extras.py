@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 from slipway.apps.app import App
 from slipway.apps.boundary import Boundary
@@ -153,9 +153,12 @@ def missing(
             obj = found(resource, name)
             if obj is None:
                 lacking.append(f"env {variable}: there is no {title} {place}")
-            elif source.key not in (keys := _keys(obj)):
-                has = ", ".join(sorted(keys)) or "none"
+            elif source.key not in (data := obj.get("data") or {}):
+                has = ", ".join(sorted(data)) or "none"
                 lacking.append(f"env {variable}: {title} has no key {source.key}; it has {has}")
+            elif resource is SECRETS and not _is_text(data[source.key]):
+                why = "is no UTF-8 text, which a variable has to be"
+                lacking.append(f"env {variable}: the key {source.key} of {title} {why}")
     # Every namespace gets an account of the name default by itself.
     account = app.service_account
     if account not in (None, "default") and found(SERVICE_ACCOUNTS, account) is None:
@@ -163,5 +166,9 @@ def missing(
     return lacking
 
 
-def _keys(obj: Mapping[str, Any]) -> set[str]:
-    return {*(obj.get("data") or {}), *(obj.get("binaryData") or {})}
+def _is_text(value: str) -> bool:
+    """Whether a value in base64 is text that a variable can have."""
+    try:
+        return "\0" not in b64decode(value).decode()
+    except ValueError:
+        return False

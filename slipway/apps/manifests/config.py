@@ -7,6 +7,7 @@ back to, and new content rolls the pods of this app because their volume differs
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,27 +16,37 @@ from slipway.apps.manifests.labels import metadata
 from slipway.kube.client import CONFIG_MAPS, Object
 from slipway.kube.objects import digest
 
+_LONGEST = 200
+"""Characters of a file's name in its key, which may have 253."""
+
 
 def config_keys(app: App) -> dict[str, ConfigFile]:
     """The app's config files by their key: a number, for uniqueness, and the file's name."""
     files = sorted(app.config_files, key=lambda file: file.path)
     return {
-        f"{number}-{re.sub('[^-._a-zA-Z0-9]', '_', file.path.rsplit('/', 1)[-1])}": file
+        f"{number}-{re.sub('[^-._a-zA-Z0-9]', '_', file.path.rsplit('/', 1)[-1])[:_LONGEST]}": file
         for number, file in enumerate(files)
     }
 
 
 def config_map(app: App) -> Object | None:
     """The app's config files but for secret ones in one ConfigMap; None when it has none."""
-    data = {key: file.content for key, file in config_keys(app).items() if file.secret is None}
-    if not data:
+    files = {key: file for key, file in config_keys(app).items() if file.secret is None}
+    if not files:
         return None
+    data = {key: file.content for key, file in files.items() if file.binary is None}
+    binary = {
+        key: b64encode(file.binary).decode()
+        for key, file in files.items()
+        if file.binary is not None
+    }
     return {
         "apiVersion": CONFIG_MAPS.api_version,
         "kind": CONFIG_MAPS.kind,
-        "metadata": metadata(app, f"{app.name}-{digest(data)[:10]}"),
+        "metadata": metadata(app, f"{app.name}-{digest([data, binary] if binary else data)[:10]}"),
         "immutable": True,
-        "data": data,
+        **({"data": data} if data else {}),
+        **({"binaryData": binary} if binary else {}),
     }
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
+from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
-from slipway.files import read_text, readable
+from slipway.files import read_bytes, readable
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -28,6 +29,8 @@ def mistakes(
     for key, value in app.get("env", {}).items():
         if isinstance(value, Mapping) and "secret" in value:
             yield from unknown_secrets(places, ("env", key, "secret"), value["secret"], secrets)
+        elif isinstance(value, str) and (why := unfit(key, value)):
+            yield places.finding(("env", key), why, "")
     for number, file in enumerate(app.get("config_files", ())):
         if "secret" in file:
             setting: Place = ("config_files", number, "secret")
@@ -36,6 +39,7 @@ def mistakes(
         for number, entry in enumerate(app.get(key, ())):
             if "file" in entry:
                 yield from _file_mistakes(places, app, key, number, folder / entry["file"])
+    yield from _size_mistakes(places, app, folder)
     for number, entry in enumerate(app.get("helm", ())):
         for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):
             if isinstance(value, float) and not math.isfinite(value):
@@ -58,12 +62,36 @@ def _file_mistakes(
         if not (path / "Chart.yaml").is_file():
             yield places.finding(setting, f"{path} is no chart", "name a folder with a Chart.yaml")
     else:
+        as_it_is = key == "config_files" and not app[key][number].get("template", False)
+        fix = "name a file" if as_it_is else "name a text file"
         try:
-            text = read_text(readable(path))
+            content = read_bytes(readable(path))
+            text = "" if as_it_is else content.decode()
         except (OSError, ValueError) as error:
-            yield places.finding(setting, f"{path} cannot be read: {error}", "name a text file")
+            yield places.finding(setting, f"{path} cannot be read: {error}", fix)
         else:
             yield from _text_mistakes(places, app, setting, text)
+
+
+def _size_mistakes(places: Places, app: Mapping[str, Any], folder: Path) -> Iterator[Finding]:
+    """Config files that are too large together, as far as that is known already."""
+    files = app.get("config_files", ())
+    sizes = {file["path"]: _size(file, folder) for file in files}
+    if why := excess("the ConfigMap of its config files", sizes):
+        largest = max(range(len(files)), key=lambda number: sizes[files[number]["path"]])
+        yield places.finding(("config_files", largest), why, FIX)
+
+
+def _size(file: Mapping[str, Any], folder: Path) -> int:
+    """How many bytes a config file has; 0 where that is seen once it is fetched or filled in."""
+    if "secret" in file or file.get("template", "content" in file):
+        return 0
+    if "content" in file:
+        return len(file["content"].encode())
+    try:
+        return (folder / file["file"]).stat().st_size if "file" in file else 0
+    except OSError:
+        return 0
 
 
 def _doubled_paths(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:

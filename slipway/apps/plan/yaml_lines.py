@@ -13,6 +13,7 @@ import yaml
 
 from slipway.apps.yaml_words import BOOLEAN, FRACTION, INTEGER, MERGE, TEXT, Words
 from slipway.errors import Problem, SlipwayError
+from slipway.secrets import ENCRYPTED
 
 Place = tuple[str | int, ...]
 """The way to a value: keys and list positions, as ``("apps", 1, "port")``."""
@@ -43,9 +44,6 @@ SUSPICIOUS = 600
 """Brackets, and columns, below which a text is not deep enough to trouble a parser."""
 
 LARGEST_NUMBER = 10**18
-
-ENCRYPTED = "$ANSIBLE_VAULT;"
-"""What begins a text that Ansible Vault encrypted."""
 
 _TAGS = {
     "!vault": "put the value into slipway_secrets in the vault, and name it here: docs/secrets.md",

@@ -110,6 +110,7 @@ SETTINGS = {
             "secret": "s",
             "template": True,
         },
+        added=frozenset({"binary"}),
     ),
     "manifest": Setting(
         Manifest, {"content": "a: 1\n", "source": "a", "file": "/b", "template": False}
@@ -145,7 +146,11 @@ WHOLE: dict[str, Any] = {
     "probes": {"startup": SETTINGS["probe"].given, "liveness": {}},
     "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}},
     "env": {"A": {"value": ""}, "B": SETTINGS["env_value"].given},
-    "config_files": [SETTINGS["config_file"].given, {"path": "/b", "content": ""}],
+    "config_files": [
+        SETTINGS["config_file"].given,
+        {"path": "/b", "content": ""},
+        {"path": "/c", "binary": b"\xff"},
+    ],
     "manifests": [SETTINGS["manifest"].given],
     "helm": [SETTINGS["helm_release"].given],
     "service_account": "reader",

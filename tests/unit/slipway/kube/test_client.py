@@ -51,6 +51,16 @@ def test_apply_list_get_delete(kube: Kube) -> None:
     assert kube.get(CONFIG_MAPS, "one", "here") is None
 
 
+@pytest.mark.parametrize("letter", ["x", "\u041b", "\u4e2d", "\U0001f6a2"])
+def test_a_config_map_may_be_full_of_any_letter(kube: Kube, letter: str) -> None:
+    kube.apply(NAMESPACE)
+    text = letter * ((1 << 20) // len(letter.encode()))
+    kube.apply({**config_map("full"), "data": {"a": text}})
+    found = kube.get(CONFIG_MAPS, "full", "here")
+    assert found
+    assert found["data"] == {"a": text}
+
+
 def test_dry_run_stores_nothing(kube: Kube, api: FakeApi) -> None:
     assert kube.apply(NAMESPACE, dry_run=True)["metadata"]["name"] == "here"
     assert api.objects == {}

@@ -60,6 +60,10 @@ spec:
 BOAT = "apiVersion: example.org/v1\nkind: Boat\nmetadata: {name: small}\n"
 JOB = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\nspec: {image: '{{ image }}'}\n"
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {speed: fast}\n"
+STORE = (
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: store}\n"
+    "data: {key.p12: MIID/w==, nul: YQBi, tls.crt: LS0t}\n"
+)
 
 
 def app(*texts: str, **changes: Any) -> Built:
@@ -391,14 +395,27 @@ def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> No
             {"env": {"S": {"config_map": "settings", "key": "sped"}}},
             "ConfigMap settings has no key sped; it has speed",
         ),
+        (
+            {"env": {"S": {"config_map": "settings", "key": "logo.png"}}},
+            "ConfigMap settings has no key logo.png; it has speed",
+        ),
         ({"env": {"S": {"kubernetes_secret": "db", "key": "p"}}}, "there is no Secret db"),
+        (
+            {"env": {"S": {"kubernetes_secret": "store", "key": "key.p12"}}},
+            "env S: the key key.p12 of Secret store is no UTF-8 text",
+        ),
+        (
+            {"env": {"S": {"kubernetes_secret": "store", "key": "nul"}}},
+            "env S: the key nul of Secret store is no UTF-8 text",
+        ),
         ({"service_account": "writer"}, "there is no ServiceAccount writer"),
     ],
 )
 def test_what_an_app_refers_to_has_to_be_there(
     kube: Kube, api: FakeApi, changes: dict[str, Any], complaint: str, dry_run: bool
 ) -> None:
-    outcome = run(kube, [app(SETTINGS, **changes), built("quote")], dry_run=dry_run)
+    manifests = (f"{SETTINGS}binaryData: {{logo.png: iVBORw==}}\n", STORE)
+    outcome = run(kube, [app(*manifests, **changes), built("quote")], dry_run=dry_run)
     assert complaint in reason(outcome)
     assert not outcome.apps[1].failed
     assert ("deployments", "greeter-main", "greeter") not in api.objects
@@ -410,6 +427,7 @@ def test_what_an_app_refers_to_has_to_be_there(
     [
         {"env": {"S": {"config_map": "settings", "key": "speed"}}},
         {"env": {"S": {"kubernetes_secret": "db", "key": "p"}}},
+        {"env": {"S": {"kubernetes_secret": "store", "key": "tls.crt"}}},
         {"service_account": "reader"},
         {"service_account": "default"},
     ],
@@ -419,7 +437,7 @@ def test_what_an_app_refers_to_may_be_in_the_cluster_or_a_manifest(
 ) -> None:
     run(kube, [built()])
     api.put("secrets", {"metadata": {"name": "db", "namespace": "greeter-main"}, "data": {"p": ""}})
-    assert not run(kube, [app(SETTINGS, ACCOUNT, **changes)]).apps[0].failed
+    assert not run(kube, [app(SETTINGS, ACCOUNT, STORE, **changes)]).apps[0].failed
 
 
 def test_what_several_variables_refer_to_is_asked_for_once(kube: Kube, api: FakeApi) -> None:
@@ -440,3 +458,13 @@ def test_a_difference_of_a_secret_shows_no_value(kube: Kube) -> None:
     assert shown["before"] != shown["after"]
     assert "canary" not in str(shown)
     assert "Y2FuYXJ5" not in str(shown)
+
+
+def test_a_difference_of_what_is_no_text_is_short(kube: Kube) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s}\nbinaryData: {a: %s}\n"
+    run(kube, [app(text % ("AAAA" * 1000))])
+    [change] = run(kube, [app(text % ("BBBB" * 1000))]).changes
+    shown = render_change(change)
+    assert "a: no text, " in shown["before"]
+    assert shown["before"] != shown["after"]
+    assert "AAAA" not in str(shown)

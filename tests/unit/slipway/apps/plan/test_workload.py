@@ -31,7 +31,20 @@ def write(folder: Path, lines: str) -> Path:
             "config_files: [{path: /a, file: bad.yaml, template: true}]",
             ("config_files[0].file:", "unknown variable bramch"),
         ),
-        ("config_files: [{path: /a, file: binary}]", ("file:", "cannot be read", "a text file")),
+        ("manifests: [{file: binary}]", ("file:", "cannot be read", "a text file")),
+        (
+            "config_files: [{path: /a, file: binary, template: true}]",
+            ("config_files[0].file:", "cannot be read", "a text file"),
+        ),
+        (
+            "config_files: [{path: /b, content: b}, {path: /a, file: large}]",
+            ("config_files[1]:", "1 MiB", "/a 1,200,000", "into the image"),
+        ),
+        (
+            "config_files:\n  - {path: /a, file: third}\n  - {path: /b, file: third}\n"
+            "  - {path: /c, file: third}\n",
+            ("config_files[0]:", "hold 1,200,000 bytes", "/a 400,000, /b 400,000, /c 400,000"),
+        ),
         ("manifests: [{file: .}]", ("manifests[0].file:", "cannot be read")),
         ("manifests: [{file: pipe}]", ("file:", "neither a file nor a folder", "a text file")),
         (
@@ -44,6 +57,11 @@ def write(folder: Path, lines: str) -> Path:
             ("helm[0].values.a[0].b:", "unknown variable bramch", "image"),
         ),
         ("env: {A: '{{ host }}'}", ("env.A:", "unknown variable host")),
+        ('env: {A: "a\\0b"}', ("env.A:", "has a NUL in it")),
+        (
+            f"env: {{A: {'x' * 131_070}}}",
+            ("env.A:", "has 131,072 bytes", "at most 131,071", "make it a config file"),
+        ),
         (
             "probes: {liveness: {path: /a, command: [b]}}",
             ("probes.liveness:", "both a path and a command"),
@@ -55,6 +73,8 @@ def test_a_mistake_is_told_with_its_place(
 ) -> None:
     (tmp_path / "bad.yaml").write_text("a: 1\nb: {{ bramch }}\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "large").write_bytes(bytes(1_200_000))
+    (tmp_path / "third").write_bytes(bytes(400_000))
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SlipwayError) as caught:
         plan(write(tmp_path, lines))
@@ -66,7 +86,9 @@ def test_a_mistake_is_told_with_its_place(
     "lines",
     [
         "env: {A: \"{{ host | default('none') }}\"}",
+        f"env: {{A: {'x' * 131_069}}}",
         "config_files: [{path: /a, file: bad.yaml}]",
+        "config_files: [{path: /a, file: binary}, {path: /b, file: third}]",
         "manifests: [{file: bad.yaml, template: false}]",
         "manifests: [{content: 'a: {{ image }}'}]",
         "manifests:\n  - content: |\n      {% if branch %}\n      a: 1\n      {% endif %}\n",
@@ -75,4 +97,6 @@ def test_a_mistake_is_told_with_its_place(
 )
 def test_what_is_sound_is_let_through(tmp_path: Path, lines: str) -> None:
     (tmp_path / "bad.yaml").write_text("a: '{{ bramch }}'\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "third").write_bytes(bytes(400_000))
     assert len(plan(write(tmp_path, lines))) == 1
