@@ -7,15 +7,18 @@ import inspect
 import json
 import logging
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from slipway.documentation import argument_spec, documented_options
-from slipway.errors import SlipwayError
+from slipway.errors import Problem, SlipwayError
 from slipway.secrets import Secrets
 from slipway.waiting import Patience, allowed
 
@@ -29,8 +32,9 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
 
     A subclass defines :meth:`act`; its arguments are what the module of its name documents. An
     argument ``timeout`` has been multiplied by ``slipway_wait_factor`` there.
-    A SlipwayError raised there becomes the task's failure with its text as the message. The values
-    of the argument ``secrets``, if there is one, are masked there and in progress lines.
+    An argument ``secrets`` names the variable that has them; there, it is they themselves. A
+    SlipwayError raised there becomes the task's failure with its text as the message. The values of
+    secrets are masked there and in progress lines.
     """
 
     TRANSFERS_FILES = False
@@ -68,7 +72,9 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         if (task_vars or {}).get("slipway_answer_only"):
             self._indent = ""
         try:
-            self._secrets = Secrets(plain.get("secrets") or {})
+            if "secrets" in plain:
+                found = self._secrets_in(plain["secrets"], task_vars or {})
+                plain["secrets"] = self._secrets = Secrets(found)
             result.update(self.act(plain, task_vars or {}))
         except SlipwayError as error:
             result.update(failed=True, msg=self._secrets.redact(str(error)))
@@ -76,6 +82,26 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
             _LOG.removeHandler(trace)
             gc.unfreeze()
         return result
+
+    def _secrets_in(self, variable: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What a variable has by name, to the letter; raises SlipwayError for what it cannot have.
+
+        As an argument it would be a template: what looks like one in a password would be filled in,
+        and what is wrong with it shown. The variable as a whole may be an expression.
+        """
+        found = task_vars.get(variable)
+        if isinstance(found, str):
+            try:
+                found = self._templar.template(found)
+            except AnsibleError:  # its text may hold a part of a value
+                fix = "write names with values, or correct the expression"
+                raise SlipwayError(Problem(variable, "cannot be filled in", fix)) from None
+        if not isinstance(found or {}, Mapping):
+            raise SlipwayError(Problem(variable, "is no mapping", "write names with values"))
+        return {
+            str(name): _decrypted(f"{variable}.{name}", value)
+            for name, value in (found or {}).items()
+        }
 
     def say(self, *lines: str) -> None:
         """Show lines of progress at once, while the task still runs.
@@ -112,3 +138,14 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     def diff_mode(self) -> bool:
         """True when the user asked to see differences."""
         return bool(self._task.diff)
+
+
+def _decrypted(where: str, value: Any) -> Any:
+    """A value as it is, also if Ansible Vault encrypted it by itself."""
+    if not isinstance(value, EncryptedString):
+        return value
+    try:
+        return str(value)
+    except AnsibleError:
+        fix = "give the password with which it was encrypted: docs/secrets.md"
+        raise SlipwayError(Problem(where, "cannot be decrypted", fix)) from None

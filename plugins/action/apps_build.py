@@ -11,7 +11,6 @@ from slipway.apps.builders.build import Settings, build_images
 from slipway.cache.claims import Claimant
 from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -24,7 +23,7 @@ class ActionModule(SlipwayAction):
             bundle=Path(args["bundle"]),
             bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
             buildkit=args["buildkit"],
-            secrets=Secrets(args["secrets"]),
+            secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
         )
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)

@@ -15,7 +15,6 @@ from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.deploy.helm import helm_program
 from slipway.apps.environments.resolve import Leaving
 from slipway.kube.client import Kube
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -32,7 +31,7 @@ class ActionModule(SlipwayAction):
                 kube,
                 apps,
                 args["ingress_class"],
-                secrets=Secrets(args["secrets"]),
+                secrets=args["secrets"],
                 ca_dir=Path(args["ca_dir"]),
                 seconds=args["timeout"],
                 say=self.say,

@@ -14,7 +14,6 @@ from slipway.apps.environments.resolve import Existing, Finder, Repositories
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.interrupts import watched_signals
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -22,7 +21,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the apps; fails with every mistake of the file."""
-        secrets = Secrets(args["secrets"])
+        secrets = args["secrets"]
         keys = Keys(secrets, args["github_api"])
         repositories = Repositories(Path(args["cache"]), keys, check=self.check_mode)
         finder = Finder(

@@ -10,7 +10,6 @@ from slipway.apps.app import load, save
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.dev_session import Session
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -24,7 +23,7 @@ class ActionModule(SlipwayAction):
             heads=Session(Path(args["session"])).heads if args["session"] else {},
             check=self.check_mode,
             say=self.say,
-            keys=Keys(Secrets(args["secrets"]), args["github_api"]),
+            keys=Keys(args["secrets"], args["github_api"]),
         )
         return {
             "changed": bool(sources.fetched),

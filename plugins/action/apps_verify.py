@@ -12,7 +12,6 @@ from slipway.apps.environments.status import note_proof
 from slipway.apps.verify import prove
 from slipway.control_node.hosts_file import name_lines, unresolved
 from slipway.kube.client import Kube
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -28,7 +27,7 @@ class ActionModule(SlipwayAction):
                 "table": [],
                 "names": [],
             }
-        secrets = Secrets(args["secrets"])
+        secrets = args["secrets"]
         with Kube(Path(args["kubeconfig"])) as kube:
             proof = prove(
                 kube,

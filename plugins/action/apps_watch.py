@@ -14,7 +14,6 @@ from slipway.dev.watch import Watch
 from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube
-from slipway.secrets import Secrets
 
 # The steps after the change begin with what Ansible's main process has loaded, and now there is
 # time.
@@ -33,7 +32,7 @@ class ActionModule(SlipwayAction):
         if not args["session"]:
             raise SlipwayError(Problem("slipway_session_dir", "is empty", "start it by make dev"))
         session = Session(Path(args["session"]))
-        secrets = Secrets(args["secrets"])
+        secrets = args["secrets"]
         keys = Keys(secrets, args["github_api"])
         watch = Watch(
             path=Path(args["path"]),

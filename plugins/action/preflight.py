@@ -8,7 +8,6 @@ from typing import Any
 from slipway import preflight
 from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
-from slipway.secrets import Secrets
 
 
 class ActionModule(SlipwayAction):
@@ -16,7 +15,7 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Fail with every problem of inventory, cluster and apps.yml, or change nothing."""
-        path, secrets = Path(args.pop("apps_file")), Secrets(args.pop("secrets"))
+        path, secrets = Path(args.pop("apps_file")), args.pop("secrets")
         kubeconfig, version = args.pop("kubeconfig"), args.pop("version")
         workers = args.pop("workers")
         inventory = preflight.Inventory(**args)

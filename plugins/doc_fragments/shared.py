@@ -58,11 +58,11 @@ options:
 options:
   secrets:
     description:
-      - Values by name, of which the file of the apps has the names. They are masked in all that is
+      - Name of the variable that has the secrets, a mapping of which the file of the apps has the
+        names. Its values are taken to the letter, not as templates, and masked where something is
         shown.
-    type: dict
-    default: {}
-    no_log: true
+    type: str
+    default: slipway_secrets
 """
 
     SESSION = r"""

@@ -90,7 +90,6 @@ EXAMPLES = r"""
   apps_deploy:
     kubeconfig: ~/.kube/slipway.yaml
     apps: "{{ images.apps }}"
-    secrets: "{{ slipway_secrets }}"
     ca_dir: ~/.local/share/slipway/ca
     bundle: "{{ bundle_dir }}"
     timeout: 120

@@ -122,7 +122,8 @@ def proof(
         "github_token": "canary-github-7Rw",
         "registry_token": "canary-registry-3Kd",
         "maven_token": "canary-maven-8Lm",
-        "db_password": "canary-database-2Vb",
+        # To the letter, also where it looks like a template of Ansible's or a variable of a pod's.
+        "db_password": "canary-database-2Vb{{b}}{%c%}{#d $(HOME) $$",
         "licence": "canary-licence-4Tn\nsecond line of the canary-licence-6Ys\n",
     }
     password = "canary-vault-1Hj"
