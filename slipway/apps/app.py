@@ -158,7 +158,8 @@ class HostCertificate(Struct, frozen=True, forbid_unknown_fields=True):
 class Rule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One path of a host that leads to the app.
 
-    ``expect`` is what its answer must contain; ``tls`` is where the host's certificate comes from.
+    ``path`` and ``rewrite`` are in ASCII, as a request has them. ``expect`` is what its answer must
+    contain; ``tls`` is where the host's certificate comes from.
     """
 
     host: str

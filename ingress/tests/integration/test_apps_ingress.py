@@ -136,6 +136,23 @@ def test_a_limit_lets_through_what_is_below_it(cluster: Cluster) -> None:
     assert cluster.live.get(ORDERS, SHOP, body=large).status == 200
 
 
+def test_letters_beyond_ascii_are_served(cluster: Cluster) -> None:
+    plain = app("orders", SHOP, None)
+    assert plain.ingress
+    rules = [
+        structs.replace(plain.rules[0], path="/caf%C3%A9/", rewrite="/%C3%A9%20/", expect=None),
+        structs.replace(plain.rules[0], path="/men%C3%BC/a", rewrite=None, expect=None),
+    ]
+    served = structs.replace(plain, ingress=structs.replace(plain.ingress, rules=rules))
+    cluster.serve(served, APPS[1])
+    live = cluster.live
+    eventually("served", lambda: live.get("/caf%C3%A9/", SHOP).status == 200)
+    eventually("settled", live.settled)
+    assert cluster.prove(served).problems() == []
+    assert live.get("/caf%c3%a9/th%C3%A9?a=b", SHOP).body == "orders /%C3%A9%20/th%C3%A9?a=b"
+    assert live.get("/men%C3%BC/a", SHOP).body == "orders /men%C3%BC/a"
+
+
 def test_a_certificate_that_left_the_cluster_is_told(cluster: Cluster) -> None:
     live = cluster.live
     before = live.config().count("ssl_reject_handshake on")

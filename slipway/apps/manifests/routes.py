@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
 
 from slipway.apps.app import App, HostCertificate, Rule
 from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, metadata
@@ -107,7 +108,11 @@ def _minion(app: App, name: str, rules: Sequence[Rule], ingress_class: str) -> O
     if rewrite:
         annotations[REWRITES] = f"serviceName={app.name} rewrite={rewrite}"
     backend = {"service": {"name": app.name, "port": {"number": SERVICE_PORT}}}
-    paths = [{"path": rule.path, "pathType": rule.path_type, "backend": backend} for rule in rules]
+    # nginx decodes a request's path before it looks for its location.
+    paths = [
+        {"path": unquote(rule.path), "pathType": rule.path_type, "backend": backend}
+        for rule in rules
+    ]
     return {
         "apiVersion": INGRESSES.api_version,
         "kind": INGRESSES.kind,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from slipway.apps.app import App
 from slipway.apps.plan import schema
@@ -15,6 +17,12 @@ from slipway.apps.plan.yaml_lines import Document, Place
 from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
 from slipway.certificates import PARTS, faults, from_secrets
 from slipway.errors import Problem
+
+_CODE = re.compile(r"%[0-9A-Fa-f]{2}")
+_ODD = re.compile(r"[\x00-\x7f](?<![A-Za-z0-9._~@:-])")
+"""What ingress controllers take in no path, or take for something else than a character."""
+
+_MOST_BYTES = 1024
 
 _TEMPLATED = ("host", "path", "rewrite", "expect")
 
@@ -97,7 +105,7 @@ def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Findin
 
 
 def rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> Iterator[Finding]:
-    """Hosts and paths that are no longer right once their templates are filled in."""
+    """Hosts and paths that are no longer right once they are filled in, or decoded."""
     variables = {
         "name": app.name,
         "branch": app.git_branch,
@@ -105,8 +113,33 @@ def rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> 
         "namespace": app.namespace,
     }
     for setting, text in _texts(settings):
-        if is_template(text) and setting[-1] != "expect":
-            yield from schema.setting_mistakes(places, setting, fill(text, variables))
+        if setting[-1] == "expect":
+            continue
+        filled = fill(text, variables)
+        if is_template(text):
+            yield from (found := [*schema.setting_mistakes(places, setting, filled)])
+            if found:
+                continue
+        if setting[-1] == "path":
+            yield from _path_mistakes(places, setting, filled)
+
+
+def _path_mistakes(places: Places, setting: Place, path: str) -> Iterator[Finding]:
+    """What is wrong with a path as ingress controllers look for it: decoded, as UTF-8."""
+    if odd := [code for code in _CODE.findall(path) if _ODD.fullmatch(chr(int(code[1:], 16)))]:
+        plain = _CODE.sub(lambda match: "-" if match[0] in odd else match[0], path)
+        what = f"has {', '.join(dict.fromkeys(odd))} in it, which no path of a route can have"
+        yield places.finding(setting, what, f"write {plain}, for example")
+        return
+    try:
+        decoded = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        yield places.finding(setting, "has bytes in it that are no UTF-8", "write é as %C3%A9")
+        return
+    yield from (found := [*schema.setting_mistakes(places, setting, decoded)])
+    if not found and len(decoded.encode()) > _MOST_BYTES:
+        fix = f"must have at most {_MOST_BYTES}, decoded"
+        yield places.finding(setting, f"has {len(decoded.encode()):,} bytes", fix)
 
 
 def _texts(app: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -133,6 +166,10 @@ def settings_of(
             for key in _TEMPLATED
             if (text := rule.get(key, given.get(key))) is not None
         }
+        # As a client writes it: é may be written in two ways, and both are the same path.
+        texts["path"] = quote(unquote_to_bytes(texts["path"]), safe="/:@")
+        if "rewrite" in texts:
+            texts["rewrite"] = quote(texts["rewrite"], safe="/:@%")
         rules.append({**plain(rule), **texts, "tls": _tls(hosts, texts["host"])})
     settings = schema.schema()["definitions"]["ingress"]["properties"]
     return {

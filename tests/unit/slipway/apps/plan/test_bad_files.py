@@ -365,6 +365,48 @@ CASES = {
         app("ingress: {host: a.test, rules: [{path: /var/www}]}"),
         [("path:", "/etc, /root or /var")],
     ),
+    "path with a blank": Case(
+        app("ingress: {host: a.test, rules: [{path: /a%20b/%3B/, rewrite: /c%20d/}]}"),
+        [("rules[0].path:", "has %20, %3B in it", "write /a-b/-/")],
+    ),
+    "path with a blank that is not of ASCII": Case(
+        app("ingress: {host: a.test, rules: [{path: /a%E3%80%80b/}]}"),
+        [("rules[0].path:", "'/a\\u3000b/'", "hold only letters")],
+    ),
+    "path with a slash as a byte": Case(
+        app("ingress: {host: a.test, rules: [{path: /a%2Fb/}]}"), [("path:", "%2F", "/a-b/")]
+    ),
+    "path with a percent sign": Case(
+        app("ingress: {host: a.test, rules: [{path: /100%/}, {path: /100%25/}]}"),
+        [("rules[0].path:", "bytes as %C3")],
+    ),
+    "path with a percent sign as a byte": Case(
+        app("ingress: {host: a.test, rules: [{path: /100%25/}]}"), [("path:", "%25", "/100-/")]
+    ),
+    "path that is no UTF-8": Case(
+        app("ingress: {host: a.test, rules: [{path: /caf%E9/}]}"),
+        [("rules[0].path:", "bytes in it that are no UTF-8", "é as %C3%A9")],
+    ),
+    "path upwards as bytes": Case(
+        app("ingress: {host: a.test, rules: [{path: /a/%2E%2E/b/}]}"), [("path:", "no '..'")]
+    ),
+    "path of more bytes than letters": Case(
+        app(f"ingress: {{host: a.test, rules: [{{path: /{'é' * 600}}}]}}"),
+        [("path:", "has 1,201 bytes", "at most 1024")],
+    ),
+    "path with a blank once filled in": Case(
+        app("ingress: {host: a.test, rules: [{path: '/{{ name }}%20/'}]}"),
+        [("path:", "%20", "/web-/")],
+    ),
+    "host of other letters": Case(
+        app("ingress: {host: müller.test, rules: [{path: /}]}"), [("host:", "punycode (xn--...)")]
+    ),
+    "two ways to write a path": Case(
+        "version: 1\ndefaults: {git_url: x, ingress: {host: a.test}}\napps:\n"
+        "  - {name: one, ingress: {rules: [{path: /café/}]}}\n"
+        "  - {name: two, ingress: {rules: [{path: /caf%c3%a9/}]}}\n",
+        [("apps[1].ingress.rules[0].path:", "a.test/caf%C3%A9/ is already", "apps.yml:4")],
+    ),
     "unknown type of path": Case(
         app("ingress: {host: a.test, rules: [{path: /, path_type: prefix}]}"),
         [("path_type:", "'prefix'", "write Prefix")],

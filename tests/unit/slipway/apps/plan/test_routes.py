@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from slipway.apps.app import App, HostCertificate
+from slipway.apps.manifests.routes import minions
 from slipway.apps.plan.plan import plan
 from slipway.certificates import Authority
 from slipway.errors import SlipwayError
@@ -40,6 +41,32 @@ class File:
         with pytest.raises(SlipwayError) as caught:
             self.planned(*apps, hosts=hosts)
         return [re.sub(r"apps\.yml:\d+ ", "", problem.what) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "served"),
+    [
+        ("/café/", "/caf%C3%A9/", "/café/"),
+        ("/caf%c3%A9/", "/caf%C3%A9/", "/café/"),
+        ("/%E4%B8%AD%E6%96%87/🚢/", "/%E4%B8%AD%E6%96%87/%F0%9F%9A%A2/", "/中文/🚢/"),
+        ("/%61/%7Eb/", "/a/~b/", "/a/~b/"),
+        ("/a@b:c~d.e_f-g/", "/a@b:c~d.e_f-g/", "/a@b:c~d.e_f-g/"),
+    ],
+)
+def test_a_path_is_asked_for_in_ascii_and_served_as_nginx_decodes_it(
+    tmp_path: Path, path: str, asked: str, served: str
+) -> None:
+    rules = [{"path": path, "rewrite": "/é%20/"}, {"path": "/{{ name }}-é", "expect": "é"}]
+    [made] = File(tmp_path / "apps.yml").planned(app("shop", *rules))
+    assert [rule.path for rule in made.rules] == [asked, "/shop-%C3%A9"]
+    assert [rule.rewrite for rule in made.rules] == ["/%C3%A9%20/", None]
+    assert made.rules[0].url == f"http://{HOST}{asked}"
+    paths = [
+        path["path"]
+        for minion in minions(made, "nginx")
+        for path in minion["spec"]["rules"][0]["http"]["paths"]
+    ]
+    assert paths == [served, "/shop-é"]
 
 
 @pytest.fixture
