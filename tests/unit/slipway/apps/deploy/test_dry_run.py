@@ -170,8 +170,8 @@ def test_a_proof_returns_the_failures_without_secrets_for_the_steps_after_it(
     proof = Proof([broken, APPS[1]], [], {})
     monkeypatch.setattr(apps_verify, "prove", lambda *_args, **_settings: proof)
     args = {"kubeconfig": str(kubeconfig), "apps": save(APPS[:2], tmp_path), "ca_dir": "/none"}
-    secrets = {"password": "swordfish"}
-    result = action(apps_verify.ActionModule, {**args, "secrets": secrets}).run()
+    known = {"slipway_secrets": {"password": "swordfish"}}
+    result = action(apps_verify.ActionModule, args).run(task_vars=known)
     assert "failed" not in result
     assert result["failures"] == ["greeter (main), verify: it says ***"]
     steps = [app.failed and app.failed.step for app in load(result["apps"])]

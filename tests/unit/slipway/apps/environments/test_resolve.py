@@ -22,6 +22,7 @@ from slipway.apps.environments.resolve import (
 from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
 from slipway.errors import Problem, SlipwayError
+from tests.support.apps import reason
 from tests.support.patterns import NOW, URL, environment, sample
 
 
@@ -223,10 +224,19 @@ NASTY_BRANCHES = [
     "feature/5#b",
     "feature/6$a",
     "feature/7(((",
-    "feature/8ü",
     "feature/9\x85",
     f"feature/{'/'.join(['x' * 100] * 12)}",
 ]
+
+
+def test_a_branch_is_a_path_in_any_script_and_a_host_in_none_but_latin(tmp_path: Path) -> None:
+    branch = "feature/8ü"
+    text = FILE.replace("/{{ branch_slug }}/", "/{{ branch }}/")
+    [served] = [app for app in planned_for(tmp_path, [branch], text) if app.git_branch == branch]
+    assert [rule.path for rule in served.rules] == ["/feature/8%C3%BC/"]
+    text = FILE.replace("host: demo.test", "host: '{{ branch[8:] }}.test'", 1)
+    [refused] = [app for app in planned_for(tmp_path, [branch], text) if app.git_branch == branch]
+    assert "apps[0].ingress." in reason(refused)
 
 
 @pytest.mark.parametrize(
