@@ -58,7 +58,8 @@ def written_since(moment: float, *folders: Path, without: Iterable[Path] = ()) -
     own = tuple(without)
     for top in folders:
         for folder, folders_in_it, names in os.walk(top):  # what vanishes meanwhile is no error
-            if Path(folder) in own:
+            # What is mounted below is another's: of /proc, some files are read for ever.
+            if Path(folder) in own or (folder != str(top) and os.path.ismount(folder)):
                 folders_in_it.clear()
                 continue
             for path in (Path(folder, name) for name in names):
