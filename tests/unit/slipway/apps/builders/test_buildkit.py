@@ -29,9 +29,9 @@ if os.path.exists(path):
     os.unlink(path)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path)
-listener.listen()
 with open(settings["root"] + "-started", "a") as started:
     started.write(str(os.getpid()) + "\\n")
+listener.listen()
 signal.pause()
 """
 
