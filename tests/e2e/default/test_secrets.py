@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -139,7 +140,14 @@ def proof(
         github = stack.enter_context(git_servers.github(github_sshd, values["github_token"]))
 
         proving = apps_file.repository(
-            "proving", {"Dockerfile": DOCKERFILE, "build.py": BUILD, "server.py": SERVER}
+            "proving",
+            {
+                "Dockerfile": DOCKERFILE,
+                "build.py": BUILD,
+                "server.py": SERVER,
+                # What a run that was broken off has left in the cache is not built again.
+                "run": token_hex(8),
+            },
         )
         greeter = apps_file.repository("greeter-with-token", _greeter_files(), like="greeter")
         plain = apps_file.repository("plain", _without_build_secret())
