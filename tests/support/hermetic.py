@@ -64,7 +64,10 @@ def _wrong(event: str, given: tuple[Any, ...]) -> str:
         first = program or (arguments if isinstance(arguments, str | bytes) else arguments[0])
         path = (os.environ if env is None else env).get("PATH")
         return _started(os.fsdecode(first), path, os.fsdecode(folder or "."))
-    if event in ("os.exec", "os.posix_spawn", "os.system"):
+    if event in ("os.exec", "os.posix_spawn"):  # the latter comes of subprocess since Python 3.14
+        program, _arguments, env = given
+        return _started(os.fsdecode(program), (env or os.environ).get("PATH"), ".")
+    if event == "os.system":
         return f"it started {os.fsdecode(given[0])}"
     if event in ("socket.connect", "socket.sendto"):
         return _asked(given[1])
