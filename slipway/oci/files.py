@@ -32,7 +32,7 @@ MOST_LINKS = 16
 """How many links may follow one another in a tar."""
 
 MOST_READ = 16 * CHUNK
-"""Bytes that are read in one go: a tar's header says itself how long it is."""
+"""Bytes that are read on end: a tar's header says itself how long it is."""
 
 FREE_SIZE = 1 << 30
 RATIO = 100
@@ -142,19 +142,22 @@ class TarFiles:
 
 
 class Bounded(io.RawIOBase):
-    """Reads through to a stream; Unusable when it is asked for much at once, or gives too much.
+    """Reads through to a stream; Unusable when it is asked for much, or gives too much.
 
-    ``most`` is how many bytes it may give in all.
+    ``most`` is how many bytes it may give in all. Without that it is a tar's, of which a header is
+    read on end, at once or by and by, and all else after a seek.
     """
 
     def __init__(self, stream: IO[bytes], most: int | None = None) -> None:
         self._stream = stream
         self._left = most
+        self._on_end = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """As of any stream."""
-        if not 0 <= size <= MOST_READ:
-            raise Unusable(f"has a header of {size} bytes")
+        self._on_end = size + (self._on_end if self._left is None else 0)
+        if size < 0 or self._on_end > MOST_READ:
+            raise Unusable(f"has a header of more than {MOST_READ >> 20} MB")
         data = self._stream.read(size)
         if self._left is not None:
             self._left -= len(data)
@@ -169,6 +172,7 @@ class Bounded(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """As of any stream."""
+        self._on_end = 0
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:

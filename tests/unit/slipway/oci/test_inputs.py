@@ -579,7 +579,7 @@ def test_a_header_without_end_is_not_read(store: ImageStore, tmp_path: Path) -> 
     with path.open("wb") as out:
         out.write(member.tobuf(tarfile.GNU_FORMAT))
         out.truncate(1 << 34)
-    assert "has a header of 8589934592 bytes" in problem(store, path)
+    assert "has a header of more than 16 MB" in problem(store, path)
 
 
 @pytest.mark.parametrize("packed", ["archive", "layer"])
