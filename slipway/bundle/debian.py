@@ -18,27 +18,34 @@ _EXCLUDED = (
 )
 
 
-def make_rootfs(suite: str, variant: str, packages: Sequence[str], target: Path) -> dict[str, str]:
+def make_rootfs(
+    suite: str, variant: str, packages: Sequence[str], target: Path, keys: Path
+) -> dict[str, str]:
     """Write the tar file ``target`` with ``packages``; return each package's version.
 
     ``variant`` is mmdebstrap's: ``extract`` unpacks only what is named and needed, without
     running maintainer scripts; ``essential`` and ``minbase`` are configured systems.
-    The machine's own sources say where packages come from.
+    Besides the keys that the machine's package manager trusts, those in the file ``keys`` are
+    Debian's: other distributions have none of them, or older ones.
     """
     listing = target.with_suffix(".packages")
     if variant == "extract":
-        hook = f'--extract-hook=ls "$1/var/cache/apt/archives" > "{listing}"'
+        when, ask = "extract", 'ls "$1/var/cache/apt/archives"'
     else:
         query = 'dpkg-query --admindir="$1/var/lib/dpkg" --show'
-        hook = f"--customize-hook={query} --showformat='${{Package}}_${{Version}}\\n' > '{listing}'"
+        when, ask = "customize", f"{query} --showformat='${{Package}}_${{Version}}\\n'"
+    # For who is not root, what asks is root of a name space, who may not write here.
+    hooks = (f'{ask} > "$1/packages"', f'download /packages "{listing}"', 'rm "$1/packages"')
     argv = [
         "mmdebstrap",
         f"--variant={variant}",
         f"--include={','.join(packages)}",
         "--aptopt=Apt::Install-Recommends false",
+        f"--keyring={keys}",
+        "--skip=check/signed-by",  # a keyring of the machine's, in place of all others
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        hook,
+        *(f"--{when}-hook={hook}" for hook in hooks),
         suite,
         str(target),
     ]

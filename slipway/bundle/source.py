@@ -150,7 +150,8 @@ class SourceProvider:
     def _unpack(self, recipe: Recipe, into: Path) -> Mapping[str, object]:
         target = into / f"{recipe.name}.tar"
         suite = self.versions["debian"]
-        return debian.make_rootfs(suite, recipe.variant, recipe.packages, target)
+        keys = self.project / "images" / f"debian-{suite}.asc"
+        return debian.make_rootfs(suite, recipe.variant, recipe.packages, target, keys)
 
 
 def _pack(recipe: Recipe, made: Mapping[str, Path], into: Path) -> Mapping[str, object]:

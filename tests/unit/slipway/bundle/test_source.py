@@ -30,6 +30,7 @@ metallb:
 """,
     "bundle/go/tool/go.mod": "require example.com/tool v1.2.3\n",
     "bundle/go/metallb/go.mod": "require example.com/metallb v0.15.2\n",
+    "images/debian-trixie.asc": "keys of trixie\n",
     "images/images.yml": """
 metallb:
   ref: registry.example/metallb:v{metallb}
@@ -66,18 +67,28 @@ esac
 MMDEBSTRAP = """#!/bin/sh
 root="$(mktemp -d)"
 mkdir -p "$root/var/cache/apt/archives" "$root/usr/libexec"
+download() {{
+    cp "$root$1" "$2"
+}}
+hook() {{
+    case "$1" in
+    download*) eval "$1" ;;
+    *) sh -c "$1" hook "$root" ;;
+    esac
+}}
 for argument; do
     case "$argument" in
-    --include=*) included="${{argument#--include=}}" ;;
-    --extract-hook=*) hook="${{argument#--extract-hook=}}" ;;
-    --customize-hook=*) hook="${{argument#--customize-hook=}}" ;;
+    --include=*)
+        included="${{argument#--include=}}"
+        echo "unpack $included" >>"{log}"
+        echo "$included" >"$root/usr/libexec/${{included#docker-}}"
+        touch "$root/var/cache/apt/archives/${{included}}_1%3a2.0-1_amd64.deb" ;;
+    --keyring=*) cat "${{argument#--keyring=}}" >>"{log}.keys" ;;
+    --extract-hook=*) hook "${{argument#--extract-hook=}}" ;;
+    --customize-hook=*) hook "${{argument#--customize-hook=}}" ;;
     *.tar) target="$argument" ;;
     esac
 done
-echo "unpack $included" >>"{log}"
-echo "$included" >"$root/usr/libexec/${{included#docker-}}"
-touch "$root/var/cache/apt/archives/${{included}}_1%3a2.0-1_amd64.deb"
-sh -c "$hook" hook "$root"
 tar --create --file="$target" --directory="$root" .
 rm -r "$root"
 """
@@ -154,6 +165,12 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
     images = ImageStore(bundle / "images").images()
     assert sorted(images) == ["registry.example/machine:trixie", "registry.example/metallb:v0.15.2"]
     assert manifest.damaged(bundle) == []
+
+
+def test_packages_are_of_the_archive_that_the_release_s_keys_are_of(project: Project) -> None:
+    project.bundle()
+    keys = project.log.with_name("log.keys").read_text().splitlines()
+    assert keys == ["keys of trixie"] * 3
 
 
 def test_a_tool_that_its_packages_lack_is_told(project: Project) -> None:
