@@ -4,7 +4,8 @@
 INVENTORY ?= inventory/local
 ARGS ?=
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Debian keeps root's programs out of a user's PATH; here they are looked for, and asked.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 GIVEN = $(if $(filter file,$(origin INVENTORY)),,$(INVENTORY))
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 

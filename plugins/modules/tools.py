@@ -8,7 +8,8 @@ module: tools
 short_description: Have the controller's tools, and its container engine as it should be
 description:
   - Installs Debian's packages for what is missing, and starts or stops the container engine.
-  - Without the right to install, it fails with the command that has to be run as root.
+  - Without the right to install, and where Debian's package manager is not at hand, it fails with
+    all that root has to do for a whole run.
   - Which engine was started here is remembered in the cache.
   - It runs on the controller.
 options:
@@ -29,10 +30,12 @@ options:
       - nginx
       - openssl
       - pkg_config
+      - python
       - qemu
       - skopeo
       - ssh
       - sshd
+      - uidmap
     default: []
   engine:
     description:

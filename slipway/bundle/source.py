@@ -23,7 +23,7 @@ from slipway.oci import ImageStore, machine_platform
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
 """Component -> the manifest that its own module carries."""
 
-TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config")
+TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config", "uidmap")
 """What this machine has to have to make a bundle."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from slipway.bundle import source
 from slipway.control_node import tools
 from slipway.control_node.tools import Engine, Tool
 from slipway.errors import SlipwayError
@@ -89,10 +93,23 @@ def test_a_need_is_met_by_all_its_commands(machine: Machine) -> None:
 
 def test_a_need_is_met_by_its_file_too(machine: Machine, tmp_path: Path) -> None:
     machine.command("gcc")
-    need = Tool(("gcc", "libc6-dev"), ("gcc",), f"{tmp_path}/*.h".removeprefix("/"))
+    below = str(tmp_path).removeprefix("/")
+    need = Tool(("gcc", "libc6-dev"), ("gcc",), (f"{below}/none/*", f"{below}/*.a"))
     assert not need.is_there()
-    (tmp_path / "stdio.h").touch()
+    (tmp_path / "libc.a").touch()
     assert need.is_there()
+
+
+def test_an_engine_that_answers_is_enough_whatever_started_it(machine: Machine) -> None:
+    machine.command("docker", DOCKER)
+    assert tools.missing(["docker"]) == ["docker"]
+    machine.ready.touch()
+    assert tools.missing(["docker"]) == []
+
+
+def test_what_only_calls_itself_docker_is_none(machine: Machine) -> None:
+    machine.command("docker", "#!/bin/sh\n[ $1 = info ]\n")
+    assert tools.missing(["docker"]) == ["docker"]
 
 
 def test_missing_are_the_needs_that_are_not_met(machine: Machine) -> None:
@@ -103,29 +120,159 @@ def test_missing_are_the_needs_that_are_not_met(machine: Machine) -> None:
 def test_every_need_has_packages_and_a_way_to_see_it() -> None:
     for name, tool in tools.TOOLS.items():
         assert tool.packages, name
-        assert tool.commands or tool.file, name
+        assert tool.commands or tool.files or tool.instead is not Tool.instead, name
 
 
-def test_who_may_not_install_is_told_the_command(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine.command("apt-get", "#!/bin/sh\necho called >>{told}\n")
+def test_whatever_a_run_needs_is_known_beforehand() -> None:
+    (play,) = yaml.safe_load(Path("playbooks", "control_node.yml").read_text())
+    (builds,) = (task["vars"]["__control_node_tools"] for task in play["tasks"] if "vars" in task)
+    assert {*builds, *source.TOOLS, "python"} == {*tools.OF_A_RUN}
+
+
+@pytest.fixture
+def user(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine on which somebody who is not root runs Slipway."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    monkeypatch.setattr(tools, "_release", lambda: "")
+    monkeypatch.setattr(tools, "OF_A_RUN", ("docker", "git", "jdk", "maven", "mmdebstrap"))
+    return machine
+
+
+def told(names: list[str]) -> list[str]:
+    """The lines of what root is asked for."""
+    return str(tools.refusal(names)).splitlines()
+
+
+def test_who_may_not_install_is_told_the_commands_for_all_of_a_run_at_once(user: Machine) -> None:
+    user.command("apt-get", "#!/bin/sh\necho called >>{told}\n")
+    user.command("git")
     with pytest.raises(SlipwayError) as caught:
-        tools.install(["maven", "docker"], machine.said.append)
-    assert str(caught.value) == (
-        "this machine: needs maven, docker\n    fix: as root: "
-        "apt-get install --yes --no-install-recommends docker.io iptables maven"
-    )
-    assert not machine.told.exists()
+        tools.install(["mmdebstrap"], user.said.append)
+    assert str(caught.value).splitlines() == [
+        "this machine: needs mmdebstrap, and for other steps docker, jdk, maven",
+        "    fix: as root:",
+        "         apt-get update",
+        "         apt-get install --yes --no-install-recommends --no-remove default-jdk-headless "
+        "docker.io iptables maven mmdebstrap",
+        "         usermod --append --groups docker ada",
+        "         and ada has to log in anew after that",
+    ]
+    assert not user.told.exists()
 
 
-def test_a_machine_without_debian_s_packages_is_told_what_it_needs(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_root_is_asked_for_nothing_where_packages_can_be_installed(
+    user: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    user.command("apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with pytest.raises(SlipwayError, match="this machine: needs maven"):
-        tools.install(["maven"], machine.said.append)
+    assert tools.refusal(["maven", "docker"]) is None
+
+
+@pytest.mark.parametrize(
+    ("systemd", "command"),
+    [(True, "systemctl enable --now docker"), (False, "service docker start")],
+)
+def test_a_user_is_told_how_root_starts_the_engine(
+    user: Machine, tmp_path: Path, systemd: bool, command: str
+) -> None:
+    if systemd:
+        (tmp_path / "systemd").mkdir()
+    user.command("docker", DOCKER)
+    with pytest.raises(SlipwayError) as caught:
+        user.engine.start(user.said.append)
+    assert str(caught.value).splitlines() == [
+        "Docker: no engine answers: Cannot connect to the Docker daemon",
+        "    fix: as root:",
+        f"         {command}",
+    ]
+
+
+@pytest.fixture
+def root(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine on which root runs Slipway."""
+    monkeypatch.setattr(tools, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(tools, "_release", lambda: "")
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("archives", "packages"),
+    [
+        ("", "docker.io iptables"),  # Debian 12, Ubuntu
+        ("docker.io docker-cli", "docker-cli docker.io iptables"),  # Debian 13
+        ("docker.io docker-cli docker-ce docker-ce-cli", "docker-ce docker-ce-cli iptables"),
+    ],
+)
+def test_of_docker_s_packages_those_are_taken_that_the_archives_have(
+    root: Machine, archives: str, packages: str
+) -> None:
+    root.has_packages("docker", "dockerd", "iptables")
+    known = "".join(f"echo Package: {name}; " for name in archives.split())
+    root.command("apt-cache", f"#!/bin/sh\n{known}\nexit 100\n")
+    tools.install(["docker"], root.said.append)
+    assert root.said == [f"installing {packages}"]
+
+
+@pytest.mark.parametrize(
+    ("release", "package"),
+    [
+        ("", "default-jdk-headless"),
+        ("noble", "default-jdk-headless"),
+        ("jammy", "openjdk-17-jdk-headless"),
+    ],
+)
+def test_a_release_whose_default_is_too_old_has_a_package_of_its_own(
+    root: Machine, monkeypatch: pytest.MonkeyPatch, release: str, package: str
+) -> None:
+    monkeypatch.setattr(tools, "_release", lambda: release)
+    root.has_packages("javac")
+    tools.install(["jdk"], root.said.append)
+    assert root.said == [f"installing {package}"]
+
+
+@pytest.mark.parametrize(
+    ("os_release", "release"),
+    [
+        ("ID=debian\nVERSION_CODENAME=trixie\n", ""),
+        ("ID=ubuntu\nVERSION_CODENAME=jammy\nUBUNTU_CODENAME=jammy\n", "jammy"),
+        ("ID=linuxmint\nVERSION_CODENAME=vanessa\nUBUNTU_CODENAME=jammy\n", "jammy"),
+    ],
+)
+def test_the_release_is_the_one_that_a_distribution_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, os_release: str, release: str
+) -> None:
+    path = tmp_path / "os-release"
+    path.write_text(os_release)
+    monkeypatch.setattr(platform, "_os_release_candidates", (str(path),))
+    monkeypatch.setattr(platform, "_os_release_cache", None)
+    assert tools._release() == release
+
+
+@pytest.mark.parametrize("euid", [0, 1000])
+def test_other_distributions_are_told_what_is_known_and_what_is_not(
+    user: Machine, monkeypatch: pytest.MonkeyPatch, euid: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    for name in ("dnf", "docker", "dockerd", "iptables", "javac"):
+        user.command(name)
+    assert told(["git", "maven"])[:4] == [
+        "this machine: needs git, maven, and for other steps mmdebstrap",
+        "    fix: as root:",
+        "         dnf install git maven",
+        "         install mmdebstrap; Debian has that in mmdebstrap",
+    ]
+
+
+def test_a_machine_with_no_known_package_manager_is_told_what_it_needs(user: Machine) -> None:
+    user.command("mmdebstrap")
+    assert told(["maven"])[:3] == [
+        "this machine: needs maven, and for other steps docker, git, jdk",
+        "    fix: as root:",
+        "         install maven, docker, git, jdk; "
+        "Debian has that in default-jdk-headless docker.io git iptables maven",
+    ]
 
 
 def test_packages_are_installed_while_services_stay_down(
@@ -138,21 +285,20 @@ def test_packages_are_installed_while_services_stay_down(
     tools.install(["maven", "git"], machine.said.append)
     assert machine.told.read_text().splitlines() == [
         "noninteractive 1 update",
-        "noninteractive 101 install --yes --no-install-recommends git maven",
+        "noninteractive 101 install --yes --no-install-recommends --no-remove git maven",
     ]
     assert not policy.exists()
     assert machine.said == ["installing git maven"]
 
 
-def test_packages_that_only_newer_releases_have_are_asked_for(
+def test_packages_that_only_some_releases_have_are_asked_for(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    need = Tool(("base",), ("base",), split_off=("base-cli", "unknown"))
+    need = Tool(("base", "unknown | base-cli", "unknown | -"), ("base",))
     monkeypatch.setitem(tools.TOOLS, "base", need)
     machine.has_packages("base")
-    machine.command("apt-cache", "#!/bin/sh\n[ $2 = base-cli ]\n")
     tools.install(["base"], machine.said.append)
     assert machine.said == ["installing base base-cli"]
     assert machine.told.read_text().endswith(" base base-cli\n")
