@@ -1,17 +1,18 @@
-"""Writes what repeats what is written elsewhere: pages, comments of defaults, results."""
+"""Writes what repeats what is written elsewhere: pages, comments of defaults, pictures, results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import defaults, keys, stages, variables
+from docs import defaults, keys, pictures, stages, variables
 
 
 def documents() -> Iterator[tuple[Path, str]]:
     """Every file that is written here, with its text."""
     yield from defaults.documents()
     yield from stages.documents()
+    yield from pictures.documents()
     for part in (variables, keys):
         yield part.TARGET, part.document()
 

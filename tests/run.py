@@ -17,6 +17,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 LAST_LINES = 150
 """How much of a failed check is shown again at the end."""
 
+WORKFLOW = "examples/ci/github-actions.yml"
+
 Checks = dict[str, list[str]]
 """Commands by their titles."""
 
@@ -26,6 +28,7 @@ LINT: Checks = {
     "mypy": ["mypy"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict"],
+    "workflow": ["check-jsonschema", "--builtin-schema=vendor.github-workflows", WORKFLOW],
 }
 
 UNIT: Checks = {"unit tests": ["pytest", "-q", "tests/unit", "ingress/tests/unit"]}

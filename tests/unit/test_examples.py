@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from slipway.apps.plan import schema
 from slipway.apps.plan.plan import plan
+from slipway.control_node import tools
 from slipway.errors import SlipwayError
 
 PROJECT = Path(__file__).parents[2]
@@ -64,3 +65,41 @@ def test_every_key_has_a_sound_example(name: str) -> None:
     assert examples
     for example in examples:
         Draft7Validator(rule).validate(example)
+
+
+CLOUD_INIT = PROJECT / "examples" / "vm" / "cloud-init.yaml"
+LIMA = PROJECT / "examples" / "vm" / "lima.yaml"
+
+
+def packages_of(path: Path) -> set[str]:
+    """What a virtual machine gets installed."""
+    file = yaml.safe_load(path.read_text())
+    if path == CLOUD_INIT:
+        return set(file["packages"])
+    script = file["provision"][0]["script"].replace("\\\n", " ")
+    (line,) = (line for line in script.splitlines() if line.startswith("apt-get install"))
+    return {word for word in line.split()[2:] if not word.startswith("-")}
+
+
+@pytest.mark.parametrize("path", [CLOUD_INIT, LIMA], ids=lambda path: path.name)
+def test_a_virtual_machine_has_what_a_run_needs_and_make(path: Path) -> None:
+    packages = packages_of(path)
+    choices = [choice for name in tools.OF_A_RUN for choice in tools.TOOLS[name].packages]
+    assert [choice for choice in choices if not packages & {*choice.split(" | ")}] == []
+    assert "make" in packages
+
+
+def test_virtual_machines_have_the_same() -> None:
+    assert packages_of(CLOUD_INIT) == packages_of(LIMA)
+
+
+def test_the_workflow_s_apps_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = yaml.safe_load((PROJECT / "examples/ci/github-actions.yml").read_text())
+    steps = workflow["jobs"]["serve"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("shell") == "python")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("BRANCH", 'feature/"loud"')
+    exec(script, {})
+    (app,) = plan(tmp_path / "apps.yml")
+    assert (app.git_url, app.git_branch) == (f"{tmp_path}/service", 'feature/"loud"')
