@@ -11,6 +11,7 @@ from slipway.bundle import manifest
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
+from slipway.control_node import tools
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 
@@ -141,6 +142,7 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project = Project(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "tools"), prepend=":")
+    monkeypatch.setattr(tools, "missing", lambda _names: [])
     return project
 
 

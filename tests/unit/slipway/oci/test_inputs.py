@@ -17,6 +17,7 @@ from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci import archives as reader
 from slipway.oci import files as bounds
+from slipway.oci.blobs import CHUNK
 from tests.support.oci_samples import (
     Layout,
     digest_of,
@@ -580,6 +581,18 @@ def test_a_header_without_end_is_not_read(store: ImageStore, tmp_path: Path) -> 
         out.write(member.tobuf(tarfile.GNU_FORMAT))
         out.truncate(1 << 34)
     assert "has a header of more than 16 MB" in problem(store, path)
+
+
+def test_a_header_that_is_read_in_pieces_is_as_long() -> None:
+    pieces = range(0, bounds.MOST_READ, CHUNK)
+    stream = bounds.Bounded(io.BytesIO(bytes(bounds.MOST_READ + CHUNK)))
+    for place in pieces:  # files are read after a seek each time
+        stream.seek(place)
+        assert len(stream.read(CHUNK)) == CHUNK
+    stream.seek(0)
+    assert sum(len(stream.read(CHUNK)) for _ in pieces) == bounds.MOST_READ
+    with pytest.raises(bounds.Unusable, match="has a header of more than 16 MB"):
+        stream.read(1)
 
 
 @pytest.mark.parametrize("packed", ["archive", "layer"])

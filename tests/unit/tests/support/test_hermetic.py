@@ -33,6 +33,7 @@ def found(work: Callable[[], object]) -> str:
         (lambda: subprocess.run(["sh", "-c", "true"], check=True), "it started /"),
         (lambda: subprocess.run("true", shell=True, check=True), "it started /bin/sh"),
         (lambda: subprocess.run([SHELL], check=True), "it started /bin/sh"),
+        (lambda: os.posix_spawn(SHELL, ["sh", "-c", "true"], {}), "it started /bin/sh"),
         (lambda: os.system("true"), "it started true"),
         (lambda: socket.create_connection(("192.0.2.1", 80), 0.1), "it asked 192.0.2.1"),
         (lambda: socket.create_connection(("2001:db8::1", 80), 0.1), "it asked 2001:db8::1"),
@@ -58,6 +59,7 @@ def test_this_python_and_stand_ins_are_let_through(
     def work() -> None:
         subprocess.run([sys.executable, "-c", ""], check=True)
         assert subprocess.check_output(["tool"]) == b"done\n"
+        os.waitpid(os.posix_spawn(tmp_path / "tool", ["tool"], {}), 0)
         with pytest.raises(FileNotFoundError):
             subprocess.run(["no-such-tool"], check=True)
 
