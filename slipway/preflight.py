@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -120,7 +120,7 @@ def _nodes(inventory: Inventory) -> Iterator[Problem]:
         fix = "put one host into the group control_plane"
         yield Problem("inventory", "there is no node for the control plane", fix)
     owners: dict[Address, str] = {}
-    segment = _network(inventory.segment)
+    segment = network_of(inventory.segment)
     for name, text in inventory.nodes.items():
         where = f"inventory {name}.node_address"
         try:
@@ -143,7 +143,7 @@ def _pool(inventory: Inventory) -> Iterator[Problem]:
     if not inventory.pool:
         fix = "name a range of the nodes' network segment, such as [192.0.2.200-192.0.2.220]"
         yield Problem(where, "has no address", fix)
-    segment = _network(inventory.segment)
+    segment = network_of(inventory.segment)
     for text in inventory.pool:
         try:
             first, last = pool_range(text)
@@ -154,7 +154,7 @@ def _pool(inventory: Inventory) -> Iterator[Problem]:
             fix = "choose a range of it that no node uses"
             yield Problem(where, f"{text} is not in the nodes' network {segment}", fix)
         for name, address in inventory.nodes.items():
-            if _between(first, address, last):
+            if _between(first, address_of(address), last):
                 fix = "choose a range that no node uses"
                 yield Problem(where, f"{text} has the address {address} of {name} in it", fix)
 
@@ -178,15 +178,35 @@ def _overlaps(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(f"inventory {one}", what, "give each a range of its own")
 
 
-def _network(text: str) -> Network | None:
+def network_of(text: str) -> Network | None:
+    """A network; None for what is none, which :func:`addresses` says once."""
     try:
         return ipaddress.ip_network(text) if text else None
     except ValueError:
-        return None  # said once, where subnets are compared
+        return None
 
 
-def _between(first: Address, text: str, last: Address) -> bool:
+def address_of(text: str) -> Address | None:
+    """An address; None for what is none, which :func:`addresses` says once."""
     try:
-        return int(first) <= int(ipaddress.ip_address(text)) <= int(last)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False  # said once, where nodes are looked at
+        return None
+
+
+def in_pool(pool: Iterable[str], address: Address | None) -> bool:
+    """Whether an address is in one of the ranges; what is no range has none."""
+    for text in pool:
+        try:
+            first, last = pool_range(text)
+        except ValueError:
+            continue
+        if _between(first, address, last):
+            return True
+    return False
+
+
+def _between(first: Address, address: Address | None, last: Address) -> bool:
+    if address is None or address.version != first.version:
+        return False
+    return int(first) <= int(address) <= int(last)

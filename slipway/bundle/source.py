@@ -79,6 +79,10 @@ class SourceProvider:
             "parts": [part.folder for part in self._parts],
         }
 
+    def to_make(self) -> list[Part]:
+        """The parts of the bundle that are not there; those that are there are not read."""
+        return [part for part in self._parts if not manifest.is_there(self._store / part.folder)]
+
     @property
     def _store(self) -> Path:
         return self.cache.bundle_parts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Thread
 
 RESOLVE_SECONDS = 2.0
@@ -30,20 +30,26 @@ def name_lines(addresses: Mapping[str, str]) -> list[str]:
 
 def unresolved(addresses: Mapping[str, str], seconds: float = RESOLVE_SECONDS) -> dict[str, str]:
     """The hosts, with their addresses, that do not resolve to them on this machine."""
-    known: set[str] = set()
+    known = resolved(addresses, seconds)
+    return {host: address for host, address in addresses.items() if address not in known[host]}
 
-    def ask(host: str, address: str) -> None:
-        if address in _resolved(host):
-            known.add(host)
+
+def resolved(hosts: Iterable[str], seconds: float = RESOLVE_SECONDS) -> dict[str, set[str]]:
+    """The addresses of each host as this machine knows them."""
+    known: dict[str, set[str]] = {}
+
+    def ask(host: str) -> None:
+        known[host] = _resolved(host)
 
     # A thread that waits for a name server cannot be ended, so none may keep the program alive.
-    threads = [Thread(target=ask, args=item, daemon=True) for item in addresses.items()]
+    names = [*hosts]
+    threads = [Thread(target=ask, args=(host,), daemon=True) for host in names]
     for thread in threads:
         thread.start()
     until = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    return {host: address for host, address in addresses.items() if host not in known}
+    return {host: known.get(host, set()) for host in names}
 
 
 def _resolved(host: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from docker.models.networks import Network
 from docker.models.resource import Model
 from docker.types import IPAMConfig, IPAMPool, Mount
 
@@ -36,15 +37,23 @@ class Node:
     address: str
 
 
-def connect() -> docker.DockerClient:
+ANSWER_SECONDS = 600
+"""How long the engine may take for what it is asked, such as to import an image."""
+
+
+class NoRight(SlipwayError):
+    """Raised when there is an engine that this user must not use."""
+
+
+def connect(timeout: int = ANSWER_SECONDS) -> docker.DockerClient:
     """A client of this machine's engine; SlipwayError says what is missing if there is none."""
     try:
-        return docker.from_env(timeout=600)
+        return docker.from_env(timeout=timeout)
     except DockerException as error:
         text = str(error)
         if "PermissionError" in text:
             fix = "add yourself to the group 'docker' and log in anew, or run as root"
-            raise SlipwayError(Problem("Docker", "no right to use its socket", fix)) from error
+            raise NoRight(Problem("Docker", "no right to use its socket", fix)) from error
         fix = "start it ('systemctl start docker'); as root, 'make up' installs and starts one"
         raise SlipwayError(Problem("Docker", f"no engine answers: {text}", fix)) from error
 
@@ -69,11 +78,23 @@ def ensure_network(client: docker.DockerClient, cluster: str, subnet: str) -> bo
             fix = "set node_containers_subnet in the inventory to a range that nothing else uses"
             raise SlipwayError(Problem(f"network {subnet}", error.explanation, fix)) from error
         return True
-    found = [config["Subnet"] for config in network.attrs["IPAM"]["Config"]]
-    if found != [subnet]:
-        fix = "run 'make down' first, or set node_containers_subnet back"
-        raise SlipwayError(Problem(f"network {cluster}", f"has {found}, not {subnet}", fix))
+    if problem := other_subnet(network, subnet):
+        raise SlipwayError(problem)
     return False
+
+
+def subnets(network: Network) -> list[str]:
+    """The ranges of a network of the engine."""
+    return [config["Subnet"] for config in network.attrs["IPAM"]["Config"] or ()]
+
+
+def other_subnet(network: Network, subnet: str) -> Problem | None:
+    """What is wrong with the cluster's network that is there, if something is."""
+    found = subnets(network)
+    if found == [subnet]:
+        return None
+    fix = "run 'make down' first, or set node_containers_subnet back"
+    return Problem(f"network {network.name}", f"has {found}, not {subnet}", fix)
 
 
 def ensure_nodes(
@@ -91,17 +112,9 @@ def ensure_nodes(
     is not of this cluster.
     """
     there = {each.name: each for each in client.containers.list(all=True)}
-    strangers = [
-        Problem(
-            f"container {node.name}",
-            f"is not of {cluster}",
-            "remove or rename it, or give the node another name in the inventory",
-        )
-        for node in nodes
-        if node.name in there and there[node.name].labels.get(CLUSTER_LABEL) != cluster
-    ]
-    if strangers:
-        raise SlipwayError(strangers)
+    labels = {name: container.labels for name, container in there.items()}
+    if found := strangers(labels, cluster, nodes):
+        raise SlipwayError(found)
     new = [node for node in nodes if node.name not in there]
     down = [node.name for node in nodes if node not in new and there[node.name].status != "running"]
     name = image() if new else ""
@@ -113,6 +126,21 @@ def ensure_nodes(
         list(pool.map(lambda node: client.containers.get(node).start(), touched))
         list(pool.map(lambda node: _wait_until_booted(client.containers.get(node.name)), nodes))
     return touched
+
+
+def strangers(
+    labels: Mapping[str, Mapping[str, str]], cluster: str, nodes: Sequence[Node]
+) -> list[Problem]:
+    """The containers, of which ``labels`` are by name, with a node's name that are others'."""
+    return [
+        Problem(
+            f"container {node.name}",
+            f"is not of {cluster}",
+            "remove or rename it, or give the node another name in the inventory",
+        )
+        for node in nodes
+        if node.name in labels and labels[node.name].get(CLUSTER_LABEL) != cluster
+    ]
 
 
 def missing_nodes(client: docker.DockerClient, nodes: Sequence[Node]) -> list[str]:
@@ -170,7 +198,7 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
         hostname=node.name,
         labels=labels,
         tty=True,  # without a console, systemd says nowhere why it ends
-        environment={"SLIPWAY_NAMESERVERS": " ".join(nameservers(_resolv_conf()))},
+        environment={"SLIPWAY_NAMESERVERS": " ".join(nameservers(resolv_conf()))},
         host_config=host,
         networking_config=client.api.create_networking_config({cluster: endpoint}),
     )
@@ -182,14 +210,22 @@ def has_capability(status: str, bit: int) -> bool:
     return bool(int(bounding, 16) >> bit & 1)
 
 
-def nameservers(resolv_conf: str) -> list[str]:
+def nameservers(text: str) -> list[str]:
     """The name servers of a ``resolv.conf`` that other machines can reach."""
-    entries = [line.split() for line in resolv_conf.splitlines()]
+    entries = [line.split() for line in text.splitlines()]
     servers = [entry[1] for entry in entries if len(entry) > 1 and entry[0] == "nameserver"]
-    return [each for each in servers if not ipaddress.ip_address(each).is_loopback]
+    return [each for each in servers if _is_elsewhere(each)]
 
 
-def _resolv_conf() -> str:
+def _is_elsewhere(server: str) -> bool:
+    """Whether it is an address, and none of the machine's own."""
+    try:
+        return not ipaddress.ip_address(server).is_loopback
+    except ValueError:
+        return False  # the resolver skips it as well
+
+
+def resolv_conf() -> str:
     """This machine's; where systemd-resolved stands between, the one that it reads itself."""
     paths = [Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")]
     return next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from slipway.preflight import Inventory, addresses, apps_file, groups, pool_range, running_cluster
+from slipway.preflight import (
+    Inventory,
+    address_of,
+    addresses,
+    apps_file,
+    groups,
+    in_pool,
+    pool_range,
+    running_cluster,
+)
 
 CONTAINERS = Inventory(
     nodes={"control": "172.29.0.2", "worker": "172.29.0.3"},
@@ -161,6 +170,25 @@ def test_every_mistake_is_told_at_once_and_with_its_fix() -> None:
 )
 def test_ranges_are_read_as_metallb_reads_them(text: str, first: str, last: str) -> None:
     assert pool_range(text) == (ip_address(first), ip_address(last))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.200", True),
+        ("192.0.2.220", True),
+        ("192.0.2.221", False),
+        ("198.51.100.9", True),
+        ("2001:db8::1", False),
+        ("::c000:2c8", False),
+        ("shop.example.test", False),
+    ],
+)
+def test_an_address_is_in_the_pool_if_it_is_in_one_of_its_ranges(
+    address: str, expected: bool
+) -> None:
+    pool = ["no range", "192.0.2.200-192.0.2.220", "198.51.100.8/30"]
+    assert in_pool(pool, address_of(address)) is expected
 
 
 def test_every_mistake_of_the_apps_is_told(tmp_path: Path) -> None:

@@ -201,6 +201,15 @@ def test_a_second_run_does_nothing(project: Project) -> None:
     assert project.work() == []
 
 
+def test_what_is_still_to_be_made_is_known_without_reading_what_is_there(
+    project: Project,
+) -> None:
+    lanes = {part.lane for part in project.provider().to_make()}
+    assert lanes == {"modules", "compile", "packages", "pack"}
+    project.bundle()
+    assert project.provider().to_make() == []
+
+
 def test_a_damaged_bundle_is_laid_out_anew_from_its_parts(project: Project) -> None:
     bundle = project.bundle()
     project.work()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.control_node.hosts_file import name_lines, unresolved
+from slipway.control_node.hosts_file import name_lines, resolved, unresolved
 
 
 def test_there_is_one_line_for_each_address() -> None:
@@ -48,6 +48,16 @@ def test_what_resolves_to_its_address_needs_no_line(names: dict[str, list[str]])
     names["both.test"] = ["10.0.0.2", "10.0.0.1"]
     addresses = dict.fromkeys([*names, "new.test"], "10.0.0.1")
     assert unresolved(addresses) == {"moved.test": "10.0.0.1", "new.test": "10.0.0.1"}
+
+
+def test_all_addresses_of_a_host_are_told_and_none_of_one_that_is_unknown(
+    names: dict[str, list[str]],
+) -> None:
+    names["both.test"] = ["10.0.0.2", "10.0.0.1"]
+    assert resolved(["both.test", "new.test"]) == {
+        "both.test": {"10.0.0.1", "10.0.0.2"},
+        "new.test": set(),
+    }
 
 
 def test_this_machine_knows_itself() -> None:

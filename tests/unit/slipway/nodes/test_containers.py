@@ -64,7 +64,7 @@ class FakeEngine:
     def get(self, name: str) -> Any:
         """A container, or a network."""
         if name in self.subnets:
-            network = type("Network", (), {})()
+            network = type("Network", (), {"name": name})()
             network.attrs = {"IPAM": {"Config": [{"Subnet": self.subnets[name]}]}}
             return network
         if name not in self.found:
@@ -124,6 +124,11 @@ def test_name_servers_are_those_that_other_machines_can_reach() -> None:
     assert containers.nameservers(resolv_conf) == ["192.0.2.53", "2001:db8::53"]
 
 
+def test_what_is_no_address_is_no_name_server() -> None:
+    resolv_conf = "nameserver dns.example\nnameserver\nnameserver fe80::1%eth0\n"
+    assert containers.nameservers(resolv_conf) == ["fe80::1%eth0"]
+
+
 def test_the_network_is_made_with_the_cluster_s_subnet_and_label() -> None:
     engine = FakeEngine()
     assert containers.ensure_network(engine.as_client(), "lab", SUBNET)
@@ -142,7 +147,7 @@ def test_the_network_is_left_as_it_is() -> None:
 def test_a_network_with_another_subnet_is_refused() -> None:
     engine = FakeEngine()
     engine.subnets["lab"] = "172.30.0.0/16"
-    with pytest.raises(SlipwayError, match=r"has \['172.30.0.0/16'\], not 172.29.0.0/16"):
+    with pytest.raises(SlipwayError, match=r"lab: has \['172.30.0.0/16'\], not 172.29.0.0/16"):
         containers.ensure_network(engine.as_client(), "lab", SUBNET)
 
 
@@ -181,7 +186,7 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     monkeypatch: pytest.MonkeyPatch, may: bool
 ) -> None:
     monkeypatch.setattr(containers, "has_capability", lambda _status, _bit: may)
-    monkeypatch.setattr(containers, "_resolv_conf", lambda: "nameserver 192.0.2.53\n")
+    monkeypatch.setattr(containers, "resolv_conf", lambda: "nameserver 192.0.2.53\n")
     engine = FakeEngine()
     ensure(engine, "a")
     asked = engine.made["a"]
