@@ -63,12 +63,6 @@ options:
     type: list
     elements: str
     default: []
-  commands:
-    description:
-      - Programs that the machine must have; without them nothing is changed.
-    type: list
-    elements: str
-    default: []
   undo:
     description:
       - Commands that take away what the units make while they run, which the machine keeps when
@@ -291,7 +285,6 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
-            "commands": {"type": "list", "elements": "str", "default": []},
             "undo": {"type": "list", "elements": "str", "default": []},
             "role": {"type": "str", "default": ""},
             "probe": {"type": "bool", "default": False},
@@ -299,9 +292,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    lacking = [command for command in params["commands"] if shutil.which(command) is None]
-    if lacking:
-        module.fail_json(msg=f"the machine lacks {', '.join(lacking)}: install what brings them")
     wanted = [entry for entry in params["files"] if differs(entry)]
     surplus = [path for path in params["absent"] if os.path.lexists(place(path))]
     replaced = [entry["path"] for entry in wanted] + surplus

@@ -27,6 +27,7 @@ description:
     M(kubeadm) began there for the cluster and was interrupted in is told by the note that it
     left. What had come to its end counts as a node, and the note goes.
   - While a kubeadm of an earlier run still runs there, it is waited for.
+  - A machine that lacks programs which a node calls is refused as well.
 options:
   cluster:
     description: The cluster's name.
@@ -81,6 +82,11 @@ state:
       node, V(member) if it is a node of the cluster.
   returned: success
   type: str
+refusals:
+  description: What stands in the way, each with C(what), what was C(found), and the C(fix).
+  returned: failure
+  type: list
+  elements: dict
 resolv_conf:
   description:
     - The C(path) of the file with the name servers for pods, and its C(content) if it has to be
@@ -150,8 +156,22 @@ RUNTIMES = (
 OWN_CONTAINERD = "/etc/systemd/system/containerd.service"
 """Where the role container_runtime puts the unit."""
 
-KUBELET_PORTS = (10250,)
-CONTROL_PLANE_PORTS = (2379, 2380, 6443, 10257, 10259)
+PROGRAMS = {
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "modprobe": "kmod",
+    "mount": "mount",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "sysctl": "procps",
+}
+"""What containerd, the kubelet, kubeadm and the pod network call, and Debian's packages of it."""
+
+NODE_PORTS = (7472, 7946, 10248, 10249, 10250, 10256)
+"""Of the kubelet, kube-proxy and MetalLB's speaker."""
+
+CONTROL_PLANE_PORTS = (2379, 2380, 2381, 6443, 10257, 10259)
 
 LISTENING = "0A"
 """State of a socket in /proc/net/tcp."""
@@ -186,6 +206,7 @@ class Refusal(Exception):
     """Something on the machine that must not be touched, and what its owner can do."""
 
     def __init__(self, what: str, fix: str, found: list[str] | None = None) -> None:
+        self.parts = {"what": what, "fix": fix, "found": found or []}
         lines = [what, *(f"    found: {each}" for each in found or []), f"    fix: {fix}"]
         super().__init__("\n".join(lines))
 
@@ -245,6 +266,8 @@ def traces() -> list[str]:
 
 def running(units: tuple[str, ...]) -> list[str]:
     """Those of the units that run, but for the containerd that is Slipway's."""
+    if shutil.which("systemctl") is None:
+        return []
     shown = tool("systemctl", "show", "--property=Id,ActiveState,FragmentPath", *units).stdout
     found = []
     for block in shown.split("\n\n"):
@@ -333,7 +356,7 @@ def came_up() -> bool | None:
         time.sleep(1)
 
 
-def state(wanted: Wanted) -> str:
+def state(wanted: Wanted) -> dict[str, str]:
     """What the machine is: ``bare``, ``begun`` or ``member``."""
     note, found = began(), traces()
     ours = (note.get("cluster"), note.get("endpoint")) == (wanted.cluster, wanted.endpoint)
@@ -360,10 +383,10 @@ def state(wanted: Wanted) -> str:
         joined = up
     if joined:
         same_version(wanted)
-        return "member"
+        return {"state": "member"}
     if found and ours:
-        return "begun"
-    ports = KUBELET_PORTS + (CONTROL_PLANE_PORTS if wanted.control_plane else ())
+        return {"state": "begun"}
+    ports = NODE_PORTS + (CONTROL_PLANE_PORTS if wanted.control_plane else ())
     found += [*running(KUBERNETES + RUNTIMES), *ports_in_use(ports)]
     if found:
         raise Refusal(
@@ -373,7 +396,7 @@ def state(wanted: Wanted) -> str:
             "of kubeadm's, else its own uninstaller; stop and remove other container runtimes",
             found,
         )
-    return "bare"
+    return {"state": "bare"}
 
 
 def same_version(wanted: Wanted) -> None:
@@ -397,6 +420,18 @@ def same_version(wanted: Wanted) -> None:
         )
 
 
+def programs(wanted: Wanted) -> dict[str, Any]:
+    """Nothing to say of a machine that has what a node calls."""
+    lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+    if lacking:
+        packages = " ".join(PROGRAMS[name] for name in lacking)
+        raise Refusal(
+            f"the machine lacks {', '.join(lacking)}",
+            f"on it, as root: apt-get install --yes --no-install-recommends {packages}",
+        )
+    return {}
+
+
 def reachable(server: str) -> bool:
     """Whether a pod can reach a name server that its machine can."""
     try:
@@ -410,7 +445,7 @@ def reachable(server: str) -> bool:
     return not (address.is_loopback or address.is_unspecified)
 
 
-def resolv_conf(wanted: Wanted) -> dict[str, str]:
+def resolv_conf(wanted: Wanted) -> dict[str, dict[str, str]]:
     """The file with the name servers for pods, and what it has to be if it is not there yet."""
     paths = [wanted.resolv_conf] if wanted.resolv_conf else list(RESOLV_CONFS)
     found = []
@@ -421,12 +456,13 @@ def resolv_conf(wanted: Wanted) -> dict[str, str]:
         text = text_of(path)
         servers = [words[1] for words in entries(text, "nameserver")]
         if wanted.resolv_conf and not servers:
-            return {"path": path, "content": ""}
+            return {"resolv_conf": {"path": path, "content": ""}}
         if any(map(reachable, servers)):
             fit = as_pods_can(text)
             if wanted.resolv_conf or fit == text:
-                return {"path": path, "content": ""}
-            return {"path": OWN_RESOLV_CONF, "content": f"# From {path}.\n{fit}"}
+                return {"resolv_conf": {"path": path, "content": ""}}
+            content = f"# From {path}.\n{fit}"
+            return {"resolv_conf": {"path": OWN_RESOLV_CONF, "content": content}}
         found.append(f"{path}: {' '.join(servers) or 'no name server'}")
     raise Refusal(
         "no file of this machine has a name server that pods can reach, which CoreDNS needs for "
@@ -480,13 +516,15 @@ def main() -> None:
     wanted = Wanted(**module.params)
     result: dict[str, Any] = {"changed": False}
     refusals = []
-    for name, ask in (("state", state), ("resolv_conf", resolv_conf)):
+    for ask in (state, resolv_conf, programs):
         try:
-            result[name] = ask(wanted)
+            result |= ask(wanted)
         except Refusal as refusal:
-            refusals.append(str(refusal))
+            refusals.append(refusal)
     if refusals:
-        module.fail_json(msg="\n".join(refusals))
+        module.fail_json(
+            msg="\n".join(map(str, refusals)), refusals=[each.parts for each in refusals]
+        )
     if result["state"] == "member" and place(MARKER).exists():
         result["changed"] = True
         if not module.check_mode:

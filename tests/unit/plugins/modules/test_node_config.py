@@ -133,13 +133,6 @@ def test_a_second_run_changes_nothing(node: Node) -> None:
     assert node.told() == []
 
 
-def test_a_machine_that_lacks_programs_is_told_before_anything_is_changed(node: Node) -> None:
-    result = node.run(files=[node.file("one", "ein\n")], commands=["sh", "no-such", "nor-this"])
-    assert result["failed"]
-    assert result["msg"].startswith("the machine lacks no-such, nor-this:")
-    assert not (node.root / "one").exists()
-
-
 def test_a_unit_that_is_older_than_its_files_is_restarted(node: Node) -> None:
     wanted = [node.file("one", "ein\n")]
     node.run(files=wanted)

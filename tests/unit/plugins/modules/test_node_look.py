@@ -51,6 +51,8 @@ class Machine:
         for folder in (self.root, self.tools, self.units):
             folder.mkdir()
         self.tool("systemctl", SYSTEMCTL.format(state=self.units))
+        for name in node_look.PROGRAMS:
+            self.tool(name, "#!/bin/sh\n")
         self.has("/etc/resolv.conf", "nameserver 192.0.2.53\n")
 
     def tool(self, name: str, script: str) -> None:
@@ -116,7 +118,10 @@ def machine(
     made = Machine(tmp_path, capsys)
     monkeypatch.setattr(node_look, "ROOT", made.root)
     monkeypatch.setattr(node_look, "API_SECONDS", 0.0)
-    monkeypatch.setenv("PATH", f"{made.tools}:/usr/bin:/bin")
+    # Programs that the test's own machine may have or lack are links from here.
+    for name in ("cat", "sh"):
+        (made.tools / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setenv("PATH", str(made.tools))
     return made
 
 
@@ -165,6 +170,40 @@ def test_ports_that_a_node_needs_have_to_be_free(machine: Machine) -> None:
     machine.listens(table="tcp6")
     machine.listens(10250, state="01")  # a connection to another machine's
     assert machine.run()["state"] == "bare"
+
+
+@pytest.mark.parametrize("port", [7946, 10249, 10256])
+def test_ports_of_what_runs_on_every_node_have_to_be_free(port: int, machine: Machine) -> None:
+    machine.listens(port)
+    assert machine.found() == [f"port {port} is in use"]
+
+
+def test_a_machine_that_lacks_what_a_node_calls_is_told_with_its_packages(
+    machine: Machine,
+) -> None:
+    (machine.tools / "nft").unlink()
+    (machine.tools / "ip").unlink()
+    result = machine.run()
+    assert result["failed"]
+    assert result["msg"].splitlines() == [
+        "the machine lacks ip, nft",
+        "    fix: on it, as root: apt-get install --yes --no-install-recommends iproute2 nftables",
+    ]
+
+
+def test_a_machine_without_systemd_has_no_units_that_run(machine: Machine) -> None:
+    (machine.tools / "systemctl").unlink()
+    assert machine.run()["state"] == "bare"
+
+
+def test_what_is_in_the_way_is_returned_in_its_parts_as_well(machine: Machine) -> None:
+    machine.listens(10250)
+    machine.has("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+    first, second = machine.run()["refusals"]
+    assert first["found"] == ["port 10250 is in use"]
+    assert first["what"].startswith("this machine is not bare")
+    assert "kubeadm reset" in first["fix"]
+    assert "slipway_resolv_conf" in second["fix"]
 
 
 def test_all_that_is_there_is_told_at_once(machine: Machine) -> None:
