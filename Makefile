@@ -3,6 +3,7 @@
 # make help  the rest
 INVENTORY ?= inventory/local
 ARGS ?=
+OUTPUT ?= text
 
 # Debian keeps root's programs out of a user's PATH; here they are looked for, and asked.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
@@ -11,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
+.PHONY: help environment test-environment doctor up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,6 +22,9 @@ environment:
 
 test-environment:
 	bin/bootstrap test >&2
+
+doctor: environment ## Say whether "make up" will work here and on the nodes, and what mends what will not; OUTPUT=json
+	python -m slipway.doctor --output "$(OUTPUT)" $(playbook) playbooks/doctor.yml
 
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml

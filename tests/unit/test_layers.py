@@ -28,7 +28,7 @@ FLOORS = [
     {"cache", "certificates", "control_node", "kube", "oci"},
     {"bundle", "nodes"},
     {"apps"},
-    {"dashboard", "dev", "preflight"},
+    {"dashboard", "dev", "doctor", "preflight"},
 ]
 """The parts of the library, the lowest floor first."""
 

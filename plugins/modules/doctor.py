@@ -1,18 +1,25 @@
 #!/usr/bin/python
-"""Documentation of the action plugin preflight; nothing runs on the host."""
+"""Documentation of the action plugin doctor; nothing runs on the host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: preflight
+module: doctor
 short_description: Find what is wrong before anything is changed
 description:
-  - Checks the inventory's groups and addresses, the cluster that runs, if one does, and the file
-    of the apps, and fails with every mistake at once, each with its place and how to mend it.
+  - Checks the inventory's groups and addresses, the cluster that runs, if one does, the file of the
+    apps, this machine with its container engine, where the bundle comes from, and the machines that
+    are to be nodes.
+  - Fails with every mistake at once, each with its place and how to mend it; of what a run works
+    with all the same, it warns.
 options:
   apps_file:
     description: The file that says what runs.
     type: path
+    required: true
+  cluster:
+    description: The cluster's name.
+    type: str
     required: true
   nodes:
     description: Names of the nodes with their addresses.
@@ -45,16 +52,47 @@ options:
     description: Network of container nodes; empty for machines.
     type: str
     default: ""
+  routed:
+    description: Whether pods are routed between nodes, and not by another pod network.
+    type: bool
+    default: true
   kubeconfig:
     description:
       - The kubeconfig of the cluster, which need not be there yet. A cluster that answers has to
-        be the inventory's, and of O(version). Left out, none is asked.
+        be the inventory's, and of the version in O(versions).
     type: path
-  version:
-    description: The version of Kubernetes that the nodes are to run.
+    required: true
+  project:
+    description: The checkout.
+    type: path
+    required: true
+  versions:
+    description: The lock.
+    type: dict
+    required: true
+  tools:
+    description: What builds need of this machine, by the names of M(tools).
+    type: list
+    elements: str
+    default: []
+  kept:
+    description: What a run writes to.
+    type: list
+    elements: path
+    default: []
+  machines:
+    description: What M(machine_look) returned of each node; of container nodes nothing.
+    type: dict
+    default: {}
+  report:
+    description:
+      - A file that gets all findings as JSON. With it, nothing is shown and the task does not fail,
+        and hosts of the apps are looked up as well.
     type: str
+    default: ""
 extends_documentation_fragment:
   - shared.secrets
+  - shared.cache
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -68,15 +106,19 @@ author:
 
 EXAMPLES = r"""
 - name: Look for what is wrong before anything is changed
-  preflight:
+  doctor:
     apps_file: apps.yml
+    cluster: slipway
     nodes: {slipway-control-plane: 172.29.0.2}
     control_plane: [slipway-control-plane]
     kubeconfig: ~/.kube/slipway.yaml
-    version: 1.36.3
     pool: [172.29.255.200-172.29.255.250]
     pod_subnet: 10.244.0.0/16
     service_subnet: 10.96.0.0/16
+    segment: 172.29.0.0/16
+    project: "{{ slipway_project_dir }}"
+    versions: "{{ slipway_versions }}"
+    cache: ~/.cache/slipway
 """
 
 RETURN = r"""

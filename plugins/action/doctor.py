@@ -1,0 +1,67 @@
+"""Checks before any change: see ``plugins/modules/doctor.py`` for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from plugins.modules import machine_look
+from slipway.action_plugin import SlipwayAction
+from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
+from slipway.doctor.examine import Wanted, examined
+from slipway.doctor.findings import State, encoded, works
+from slipway.doctor.report import warnings
+from slipway.errors import SlipwayError
+from slipway.preflight import Inventory
+
+
+class ActionModule(SlipwayAction):
+    """Looks at everything that was written, and at all machines, before anything is made of it."""
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Write a report, or show warnings and fail with every problem; change nothing."""
+        report = args["report"]
+        findings = examined(_wanted(args, names=bool(report)), _look)
+        if report:
+            text = self._secrets.redact(encoded(findings).decode())
+            Path(report).write_text(text, encoding="utf-8")
+            return {"changed": False}
+        if lines := warnings(findings):
+            self.say(*lines)
+        if not works(findings):
+            raise SlipwayError(each.problem for each in findings if each.state is State.FAIL)
+        return {"changed": False}
+
+
+def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
+    versions = {name: str(version) for name, version in args["versions"].items()}
+    inventory = Inventory(
+        nodes=args["nodes"],
+        control_plane=args["control_plane"],
+        pool=args["pool"],
+        pod_subnet=args["pod_subnet"],
+        service_subnet=args["service_subnet"],
+        segment=args["segment"],
+    )
+    return Wanted(
+        cluster=args["cluster"],
+        inventory=inventory,
+        workers=args["workers"],
+        apps_file=Path(args["apps_file"]),
+        secrets=args["secrets"],
+        kubeconfig=Path(args["kubeconfig"]),
+        version=versions["kubernetes"],
+        provider=SourceProvider(Path(args["project"]), versions, CacheLayout(Path(args["cache"]))),
+        kept=[Path(each) for each in args["kept"]],
+        tools=args["tools"],
+        nodes=args["machines"],
+        routed=args["routed"],
+        names=names,
+    )
+
+
+def _look(places: Mapping[str, str]) -> Mapping[str, Any]:
+    """The facts of this machine, without the time that a module takes to start."""
+    return machine_look.look({"places": dict(places), "address": "", "addresses": []})

@@ -1,0 +1,205 @@
+"""All checks of the control node and of the nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from slipway import preflight
+from slipway.apps.manifests.routes import hosts
+from slipway.apps.plan.plan import plan
+from slipway.bundle import source
+from slipway.bundle.provider import bundle_path
+from slipway.bundle.source import SourceProvider
+from slipway.control_node import tools
+from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
+from slipway.doctor.findings import Check, Finding, Result, all_of, ok, warn
+from slipway.doctor.machine import Cluster, Machine, Use
+from slipway.errors import Problem, SlipwayError
+from slipway.nodes.containers import NoRight
+from slipway.waiting import allowed
+
+CONTROL_NODE = "localhost"
+
+CHECKS = (*system.CHECKS, *resources.CHECKS, *disk.CHECKS, *network.CHECKS)
+"""What is asked of the facts of every machine."""
+
+Look = Callable[[Mapping[str, str]], Mapping[str, Any]]
+"""Reads the facts of this machine, of the file systems at places that are given by name."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is to make, and of what.
+
+    ``nodes`` are what the module machine_look returned for each; none where they are containers.
+    ``kept`` are the paths that a run writes to. ``tools`` are what builds need. With ``names``,
+    the names of hosts are asked for as well, which the proof at the end of a run does itself.
+    """
+
+    cluster: str
+    inventory: preflight.Inventory
+    workers: Sequence[str]
+    apps_file: Path
+    secrets: Mapping[str, str]
+    kubeconfig: Path
+    version: str
+    provider: SourceProvider
+    kept: Sequence[Path]
+    tools: Sequence[str]
+    nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    routed: bool = True
+    names: bool = True
+
+    @property
+    def containers(self) -> bool:
+        """Whether the nodes are containers of this machine."""
+        return bool(self.inventory.segment)
+
+
+def examined(wanted: Wanted, look: Look) -> list[Finding]:
+    """What the checks find, those of this machine first."""
+    return [
+        *all_of(CONTROL_NODE, _of_what_is_written(wanted)),
+        *_of_machines(wanted, look),
+        *all_of(CONTROL_NODE, _of_names(wanted) if wanted.names else {}),
+    ]
+
+
+def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
+    """The checks of what users wrote, and of the cluster that they wrote it for."""
+    inventory = wanted.inventory
+
+    def inventory_is_sound() -> Iterable[Result]:
+        members = (inventory.nodes, inventory.control_plane, wanted.workers)
+        _raise([*preflight.groups(*members), *preflight.addresses(inventory)])
+        yield ok(", ".join(inventory.nodes))
+
+    def cluster_is_this_one() -> Iterable[Result]:
+        _raise(preflight.running_cluster(wanted.kubeconfig, inventory, wanted.version))
+        yield ok("the inventory's, or none that answers")
+
+    def file_is_sound() -> Iterable[Result]:
+        _raise(preflight.apps_file(wanted.apps_file, wanted.secrets))
+        yield ok(str(wanted.apps_file))
+
+    return {
+        "inventory": inventory_is_sound,
+        "cluster": cluster_is_this_one,
+        "apps file": file_is_sound,
+    }
+
+
+def _raise(problems: list[Problem]) -> None:
+    if problems:
+        raise SlipwayError(problems)
+
+
+def _of_names(wanted: Wanted) -> dict[str, Check]:
+    """The check of the names that this machine has to know."""
+
+    def hosts_are_known() -> Iterable[Result]:
+        try:
+            apps = plan(wanted.apps_file)
+        except SlipwayError:
+            return []  # said of the file
+        return control_node.hosts(hosts(apps), wanted.inventory.pool)
+
+    return {"hosts": hosts_are_known}
+
+
+def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
+    """The checks of this machine, with its engine and what it fetches, and of all nodes."""
+    asked: list[engine.Engine] = []
+    bundled: list[bool] = []
+    findings = all_of(
+        CONTROL_NODE,
+        {
+            "bundle": lambda: _bundle(wanted.provider, bundled),
+            "engine": lambda: _engine(wanted, asked),
+        },
+    )
+    root = asked[0].root if asked else engine.ROOT
+    seen = look({"cache": str(wanted.provider.cache.root), "engine": root})
+    use = Use.HOST if wanted.containers else Use.CONTROL_NODE
+    own = Machine(CONTROL_NODE, use, seen["facts"], seen["unknown"])
+    others = [nodes.machine(name, each, wanted.inventory) for name, each in wanted.nodes.items()]
+    # Of an engine that does not run, nobody knows what it has.
+    made = asked[0].has(wanted.inventory.nodes) if asked else wanted.kubeconfig.exists()
+    cluster = Cluster(
+        name=wanted.cluster,
+        inventory=wanted.inventory,
+        processor=own.facts.get("system", {}).get("processor", ""),
+        bundled=False not in bundled,  # where nobody knows, that is said already
+        made=made,
+        routed=wanted.routed,
+    )
+    checks = {**_of_facts(own, cluster), **_of_user(wanted, cluster)}
+    if asked:
+        checks |= engine.checks(asked[0], cluster)
+    findings += all_of(CONTROL_NODE, checks)
+    for machine in others:
+        of_node = nodes.checks(wanted.nodes[machine.name])
+        findings += all_of(machine.name, {**of_node, **_of_facts(machine, cluster)})
+    return findings
+
+
+def _bundle(provider: SourceProvider, bundled: list[bool]) -> Iterable[Result]:
+    """Whether it is there, which is noted."""
+    bundled.append(bundle_path(provider, provider.cache).is_dir())
+    yield ok("is there" if bundled[0] else "a run makes it")
+
+
+def _engine(wanted: Wanted, asked: list[engine.Engine]) -> Iterable[Result]:
+    """Whether it answers, and so is noted, or can be made to."""
+    elsewhere = engine.remote(os.environ.get("DOCKER_HOST", ""))
+    if wanted.containers and elsewhere:
+        return elsewhere
+    if tools.missing(["docker"]):
+        return []  # said of the tools
+    try:
+        asked.append(engine.read(wanted.cluster))
+    except NoRight as error:
+        if wanted.containers:
+            raise
+        (problem,) = error.problems
+        return [warn(f"{problem.what}, without which Dockerfiles are not built", problem.fix)]
+    except SlipwayError as error:
+        if os.geteuid() != 0 or "timed out" in str(error):
+            raise
+        return [ok("does not run; a run starts it")]
+    return [ok("answers")]
+
+
+def _of_facts(machine: Machine, cluster: Cluster) -> dict[str, Check]:
+    """The checks of a machine; none of one that was not looked at."""
+    return {
+        check.__name__.replace("_", " "): partial(check, machine, cluster)
+        for check in CHECKS
+        if machine.facts
+    }
+
+
+def _of_user(wanted: Wanted, cluster: Cluster) -> dict[str, Check]:
+    """The checks of what this user has, may write, and fetches."""
+    needed = [*wanted.tools, *(() if cluster.bundled else source.TOOLS)]
+
+    def sources_answer() -> Iterable[Result]:
+        if cluster.bundled:
+            return []
+        install = bool(tools.missing(needed)) and not tools.refusal(needed)
+        found = registries.sources(wanted.provider, Path.home(), install=install)
+        return registries.answers(found, allowed(registries.SECONDS))
+
+    found: dict[str, Check] = {
+        "tools": partial(control_node.programs, needed),
+        "folders": partial(control_node.folders, wanted.kept, os.geteuid()),
+        "sources": sources_answer,
+    }
+    if wanted.containers:
+        found["name servers"] = partial(control_node.name_servers, cluster.made)
+    return found

@@ -1,0 +1,53 @@
+"""The machines that are to be nodes: whether they are reached, and are what node_look allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from slipway.doctor.findings import Check, Result, fail, ok, warn
+from slipway.doctor.machine import Machine, Use
+from slipway.preflight import Inventory
+
+SKEW, MOST_SKEW = 10.0, 300.0
+"""Seconds: certificates of kubeadm's are valid from five minutes before they are made."""
+
+CLOCK = "on both: timedatectl set-ntp true, or another service that sets clocks"
+
+
+def machine(name: str, seen: Mapping[str, Any], inventory: Inventory) -> Machine:
+    """A node as the module machine_look saw it."""
+    use = Use.CONTROL_PLANE if name in inventory.control_plane else Use.WORKER
+    made = seen.get("state") == "member"
+    return Machine(name, use, seen.get("facts", {}), seen.get("unknown", {}), made)
+
+
+def checks(seen: Mapping[str, Any]) -> dict[str, Check]:
+    """The checks of what is not a fact of a machine alone."""
+    if "facts" not in seen:
+        why = seen.get("failure") or seen.get("msg") or "it was left out"
+        return {"reached": partial(_unreached, str(why))}
+    return {"node": partial(_node, seen), "clock": partial(_clock, float(seen["skew"]))}
+
+
+def _unreached(why: str) -> Iterable[Result]:
+    fix = "mend what is said there; 'ansible -i INVENTORY NODE -m ping --become' tries it"
+    return [fail(f"cannot be looked at: {why}", fix)]
+
+
+def _node(seen: Mapping[str, Any]) -> Iterable[Result]:
+    """Whether it is bare, or a node of this cluster."""
+    refusals = seen.get("refusals") or []
+    found = [fail("\n".join([each["what"], *each["found"]]), each["fix"]) for each in refusals]
+    return found or [ok({"member": "a node of this cluster"}.get(seen["state"], seen["state"]))]
+
+
+def _clock(skew: float) -> Iterable[Result]:
+    """Whether certificates that one machine makes are valid on the other."""
+    if abs(skew) < SKEW:
+        return [ok("agrees with this machine's")]
+    what = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
+    if abs(skew) > MOST_SKEW:
+        return [fail(f"{what}: certificates are not valid yet", CLOCK)]
+    return [warn(what, CLOCK)]

@@ -1,0 +1,290 @@
+"""All checks together: what is looked at, and that nothing hides anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
+from slipway.doctor import engine, registries
+from slipway.doctor.engine import Engine
+from slipway.doctor.examine import Wanted, examined
+from slipway.doctor.findings import Finding, works
+from slipway.errors import Problem, SlipwayError
+from slipway.nodes.containers import NoRight
+from slipway.preflight import Inventory
+from tests.support.machines import CONTAINERS, MACHINES, SOUND
+
+ENGINE = Engine(
+    {"Version": "26.1.5"},
+    {"Driver": "overlay2", "CgroupDriver": "systemd", "DockerRootDir": "/srv/docker"},
+    {},
+    {},
+)
+
+
+@pytest.fixture(autouse=True)
+def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with all tools and an engine; gives the folder of its programs."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("docker", "dockerd", "iptables"):
+        (folder / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr("slipway.bundle.source.TOOLS", ())
+    monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
+    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda: "nameserver 192.0.2.53")
+    return folder
+
+
+class Bundles:
+    """A provider of bundles that says what is asked of it."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = CacheLayout(cache)
+        self.versions = {"kubernetes": "1.36.3", "go": "1.26.6", "debian": "trixie"}
+        self.problem = ""
+
+    @property
+    def key(self) -> str:
+        """The bundle's key."""
+        if self.problem:
+            raise SlipwayError(Problem("go.mod", self.problem))
+        return "0123456789abcdef"
+
+    def to_make(self) -> list[Any]:
+        """What is to be fetched."""
+        return [SimpleNamespace(lane="packages")]
+
+
+def wanted(tmp_path: Path, **changes: Any) -> Wanted:
+    """A cluster of containers with its bundle."""
+    apps = tmp_path / "apps.yml"
+    apps.write_text(
+        "version: 1\n"
+        "apps:\n"
+        "  - name: a\n"
+        "    git_url: /a.git\n"
+        "    ingress: {host: a.test, rules: [{path: /}]}\n"
+    )
+    (tmp_path / "cache" / "bundle" / "0123456789abcdef").mkdir(parents=True)
+    sound = Wanted(
+        cluster="slipway",
+        inventory=CONTAINERS,
+        workers=["worker"],
+        apps_file=apps,
+        secrets={},
+        kubeconfig=tmp_path / "kubeconfig.yaml",
+        version="1.36.3",
+        provider=cast(SourceProvider, Bundles(tmp_path / "cache")),
+        kept=[tmp_path / "cache"],
+        tools=["docker"],
+        names=False,
+    )
+    return replace(sound, **changes)
+
+
+def sound(_places: Mapping[str, str]) -> dict[str, Any]:
+    """Facts on which everything will do."""
+    return {"facts": SOUND, "unknown": {}}
+
+
+def by_check(findings: list[Finding], machine: str = "localhost") -> dict[str, str]:
+    """The state of each check of a machine."""
+    return {each.check: str(each.state) for each in findings if each.machine == machine}
+
+
+def test_where_everything_will_do_everything_was_looked_at(tmp_path: Path) -> None:
+    found = by_check(examined(wanted(tmp_path), sound))
+    assert {*found.values()} == {"ok"}
+    assert [*found] == [
+        *("inventory", "cluster", "apps file", "bundle", "engine"),
+        *("system", "processor", "kernel", "modules", "control groups", "python"),
+        *("cores", "memory", "swap", "limits", "inotify", "room", "file systems"),
+        *("forwarding", "firewall", "ranges", "tools", "folders", "name servers"),
+        *(f"engine {each}" for each in ("version", "storage", "rights")),
+        *(f"engine {each}" for each in ("names", "networks", "addresses")),
+    ]
+
+
+def test_the_places_that_are_looked_at_are_the_cache_and_the_engine_s_own(tmp_path: Path) -> None:
+    seen: dict[str, str] = {}
+
+    def look(places: Mapping[str, str]) -> dict[str, Any]:
+        seen.update(places)
+        return sound(places)
+
+    examined(wanted(tmp_path), look)
+    assert seen == {"cache": str(tmp_path / "cache"), "engine": "/srv/docker"}
+
+
+def test_what_is_wrong_in_one_part_hides_nothing_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_cluster: str) -> Engine:
+        raise SlipwayError(Problem("Docker", "no right to use its socket"))
+
+    monkeypatch.setattr(engine, "read", silent)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    asked = registries.Source("Debian's packages", [], "let it be reached")
+    monkeypatch.setattr(registries, "sources", lambda *_, **__: [asked])
+    broken = wanted(
+        tmp_path,
+        inventory=replace(CONTAINERS, pool=[]),
+        apps_file=tmp_path / "none.yml",
+        provider=cast(SourceProvider, Bundles(tmp_path / "other")),
+        tools=["git"],
+    )
+
+    def unread(_places: Mapping[str, str]) -> dict[str, Any]:
+        facts = {name: fact for name, fact in SOUND.items() if name != "memory"}
+        return {"facts": facts | {"cores": 1}, "unknown": {"memory": "no /proc"}}
+
+    found = by_check(examined(broken, unread))
+    assert {check: state for check, state in found.items() if state != "ok"} == {
+        "inventory": "fail",
+        "apps file": "fail",
+        "engine": "fail",
+        "cores": "fail",
+        "memory": "warn",
+        "swap": "warn",
+        "tools": "fail",
+        "sources": "fail",
+    }
+
+
+def test_a_lock_that_does_not_fit_the_checkout_is_a_finding_like_any_other(tmp_path: Path) -> None:
+    bundles = Bundles(tmp_path / "cache")
+    bundles.problem = "pins another version"
+    found = examined(wanted(tmp_path, provider=cast(SourceProvider, bundles)), sound)
+    (failed,) = (each for each in found if each.state == "fail")
+    assert (failed.check, failed.where, failed.found) == ("bundle", "go.mod", bundles.problem)
+    assert by_check(found)["memory"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "expected"),
+    [
+        (0, "no engine answers: No such file", "ok"),
+        (1000, "no engine answers: No such file", "fail"),
+        (0, "no engine answers: Read timed out.", "fail"),
+    ],
+)
+def test_an_engine_that_does_not_answer_is_started_by_root_unless_one_is_stuck(
+    user: int, said: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_cluster: str) -> Engine:
+        raise SlipwayError(Problem("Docker", said))
+
+    monkeypatch.setattr(engine, "read", silent)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    assert by_check(examined(wanted(tmp_path), sound))["engine"] == expected
+
+
+@pytest.mark.parametrize(("inventory", "expected"), [(CONTAINERS, "fail"), (MACHINES, "warn")])
+def test_only_nodes_and_dockerfiles_need_the_right_to_an_engine(
+    inventory: Inventory, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_cluster: str) -> Engine:
+        raise NoRight(Problem("Docker", "no right to use its socket", "join the group"))
+
+    monkeypatch.setattr(engine, "read", refuses)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert by_check(examined(wanted(tmp_path, inventory=inventory), sound))["engine"] == expected
+
+
+def test_an_engine_on_another_machine_can_have_no_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.5:2375")
+    found = by_check(examined(wanted(tmp_path), sound))
+    assert found["engine"] == "fail"
+    assert "engine version" not in found
+    machines = wanted(tmp_path / "bin", inventory=MACHINES)
+    assert by_check(examined(machines, sound))["engine"] == "ok"
+
+
+def test_of_an_engine_that_is_not_installed_the_tools_are_told_alone(
+    tmp_path: Path, this_machine: Path
+) -> None:
+    (this_machine / "dockerd").unlink()
+    found = by_check(examined(wanted(tmp_path), sound))
+    assert "engine" not in found
+    assert found["tools"] == "fail"
+
+
+def seen_node(**changes: Any) -> dict[str, Any]:
+    """What machine_look returns of a bare machine that will do."""
+    state = {"failure": "", "state": "bare", "refusals": [], "skew": 0.0}
+    return {**state, "facts": SOUND, "unknown": {}, **changes}
+
+
+def test_machines_are_looked_at_beside_this_one(tmp_path: Path) -> None:
+    addresses = [{"address": "192.0.2.21", "length": 24, "device": "eth0"}]
+    machines = {
+        "control": seen_node(),
+        "worker": seen_node(facts=SOUND | {"addresses": addresses}),
+    }
+    lab = wanted(tmp_path, inventory=MACHINES, nodes=machines)
+    findings = examined(lab, sound)
+    assert works(findings)
+    assert "engine names" not in by_check(findings)
+    of_node = by_check(findings, "worker")
+    assert {"node", "clock", "address", "memory", "kernel"} <= of_node.keys()
+    assert {*of_node.values()} == {"ok"}
+
+
+def test_a_machine_that_is_not_reached_hides_no_other(tmp_path: Path) -> None:
+    machines = {"control": {"failure": "Connection refused"}, "worker": seen_node()}
+    findings = examined(wanted(tmp_path, inventory=MACHINES, nodes=machines), sound)
+    assert by_check(findings, "control") == {"reached": "fail"}
+    assert by_check(findings, "worker")["memory"] == "ok"
+
+
+def test_an_engine_that_does_not_run_has_the_nodes_of_the_cluster_that_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_cluster: str) -> Engine:
+        raise SlipwayError(Problem("Docker", "no engine answers"))
+
+    monkeypatch.setattr(engine, "read", silent)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    few = {name: {**each, "free": 3 << 30} for name, each in SOUND["places"].items()}
+    there = wanted(tmp_path)
+
+    def look(_places: Mapping[str, str]) -> dict[str, Any]:
+        return {"facts": SOUND | {"places": few}, "unknown": {}}
+
+    assert by_check(examined(there, look))["room"] == "fail"
+    there.kubeconfig.touch()
+    assert by_check(examined(there, look))["room"] == "ok"
+
+
+@pytest.mark.parametrize(("names", "expected"), [(True, "warn"), (False, None)])
+def test_hosts_are_looked_up_where_that_is_wanted(
+    names: bool, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def resolved(hosts: list[str]) -> dict[str, set[str]]:
+        asked.append(hosts)
+        return {host: set() for host in hosts}
+
+    monkeypatch.setattr("slipway.doctor.control_node.resolved", resolved)
+    found = by_check(examined(wanted(tmp_path, names=names), sound))
+    assert found.get("hosts") == expected
+    assert asked == ([["a.test"]] if names else [])
+
+
+def test_hosts_of_a_file_with_mistakes_are_not_looked_up(tmp_path: Path) -> None:
+    broken = wanted(tmp_path, names=True, apps_file=tmp_path / "none.yml")
+    found = by_check(examined(broken, sound))
+    assert found["apps file"] == "fail"
+    assert "hosts" not in found

@@ -1,0 +1,164 @@
+"""Distributions, processors, kernels and control groups that will do, and that will not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.doctor import system
+from slipway.doctor.machine import Use
+from tests.support.machines import cluster, machine, told
+
+NODE, HOST, CONTROL = Use.WORKER, Use.HOST, Use.CONTROL_NODE
+
+
+@pytest.mark.parametrize("use", [*Use])
+def test_a_sound_machine_has_nothing_against_it(use: Use) -> None:
+    for check in system.CHECKS:
+        assert {state for state, _ in told(check(machine(use), cluster()))} <= {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("use", "about", "state", "words"),
+    [
+        (HOST, {"id": "fedora", "version": "42", "name": "Fedora"}, "ok", "Fedora"),
+        (NODE, {"id": "fedora", "version": "42", "name": "Fedora"}, "warn", "Debian 12 and 13"),
+        (NODE, {"version": "11"}, "warn", "Debian 12 and 13"),
+        (NODE, {"version": "12"}, "ok", "Debian"),
+        (NODE, {"version": ""}, "ok", "Debian"),
+        (NODE, {"id": "", "name": "", "version": ""}, "warn", "Linux"),
+        (NODE, {"systemd": False}, "fail", "systemd"),
+        (HOST, {"systemd": False}, "ok", "Debian"),
+        (NODE, {"selinux": True}, "warn", "SELinux"),
+        (HOST, {"wsl": True}, "warn", "WSL"),
+    ],
+)
+def test_systems_are_told_from_one_another(
+    use: Use, about: dict[str, Any], state: str, words: str
+) -> None:
+    ((found_state, found),) = told(system.system(machine(use, system=about), cluster()))
+    assert found_state == state
+    assert words in found
+
+
+def test_those_whose_machine_is_in_windows_are_shown_the_way() -> None:
+    (result,) = system.system(machine(system={"wsl": True}), cluster())
+    assert "docs/linux-vm.md" in result.fix
+
+
+@pytest.mark.parametrize(
+    ("use", "about", "state", "words"),
+    [
+        (HOST, {}, "ok", "x86_64"),
+        (HOST, {"processor": "aarch64"}, "warn", "not been tried"),
+        (HOST, {"processor": "i686", "bits": 32}, "fail", "i686 with 32 bits"),
+        (HOST, {"bits": 32}, "fail", "x86_64 with 32 bits"),
+        (HOST, {"processor": "riscv64"}, "fail", "riscv64"),
+        (NODE, {"processor": "aarch64"}, "fail", "images are made for x86_64"),
+    ],
+)
+def test_a_processor_has_to_be_one_that_there_are_images_for(
+    use: Use, about: dict[str, Any], state: str, words: str
+) -> None:
+    ((found_state, found),) = told(system.processor(machine(use, system=about), cluster()))
+    assert found_state == state
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    ("use", "release", "expected"),
+    [
+        (NODE, "5.10.0-32-amd64", ["fail"]),
+        (NODE, "5.13.0", ["ok"]),
+        (HOST, "4.19.0-27-amd64", ["fail"]),
+        (HOST, "10.0.1", ["ok"]),
+        (CONTROL, "4.19.0-27-amd64", []),
+    ],
+)
+def test_a_kernel_has_to_be_new_enough_where_pods_run(
+    use: Use, release: str, expected: list[str]
+) -> None:
+    results = system.kernel(machine(use, system={"kernel": release}), cluster())
+    assert [state for state, _ in told(results)] == expected
+
+
+@pytest.mark.parametrize(
+    ("use", "found", "expected"),
+    [
+        (NODE, {"veth": "unknown"}, [("ok", "veth unknown")]),
+        (NODE, {"veth": "absent"}, [("fail", "no veth, nor may it be loaded")]),
+        (NODE, {"veth": "lost", "overlay": "lost"}, [("fail", "overlay, veth: the running")]),
+        (NODE, {"br_netfilter": "absent"}, [("fail", "no br_netfilter")]),
+        (HOST, {"br_netfilter": "absent"}, [("warn", "no br_netfilter")]),
+        (
+            HOST,
+            {"br_netfilter": "absent", "bridge": "absent"},
+            [("warn", "no br_netfilter"), ("fail", "no bridge, nor")],
+        ),
+        (CONTROL, {"veth": "absent"}, []),
+    ],
+)
+def test_the_kernel_has_to_have_what_pods_are_made_of(
+    use: Use, found: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    results = told(system.modules(machine(use, modules=found), cluster()))
+    assert [state for state, _ in results] == [state for state, _ in expected]
+    for (_, said), (_, words) in zip(results, expected, strict=True):
+        assert words in said
+
+
+def test_a_kernel_without_its_modules_was_upgraded() -> None:
+    (result,) = system.modules(machine(NODE, modules={"veth": "lost"}), cluster())
+    assert "reboot" in result.fix
+
+
+V1 = {"version": 1, "controllers": [*system.CONTROLLERS[1]]}
+
+
+@pytest.mark.parametrize(
+    ("use", "groups", "state", "words"),
+    [
+        (HOST, V1, "ok", "version 1"),
+        (NODE, V1, "fail", "kubelet does not start"),
+        (HOST, {"version": 0, "controllers": []}, "fail", "none are mounted"),
+        (NODE, {"controllers": ["cpu", "cpuset", "pids"]}, "fail", "lacks memory"),
+        (HOST, V1 | {"controllers": ["cpu"]}, "fail", "lacks cpuacct, cpuset"),
+    ],
+)
+def test_control_groups_have_to_be_those_that_the_kubelet_starts_with(
+    use: Use, groups: dict[str, Any], state: str, words: str
+) -> None:
+    results = system.control_groups(machine(use, control_groups=groups), cluster())
+    ((found_state, found),) = told(results)
+    assert found_state == state
+    assert words in found
+
+
+@pytest.mark.parametrize(("lacking", "expected"), [("memory", True), ("pids", False)])
+def test_a_raspberry_pi_is_told_how_it_gets_its_controller(lacking: str, expected: bool) -> None:
+    there = [each for each in system.CONTROLLERS[2] if each != lacking]
+    (result,) = system.control_groups(
+        machine(NODE, control_groups={"controllers": there}), cluster()
+    )
+    assert ("cgroup_memory=1" in result.fix) is expected
+
+
+@pytest.mark.parametrize(
+    ("about", "state"),
+    [({"systemd": False}, "fail"), ({}, "ok"), ({"systemd": False, "user": 1000}, "ok")],
+)
+def test_control_groups_have_to_be_writable_for_an_engine_that_is_started_here(
+    about: dict[str, Any], state: str
+) -> None:
+    found = machine(HOST, control_groups={"writable": False}, system=about)
+    assert told(system.control_groups(found, cluster()))[0][0] == state
+
+
+@pytest.mark.parametrize(
+    ("use", "version", "state"),
+    [(NODE, "3.9.2", "ok"), (NODE, "3.8.10", "fail"), (HOST, "3.11.2", "ok")],
+)
+def test_python_on_a_node_has_to_run_the_modules(use: Use, version: str, state: str) -> None:
+    results = system.python(machine(use, system={"python": version}), cluster())
+    assert told(results)[0][0] == state
