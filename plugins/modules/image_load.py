@@ -44,7 +44,7 @@ options:
   ctr:
     description: The containerd client on the host, with its namespace.
     type: str
-    default: ctr -n k8s.io
+    default: /usr/local/bin/ctr -n k8s.io
   containerd_root:
     description: Where the host's containerd keeps its data; it must have room for the images.
     type: str

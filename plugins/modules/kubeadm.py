@@ -85,6 +85,9 @@ MADE = (
 )
 """What kubeadm makes."""
 
+PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
+
 RESET = ("kubeadm", "reset", "--force", "--cri-socket=unix:///run/containerd/containerd.sock")
 
 JOURNAL_LINES = "20"
@@ -93,13 +96,17 @@ JOURNAL_LINES = "20"
 
 def place(path: str) -> Path:
     """Where a path of the node is."""
-    return ROOT / path.removeprefix("/")
+    return ROOT / path.lstrip("/")
 
 
 def tool(*argv: str, keep: int = -1) -> subprocess.CompletedProcess[str]:
-    """Run a tool and return what came of it; it keeps the file descriptor ``keep`` open."""
+    """Run a tool and return what came of it; it keeps the file descriptor ``keep`` open.
+
+    kubeadm looks for the kubelet where programs are.
+    """
     kept = (keep,) if keep >= 0 else ()
-    return subprocess.run(argv, capture_output=True, text=True, check=False, pass_fds=kept)
+    env = {**os.environ, "PATH": PATH}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, pass_fds=kept, env=env)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ JOURNAL_LINES = "15"
 
 def place(path: str) -> Path:
     """Where a path of the node is."""
-    return ROOT / path.removeprefix("/")
+    return ROOT / path.lstrip("/")
 
 
 def record() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -97,6 +98,9 @@ resolv_conf:
 
 ROOT = Path("/")
 """Of the file system that the paths are in."""
+
+PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
 
 MARKER = "/var/lib/slipway/kubeadm-began"
 """The note that the module kubeadm leaves for as long as a command is not at its end."""
@@ -233,12 +237,13 @@ class Kubeconfig:
 
 def place(path: str) -> Path:
     """Where a path of the node is."""
-    return ROOT / path.removeprefix("/")
+    return ROOT / path.lstrip("/")
 
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PATH": PATH}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
 
 
 def text_of(path: str) -> str:
@@ -259,14 +264,14 @@ def kubeconfig(path: str) -> Kubeconfig | None:
 
 def traces() -> list[str]:
     """The files of a cluster that are there."""
-    found = (path for pattern in TRACES for path in sorted(ROOT.glob(pattern.removeprefix("/"))))
+    found = (path for pattern in TRACES for path in sorted(ROOT.glob(pattern.lstrip("/"))))
     files = [f"/{path.relative_to(ROOT)}" for path in found]
     return files + [f"files in {path}" for path in CERTIFICATES if any(place(path).glob("*"))]
 
 
 def running(units: tuple[str, ...]) -> list[str]:
     """Those of the units that run, but for the containerd that is Slipway's."""
-    if shutil.which("systemctl") is None:
+    if shutil.which("systemctl", path=PATH) is None:
         return []
     shown = tool("systemctl", "show", "--property=Id,ActiveState,FragmentPath", *units).stdout
     found = []
@@ -401,7 +406,7 @@ def state(wanted: Wanted) -> dict[str, str]:
 
 def same_version(wanted: Wanted) -> None:
     """Refuse a node that runs another version: nothing here upgrades one."""
-    kubelet = tool("kubelet", "--version").stdout if shutil.which("kubelet") else ""
+    kubelet = tool("kubelet", "--version").stdout if shutil.which("kubelet", path=PATH) else ""
     manifest = text_of("/etc/kubernetes/manifests/kube-apiserver.yaml")
     runs = {
         "the kubelet": re.search(r"v\d\S+", kubelet),
@@ -422,7 +427,7 @@ def same_version(wanted: Wanted) -> None:
 
 def programs(wanted: Wanted) -> dict[str, Any]:
     """Nothing to say of a machine that has what a node calls."""
-    lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+    lacking = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
     if lacking:
         packages = " ".join(PROGRAMS[name] for name in lacking)
         raise Refusal(

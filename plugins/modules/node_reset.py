@@ -69,6 +69,9 @@ RECORD = f"{HOME}/placed.json"
 FORMER = f"{HOME}/former"
 """Where it keeps files that were there before, each under its own path."""
 
+PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
+
 KUBEADM = "/usr/local/bin/kubeadm"
 
 MADE = {
@@ -145,12 +148,13 @@ machine. It never grows: what is put on a node now is in its record."""
 
 def place(path: str) -> Path:
     """Where a path of the node is."""
-    return ROOT / path.removeprefix("/")
+    return ROOT / path.lstrip("/")
 
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PATH": PATH}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
 
 
 def others(endpoint: str) -> str:
@@ -184,7 +188,8 @@ def is_shown(kind: str, name: str) -> bool:
 
 def made() -> list[str]:
     """What there is of what the node's programs make."""
-    tables = tool("nft", "list", "tables").stdout.splitlines() if shutil.which("nft") else []
+    has_nft = shutil.which("nft", path=PATH) is not None
+    tables = tool("nft", "list", "tables").stdout.splitlines() if has_nft else []
     return [item for items in MADE.values() for item in items if is_there(item, tables)]
 
 
@@ -212,7 +217,7 @@ def stop(kind: str, name: str) -> str:
         tool("systemctl", "disable", "--now", name)
     elif kind == "command":
         argv = shlex.split(name)
-        done = tool(*argv) if shutil.which(argv[0]) else None
+        done = tool(*argv) if shutil.which(argv[0], path=PATH) else None
         if done and done.returncode != 0:
             return f"{name}: {done.stderr}"
     return ""

@@ -181,7 +181,7 @@ class Containerd:
     holds its blobs and unpacked images.
     """
 
-    ctr: str = "ctr -n k8s.io"
+    ctr: str = "/usr/local/bin/ctr -n k8s.io"
     root: str = "/var/lib/containerd"
 
     @property

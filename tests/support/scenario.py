@@ -178,8 +178,9 @@ class Scenario:
 
     def kubectl(self, *arguments: str) -> str:
         """What kubectl says on the control plane."""
-        command = "kubectl --kubeconfig /etc/kubernetes/admin.conf " + "%s " * len(arguments)
-        return str(self.control_plane.check_output(command, *arguments)).strip()
+        command = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf"
+        given = " %s" * len(arguments)
+        return str(self.control_plane.check_output(command + given, *arguments)).strip()
 
     def python_in_pod(self, namespace: str, pod: str, program: str) -> str:
         """What a Python program prints in a pod (or in one of ``deployment/<name>``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils import basic
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import get_docstring
 from packaging.requirements import Requirement
@@ -29,6 +31,7 @@ from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
 from slipway.documentation import documented_options
 from slipway.nodes.containerd import Containerd
+from slipway.nodes.placed import INSTALLED
 
 PROJECT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
@@ -36,6 +39,15 @@ ACTIONS = sorted(path.stem for path in (PROJECT / "plugins" / "action").glob("*.
 MOST_VARIABLES = 100
 """How many variables a user may have to read about."""
 
+
+OLDEST_PYTHON = (3, 8)
+"""Of nodes: what ansible-core's modules need there."""
+
+NEWER = {
+    *("batched", "bit_count", "file_digest", "hardlink_to", "is_junction", "is_relative_to"),
+    *("pairwise", "removeprefix", "removesuffix", "waitstatus_to_exitcode", "walk", "with_stem"),
+}
+"""Functions and methods that came after it."""
 
 NOT_PREFIXED = {"node_address"}
 """Said of one machine by the inventory, as Ansible's own ``ansible_host`` is."""
@@ -196,6 +208,29 @@ def test_go_modules_are_pinned_to_the_versions_of_the_lock() -> None:
     found = go.components(PROJECT / "bundle" / "go", versions)
     folders = {path.parent.name for path in (PROJECT / "bundle" / "go").glob("*/go.mod")}
     assert {component.name for component in found} == folders
+
+
+def modules_on_nodes() -> list[Path]:
+    """The modules that run on nodes, and not on this machine."""
+    modules = (PROJECT / "plugins" / "modules").glob("*.py")
+    return sorted(path for path in modules if "import AnsibleModule" in path.read_text())
+
+
+def test_the_oldest_python_of_nodes_is_ansible_s() -> None:
+    assert f"_PY_MIN = {OLDEST_PYTHON}\n" in Path(basic.__file__).read_text()
+
+
+@pytest.mark.parametrize("path", modules_on_nodes(), ids=lambda path: path.stem)
+def test_what_runs_on_nodes_runs_with_the_oldest_python(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=OLDEST_PYTHON)
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & NEWER
+
+
+@pytest.mark.parametrize("name", ["kubeadm", "node_look", "node_reset"])
+def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(name: str) -> None:
+    module = importlib.import_module(f"plugins.modules.{name}")
+    assert module.PATH.split(":")[0] == INSTALLED["bin"]
 
 
 def test_images_are_made_of_what_is_in_the_lock() -> None:

@@ -62,5 +62,5 @@ def test_images_are_those_of_the_stores_on_every_node_that_needs_them(scenario: 
 
 def _images(host: Host) -> dict[str, str]:
     """The manifest's digest of every image on a node, by reference."""
-    lines = host.check_output("ctr -n k8s.io images ls").splitlines()[1:]
+    lines = host.check_output("/usr/local/bin/ctr -n k8s.io images ls").splitlines()[1:]
     return {line.split()[0]: line.split()[2] for line in lines}

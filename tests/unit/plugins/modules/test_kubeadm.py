@@ -89,7 +89,8 @@ def machine(
 ) -> Machine:
     made = Machine(tmp_path, capsys)
     monkeypatch.setattr(kubeadm, "ROOT", made.root)
-    monkeypatch.setenv("PATH", f"{made.tools}:/usr/bin:/bin")
+    monkeypatch.setattr(kubeadm, "PATH", f"{made.tools}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as sudo has it
     return made
 
 

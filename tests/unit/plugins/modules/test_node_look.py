@@ -121,7 +121,8 @@ def machine(
     # Programs that the test's own machine may have or lack are links from here.
     for name in ("cat", "sh"):
         (made.tools / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setenv("PATH", str(made.tools))
+    monkeypatch.setattr(node_look, "PATH", str(made.tools))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as sudo has it
     return made
 
 

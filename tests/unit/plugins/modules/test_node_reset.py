@@ -106,6 +106,7 @@ def node(
     for module in (node_config, node_reset):
         monkeypatch.setattr(module, "ROOT", made.root)
     monkeypatch.setenv("PATH", str(made.tools))
+    monkeypatch.setattr(node_reset, "PATH", str(made.tools))
     return made
 
 
