@@ -318,6 +318,8 @@ def main() -> None:
         replace(entry)
     for path in surplus:
         place(path).unlink()
+    if replaced and shutil.which("restorecon"):  # SELinux's labels; the folder's are there already
+        tool("restorecon", "-i", *(str(place(path)) for path in replaced))
     if replaced and units:
         tool("systemctl", "daemon-reload")
     for unit in units:

@@ -61,9 +61,14 @@ class Node:
         self._capture = capture
         for name in ("state", "fails"):
             (self.tools / name).mkdir(parents=True)
-        for name, script in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
-            (self.tools / name).write_text(script)
-            (self.tools / name).chmod(0o755)
+        self.tool("systemctl", SYSTEMCTL)
+        self.tool("journalctl", JOURNALCTL)
+        self.tool("restorecon", "#!/bin/sh\n")
+
+    def tool(self, name: str, script: str) -> None:
+        """Let it have a tool."""
+        (self.tools / name).write_text(script)
+        (self.tools / name).chmod(0o755)
 
     def has_unit(self, name: str, shown: str) -> None:
         """Let systemd know a unit."""
@@ -131,6 +136,15 @@ def test_a_second_run_changes_nothing(node: Node) -> None:
     result = node.run(files=wanted, units=["a.service"])
     assert (result["changed"], result["replaced"], result["units"]) == (False, [], [])
     assert node.told() == []
+
+
+def test_files_have_selinux_s_labels_before_units_use_them(node: Node) -> None:
+    node.tool("restorecon", '#!/bin/sh\necho "label $2" >>"${0%/*}/log"\n')
+    node.run(files=[node.file("one", "ein\n")], units=["a.service"])
+    assert node.told() == [
+        f"label {node.root}/one",
+        *("daemon-reload", "enable a.service", "restart a.service"),
+    ]
 
 
 def test_a_unit_that_is_older_than_its_files_is_restarted(node: Node) -> None:
