@@ -94,6 +94,10 @@ resolv_conf:
       written because no file of the machine's is fit for pods as it is.
   returned: success
   type: dict
+control_groups:
+  description: The version of its control groups, 1 or 2.
+  returned: success
+  type: int
 """
 
 ROOT = Path("/")
@@ -185,6 +189,9 @@ API_SECONDS = 60.0
 
 RUNNING_SECONDS = 300.0
 """How long a kubeadm that an earlier run left behind may take."""
+
+CONTROL_GROUPS = "/sys/fs/cgroup/cgroup.controllers"
+"""A file that they have in version 2."""
 
 RESOLV_CONFS = (
     "/etc/resolv.conf",
@@ -526,6 +533,7 @@ def main() -> None:
             result |= ask(wanted)
         except Refusal as refusal:
             refusals.append(refusal)
+    result["control_groups"] = 2 if place(CONTROL_GROUPS).exists() else 1
     if refusals:
         module.fail_json(
             msg="\n".join(map(str, refusals)), refusals=[each.parts for each in refusals]

@@ -33,6 +33,7 @@ def variables(inventory: str, **more: Any) -> dict[str, Any]:
     others = {
         "hostvars": {node.name: {"node_address": "192.0.2.11"}},
         "kubeadm_extra_sans": [],
+        "kubeadm_look_result": {"control_groups": 2},
         "__kubeadm_token": {"stdout": "abcdef.0123456789abcdef"},
     }
     return found | others | more
@@ -72,3 +73,12 @@ def test_kubeadm_waits_as_long_as_the_variable_says(
     told = configuration(command, "single", slipway_wait_factor=factor)
     assert told["timeouts"]["kubernetesAPICall"] == limit
     assert len(told["timeouts"]) == 6
+
+
+@pytest.mark.parametrize("command", ["init", "join"])
+@pytest.mark.parametrize(("version", "ignored"), [(1, ["SystemVerification"]), (2, [])])
+def test_a_machine_may_have_control_groups_of_either_version(
+    command: str, version: int, ignored: list[str]
+) -> None:
+    told = configuration(command, "lab", kubeadm_look_result={"control_groups": version})
+    assert told["nodeRegistration"]["ignorePreflightErrors"] == ignored

@@ -126,6 +126,13 @@ def machine(
     return made
 
 
+def test_the_version_of_control_groups_is_told(machine: Machine) -> None:
+    machine.has("/sys/fs/cgroup/unified/cgroup.controllers")  # beside those of version 1
+    assert machine.run()["control_groups"] == 1
+    machine.has(node_look.CONTROL_GROUPS)
+    assert machine.run()["control_groups"] == 2
+
+
 def test_a_machine_without_a_trace_is_bare(machine: Machine) -> None:
     machine.has("/etc/kubernetes/kubeadm.yaml")
     machine.has("/etc/kubernetes/kubelet.conf.d/10-node.conf")
