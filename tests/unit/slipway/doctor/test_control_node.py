@@ -47,7 +47,9 @@ def test_tools_that_nobody_installs_are_told_with_the_command(
     monkeypatch.setattr("os.geteuid", lambda: user)
     (result,) = control_node.programs(["git", "maven"])
     assert (str(result.state), result.found) == ("fail", "lacks git, maven")
-    assert result.fix == "as root: apt-get install --yes --no-install-recommends git maven"
+    assert result.fix.startswith("as root:\n")
+    assert "git" in result.fix
+    assert ("apt-get install" in result.fix) == apt
 
 
 @pytest.mark.parametrize(

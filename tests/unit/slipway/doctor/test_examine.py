@@ -215,6 +215,7 @@ def test_of_an_engine_that_is_not_installed_the_tools_are_told_alone(
     tmp_path: Path, this_machine: Path
 ) -> None:
     (this_machine / "dockerd").unlink()
+    (this_machine / "docker").write_text("#!/bin/sh\nexit 1\n")  # no engine answers it
     found = by_check(examined(wanted(tmp_path), sound))
     assert "engine" not in found
     assert found["tools"] == "fail"
