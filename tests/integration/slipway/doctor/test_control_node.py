@@ -29,9 +29,10 @@ def said(call: str, prepare: str = "", *, user: int = 0) -> list[str]:
     return python(imports, f"for each in {call}: {shown}", prepare, user=user)
 
 
-def test_a_cache_that_a_run_with_sudo_has_made_is_not_the_user_s(home: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_cache_that_a_run_with_sudo_has_made_is_not_the_user_s(mode: int, home: Path) -> None:
     cache = home / "slipway"
-    cache.mkdir()
+    cache.mkdir(mode)
     (line,) = said(f"control_node.folders([Path('{cache}')], {NOBODY})", user=NOBODY)
     assert line == (
         f"fail {cache} belongs to user 0, and this one may not write it "

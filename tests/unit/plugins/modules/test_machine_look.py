@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import platform
+import resource
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +272,30 @@ def test_routes_are_those_of_all_tables_that_lead_somewhere(machine: Machine) ->
         {"to": "192.0.2.0/24", "device": "eth0", "protocol": ""},
         {"to": "10.9.0.0/16", "device": "", "protocol": ""},
     ]
+
+
+def test_routes_are_read_from_the_kernel_where_the_tool_knows_no_json(machine: Machine) -> None:
+    machine.tool("ip", "#!/bin/sh\nexit 1\n")
+    head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+    rows = [("eth0", "0.0.0.0", "0.0.0.0"), ("tun0", "172.29.0.0", "255.255.0.0")]
+
+    def number(address: str) -> str:
+        return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}"
+
+    text = "".join(
+        f"{device}\t{number(to)}\t00000000\t0001\t0\t0\t0\t{number(mask)}\t0\t0\t0\n"
+        for device, to, mask in rows
+    )
+    machine.has("/proc/net/route", head + text)
+    assert machine_look.routes() == [{"to": "172.29.0.0/16", "device": "tun0"}]
+
+
+@pytest.mark.parametrize(("hard", "expected"), [(4096, 4096), (resource.RLIM_INFINITY, None)])
+def test_a_limit_of_files_is_told_if_there_is_one(
+    hard: int, expected: int | None, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, hard))
+    assert machine_look.bounds().get("files") == expected
 
 
 def test_addresses_are_told_with_their_networks(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from slipway.doctor.machine import Cluster
 from slipway.nodes.containers import CLUSTER_LABEL
 from tests.support.machines import MACHINES, cluster
 
-INFO = {
+INFO: dict[str, Any] = {
     "Driver": "overlay2",
     "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
     "CgroupDriver": "systemd",
@@ -114,6 +114,73 @@ def test_a_container_of_others_with_a_node_s_name_is_found() -> None:
     labels = {"Labels": {CLUSTER_LABEL: "slipway"}}
     found = troubles(an_engine(containers={"control": labels, "worker": {"Labels": None}}))
     assert found == {"engine names": ("fail", "is not of slipway")}
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [((), "none"), (("control", "db"), "control"), (("control", "worker"), "control, worker")],
+)
+def test_the_nodes_that_are_there_are_told(there: tuple[str, ...], expected: str) -> None:
+    labels = {"Labels": {CLUSTER_LABEL: "slipway"}}
+    found = an_engine(containers=dict.fromkeys(there, labels))
+    (result,) = engine.names(found, cluster())
+    assert result.found == f"nodes that are there: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("host", "elsewhere"),
+    [
+        ("", False),
+        ("unix:///run/user/1000/docker.sock", False),
+        ("tcp://192.0.2.5:2375", True),
+        ("ssh://build@192.0.2.5", True),
+    ],
+)
+def test_an_engine_is_one_of_this_machine_by_what_it_is_reached_by(
+    host: str, elsewhere: bool
+) -> None:
+    assert bool(engine.remote(host)) is elsewhere
+
+
+class Client:
+    """A client of an engine with two networks and a container."""
+
+    def __init__(self) -> None:
+        self.networks = self.api = self
+        self.reloaded: list[str] = []
+
+    def list(self) -> list[Any]:
+        """The networks, of which a list does not say who is in them."""
+        return [
+            SimpleNamespace(name=name, reload=lambda name=name: self.reloaded.append(name))
+            for name in ("bridge", "slipway")
+        ]
+
+    def containers(self, *, all: bool) -> Any:
+        """The containers, those that do not run as well."""
+        return [{"Names": ["/control", "/other/alias"]}] if all else []
+
+    def version(self) -> dict[str, str]:
+        """What it is."""
+        return {"Version": "26.1.5"}
+
+    def info(self) -> dict[str, str]:
+        """What it says of itself."""
+        return INFO
+
+
+def test_an_engine_is_asked_who_is_in_the_cluster_s_network_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Client()
+    monkeypatch.setattr("slipway.nodes.containers.connect", lambda _seconds: client)
+    found = engine.read("slipway")
+    assert client.reloaded == ["slipway"]
+    assert [*found.networks] == ["bridge", "slipway"]
+    assert found.has(["control"])
+    assert found.root == "/var/lib/docker"
+    engine.read("other")
+    assert client.reloaded == ["slipway"]
 
 
 def test_the_nodes_are_there_when_all_of_them_are() -> None:

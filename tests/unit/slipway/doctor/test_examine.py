@@ -160,6 +160,52 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
     }
 
 
+@pytest.mark.parametrize(
+    ("lacks", "user", "apt", "install"),
+    [
+        (["maven"], 0, True, True),
+        (["maven"], 0, False, False),
+        (["maven"], 1000, True, False),
+        ([], 0, True, False),
+    ],
+)
+def test_packages_are_asked_for_where_a_run_installs_some(
+    lacks: list[str],
+    user: int,
+    apt: bool,
+    install: bool,
+    tmp_path: Path,
+    this_machine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+
+    def sources(*_: object, install: bool) -> list[registries.Source]:
+        asked.append(install)
+        return []
+
+    monkeypatch.setattr(registries, "sources", sources)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    if apt:
+        (this_machine / "apt-get").touch(mode=0o755)
+    bundles = cast(SourceProvider, Bundles(tmp_path / "other"))
+    examined(wanted(tmp_path, provider=bundles, tools=["docker", *lacks]), sound)
+    assert asked == [install]
+
+
+def test_a_bundle_that_is_still_to_be_made_takes_more_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.bundle.source.TOOLS", ("mmdebstrap",))
+    monkeypatch.setattr(registries, "sources", lambda *_, **__: [])
+    there = examined(wanted(tmp_path), sound)
+    bundles = cast(SourceProvider, Bundles(tmp_path / "other"))
+    still = examined(wanted(tmp_path / "bin", provider=bundles), sound)
+    assert [by_check(each)["tools"] for each in (there, still)] == ["ok", "fail"]
+    said = [next(f.found for f in each if f.check == "bundle") for each in (there, still)]
+    assert said == ["is there", "a run makes it"]
+
+
 def test_a_lock_that_does_not_fit_the_checkout_is_a_finding_like_any_other(tmp_path: Path) -> None:
     bundles = Bundles(tmp_path / "cache")
     bundles.problem = "pins another version"
@@ -215,7 +261,6 @@ def test_of_an_engine_that_is_not_installed_the_tools_are_told_alone(
     tmp_path: Path, this_machine: Path
 ) -> None:
     (this_machine / "dockerd").unlink()
-    (this_machine / "docker").write_text("#!/bin/sh\nexit 1\n")  # no engine answers it
     found = by_check(examined(wanted(tmp_path), sound))
     assert "engine" not in found
     assert found["tools"] == "fail"

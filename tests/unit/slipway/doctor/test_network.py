@@ -28,8 +28,7 @@ def test_a_sound_machine_has_nothing_against_it(use: Use, which: Any) -> None:
     ("use", "made", "has", "expected"),
     [
         (HOST, True, {"on": False}, "warn"),
-        (HOST, False, {"on": False}, "ok"),  # the engine turns it on
-        (NODE, False, {"on": False}, "ok"),  # a run does
+        (HOST, False, {}, "ok"),
         (NODE, False, {"ended_by": ["/etc/sysctl.d/99-sysctl.conf"]}, "fail"),
         (NODE, True, {"ended_by": ["/etc/sysctl.d/99-sysctl.conf"]}, "warn"),
         (HOST, False, {"ended_by": ["/etc/sysctl.d/99-sysctl.conf"]}, "ok"),
@@ -40,6 +39,13 @@ def test_packets_are_to_be_forwarded_now_and_after_the_next_boot(
 ) -> None:
     found = machine(use, made=made, forwarding=has)
     assert told(network.forwarding(found, cluster(made=made)))[0][0] == expected
+
+
+@pytest.mark.parametrize("use", [HOST, NODE])  # of a host, the engine does
+def test_packets_that_are_not_forwarded_yet_are_once_a_run_is_through(use: Use) -> None:
+    found = machine(use, forwarding={"on": False})
+    assert told(network.forwarding(found, cluster())) == [("ok", "off; a run turns it on")]
+    assert told(network.forwarding(machine(use), cluster())) == [("ok", "on")]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +170,7 @@ def has(*addresses: str) -> list[dict[str, Any]]:
         (has("192.0.2.11/24"), "ok", "192.0.2.11 on eth0, 192.0.2.0/24"),
         (has("10.0.0.5/24"), "fail", "192.0.2.11 is no address of it; it has 10.0.0.5"),
         ([], "fail", "it has none"),
+        (has("127.0.0.1/8", "fe80::1/64", "10.0.0.5/24"), "fail", "of it; it has 10.0.0.5"),
         (has("192.0.2.11/28"), "fail", "worker (192.0.2.21) not on its segment 192.0.2.0/28"),
     ],
 )
