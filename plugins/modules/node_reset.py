@@ -69,8 +69,8 @@ RECORD = f"{HOME}/placed.json"
 FORMER = f"{HOME}/former"
 """Where it keeps files that were there before, each under its own path."""
 
-PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
+PATH = "/usr/local/lib/slipway/nft:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are; Slipway's are in the first two, which sudo leaves out on many machines."""
 
 KUBEADM = "/usr/local/bin/kubeadm"
 

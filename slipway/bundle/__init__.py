@@ -5,6 +5,7 @@ Layout of a bundle directory, the same whichever provider filled it::
     bin/        what runs on a node outside a container (kubelet, containerd, ...)
     cni/        CNI plugins
     images/     an OCI image layout with every image of the cluster and every base image
+    nft/        nft with its libraries, as machines may have another one or none
     manifests/  Kubernetes manifests of the add-ons
     tools/      what this machine runs (BuildKit, a registry, docker buildx, Helm)
     manifest.json   sha256 and size of every file above, and the versions that went in

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
 RECIPE = 1
 """Raised when the way of making them changes."""
+
+_LOADED = re.compile(r"\S+ => (/\S+) \(")
+"""A library that the loader found, as it lists them."""
+
+_STARTER = """#!/bin/sh
+# The program by the loader and with the libraries that it was made for: a machine has others.
+here=${{0%/*}}
+exec "$here/{loader}" --library-path "$here" "$here/{program}" "$@"
+"""
 
 _EXCLUDED = (
     "/usr/share/doc/*",
@@ -53,3 +67,33 @@ def make_rootfs(
     entries = [line.removesuffix(".deb").split("_") for line in listing.read_text().splitlines()]
     listing.unlink()
     return {entry[0]: entry[1].replace("%3a", ":") for entry in entries if len(entry) > 1}
+
+
+def make_portable(archive: Path, program: str, into: Path) -> None:
+    """Fill the folder ``into`` with a program of a root file system and all that it loads.
+
+    What has the program's name there starts it on any Linux of the same processor, whichever
+    libraries that has.
+    """
+    into.mkdir()
+    with tempfile.TemporaryDirectory(dir=into.parent) as folder:
+        root = Path(folder)
+        with tarfile.open(archive) as tar:
+            wanted = ("./usr/lib/", f"./{program}")
+            tar.extractall(
+                root, [each for each in tar if each.name.startswith(wanted)], filter="tar"
+            )
+        loader = next(root.glob("usr/lib/*/ld-linux*.so.*"))
+        own = root / program
+        if not own.is_file():
+            raise SlipwayError(Problem(archive.stem, f"{program} is no file of its packages"))
+        ask: list[str | Path] = [loader, "--library-path", loader.parent, "--list", own]
+        listed = run(ask, what=f"look-up of what {own.name} loads")
+        libraries = {Path(path) for path in _LOADED.findall(listed)} - {loader}
+        for path in (loader, *libraries):
+            shutil.copyfile(path, into / path.name)
+        shutil.copyfile(own, into / f"{own.name}.bin")
+    starter = _STARTER.format(loader=loader.name, program=f"{own.name}.bin")
+    (into / own.name).write_text(starter, encoding="ascii")
+    for path in into.iterdir():
+        path.chmod(0o755)

@@ -28,9 +28,10 @@ class Recipe:
     ``ref`` is the image's reference; a recipe without it makes none. ``nodes`` says which nodes
     have it: EVERY, CONTROL_PLANE or, as with a base of other images, none. ``packages`` are
     Debian's, installed in mmdebstrap's ``variant``; ``tools`` are files of them that this machine
-    is to have, each with its name in the bundle. ``binaries`` go from the compiled components, and
-    ``files``, seen from the table's ``folder``, to their places in the image. The rest is the
-    image's configuration.
+    is to have, each with its name in the bundle; ``portable`` are programs of them that nodes are
+    to have with all that they load, each with its folder in the bundle. ``binaries`` go from the
+    compiled components, and ``files``, seen from the table's ``folder``, to their places in the
+    image. The rest is the image's configuration.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe:
     binaries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
+    portable: Mapping[str, str] = field(default_factory=dict)
     entrypoint: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""

@@ -64,7 +64,8 @@ class SourceProvider:
         store = ImageStore(into / "images")
         for recipe in self.recipes:
             packed = made[f"image-{recipe.name}"]
-            _link_tree(packed / "tools", into / "tools")
+            for place in ("tools", *recipe.portable.values()):
+                _link_tree(packed / place, into / place)
             store.adopt(ImageStore(packed / "images"))
         packages = {
             recipe.name: (manifest.read(made[f"packages-{recipe.name}"]) or {}).get("about")
@@ -159,12 +160,14 @@ class SourceProvider:
 
 
 def _pack(recipe: Recipe, made: Mapping[str, Path], into: Path) -> Mapping[str, object]:
-    """Make the recipe's image and take out its tools; ``made`` are the parts that it needs."""
+    """Make the recipe's image and take out its programs; ``made`` are the parts that it needs."""
     packages = None
     if recipe.packages:
         packages = made[f"packages-{recipe.name}"] / f"{recipe.name}.tar"
         if recipe.tools:
             _extract(packages, recipe.tools, into / "tools")
+        for program, folder in recipe.portable.items():
+            debian.make_portable(packages, program, into / folder)
     binaries = {path.name: path for part in made.values() for path in (part / "image").glob("*")}
     if recipe.ref:
         layers = recipe.layers(packages, binaries)

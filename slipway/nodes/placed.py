@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-INSTALLED = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
+INSTALLED = {
+    "bin": "/usr/local/bin",
+    "cni": "/opt/cni/bin",
+    # Of its own, so that nobody else on the machine gets it instead of the machine's.
+    "nft": "/usr/local/lib/slipway/nft",
+}
 """Directory of the bundle -> directory of a node."""
 
 RECORD = "/var/lib/slipway/placed.json"

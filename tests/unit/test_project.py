@@ -227,10 +227,15 @@ def test_what_runs_on_nodes_runs_with_the_oldest_python(path: Path) -> None:
     assert not used & NEWER
 
 
-@pytest.mark.parametrize("name", ["kubeadm", "node_look", "node_reset"])
-def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [("kubeadm", ["bin"]), ("node_look", ["bin"]), ("node_reset", ["nft", "bin"])],
+)
+def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(
+    name: str, places: list[str]
+) -> None:
     module = importlib.import_module(f"plugins.modules.{name}")
-    assert module.PATH.split(":")[0] == INSTALLED["bin"]
+    assert module.PATH.split(":")[: len(places)] == [INSTALLED[place] for place in places]
 
 
 def test_images_are_made_of_what_is_in_the_lock() -> None:

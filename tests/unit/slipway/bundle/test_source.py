@@ -45,6 +45,9 @@ machine:
 builder:
   packages: [docker-buildx]
   tools: {usr/libexec/buildx: docker-buildx}
+filter:
+  packages: [nftables]
+  portable: {usr/libexec/nftables: nft}
 """,
     "modules/example.com/metallb/config/manifests/metallb-native.yaml": "kind: Namespace\n",
 }
@@ -67,7 +70,9 @@ esac
 
 MMDEBSTRAP = """#!/bin/sh
 root="$(mktemp -d)"
-mkdir -p "$root/var/cache/apt/archives" "$root/usr/libexec"
+mkdir -p "$root/var/cache/apt/archives" "$root/usr/libexec" "$root/usr/lib/machine"
+printf '#!/bin/sh\n' >"$root/usr/lib/machine/ld-linux-machine.so.2"
+chmod 755 "$root/usr/lib/machine/ld-linux-machine.so.2"
 download() {{
     cp "$root$1" "$2"
 }}
@@ -151,6 +156,7 @@ ALL = [
     "compile tool",
     "unpack conntrack",
     "unpack docker-buildx",
+    "unpack nftables",
     "unpack systemd",
 ]
 
@@ -164,6 +170,8 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
     assert (bundle / "tools" / "toold").read_text() == "example.com/toold\n"
     assert (bundle / "tools" / "docker-buildx").read_text() == "docker-buildx\n"
     assert os.access(bundle / "tools" / "docker-buildx", os.X_OK)
+    portable = {path.name for path in (bundle / "nft").iterdir()}
+    assert portable == {"ld-linux-machine.so.2", "nftables", "nftables.bin"}
     images = ImageStore(bundle / "images").images()
     assert sorted(images) == ["registry.example/machine:trixie", "registry.example/metallb:v0.15.2"]
     assert manifest.damaged(bundle) == []
@@ -187,6 +195,7 @@ def test_it_records_the_versions_of_everything(project: Project) -> None:
     assert about["versions"] == VERSIONS
     assert about["packages"] == {
         "builder": {"docker-buildx": "1:2.0-1"},
+        "filter": {"nftables": "1:2.0-1"},
         "machine": {"systemd": "257.9-1~deb13u1"},
         "metallb": {"conntrack": "1:2.0-1"},
     }

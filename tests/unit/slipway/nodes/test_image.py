@@ -204,7 +204,7 @@ def engine() -> FakeEngine:
 def bundle(tmp_path: Path) -> Path:
     """A bundle of two binaries and two images."""
     path = tmp_path / "bundle" / "0123456789abcdef"
-    for place in ("bin/kubelet", "cni/bridge"):
+    for place in ("bin/kubelet", "cni/bridge", "nft/nft"):
         (path / place).parent.mkdir(parents=True)
         (path / place).write_text(place)
     store = ImageStore(path / "images")
@@ -247,8 +247,11 @@ def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: P
     loading, final = engine.made
     for container in engine.made:
         assert container.image.id == machine_of(bundle)
-        assert container.files == ["opt/cni/bin/bridge", "usr/local/bin/kubelet", RECORD[1:]]
-        assert container.record == record_of(["/usr/local/bin/kubelet", "/opt/cni/bin/bridge"])
+        nft = "/usr/local/lib/slipway/nft/nft"
+        assert container.files == [
+            *("opt/cni/bin/bridge", "usr/local/bin/kubelet", nft[1:], RECORD[1:])
+        ]
+        assert container.record == record_of(["/usr/local/bin/kubelet", "/opt/cni/bin/bridge", nft])
     assert "seed:/var/lib/containerd" in loading.volumes
     assert final.volumes == ["seed:/seed"]
     assert final.did == ["start", "wait", "commit"]
