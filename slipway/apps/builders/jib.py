@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -46,10 +45,11 @@ PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
 PLUGIN_VERSION = "3.5.2"
 """Jib for projects whose poms do not name the plugin; others are built with their own version."""
 
-_PACKAGED = re.compile(
-    r"<packaging>\s*war\s*</packaging>|<containerizingMode>\s*packaged\s*</containerizingMode>"
-)
-_MODULE = re.compile(r"<module>\s*([^<\s]+)\s*</module>")
+_PACKAGED = [(name, "packaged") for name in ("containerizingMode", "jib.containerizingMode")]
+"""By which element and text a pom has Jib take the package in place of its classes."""
+
+_TEST_JAR = [("goal", "test-jar"), ("type", "test-jar"), ("classifier", "tests")]
+"""By which of them a project gives its test classes to others, or has those of another one."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Project:
     args: tuple[str, ...]
     has_plugin: bool
     needs_package: bool
+    needs_tests: bool
+    """Whether a module needs the test classes of another one."""
 
     @classmethod
     def read(cls, order: Order[JibBuild]) -> Project:
@@ -67,13 +69,13 @@ class Project:
 
         Raises SlipwayError when there is none, or when it has modules and none is named.
         """
-        label, module = order.label, order.build.module
-        texts = poms(order.project, order.checkout, label)
-        own = texts.get(order.project / POM)
+        label, module, args = order.label, order.build.module, order.build.args
+        all_poms = poms(order.project, order.checkout, label)
+        own = all_poms.get(order.project / POM)
         if own is None:
             fix = "build it with buildx, or add its pom.xml"
             raise SlipwayError(lacking(label, order.checkout, order.folder, [POM], fix))
-        if (modules := _MODULE.findall(own)) and not module:
+        if (modules := own.modules(args)) and not module:
             raise SlipwayError(
                 Problem(
                     label,
@@ -81,11 +83,18 @@ class Project:
                     f"name the one to run, for example build: {{jib: {{module: {modules[-1]}}}}}",
                 )
             )
+
+        def any_has(elements: Iterable[tuple[str, str]]) -> bool:
+            return any(pom.has(*each) for pom in all_poms.values() for each in elements)
+
         return cls(
             module=module,
-            args=tuple(order.build.args),
-            has_plugin=any("jib-maven-plugin" in pom for pom in texts.values()),
-            needs_package=bool(module) or any(map(_PACKAGED.search, texts.values())),
+            args=tuple(args),
+            has_plugin=any_has([("artifactId", "jib-maven-plugin")]),
+            needs_package=bool(module)
+            or any(pom.packaging == "war" for pom in all_poms.values())
+            or any_has(_PACKAGED),
+            needs_tests=bool(module) and any_has(_TEST_JAR),
         )
 
 
@@ -111,9 +120,11 @@ def command(project: Project, properties: Mapping[str, str]) -> list[str]:
 
 
 def properties(
-    target: str, digest_file: Path, cache: CacheLayout, base: str | None
+    project: Project, target: str, digest_file: Path, cache: CacheLayout, base: str | None
 ) -> dict[str, str]:
     """Jib's settings: push to ``target``, build on ``base`` (None: the pom's own).
+
+    No test is run, and none is compiled where nobody needs it.
 
     ``base`` is a reference or ``tar://`` and a path. A name and a password are given, though the
     target asks for none, because Jib would otherwise call the credential helper that a pom names
@@ -122,7 +133,8 @@ def properties(
     chosen = {"jib.from.image": base, "jib.from.platforms": machine_platform()} if base else {}
     return {
         "style.color": "never",
-        "maven.test.skip": "true",
+        "maven.test.skip": "false" if project.needs_tests else "true",
+        "skipTests": "true",
         "jib.skip": "false",
         "jib.console": "plain",
         "jib.disableUpdateChecks": "true",
@@ -177,6 +189,7 @@ class Jib:
             base = f"tar://{archive}"
         digest_file = order.scratch / "digest"
         settings = properties(
+            project,
             f"{self._registry.repository}:{order.scratch.name.lower()}",
             digest_file,
             self._cache,

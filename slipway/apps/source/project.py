@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from slipway.apps.app import BuildxBuild, JibBuild
+from slipway.apps.source.pom import Pom
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, inside
 
@@ -24,8 +25,6 @@ DETECTED = {POM: JibBuild, "Dockerfile": BuildxBuild}
 SHOWN = 5
 """How many folders a message names."""
 
-_RELATIVE_PATH = re.compile(r"<relativePath\s*(?:/>|>([^<]*))")
-_ARTIFACT = re.compile(r"<artifactId>([^<]*)")
 _BETWEEN_PATHS = re.compile(r"""[\s<>"'=,;:]+""")
 _UPWARD = re.compile(r"(?<![\w.])\.\.(?![\w.])")
 _BASE = re.compile(r"\$\{(?:project\.)?basedir\}")
@@ -103,39 +102,34 @@ def lacking(label: str, checkout: Path, folder: str, files: Sequence[str], fix: 
     return Problem(label, what, fix)
 
 
-def poms(folder: Path, checkout: Path, label: str) -> Mapping[Path, str]:
-    """The poms in a folder, and their parents as far as the checkout has them, without comments.
+def poms(folder: Path, checkout: Path, label: str) -> Mapping[Path, Pom]:
+    """The poms in a folder, and their parents as far as the checkout has them.
 
     Raises SlipwayError, of ``label``, when one is not to be read.
     """
-    texts: dict[Path, str] = {}
+    read: dict[Path, Pom] = {}
     left = sorted(folder.rglob(POM))
     while left:
-        pom = left.pop(0)
-        place = found(checkout, os.path.relpath(pom, checkout), label)
-        if pom not in texts and place and place.is_file():
-            texts[pom] = _text(place)
-            left += _parent(pom, texts[pom], checkout)
-    return texts
+        path = left.pop(0)
+        place = found(checkout, os.path.relpath(path, checkout), label)
+        if path not in read and place and place.is_file():
+            read[path] = pom = Pom.read(place)
+            left += _parent(path, pom, checkout)
+    return read
 
 
-def _parent(pom: Path, text: str, checkout: Path) -> list[Path]:
+def _parent(path: Path, pom: Pom, checkout: Path) -> list[Path]:
     """The pom of a pom's parent, unless Maven finds it elsewhere."""
-    block = _around_parent(text)[1]
-    if not block:
+    wanted = pom.parent
+    if wanted is None or wanted.path == "":
         return []
-    given = _RELATIVE_PATH.search(block)
-    path = (given[1] or "").strip() if given else f"../{POM}"
-    if not path:
-        return []
-    parent = Path(os.path.normpath(pom.parent / path))
+    parent = Path(os.path.normpath(path.parent / (wanted.path or f"../{POM}")))
     if parent.is_dir():
         parent /= POM
     if not (_is_inside(parent, checkout) and parent.is_file()):
         return []
     # At this place there may also be another project's.
-    wanted, there = (map(str.strip, _ARTIFACT.findall(each)) for each in (block, _text(parent)))
-    return [parent] if {*wanted} & {*there} else []
+    return [parent] if Pom.read(parent).artifact in (wanted.artifact, "") else []
 
 
 def needs_more(folder: Path, checkout: Path, label: str, arguments: Sequence[str] = ()) -> bool:
@@ -147,12 +141,10 @@ def needs_more(folder: Path, checkout: Path, label: str, arguments: Sequence[str
     above = [each for each in folder.parents if each.is_relative_to(checkout)]
     if not settings.is_dir() and any((each / ".mvn").is_dir() for each in above):
         return True
-    texts_of = poms(folder, checkout, label)
-    if any(not pom.is_relative_to(folder) for pom in texts_of):
+    all_poms = poms(folder, checkout, label)
+    if any(not path.is_relative_to(folder) for path in all_poms):
         return True
-    texts = [
-        (pom.parent, part) for pom, text in texts_of.items() for part in _around_parent(text)[::2]
-    ]
+    texts = [(path.parent, text) for path, pom in all_poms.items() for text in pom.texts()]
     names = [os.path.relpath(path, checkout) for path in sorted(settings.glob("*"))]
     files = [found(checkout, name, label) for name in names]
     texts += [(folder, _text(path)) for path in files if path and path.is_file()]
@@ -182,13 +174,6 @@ def _has_link_out(folder: Path, checkout: Path) -> bool:
 def _is_inside(path: Path, folder: Path) -> bool:
     """Whether a path leads into a folder, with links followed."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
-def _around_parent(text: str) -> tuple[str, str, str]:
-    """What a pom says of its parent, between what is before that and what is after it."""
-    before, _, rest = text.partition("<parent>")
-    parent, _, after = rest.partition("</parent>")
-    return before, parent, after
 
 
 def _text(path: Path) -> str:

@@ -289,14 +289,15 @@ def test_folders_share_an_image_only_if_they_are_the_same(shop: Shop) -> None:
 
 def test_folders_that_need_the_repository_are_built_each_for_itself(shop: Shop) -> None:
     parent = "<parent><artifactId>all</artifactId></parent>"
-    poms = {f"{folder}/pom.xml": parent for folder in "ab"}
+    poms = {f"{folder}/pom.xml": f"<project>{parent}</project>" for folder in "ab"}
     contents = {f"{folder}/content": folder for folder in "ab"}
-    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId>", **poms, **contents})
+    top = "<project><artifactId>all</artifactId>{}</project>"
+    commit(shop.repository, {"pom.xml": top.format(""), **poms, **contents})
     apps = [f"name: {name}, git_path: {name}" for name in "ab"]
     refs = [app.image for app in with_images(shop.apps(*apps).apps)]
     assert len({ref.split(":")[-1] for ref in refs}) == 2
     assert len(shop.calls) == 2
-    commit(shop.repository, {"pom.xml": "<artifactId>all</artifactId><version>2</version>"})
+    commit(shop.repository, {"pom.xml": top.format("<version>2</version>")})
     again = shop.apps(*apps)
     assert len(shop.calls) == 4
     assert [app.image for app in with_images(again.apps)] == refs

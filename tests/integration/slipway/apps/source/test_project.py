@@ -229,6 +229,9 @@ NEEDS_MORE = {
         POM: "",
         f"{FOLDER}/part/pom.xml": "<argLine>-javaagent:../../../agent.jar</argLine>",
     },
+    "a path as it stands": {POM: "<script><![CDATA[cp ../web/x .]]></script>"},
+    "a pom that is no XML": {POM: "< ../x"},
+    "a parent that is no XML": {POM: PARENT.format(""), "services/pom.xml": "<"},
     "settings of Maven at the top": {POM: "", ".mvn/maven.config": "-Pci"},
     "settings that name others": {POM: "", f"{FOLDER}/.mvn/maven.config": "-s\n../settings.xml"},
 }
@@ -267,6 +270,11 @@ ENOUGH = {
     },
     "a path that stays": {POM: "<a>${basedir}/part/../src</a>", f"{FOLDER}/part/x": ""},
     "words in a comment": {POM: "<!-- <module>../web</module> -->"},
+    "a parent in a comment": {POM: f"<!-- {PARENT.format('')} -->", "services/pom.xml": ALL},
+    "words of a project beside": {
+        POM: PARENT.format(""),
+        "services/pom.xml": f"<!-- {ALL} --><artifactId>x</artifactId>",
+    },
     "dots that are no path": {POM: "<a>[1,2..3]</a><b>and so on... 1..2</b>"},
     "settings of its own": {
         POM: "",

@@ -32,6 +32,9 @@ from tests.support.maven_samples import write
 JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 
 
+PLAIN = Project(None, (), has_plugin=True, needs_package=False, needs_tests=False)
+
+
 def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any) -> Project:
     write(root, poms)
     return Project.read(Order("web (main)", root, JibBuild(**options), None, {}, root, folder))
@@ -60,10 +63,48 @@ def test_project_without_the_plugin_gets_a_pinned_one(tmp_path: Path) -> None:
         "<packaging>war</packaging>",
         "<packaging> war\n</packaging>",
         "<containerizingMode>packaged</containerizingMode>",
+        "<properties><jib.containerizingMode>packaged</jib.containerizingMode></properties>",
     ],
 )
 def test_project_that_needs_its_package(tmp_path: Path, text: str) -> None:
     assert "package" in command(project(tmp_path, {"pom.xml": text}), {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- <packaging>war</packaging> -->",
+        "<description>&lt;containerizingMode>packaged&lt;/containerizingMode></description>",
+        f"<!-- {JIB} --><description><![CDATA[{JIB}<module>a</module>]]></description>",
+        "<profiles><profile><modules><module>a</module></modules></profile></profiles>",
+    ],
+)
+def test_what_only_looks_like_it_makes_no_other_project(tmp_path: Path, text: str) -> None:
+    assert project(tmp_path, {"pom.xml": text}) == project(tmp_path / "plain", {"pom.xml": ""})
+
+
+TEST_JARS = {
+    "goal": "<execution><goals><goal>jar</goal><goal> test-jar </goal></goals></execution>",
+    "type": "<dependency><type>test-jar</type></dependency>",
+    "classifier": "<dependency><classifier>tests</classifier></dependency>",
+}
+
+
+@pytest.mark.parametrize("case", TEST_JARS)
+def test_tests_of_a_module_are_compiled_where_another_one_needs_them(
+    tmp_path: Path, case: str
+) -> None:
+    poms = {"pom.xml": "<modules><module>a</module></modules>", "b/pom.xml": TEST_JARS[case]}
+    found = project(tmp_path, poms, module="a")
+    settings = properties(found, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+    assert (settings["maven.test.skip"], settings["skipTests"]) == ("false", "true")
+
+
+def test_no_tests_are_compiled_where_nobody_needs_them(tmp_path: Path) -> None:
+    alone = project(tmp_path, {"pom.xml": TEST_JARS["goal"]})
+    for found in (alone, PLAIN):
+        settings = properties(found, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+        assert settings["maven.test.skip"] == "true"
 
 
 def test_module_and_what_it_needs(tmp_path: Path) -> None:
@@ -155,7 +196,9 @@ def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
 
 
 def test_properties_for_a_base_at_hand() -> None:
-    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "tar:///base.tar")
+    found = properties(
+        PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "tar:///base.tar"
+    )
     assert found["jib.to.image"] == "r:1/app:x"
     assert found["jib.from.image"] == "tar:///base.tar"
     assert found["jib.from.platforms"] == machine_platform()
@@ -165,13 +208,13 @@ def test_properties_for_a_base_at_hand() -> None:
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
-    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "java:21")
+    found = properties(PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "java:21")
     assert found["jib.from.image"] == "java:21"
     assert not any(name.startswith("jib.from.auth") for name in found)
 
 
 def test_properties_for_the_poms_own_base() -> None:
-    found = properties("r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+    found = properties(PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
     assert not any(name.startswith("jib.from") for name in found)
 
 
