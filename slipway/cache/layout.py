@@ -99,9 +99,9 @@ class CacheLayout:
         return self.jib / "resolved"
 
     @property
-    def standby(self) -> Path:
-        """The folder of the compiled extension by which Mavens stay on standby."""
-        return self.jib / "standby"
+    def maven_extensions(self) -> Path:
+        """The folder of Slipway's extensions of Maven, compiled."""
+        return self.jib / "extensions"
 
     @property
     def bundles(self) -> Path:

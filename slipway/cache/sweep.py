@@ -164,7 +164,7 @@ class _Sweeper:
         """Remove what builds with Maven and Jib left long ago, and can make or fetch again."""
         cache = self.cache
         layers = (cache.jib_bases / "layers", cache.jib_layers / "layers")
-        for folder in (*layers, cache.jvm_classes, cache.resolved_poms, cache.standby):
+        for folder in (*layers, cache.jvm_classes, cache.resolved_poms, cache.maven_extensions):
             self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:

@@ -314,7 +314,7 @@ class _Run:
         session = self._settings.session
         if session is None or builds > MOST:
             return None
-        return Standbys(session.folder, session.process, self._cache.standby)
+        return Standbys(session.folder, session.process, self._cache.maven_extensions)
 
     def _build(self, work: _Work, builder: Builder[Any]) -> None:
         """Build one image and enter it under the name of each app that wants it."""

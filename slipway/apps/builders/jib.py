@@ -21,6 +21,7 @@ from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
+from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
 from slipway.apps.builders.order import Order
 from slipway.apps.builders.registry import Registry
 from slipway.apps.source.project import POM, lacking, poms
@@ -44,6 +45,12 @@ RECIPE = "jib 1"
 PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
 PLUGIN_VERSION = "3.5.2"
 """Jib for projects whose poms do not name the plugin; others are built with their own version."""
+
+_NO_IMAGE = (
+    "Jib makes none of a project whose packaging is pom, or that jib.containerize does not name: "
+    "name the module to run, for example build: {jib: {module: web}}"
+)
+"""What to do when there is no image."""
 
 _PACKAGED = [(name, "packaged") for name in ("containerizingMode", "jib.containerizingMode")]
 """By which element and text a pom has Jib take the package in place of its classes."""
@@ -195,7 +202,12 @@ class Jib:
             self._cache,
             base,
         )
+        if extension := compiled("JibSettings", self._cache.maven_extensions):
+            settings[CLASS_PATH] = str(extension)
         self._maven.build(order, lambda given: command(project, given), settings)
+        if not digest_file.exists():
+            what = "Maven has built it, and Jib has made no image of it"
+            raise SlipwayError(Problem(order.label, what, _NO_IMAGE))
         digest = digest_file.read_text().strip()
         try:
             return _result(digest, stored, self._registry, order.scratch / "image")

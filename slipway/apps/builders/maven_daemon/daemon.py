@@ -2,7 +2,7 @@
 
 What a new JVM spends on loading Maven, its plugins and Jib, and on compiling them while it runs,
 is most of the time of a small build. Within one session of ``make dev`` the JVM of a project stays,
-with a core extension (``Standby.java``) that has Maven build whenever it is asked over a socket,
+with an extension (``Standby.java``) that has Maven build whenever it is asked over a socket,
 in the same folder each time.
 
 Nobody depends on it: where it cannot be had, or a build in it fails, Maven is started as always,
@@ -18,17 +18,15 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.apps.app import JibBuild
+from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
 from slipway.apps.builders.order import Order
 from slipway.apps.source.project import found
-from slipway.errors import SlipwayError
-from slipway.run import run
 from slipway.waiting import allowed
 
 MOST = 2
@@ -37,13 +35,11 @@ MOST = 2
 START_SECONDS = 60.0
 BUILD_SECONDS = 3600.0
 
-_HERE = Path(__file__).parent
-
 
 class Standbys:
     """The Mavens of the session in ``folder``, whose process is ``session``.
 
-    They end with it. ``cache`` is where their extension is kept once it is compiled.
+    They end with it. ``cache`` is where extensions are kept once they are compiled.
     """
 
     def __init__(self, folder: Path, session: int, cache: Path) -> None:
@@ -60,15 +56,15 @@ class Standbys:
     ) -> bool:
         """Build by the Maven that was started with this ``command``, or that is now.
 
-        ``settings`` are the properties of this build alone, ``options`` those of the JVM. False
-        when it has to be done in another way.
+        ``settings`` are the properties of this build, ``options`` those of the JVM. False when it
+        has to be done in another way.
         """
-        maven = shutil.which("mvn")
-        extension = self._extension(Path(maven).resolve().parent.parent) if maven else None
+        extension = compiled("Standby", self._cache)
         if extension is None:
             return False
+        extensions = ":".join(filter(None, [str(extension), settings.get(CLASS_PATH)]))
         secrets = sorted(order.secrets.items())
-        same = [str(extension), options, command, order.folder, _read_at_start(order), secrets]
+        same = [extensions, options, command, order.folder, _read_at_start(order), secrets]
         key = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:12]
         place = self._folder / key
         place.mkdir(parents=True, exist_ok=True)
@@ -80,29 +76,11 @@ class Standbys:
                 (place / "socket").unlink(missing_ok=True)
                 self._make_room()
                 environment = {"MAVEN_OPTS": options, **order.secrets}
-                peer = self._started(place, order.folder, command, extension, environment)
+                peer = self._started(place, order.folder, command, extensions, environment)
             if peer is None:
                 return False
             with peer:
                 return _ask(peer, settings)
-
-    def _extension(self, maven: Path) -> Path | None:
-        """The folder of the compiled extension; None where it cannot be compiled."""
-        java = _HERE / "Standby.java"
-        of = hashlib.sha256(f"{maven} {shutil.which('javac')}".encode() + java.read_bytes())
-        made = self._cache / of.hexdigest()[:16]
-        if not made.exists():
-            made.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
-                new = Path(scratch) / "new"
-                shutil.copytree(_HERE / "META-INF", new / "META-INF")
-                compiler = ["javac", "-d", str(new), "-cp", f"{maven}/lib/*", str(java)]
-                try:
-                    run(compiler, what="Maven on standby")
-                    new.rename(made)
-                except (SlipwayError, OSError):
-                    return made if made.exists() else None
-        return made
 
     def _make_room(self) -> None:
         """End those that were asked longest ago, so that one more may start."""
@@ -116,7 +94,7 @@ class Standbys:
         place: Path,
         folder: str,
         command: Sequence[str],
-        extension: Path,
+        extensions: str,
         environment: Mapping[str, str],
     ) -> socket.socket | None:
         """Start a Maven in a folder of what it is to build, and connect to it.
@@ -128,7 +106,7 @@ class Standbys:
                 *command,
                 # Maven 3.8 would keep the poms that it has read.
                 "-Dmaven.defaultProjectBuilder.disableGlobalModelCache=true",
-                f"-Dmaven.ext.class.path={extension}",
+                f"-D{CLASS_PATH}={extensions}",
                 f"-Dslipway.socket={place / 'socket'}",
                 f"-Dslipway.session={self._session}",
             ],

@@ -28,7 +28,7 @@ SWEPT = {
     "jib/base/layers/0123": ("Jib, for projects that name a base of their own", MONTH),
     "jib/classes/21.jsa": ("Maven's JVM", MONTH),
     "jib/resolved/0123": ("builds with Maven", MONTH),
-    "jib/standby/0123": ("builds with Maven in a session", MONTH),
+    "jib/extensions/0123": ("builds with Maven in a session", MONTH),
     "source/web/0123": ("the fetch of sources", DAY),
     "work/tmp0123": ("builds that ended in the middle", DAY),
 }

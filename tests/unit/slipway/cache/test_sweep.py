@@ -201,7 +201,7 @@ def test_what_jib_left_goes_after_a_month(tmp_path: Path) -> None:
         "jib/base/layers/01",
         "jib/classes/21.0.1.jsa",
         "jib/resolved/0123",
-        "jib/standby/0123",
+        "jib/extensions/0123",
     }
     for name in (*kept, *(f"{name.removeprefix('jib/')}/file" for name in gone)):
         file(tmp_path / "jib" / name)
