@@ -7,13 +7,10 @@ tar for tools that know only that.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
-import lzma
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +18,21 @@ from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
 from slipway.oci.blobs import CHUNK, BlobDirectory, DigestMismatch, HashingReader, copy, is_full
-from slipway.oci.files import GZIP_MAGIC, Files, Unusable, decompressed, open_archive, refuse_zstd
+from slipway.oci.files import (
+    GZIP,
+    UNREADABLE,
+    Compression,
+    Files,
+    Unusable,
+    compression_of,
+    decompressed,
+    open_archive,
+)
 from slipway.oci.model import (
     CONFIG,
     DOCKER_INDEX,
     INDEX,
     LAYER,
-    LAYER_GZIP,
     MANIFEST,
     MOST_JSON,
     MOST_LAYERS,
@@ -74,7 +79,7 @@ def read_archive(
         raise SlipwayError(Problem(str(path), f"is damaged: {error}", AGAIN)) from error
     except Unusable as error:
         raise SlipwayError(Problem(str(path), str(error), error.fix or AGAIN)) from error
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+    except UNREADABLE as error:
         if is_full(error):
             raise
         what = f"cannot be read as an image archive: {_words(error)}"
@@ -128,6 +133,9 @@ class _Reader:
             raise self._foreign([platform_of(config)])
         with _about(f"config {parts.config.digest}"):
             diff_ids_of(config, len(parts.layers))
+        for layer in parts.layers:
+            with _about(f"layer {layer.digest}"):
+                self._check_type(layer)
         return manifest
 
     def read_docker(self) -> Descriptor:
@@ -157,24 +165,34 @@ class _Reader:
         return Descriptor(MANIFEST, *self._blobs.put(io.BytesIO(manifest.as_blob())))
 
     def _docker_layer(self, name: str, diff_id: str) -> Descriptor:
-        """Store a layer as it is; what is in it, decompressed, has the digest ``diff_id``."""
+        """Store a layer, as it is where nodes can unpack it.
+
+        What is in it, decompressed, has the digest ``diff_id``.
+        """
         with self._file(name) as stream:
             size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
             if self._blobs.has(diff_id, size):
                 return Descriptor(LAYER, diff_id, size)
-            stream.seek(0)
-            start = stream.read(4)
-            stream.seek(0)
-            refuse_zstd(start, f"has its layer {name}")
-            if not start.startswith(GZIP_MAGIC):
+            compression = compression_of(stream)
+            if compression is None:
                 return Descriptor(LAYER, *self._blobs.put(stream, diff_id))
+            if not compression.layer:
+                plain = decompressed(stream, size, compression)
+                return Descriptor(LAYER, *self._blobs.put(plain, diff_id))
             with self._blobs.new() as blob:
                 packed = HashingReader(stream)
                 copy(packed, blob.file)
                 blob.file.seek(0)
-                HashingReader(decompressed(blob.file, size), diff_id).drain()
+                HashingReader(decompressed(blob.file, size, compression), diff_id).drain()
                 blob.file.seek(0, io.SEEK_END)
-                return Descriptor(LAYER_GZIP, packed.digest, blob.keep(packed.digest))
+                return Descriptor(compression.layer, packed.digest, blob.keep(packed.digest))
+
+    def _check_type(self, layer: Descriptor) -> None:
+        """Raise ValueError for a layer that nodes would take for a plain tar, and that is none."""
+        kind = _compression(self._blobs, layer.digest)
+        if kind and kind.layer and layer.media_type == LAYER:
+            raise ValueError(f"it is compressed, and its mediaType is {layer.media_type}")
 
     def _manifests(
         self, entries: Sequence[Any], where: str, depth: int = 1
@@ -326,8 +344,8 @@ def write_docker_archive(image: Image, blobs: BlobDirectory, out: IO[bytes]) -> 
     Jib looks at the first layer to see whether the layers are compressed, so they are either all
     gzip, as they are stored, or all plain. Errors are those of :func:`write_oci_archive`.
     """
-    compressed = {layer.digest: _is_gzip(blobs, layer.digest) for layer in image.layers}
-    as_stored = all(compressed.values())
+    kinds = {layer.digest: _compression(blobs, layer.digest) for layer in image.layers}
+    as_stored = all(kind is GZIP for kind in kinds.values())
     names = {layer.digest: f"{layer.digest.removeprefix('sha256:')}.tar" for layer in image.layers}
     config = f"{image.config_digest.removeprefix('sha256:')}.json"
     manifest = {
@@ -340,8 +358,9 @@ def write_docker_archive(image: Image, blobs: BlobDirectory, out: IO[bytes]) -> 
         _add_bytes(tar, config, blobs.read(image.config_digest))
         for layer in {layer.digest: layer for layer in image.layers}.values():
             with blobs.open(layer.digest) as stream:
-                if compressed[layer.digest] and not as_stored:
-                    _add_decompressed(tar, names[layer.digest], stream, blobs.temporary)
+                if (kind := kinds[layer.digest]) and not as_stored:
+                    content = cast(IO[bytes], kind.open(stream))
+                    _add_decompressed(tar, names[layer.digest], content, blobs.temporary)
                 else:
                     reader = HashingReader(stream, layer.digest)
                     _add_stream(tar, names[layer.digest], layer.size, reader)
@@ -358,17 +377,17 @@ def _add_stream(tar: tarfile.TarFile, name: str, size: int, reader: HashingReade
     reader.check()
 
 
-def _add_decompressed(tar: tarfile.TarFile, name: str, stream: IO[bytes], scratch: Path) -> None:
-    with gzip.open(stream) as content, tempfile.TemporaryFile(dir=scratch) as plain:
-        copy(cast(IO[bytes], content), plain)
+def _add_decompressed(tar: tarfile.TarFile, name: str, content: IO[bytes], scratch: Path) -> None:
+    with content, tempfile.TemporaryFile(dir=scratch) as plain:
+        copy(content, plain)
         size = plain.tell()
         plain.seek(0)
         _add_stream(tar, name, size, HashingReader(plain))
 
 
-def _is_gzip(blobs: BlobDirectory, digest: str) -> bool:
+def _compression(blobs: BlobDirectory, digest: str) -> Compression | None:
     with blobs.open(digest) as stream:
-        return stream.read(2) == GZIP_MAGIC
+        return compression_of(stream)
 
 
 def _blob_path(digest: str) -> str:

@@ -12,18 +12,25 @@ import io
 import lzma
 import os
 import posixpath
+import re
+import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from slipway.files import Refused, inside, readable
 from slipway.oci.blobs import CHUNK, copy
+from slipway.oci.model import LAYER_GZIP, LAYER_ZSTD
 
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MOST_MEMBERS = 100_000
 """How many entries the tar of an archive may have."""
@@ -38,11 +45,38 @@ FREE_SIZE = 1 << 30
 RATIO = 100
 """What is compressed may be RATIO times as long, and FREE_SIZE bytes in any case."""
 
-_DECOMPRESSORS: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
-    GZIP_MAGIC: gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
+
+@dataclass(frozen=True)
+class Compression:
+    """A way to compress: how it begins, and what reads it.
+
+    ``layer`` is the media type of layers that are compressed so, if nodes can unpack them.
+    """
+
+    start: re.Pattern[bytes]
+    open: Callable[[IO[bytes]], Any]
+    layer: str = ""
+
+
+GZIP = Compression(re.compile(rb"\x1f\x8b"), gzip.open, LAYER_GZIP)
+
+_COMPRESSIONS = (
+    GZIP,
+    # Or a frame that is to be skipped, as zstd's parallel cousins put there (RFC 8878, 3.1.2).
+    Compression(re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd.open, LAYER_ZSTD),
+    Compression(re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), bz2.open),
+    Compression(re.compile(rb"\xfd7zXZ"), lzma.open),
+)
+
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, tarfile.TarError)
+"""What is raised when what was compressed or packed is damaged."""
+
+
+def compression_of(file: IO[bytes]) -> Compression | None:
+    """How a file is compressed, read from its start; None if it is not."""
+    start = file.read(10)
+    file.seek(0)
+    return next((each for each in _COMPRESSIONS if each.start.match(start)), None)
 
 
 class Unusable(ValueError):
@@ -180,15 +214,9 @@ class Bounded(io.RawIOBase):
         return self._stream.tell()
 
 
-def decompressed(stream: IO[bytes], size: int, decompress: Callable[..., Any] = gzip.open) -> Any:
+def decompressed(stream: IO[bytes], size: int, compression: Compression) -> Any:
     """What is in a compressed stream of ``size`` bytes; Unusable as soon as it is too much."""
-    return Bounded(decompress(stream), max(FREE_SIZE, RATIO * size))
-
-
-def refuse_zstd(start: bytes, what: str) -> None:
-    """Raise Unusable for what begins as zstd does: nothing here unpacks that."""
-    if start.startswith(ZSTD_MAGIC):
-        raise Unusable(f"{what} compressed with zstd", "unpack it with zstd -d, or use gzip")
+    return Bounded(compression.open(stream), max(FREE_SIZE, RATIO * size))
 
 
 @contextmanager
@@ -202,15 +230,10 @@ def open_archive(path: Path, scratch: Path, *, spare: bool) -> Iterator[Files]:
         yield SpareFiles(path) if spare else DirectoryFiles(path)
         return
     with readable(path).open("rb") as raw, tempfile.TemporaryFile(dir=scratch) as plain:
-        start = raw.read(6)
-        raw.seek(0)
-        refuse_zstd(start, "is")
         source: IO[bytes] = raw
-        for magic, decompress in _DECOMPRESSORS.items():
-            if start.startswith(magic):
-                content = decompressed(raw, path.stat().st_size, decompress)
-                copy(content, plain)
-                plain.seek(0)
-                source = plain
+        if compression := compression_of(raw):
+            copy(decompressed(raw, path.stat().st_size, compression), plain)
+            plain.seek(0)
+            source = plain
         with tarfile.open(fileobj=cast(IO[bytes], Bounded(source)), mode="r:") as tar:
             yield TarFiles(tar)

@@ -19,6 +19,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = LAYER + "+gzip"
+LAYER_ZSTD = LAYER + "+zstd"
 
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 """Docker's name for an index; its manifests, configs and layers are used under their own names."""

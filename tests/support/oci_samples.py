@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
+import sys
 import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 OCI = "application/vnd.oci.image"
 
@@ -34,6 +43,20 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 def gzipped(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
+
+
+SKIPPABLE = bytes.fromhex("502a4d1804000000") + b"1234"
+"""A frame that zstd skips, with four bytes (RFC 8878, 3.1.2)."""
+
+PACKED: Mapping[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
+    "plain": (bytes, bytes),
+    "gzip": (gzipped, gzip.decompress),
+    "zstd": (zstd.compress, zstd.decompress),
+    "pzstd": (lambda content: SKIPPABLE + zstd.compress(content), zstd.decompress),
+    "bzip2": (bz2.compress, bz2.decompress),
+    "xz": (lzma.compress, lzma.decompress),
+}
+"""How archives and their layers may be packed and unpacked."""
 
 
 def names_in(archive: bytes) -> list[str]:

@@ -268,14 +268,16 @@ def test_make_says_the_version_that_the_changelog_has_released_last() -> None:
 
 
 def pins(*names: str) -> dict[str, str]:
-    """The packages of requirements files and their versions."""
+    """The packages of requirements files for this Python, and their versions."""
     lines = [line for name in names for line in (PROJECT / name).read_text().splitlines()]
-    pinned = [line for line in lines if line and not line.startswith(("#", "-r "))]
-    for line in pinned:
-        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
-    pairs = [line.split("==") for line in pinned]
-    found: dict[str, str] = {canonicalize_name(name): version for name, version in pairs}
-    assert len(found) == len(pinned)
+    pinned = [Requirement(line) for line in lines if line and not line.startswith(("#", "-r "))]
+    found: dict[str, str] = {}
+    for each in pinned:
+        version = str(each.specifier).removeprefix("==")
+        assert re.fullmatch(r"[\w.]+", version), each
+        assert canonicalize_name(each.name) not in found, each
+        if each.marker is None or each.marker.evaluate():
+            found[canonicalize_name(each.name)] = version
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.errors import Problem, SlipwayError
 from slipway.files import refused_below
-from slipway.oci.files import decompressed
+from slipway.oci.files import GZIP, decompressed
 from slipway.run import run
 from slipway.waiting import allowed
 
@@ -91,7 +91,7 @@ def _refused_in_archives(chart: Path) -> Iterator[tuple[str, str]]:
         name = path.relative_to(chart)
         try:
             with path.open("rb") as packed:
-                plain = decompressed(packed, path.stat().st_size)
+                plain = decompressed(packed, path.stat().st_size, GZIP)
                 with tarfile.open(fileobj=plain, mode="r|") as tar:
                     for member in tar:
                         if member.issym() or member.islnk():

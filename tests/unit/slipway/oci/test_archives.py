@@ -11,9 +11,10 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
-from slipway.oci.model import LAYER, LAYER_GZIP
+from slipway.oci.model import LAYER, LAYER_GZIP, LAYER_ZSTD
 from tests.support.oci_samples import (
     OCI,
+    PACKED,
     Layout,
     digest_of,
     docker_archive,
@@ -34,7 +35,7 @@ def store(tmp_path: Path) -> ImageStore:
     return ImageStore(tmp_path / "store")
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "directory"])
+@pytest.mark.parametrize("kind", [*PACKED, "directory"])
 def test_an_oci_layout_keeps_its_digests(store: ImageStore, tmp_path: Path, kind: str) -> None:
     layout = Layout()
     manifest = layout.image(b"base")
@@ -45,7 +46,7 @@ def test_an_oci_layout_keeps_its_digests(store: ImageStore, tmp_path: Path, kind
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(content)
     else:
-        path.write_bytes(tar_of(files) if kind == "tar" else gzipped(tar_of(files)))
+        path.write_bytes(PACKED[kind][0](tar_of(files)))
     image = store.add_archive(path, REF, PLATFORM)
     assert image.manifest_digest == manifest["digest"]
     assert {digest[7:] for digest in image.blobs} == {
@@ -130,13 +131,45 @@ def test_a_docker_archive_keeps_config_and_layers(store: ImageStore, tmp_path: P
     assert store.verify(REF) == []
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("gzip", LAYER_GZIP), ("zstd", LAYER_ZSTD), ("pzstd", LAYER_ZSTD)]
+    + [(kind, LAYER) for kind in ("plain", "bzip2", "xz")],
+)
+def test_a_layer_is_stored_as_nodes_can_unpack_it(
+    store: ImageStore, tmp_path: Path, kind: str, media_type: str
+) -> None:
+    plain = tar_of({"a": b"1" * 9999})
+    files = docker_archive({"l.tar": plain}, [])
+    files["l.tar"] = PACKED[kind][0](plain)
+    image = store.add_archive(write(tmp_path / "x.tar", tar_of(files)), REF, PLATFORM)
+    stored = plain if media_type == LAYER else files["l.tar"]
+    [layer] = image.layers
+    assert (layer.media_type, layer.digest) == (media_type, digest_of(stored))
+    assert store.verify(REF) == []
+
+
+def test_a_zstd_layer_of_an_oci_layout_stays_as_it_is(store: ImageStore, tmp_path: Path) -> None:
+    plain = tar_of({"a": b"1"})
+    layout = Layout()
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [digest_of(plain)]}}
+    packed = layout.blob("layer.v1.tar+zstd", PACKED["zstd"][0](plain))
+    config_blob = layout.blob("config.v1+json", json.dumps(config).encode())
+    parts = {"schemaVersion": 2, "config": config_blob, "layers": [packed]}
+    manifest = layout.blob("manifest.v1+json", json.dumps(parts).encode())
+    image = store.add_archive(
+        write(tmp_path / "x.tar", tar_of(layout.finish(manifest))), REF, PLATFORM
+    )
+    assert image.manifest_digest == manifest["digest"]
+    assert [layer.as_json() for layer in image.layers] == [packed]
+
+
+@pytest.mark.parametrize("kind", PACKED)
 def test_a_changed_layer_of_a_docker_archive_is_noticed(
-    store: ImageStore, tmp_path: Path, packed: bool
+    store: ImageStore, tmp_path: Path, kind: str
 ) -> None:
     files = docker_archive({"l.tar": tar_of({"a": b"1"})}, [])
-    changed = tar_of({"a": b"2"})
-    files["l.tar"] = gzipped(changed) if packed else changed
+    files["l.tar"] = PACKED[kind][0](tar_of({"a": b"2"}))
     with pytest.raises(SlipwayError, match=r"x\.tar: is damaged"):
         store.add_archive(write(tmp_path / "x.tar", tar_of(files)), REF, PLATFORM)
     assert store.get(REF) is None
@@ -201,19 +234,21 @@ def test_an_oci_archive_leaves_out_what_the_receiver_has(store: ImageStore) -> N
 
 @pytest.mark.parametrize(
     ("layers", "stays_packed"),
-    [(["plain", "plain"], False), (["gzip", "gzip"], True), (["plain", "gzip"], False)],
+    [
+        (["plain", "plain"], False),
+        (["gzip", "gzip"], True),
+        (["plain", "gzip"], False),
+        (["zstd", "zstd"], False),
+        (["gzip", "zstd", "plain"], False),
+    ],
 )
 def test_a_docker_archive_has_all_layers_packed_or_none(
     store: ImageStore, tmp_path: Path, layers: list[str], stays_packed: bool
 ) -> None:
     plain = [tar_of({str(number): b"x" * number}) for number in range(len(layers))]
-    files = docker_archive(
-        {
-            f"{number}.tar": gzipped(layer) if kind == "gzip" else layer
-            for number, (kind, layer) in enumerate(zip(layers, plain, strict=True))
-        },
-        [],
-    )
+    files = docker_archive({f"{number}.tar": layer for number, layer in enumerate(plain)}, [])
+    for number, kind in enumerate(layers):
+        files[f"{number}.tar"] = PACKED[kind][0](plain[number])
     image = store.add_archive(write(tmp_path / "in.tar", tar_of(files)), REF, PLATFORM)
     store.write_docker_archive(REF, tmp_path / "out.tar")
     written = (tmp_path / "out.tar").read_bytes()

@@ -19,6 +19,8 @@ from slipway.oci import archives as reader
 from slipway.oci import files as bounds
 from slipway.oci.blobs import CHUNK
 from tests.support.oci_samples import (
+    PACKED,
+    SKIPPABLE,
     Layout,
     digest_of,
     docker_archive,
@@ -441,7 +443,7 @@ def docker(change: Callable[[dict[str, Any]], object]) -> Change:
         (docker(lambda entry: entry.update(Layers=[])), "names 1 layers, and there are 0"),
         (docker(lambda entry: entry.update(Layers=["none"])), "it lacks none"),
         (file("config.json", b"[]"), "config config.json: it is no object"),
-        (file("l.tar", b"\x28\xb5\x2f\xfd" + b"x" * 99), "l.tar compressed with zstd"),
+        (file("l.tar", b"\x28\xb5\x2f\xfd" + b"x" * 99), "cannot be read as an image archive"),
         (file("l.tar", gzipped(tar_of({"a": b"1"}))[:-9]), "cannot be read as an image archive"),
         (file("l.tar", b"\x1f\x8b\x08" + b"\xff" * 99), "cannot be read as an image archive"),
     ],
@@ -609,13 +611,46 @@ def test_what_is_compressed_beyond_measure_is_not_unpacked(
     assert store.add_archive(path, REF, PLATFORM).layers
 
 
-def test_zstd_is_told_by_its_name(store: ImageStore, tmp_path: Path) -> None:
-    path = write(tmp_path / "x.tar.zst", b"\x28\xb5\x2f\xfd" + bytes(99))
-    with pytest.raises(SlipwayError, match=r"is compressed with zstd\n +fix: unpack it with zstd"):
-        store.add_archive(path, REF, PLATFORM)
+def test_a_layer_whose_first_file_is_named_as_compression_begins_is_plain(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    files = docker_archive({"l.tar": tar_of({"BZh9": b"1"})}, [])
+    image = store.add_archive(write(tmp_path / "x.tar", tar_of(files)), REF, PLATFORM)
+    assert image.layers[0].digest == digest_of(files["l.tar"])
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\0", bytes(99)])
+def test_a_layer_of_docker_s_need_not_say_how_it_is_compressed(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    files = layout()
+    of_docker = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar"}
+    manifest(lambda value: value["layers"][1].update(of_docker))(files)
+    store.add_archive(folder(tmp_path / "image", files), REF, PLATFORM)
+    assert store.verify(REF) == []
+
+
+def test_zstd_that_takes_too_much_memory_is_told(store: ImageStore, tmp_path: Path) -> None:
+    # A frame whose header asks for a window of 2 GB, as zstd --long=31 makes it.
+    path = write(tmp_path / "x.tar.zst", bytes.fromhex("28b52ffd00a8") + bytes(99))
+    assert "Frame requires too much memory" in problem(store, path)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "pzstd"])
+def test_a_layer_that_does_not_say_that_it_is_compressed_is_told(
+    store: ImageStore, tmp_path: Path, kind: str
+) -> None:
+    files = layout()
+    packed = PACKED[kind][0](b"base")
+    files[blob_of(digest_of(packed))] = packed
+    layer = {"digest": digest_of(packed), "size": len(packed)}
+    manifest(lambda value: value["layers"][0].update(layer))(files)
+    told = problem(store, folder(tmp_path / "image", files))
+    assert f"layer {digest_of(packed)}: it is compressed, and its mediaType is" in told
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", SKIPPABLE, bytes(99)]
+)
 def test_an_archive_that_is_cut_off_is_told(
     store: ImageStore, tmp_path: Path, content: bytes
 ) -> None:
