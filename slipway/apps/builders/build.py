@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 import tempfile
 import time
 from collections import defaultdict
@@ -34,7 +35,7 @@ from slipway.apps.app import (
     Sourced,
     advanced,
 )
-from slipway.apps.boundary import failing
+from slipway.apps.boundary import Boundary, failing
 from slipway.apps.builders import buildkit, jib, prebuilt
 from slipway.apps.builders.bases import Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
@@ -51,6 +52,7 @@ from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.files import write_whole
+from slipway.kube.objects import grouped
 from slipway.oci import Image, ImageStore
 from slipway.oci.model import INDEX
 from slipway.secrets import Secrets
@@ -317,19 +319,32 @@ class _Run:
         return Standbys(session.folder, session.process, self._cache.maven_extensions)
 
     def _build(self, work: _Work, builder: Builder[Any]) -> None:
-        """Build one image and enter it under the name of each app that wants it."""
+        """Build one image and enter it under the name of each app that wants it.
+
+        What fails for one folder may have other words for another one, where the same is.
+        """
         work.started = time.monotonic()
-        is_built = self._boundary.run(work.apps, self._make, work, builder)
+        alike = grouped(work.apps, lambda app: app.project).values()
+        is_built = any(self._is_made(work, builder, apps) for apps in alike)
         seconds = time.monotonic() - work.started
         end = f"built in {seconds:.1f} s" if is_built else "failed"
         self._say(f"{work.label}: {builder.doing}: {end}")
 
-    def _make(self, work: _Work, builder: Builder[Any]) -> bool:
+    def _is_made(self, work: _Work, builder: Builder[Any], apps: Sequence[Sourced]) -> bool:
+        """Whether an image is made as the first of some apps has it; each is told in its name."""
+        first = re.compile(rf"^{re.escape(apps[0].label)}(?=: )", re.MULTILINE)
+
+        def note(app: App, reason: str) -> None:
+            own = first.sub(lambda _: app.label, reason)
+            app.fail(STEP, self._settings.secrets.redact(own))
+
+        return bool(Boundary(note).run(apps, self._make, work, builder, apps[0]))
+
+    def _make(self, work: _Work, builder: Builder[Any], app: Sourced) -> bool:
         """Build one image and enter it; returns True."""
-        app = work.apps[0]
         with self._scratch() as scratch:
             order = Order(
-                label=work.label,
+                label=app.label,
                 checkout=Path(app.checkout),
                 build=work.build,
                 base=work.base,

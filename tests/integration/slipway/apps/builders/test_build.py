@@ -370,6 +370,35 @@ def test_failures_leave_the_others_alone(shop: Shop) -> None:
     assert "/nowhere.tar cannot be read: No such file" in reasons[5]
 
 
+def test_apps_of_one_build_that_fails_are_told_each_in_its_name(shop: Shop) -> None:
+    commit(shop.repository, {"content": "broken"})
+    commit(shop.repository, {}, "feature/x")
+    images = shop.apps("name: web", "name: api", "name: api, git_branch: feature/x")
+    assert [reason(app) for app in images.apps] == [
+        "web (main): the tool's last words",
+        "api (main): the tool's last words",
+        "api (feature/x): the tool's last words",
+    ]
+    assert len(shop.calls) == 1
+
+
+def test_apps_of_one_build_in_other_folders_are_told_of_their_own(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(order: Order[BuildxBuild]) -> Path:
+        said = f"is broken\n    | {order.label}: in {order.folder}"
+        raise SlipwayError([Problem(order.label, said), Problem("base", "is lost")])
+
+    monkeypatch.setattr(shop, "build", build)
+    commit(shop.repository, {f"{folder}/Dockerfile": "" for folder in "ab"})
+    apps = ["name: a, git_path: a", "name: b, git_path: b", "name: c, git_path: b"]
+    a, b, c = (reason(app) for app in shop.apps(*apps).apps)
+    lost = "\nbase: is lost"
+    assert a == f"a (main): is broken\n    | a (main): in a{lost}"
+    assert b == f"b (main): is broken\n    | b (main): in b{lost}"
+    assert c == f"c (main): is broken\n    | b (main): in b{lost}"
+
+
 def test_nothing_detected(shop: Shop) -> None:
     (shop.repository / "Dockerfile").unlink()
     commit(shop.repository, {})
