@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from slipway.apps.app import JibBuild
@@ -57,10 +57,7 @@ class Maven:
         if not shutil.which("mvn"):
             fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
             raise SlipwayError(Problem(order.label, "is built with Maven, which is not here", fix))
-        poms = sha256()
-        for pom in poms_of(order).values():
-            poms.update(pom)
-        complete = self._cache.resolved_poms / poms.hexdigest()
+        complete = self._cache.resolved_poms / _hash_of_poms(order)
         if not complete.exists():
             with self._downloading:
                 if not complete.exists():
@@ -97,12 +94,15 @@ class Maven:
             made.replace(archive)
 
 
-def poms_of(order: Order[JibBuild]) -> dict[str, bytes]:
-    """All poms that a build gets, by name; raises SlipwayError if one is not to be read."""
-    paths = sorted(order.source.rglob(POM))
-    names = [str(path.relative_to(order.checkout)) for path in paths]
-    files = {name: found(order.checkout, name, order.label) for name in names}
-    return {name: file.read_bytes() for name, file in files.items() if file and file.is_file()}
+def _hash_of_poms(order: Order[JibBuild]) -> str:
+    """The hash of all poms that a build gets; raises SlipwayError if one is not to be read."""
+    poms = sha256()
+    for path in sorted(order.source.rglob(POM)):
+        file = found(order.checkout, str(path.relative_to(order.checkout)), order.label)
+        if file and file.is_file():
+            with file.open("rb") as pom:
+                poms.update(file_digest(pom, "sha256").digest())
+    return poms.hexdigest()
 
 
 def _options(order: Order[JibBuild], *more: str) -> str:
