@@ -137,7 +137,6 @@ def properties(
     target asks for none, because Jib would otherwise call the credential helper that a pom names
     for its usual registry.
     """
-    chosen = {"jib.from.image": base, "jib.from.platforms": machine_platform()} if base else {}
     return {
         "style.color": "never",
         "maven.test.skip": "false" if project.needs_tests else "true",
@@ -150,7 +149,8 @@ def properties(
         "jib.to.image": target,
         "jib.to.auth.username": "slipway",
         "jib.to.auth.password": "slipway",
-        **chosen,
+        **({"jib.from.image": base} if base else {}),
+        "jib.from.platforms": machine_platform(),
         "jib.outputPaths.digest": str(digest_file),
         "jib.baseImageCache": str(cache.jib_bases),
         "jib.applicationCache": str(cache.jib_layers),

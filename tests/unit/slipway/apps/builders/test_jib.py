@@ -215,7 +215,8 @@ def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> No
 
 def test_properties_for_the_poms_own_base() -> None:
     found = properties(PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
-    assert not any(name.startswith("jib.from") for name in found)
+    of_base = {name: text for name, text in found.items() if name.startswith("jib.from")}
+    assert of_base == {"jib.from.platforms": machine_platform()}
 
 
 def descriptor(digit: str) -> Descriptor:
