@@ -182,6 +182,8 @@ class Ingress(Struct, forbid_unknown_fields=True):
     websocket: bool
     max_body_size: str
     timeout: str
+    max_header_size: str = "32k"
+    rewrite_redirects: bool = False
 
 
 class Failure(Struct, frozen=True):

@@ -14,6 +14,9 @@ from nginx_ingress import words
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"
 WEBSOCKETS = "nginx.org/websocket-services"
+SET_HEADERS = "nginx.org/proxy-set-headers"
+REWRITE_REDIRECTS = "slipway.internal/rewrite-redirects"
+"""This controller's own: redirects of a service that does not know of a rewrite are put right."""
 SSL_REDIRECT = "nginx.org/ssl-redirect"
 SSL_REDIRECT_DEPRECATED = "ingress.kubernetes.io/ssl-redirect"
 REDIRECT_TO_HTTPS = "nginx.org/redirect-to-https"
@@ -26,6 +29,7 @@ HSTS_BEHIND_PROXY = "nginx.org/hsts-behind-proxy"
 MASTER_IGNORES = frozenset(
     {
         REWRITES,
+        REWRITE_REDIRECTS,
         WEBSOCKETS,
         "nginx.org/ssl-services",
         "nginx.org/grpc-services",
@@ -52,6 +56,9 @@ MINION_IGNORES = frozenset(
         "nginx.org/app-root",
     }
 )
+
+Headers = tuple[tuple[str, str | None], ...]
+"""Names with their values, None for what the request itself has."""
 
 Validator = Callable[[str, Collection[str]], str]
 """Takes the value and the Ingress's services; returns what is wrong, or nothing."""
@@ -102,6 +109,33 @@ def rewrite_list(value: str) -> dict[str, str]:
     return rewrites
 
 
+def header_list(value: str) -> dict[str, str | None]:
+    """Each header's value in ``name: value, name``; that of the request itself where none is said.
+
+    Raises ValueError with what is wrong.
+    """
+    headers: dict[str, str | None] = {}
+    for part in value.split(","):
+        name, colon, text = (each.strip() for each in part.partition(":"))
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{words.quoted(part)} is not of the form <name>: <value> or <name>")
+        if "$" in text or words.has_control(text):
+            raise ValueError(f"{words.quoted(part)} must not include `$` or a control character")
+        headers[name] = text if colon else None
+    return headers
+
+
+def headers_of(own: Mapping[str, str], inherited: Mapping[str, str]) -> Headers:
+    """What is sent to a service beside the usual: by the Ingress itself, then by its master."""
+    mine, others = (
+        header_list(each[SET_HEADERS]) if SET_HEADERS in each else {} for each in (own, inherited)
+    )
+    named = {name.lower() for name in mine}
+    return (*mine.items(), *(each for each in others.items() if each[0].lower() not in named))
+
+
+_HEADER_NAME = re.compile(r"[-A-Za-z0-9]+")
+
 _UNITS = {
     "y": 365 * 24 * 3600 * 1000,
     "M": 30 * 24 * 3600 * 1000,
@@ -117,6 +151,8 @@ _MOST_DIGITS = 19
 _OFFSET_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LARGEST = 2**62
 """What nginx can still add to the present time; its own numbers end at 2^63 - 1."""
+_LARGEST_BUFFER, _MOST_BUFFERS = 2**20, 64
+"""What one request may have of the memory that all share."""
 
 
 def milliseconds(value: str) -> int:
@@ -153,6 +189,27 @@ def offset(value: str) -> str:
     return match[0]
 
 
+def size(value: str) -> str:
+    """A size of a buffer, as nginx takes it; raises ValueError for what is none, or too large."""
+    return f"{_kilobytes(value)}k"
+
+
+def buffers(value: str) -> str:
+    """A number of buffers and their size; raises ValueError for what is none, or too many."""
+    match = re.fullmatch(r"(\d{1,4}) (\S+)", value, re.ASCII)
+    if not match or not 2 <= int(match[1]) <= _MOST_BUFFERS:
+        raise ValueError(f"must be a proxy buffer spec of 2 to {_MOST_BUFFERS} buffers")
+    return f"{int(match[1])} {size(match[2])}"
+
+
+def _kilobytes(value: str) -> int:
+    match = re.fullmatch(r"(\d{1,7})([km]?)", value.lower(), re.ASCII)
+    number = int(match[1]) * _OFFSET_UNITS[match[2]] if match else 0
+    if not 1024 <= number <= _LARGEST_BUFFER:
+        raise ValueError(f"must be a size from 1k to {_LARGEST_BUFFER >> 10}k")
+    return -(-number // 1024)
+
+
 def _time_text(value: str) -> str:
     return f"{milliseconds(value)}ms"
 
@@ -163,7 +220,10 @@ def _switch(value: str) -> str:
 
 LOCATION_DIRECTIVES: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "nginx.org/client-max-body-size": ("client_max_body_size", offset),
+    "nginx.org/proxy-buffer-size": ("proxy_buffer_size", size),
     "nginx.org/proxy-buffering": ("proxy_buffering", _switch),
+    "nginx.org/proxy-buffers": ("proxy_buffers", buffers),
+    "nginx.org/proxy-busy-buffers-size": ("proxy_busy_buffers_size", size),
     "nginx.org/proxy-connect-timeout": ("proxy_connect_timeout", _time_text),
     "nginx.org/proxy-read-timeout": ("proxy_read_timeout", _time_text),
     "nginx.org/proxy-send-timeout": ("proxy_send_timeout", _time_text),
@@ -229,6 +289,18 @@ def _rewrites(value: str, services: Collection[str]) -> str:
         return str(error)
 
 
+def _headers_sent(value: str, _: Collection[str]) -> str:
+    return _reason(header_list, value)
+
+
+def _buffer_size(value: str, _: Collection[str]) -> str:
+    return _reason(size, value)
+
+
+def _buffers(value: str, _: Collection[str]) -> str:
+    return _reason(buffers, value)
+
+
 def _time(value: str, _: Collection[str]) -> str:
     return _reason(milliseconds, value)
 
@@ -280,10 +352,10 @@ _VALIDATORS: Mapping[str, Validator] = {
         "case_sensitive|case_insensitive|exact",
         "one of: 'case_sensitive', 'case_insensitive' or 'exact'",
     ),
-    "nginx.org/proxy-buffer-size": _size,
+    "nginx.org/proxy-buffer-size": _buffer_size,
     "nginx.org/proxy-buffering": _boolean,
-    "nginx.org/proxy-buffers": _matching(r"\d+ \d+[kKmM]?", "a proxy buffer spec"),
-    "nginx.org/proxy-busy-buffers-size": _size,
+    "nginx.org/proxy-buffers": _buffers,
+    "nginx.org/proxy-busy-buffers-size": _buffer_size,
     "nginx.org/proxy-connect-timeout": _time,
     "nginx.org/proxy-hide-headers": _headers,
     "nginx.org/proxy-max-temp-file-size": _size,
@@ -292,6 +364,8 @@ _VALIDATORS: Mapping[str, Validator] = {
     "nginx.org/proxy-pass-headers": _headers,
     "nginx.org/proxy-read-timeout": _time,
     "nginx.org/proxy-send-timeout": _time,
+    SET_HEADERS: _headers_sent,
+    REWRITE_REDIRECTS: _boolean,
     REDIRECT_TO_HTTPS: _boolean,
     "nginx.org/server-tokens": _boolean,
     "nginx.org/ssl-services": _services,
@@ -325,6 +399,8 @@ _SUPPORTED = frozenset(
     {
         MERGEABLE,
         REWRITES,
+        REWRITE_REDIRECTS,
+        SET_HEADERS,
         WEBSOCKETS,
         SSL_REDIRECT,
         SSL_REDIRECT_DEPRECATED,
@@ -374,11 +450,11 @@ def unsupported(annotations: Mapping[str, str], denied: Collection[str]) -> list
 
 def location_directives(
     own: Mapping[str, str], inherited: Mapping[str, str]
-) -> tuple[tuple[str, str], ...]:
-    """The directives of a location: the Ingress's own, then what its master gives it."""
+) -> tuple[tuple[str, ...], ...]:
+    """The directives of a location, word by word: the Ingress's own, then what its master gives."""
     merged = {**inherited, **own}
     return tuple(
-        (directive, convert(merged[name]))
+        (directive, *convert(merged[name]).split())
         for name, (directive, convert) in LOCATION_DIRECTIVES.items()
         if name in merged
     )

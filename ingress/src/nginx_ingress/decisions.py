@@ -40,7 +40,10 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One path of a server. ``rewrite`` replaces the matched part; empty leaves paths alone."""
+    """One path of a server. ``rewrite`` replaces the matched part; empty leaves paths alone.
+
+    ``redirects`` says whether the service's redirects are to be put right where there is one.
+    """
 
     path: str
     exact: bool
@@ -48,7 +51,9 @@ class Location:
     upstream: Upstream
     rewrite: str = ""
     websocket: bool = False
-    directives: tuple[tuple[str, str], ...] = ()
+    directives: tuple[tuple[str, ...], ...] = ()
+    headers: known.Headers = ()
+    redirects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +289,8 @@ class _Round:
         websockets = known.service_list(ingress.annotations.get(known.WEBSOCKETS, ""))
         inherited = master.annotations if master else {}
         directives = known.location_directives(ingress.annotations, inherited)
+        headers = known.headers_of(ingress.annotations, inherited)
+        redirects = known.is_true(ingress.annotations.get(known.REWRITE_REDIRECTS, "false"))
 
         def location(path: Path) -> Location:
             upstream = self._names.upstream(ingress.key, host, path.backend)
@@ -295,6 +302,8 @@ class _Round:
                 rewrite=rewrites.get(upstream.service.name, ""),
                 websocket=upstream.service.name in websockets,
                 directives=directives,
+                headers=headers,
+                redirects=redirects,
             )
 
         return tuple(map(location, paths))

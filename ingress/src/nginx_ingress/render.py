@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
-from nginx_ingress.decisions import Server, Upstream
+from nginx_ingress.decisions import Location, Server, Upstream
 from nginx_ingress.model import EndpointSlice, Key, Snapshot
 
 VERSION_BEFORE, VERSION_AFTER = 'return 200 "', '"'
@@ -50,6 +52,47 @@ def quote(text: object) -> str:
     return f'"{escaped}"'
 
 
+def headers(location: Location, server: Server) -> Iterator[tuple[str, str]]:
+    """What a service is sent: each header with a word of nginx's language."""
+    named = {name.lower() for name, _ in location.headers}
+    for name, value in location.headers:
+        asked = f"$http_{name.lower().replace('-', '_')}"
+        yield name, asked if value is None else quote(value)
+    usual = {
+        "Host": "$host",
+        "X-Real-IP": "$remote_addr",
+        "X-Forwarded-For": "$proxy_add_x_forwarded_for",
+        "X-Forwarded-Host": "$host",
+        "X-Forwarded-Port": "$public_port",
+        # Clients may say what they like of it: a service believes who is in front of it.
+        "X-Forwarded-Prefix": '""',
+        "X-Forwarded-Proto": "https" if server.https.redirect_forwarded else "$scheme",
+        **({"Upgrade": "$http_upgrade"} if location.websocket else {}),
+        "Connection": "$connection_upgrade" if location.websocket else '""',
+    }
+    yield from ((name, word) for name, word in usual.items() if name.lower() not in named)
+
+
+def redirects(location: Location, host: str) -> tuple[str, str] | None:
+    """Which redirects of a service lack the path in front of it, and what to make of them.
+
+    They are those to its own host whose path begins with the rewrite, as the service knows no
+    other, and not with what is in front of it, of which it does know then.
+    """
+    path, rewrite = urllib.parse.quote(location.path, safe=_SAFE), location.rewrite
+    may_be = location.redirects and not location.exact and "$" not in path and path != rewrite
+    if not (may_be and path.endswith("/") and rewrite.endswith("/")):
+        return None
+    front = path.removesuffix(rewrite) if path.endswith(rewrite) else path[:-1]
+    name = r"[^/:]+" + re.escape(host[1:]) if host.startswith("*.") else re.escape(host)
+    origin = rf"(?:https?://{name}(?::(?:80|443))?)?"
+    others = rf"(?!//|{re.escape(front)}(?:[/?#]|$))"
+    return f"~^{origin}{others}{re.escape(rewrite)}(.*)$", f"{path}$1"
+
+
+_SAFE = "/:@!$&'()*+,="
+"""What a redirect has as it is of a path, beside letters, digits and the like."""
+
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=jinja2.StrictUndefined,
@@ -58,6 +101,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
 )
 _templates.filters["quote"] = quote
+_templates.globals |= {"headers": headers, "redirects": redirects}
 
 
 def endpoints_of(slices: Iterable[EndpointSlice]) -> Endpoints:

@@ -44,7 +44,12 @@ def _is_label(text: str) -> bool:
 
 def is_one_word(text: str) -> bool:
     """Whether there is nothing in it that separates, controls or cannot be written as UTF-8."""
-    return not any(each.isspace() or _is_control(ord(each)) for each in text)
+    return not any(each.isspace() for each in text) and not has_control(text)
+
+
+def has_control(text: str) -> bool:
+    """Whether there is anything in it that controls or cannot be written as UTF-8."""
+    return any(_is_control(ord(each)) for each in text)
 
 
 def _is_control(code: int) -> bool:

@@ -111,6 +111,7 @@ def test_routes_answer_as_apps_yml_has_them(cluster: Cluster) -> None:
     redirect = live.get(ORDERS, SHOP)
     assert (redirect.status, redirect.headers["Location"]) == (301, f"https://{SHOP}{ORDERS}")
     assert live.get(QUOTES, DEMO).body == "quotes /"
+    assert live.get(QUOTES, DEMO).headers["Seen-X-Forwarded-Prefix"] == QUOTES.removesuffix("/")
     # No host has what is another one's.
     assert live.get(ORDERS, DEMO).status == 404
     assert live.get_tls(QUOTES, SHOP, cluster.root).status == 404
@@ -134,6 +135,15 @@ def test_a_limit_lets_through_what_is_below_it(cluster: Cluster) -> None:
     eventually("no redirect", lambda: cluster.live.get(ORDERS, SHOP).status == 200)
     eventually("settled", cluster.live.settled)
     assert cluster.live.get(ORDERS, SHOP, body=large).status == 200
+
+
+def test_heads_and_redirects_are_as_apps_yml_has_them(cluster: Cluster) -> None:
+    live, login = cluster.live, "to?/login"
+    assert live.get(f"{QUOTES}head?60000", DEMO).status == 502
+    assert live.get(f"{QUOTES}{login}", DEMO).headers["Location"] == "/login"
+    cluster.serve(APPS[0], app("quotes", DEMO, None, max_header_size="64k", rewrite_redirects=True))
+    eventually("larger", lambda: live.get(f"{QUOTES}head?60000", DEMO).status == 200)
+    assert live.get(f"{QUOTES}{login}", DEMO).headers["Location"] == f"{QUOTES}login"
 
 
 def test_letters_beyond_ascii_are_served(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ import ssl
 import stat
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -406,23 +407,119 @@ def _files(live: Live) -> list[tuple[str, int]]:
     return found
 
 
-def test_an_answer_goes_on_at_once_where_it_is_not_buffered(live: Live) -> None:
+def test_answers_go_on_as_they_come_unless_they_are_to_be_buffered(live: Live) -> None:
     host = "stream.example.com"
     live.api.put(master("stream", host=host))
-    off = {"nginx.org/proxy-buffering": "false"}
-    with backend("stream") as halves:
-        expose(live, "stream", halves.port)
-        live.api.put(
-            minion("stream-app", "default", path("/", "stream"), host=host, annotations=off)
-        )
-        accepted(live, "stream-app")
-        connection = http.client.HTTPConnection("127.0.0.1", live.http_port, timeout=10)
-        connection.request("GET", "/halves", headers={"Host": host})
-        response = connection.getresponse()
-        assert response.read(3) == b"str"
-        halves.release.set()
-        assert response.read() == b"eam /halves"
-        connection.close()
+    buffered = {"nginx.org/proxy-buffering": "true"}
+    with backend("stream") as stream:
+        expose(live, "stream", stream.port)
+        rewrite = {"nginx.org/rewrites": "serviceName=stream rewrite=/"}
+        for name, said in (("now", rewrite), ("later", {**rewrite, **buffered})):
+            one = path(f"/{name}/", "stream")
+            live.api.put(minion(name, "default", one, host=host, annotations=said))
+        accepted(live, "now")
+        accepted(live, "later")
+        with live.opened("/now/halves", host) as halves:
+            assert halves.read(3) == b"str"
+            stream.release.set()
+            assert halves.read() == b"eam /halves"
+        for where in ("/now/events", "/later/events?no"):
+            stream.release.clear()
+            with live.opened(where, host) as events:
+                assert events.read(9) == b"data: 1\n\n"
+                stream.release.set()
+                assert events.read() == b"data: 2\n\n"
+        for where in ("/later/events", "/now/events?yes"):
+            stream.release.clear()
+            threading.Timer(0.5, stream.release.set).start()
+            with live.opened(where, host) as events:
+                assert stream.release.is_set()
+                assert events.read() == b"data: 1\n\ndata: 2\n\n"
+
+
+def test_heads_may_be_as_large_as_cookies_make_them(live: Live, tea: Backend) -> None:
+    host = "cookies.example.com"
+    expose(live, "tea", tea.port)
+    live.api.put(master("cookies", host=host))
+    large = {"nginx.org/proxy-buffer-size": "64k", "nginx.org/proxy-buffers": "4 64k"}
+    rewrite = {"nginx.org/rewrites": "serviceName=tea rewrite=/"}
+    for name, said in (("usual", rewrite), ("large", {**rewrite, **large})):
+        one = path(f"/{name}/", "tea")
+        live.api.put(minion(name, "default", one, host=host, annotations=said))
+    accepted(live, "usual")
+    accepted(live, "large")
+    cookie = live.get("/usual/head?12000", host).headers["Set-Cookie"]
+    assert cookie == "x" * 12_000
+    assert live.get("/usual/head?32000", host).status == 200
+    assert live.get("/usual/head?60000", host).status == 502
+    assert "upstream sent too big header" in live.log()
+    assert live.get("/large/head?60000", host).status == 200
+    # What a service has set, a browser sends with each request from then on.
+    assert live.get("/usual/head?1", host, {"Cookie": f"a={cookie}"}).status == 200
+    assert live.get("/usual/head?1", host, {"Cookie": "x" * 60_000}).status == 200
+
+
+def test_a_service_is_told_what_is_in_front_of_it_by_nobody_else(live: Live, tea: Backend) -> None:
+    host = "front.example.com"
+    expose(live, "tea", tea.port)
+    live.api.put(master("front", host=host))
+    said = {
+        "nginx.org/rewrites": "serviceName=tea rewrite=/",
+        "nginx.org/proxy-set-headers": "X-Forwarded-Prefix: /front,X-Kept,Host: other.test",
+    }
+    live.api.put(minion("told", "default", path("/front/", "tea"), host=host, annotations=said))
+    live.api.put(minion("untold", "default", path("/plain/", "tea"), host=host))
+    accepted(live, "told")
+    accepted(live, "untold")
+    sent = {"X-Forwarded-Prefix": "/forged", "X-Kept": "kept"}
+    told, untold = (live.get(where, host, sent).headers for where in ("/front/", "/plain/"))
+    seen = ("Seen-X-Forwarded-Prefix", "Seen-X-Kept", "Seen-Host")
+    assert [told.get(name) for name in seen] == ["/front", "kept", "other.test"]
+    assert [untold.get(name) for name in seen] == [None, "kept", host]
+
+
+REDIRECTS = {
+    "/login": "/caf%C3%A9/login",
+    "/": "/caf%C3%A9/",
+    "/a?next=/b#c": "/caf%C3%A9/a?next=/b#c",
+    "http://redirects.example.com/login": "/caf%C3%A9/login",
+    "https://redirects.example.com:443/login": "/caf%C3%A9/login",
+    "/caf%C3%A9s/": "/caf%C3%A9/caf%C3%A9s/",
+    # The service knows what is in front of it, or means something else.
+    "/caf%C3%A9/login": None,
+    "/caf%C3%A9": None,
+    "https://redirects.example.com/caf%C3%A9?x": None,
+    "//other.example.com/login": None,
+    "http://other.example.com/login": None,
+    "http://redirects.example.com.evil.test/login": None,
+    "http://redirectsXexample.com/login": None,
+    "http://redirects.example.com:9090/login": None,
+    "login": None,
+    "?x": None,
+}
+"""Where a service sends its clients, and where they are sent; None for the very same."""
+
+
+def test_redirects_get_back_what_a_rewrite_takes_off(live: Live, tea: Backend) -> None:
+    host = "redirects.example.com"
+    expose(live, "tea", tea.port)
+    live.api.put(master("redirects", host=host))
+    rewrite = {"nginx.org/rewrites": "serviceName=tea rewrite=/"}
+    put_right = {**rewrite, "slipway.internal/rewrite-redirects": "true"}
+    for name, where, said in (("right", "café", put_right), ("as-is", "plain", rewrite)):
+        one = path(f"/{where}/", "tea")
+        live.api.put(minion(name, "default", one, host=host, annotations=said))
+    accepted(live, "right")
+    accepted(live, "as-is")
+
+    def sent_to(where: str, target: str) -> str:
+        asked = urllib.parse.quote(target, safe="")
+        return live.get(f"/{where}/to?{asked}", host).headers["Location"]
+
+    assert {target: sent_to("caf%C3%A9", target) for target in REDIRECTS} == {
+        target: found or target for target, found in REDIRECTS.items()
+    }
+    assert sent_to("plain", "/login") == "/login"
 
 
 def _trusted(live: Live, host: str, certificate: bytes) -> bool:

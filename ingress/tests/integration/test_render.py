@@ -29,6 +29,8 @@ def test_nginx_takes_whatever_validation_lets_through(tmp_path: Path) -> None:
     "value",
     [
         {"client-max-body-size": "0", "proxy-buffering": "0", "proxy-read-timeout": "0"},
+        {"proxy-buffer-size": "1m", "proxy-buffers": "4 1m"},
+        {"proxy-buffer-size": "1k", "proxy-buffers": "2 1024", "proxy-busy-buffers-size": "1k"},
         {"client-max-body-size": "4294967296g", "proxy-buffering": "True"},
         {f"proxy-{kind}-timeout": "1y1M1w1d1h1m1s1ms" for kind in ("connect", "read", "send")},
         {f"proxy-{kind}-timeout": f"{2**62 // 1000}" for kind in ("connect", "read", "send")},
@@ -41,8 +43,22 @@ def test_nginx_takes_every_value_that_is_valid(tmp_path: Path, value: dict[str, 
     directives = location_directives(annotations, {})
     server = server_of(Location("/", False, SOURCE, TEA, directives=directives))
     text = text_of(server, endpoint_slice("tea", 8080), settings=settings)
-    assert all(f"{name} " in text for name, _ in directives)
+    assert all(f"{name} " in text for name, *_ in directives)
     assert Nginx("/usr/sbin/nginx", settings).test(text) == ""
+
+
+def test_nginx_takes_headers_and_redirects_of_any_path(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "run")
+    headers = (("X-Quoted", '"\\;{}#é'), ("X-Asked", None), ("Host", "a.test"))
+    paths = ['/"(a)[b]*+?|^./', "/é/", "/a%41/", "/$a/", "/x/"]
+    more = [
+        Location(path, False, SOURCE, TEA, rewrite, headers=headers, redirects=True)
+        for path in paths
+        for rewrite in ("/", "/x/")
+    ]
+    for each in more:
+        text = text_of(server_of(each), endpoint_slice("tea", 8080), settings=settings)
+        assert Nginx("/usr/sbin/nginx", settings).test(text) == "", text
 
 
 def test_nginx_s_reason_is_the_same_wherever_the_mistake_is(tmp_path: Path) -> None:

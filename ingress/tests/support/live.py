@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ class Backend(ThreadingHTTPServer):
 
     A request for ``/slow`` is answered when ``release`` is set; ``arrived`` says that it is there.
     One for ``/halves`` is answered at once, but for the second half, which waits for ``release``.
-    An upgrade of ``/echo`` becomes a WebSocket that sends back what it is sent.
+    So are the two events of ``/events``, which ``/events?yes`` wants buffered. ``/head?9`` has a
+    cookie of so many bytes, and ``/to?/login`` is a redirect to there. An upgrade of ``/echo``
+    becomes a WebSocket that sends back what it is sent.
     """
 
     daemon_threads = True
@@ -89,6 +92,13 @@ class Backend(ThreadingHTTPServer):
             def do_GET(self) -> None:
                 if self.path == "/echo" and "Upgrade" in self.headers:
                     self.echo()
+                    return
+                where, _, what = self.path.partition("?")
+                if where == "/events":
+                    self.events(what)
+                    return
+                if where in ("/head", "/to"):
+                    self.headed(what)
                     return
                 if self.path == "/slow":
                     backend.arrived.set()
@@ -116,6 +126,27 @@ class Backend(ThreadingHTTPServer):
                     sum_.update(part)
                     left -= len(part)
                 return sum_.hexdigest()
+
+            def events(self, buffering: str) -> None:
+                """Server-sent events, as a service of HTTP/1.0 sends them."""
+                self.send_response(200)
+                if buffering:
+                    self.send_header("X-Accel-Buffering", buffering)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(b"data: 1\n\n")
+                backend.release.wait(PATIENCE_SECONDS)
+                self.wfile.write(b"data: 2\n\n")
+
+            def headed(self, what: str) -> None:
+                """An answer that is all head: a cookie of a length, or a redirect."""
+                is_cookie = what.isdecimal()
+                self.send_response(200 if is_cookie else 302)
+                name, value = ("Set-Cookie", "x" * int(what)) if is_cookie else ("Location", what)
+                self.send_header(name, urllib.parse.unquote(value))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def echo(self) -> None:
                 """RFC 6455, as far as messages of less than 126 bytes go."""
@@ -200,6 +231,16 @@ class Live:
         """Ask over HTTP, on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
         return ask(connection, path, host, headers, body)
+
+    @contextmanager
+    def opened(self, path: str, host: str) -> Iterator[http.client.HTTPResponse]:
+        """An answer whose head is there."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        try:
+            connection.request("GET", path, headers={"Host": host})
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
     def get_tls(self, path: str, host: str, trusted: bytes) -> Answer:
         """Ask over HTTPS, trusting this certificate alone."""

@@ -382,7 +382,9 @@ def test_an_annotation_that_would_have_an_effect_elsewhere_is_warned_of() -> Non
 def test_a_minion_inherits_what_it_does_not_say_itself() -> None:
     given = {
         "client-max-body-size": "8M",
+        "proxy-buffer-size": "64K",
         "proxy-buffering": "False",
+        "proxy-buffers": "4 64k",
         "proxy-connect-timeout": "5",
         "proxy-read-timeout": "1h 30m",
     }
@@ -398,13 +400,38 @@ def test_a_minion_inherits_what_it_does_not_say_itself() -> None:
             },
         ),
     )
-    assert dict(only_location(decisions).directives) == {
-        "client_max_body_size": "8m",
-        "proxy_buffering": "off",
-        "proxy_connect_timeout": "5000ms",
-        "proxy_read_timeout": "10000ms",
-        "proxy_send_timeout": "20000ms",
+    assert {*only_location(decisions).directives} == {
+        ("client_max_body_size", "8m"),
+        ("proxy_buffer_size", "64k"),
+        ("proxy_buffering", "off"),
+        ("proxy_buffers", "4", "64k"),
+        ("proxy_connect_timeout", "5000ms"),
+        ("proxy_read_timeout", "10000ms"),
+        ("proxy_send_timeout", "20000ms"),
     }
+
+
+def test_headers_are_a_minion_s_and_those_of_its_master_that_it_does_not_say() -> None:
+    name = "nginx.org/proxy-set-headers"
+    own = {name: "X-Forwarded-Prefix: /tea, X-Own"}
+    decisions = decided(
+        master(annotations={name: "x-forwarded-prefix: /gate,X-Gate: a:b "}),
+        minion("tea", "default", path("/tea"), annotations=own),
+    )
+    assert only_location(decisions).headers == (
+        ("X-Forwarded-Prefix", "/tea"),
+        ("X-Own", None),
+        ("X-Gate", "a:b"),
+    )
+
+
+def test_redirects_are_put_right_for_a_minion_that_says_so() -> None:
+    name = "slipway.internal/rewrite-redirects"
+    tea = minion("tea", "default", path("/tea"), annotations={name: "true"})
+    assert only_location(decided(master(), tea)).redirects
+    decisions = decided(master(annotations={name: "true"}), minion("tea", "default", path("/tea")))
+    assert not only_location(decisions).redirects
+    assert decisions.reports[Key("default", "master")].notes
 
 
 def test_rewrites_and_websockets_are_by_service() -> None:

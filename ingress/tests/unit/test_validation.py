@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -259,6 +260,12 @@ def test_only_an_implementation_may_do_without_a_path() -> None:
         ("nginx.org/proxy-read-timeout", "60"),
         ("nginx.org/proxy-read-timeout", "1y"),
         ("nginx.org/proxy-buffering", "false"),
+        ("nginx.org/proxy-buffer-size", "32k"),
+        ("nginx.org/proxy-buffer-size", "1M"),
+        ("nginx.org/proxy-buffers", "4 32k"),
+        ("nginx.org/proxy-busy-buffers-size", "4096"),
+        ("nginx.org/proxy-set-headers", "X-Forwarded-Prefix: /a:b@c~%C3%A9, X-Other ,X-Empty:"),
+        ("slipway.internal/rewrite-redirects", "true"),
         ("nginx.org/http-redirect-code", "308"),
         ("nginx.org/ssl-redirect", "False"),
         ("nginx.org/websocket-services", "tea"),
@@ -279,6 +286,42 @@ def test_values_that_are_valid(name: str, value: str) -> None:
         ("nginx.org/proxy-read-timeout", "soon", 'Invalid value: "soon": must be a time'),
         ("nginx.org/proxy-read-timeout", "1s;", 'Invalid value: "1s;": must be a time'),
         ("nginx.org/proxy-buffering", "off", 'Invalid value: "off": must be a boolean'),
+        (
+            "nginx.org/proxy-buffer-size",
+            "2m",
+            'Invalid value: "2m": must be a size from 1k to 1024k',
+        ),
+        (
+            "nginx.org/proxy-buffer-size",
+            "9" * 40,
+            f'Invalid value: "{"9" * 40}": must be a size from 1k to 1024k',
+        ),
+        *(
+            (
+                "nginx.org/proxy-buffers",
+                value,
+                f'Invalid value: "{value}": must be a proxy buffer spec of 2 to 64 buffers',
+            )
+            for value in ("1 8k", "8  8k", "8k", "65 8k")
+        ),
+        *(
+            (
+                "nginx.org/proxy-set-headers",
+                value,
+                f"Invalid value: {json.dumps(value)}: {json.dumps(part)} {wrong}",
+            )
+            for value, part, wrong in (
+                ("X Y: z", "X Y: z", "is not of the form <name>: <value> or <name>"),
+                ("X: a,", "", "is not of the form <name>: <value> or <name>"),
+                ("X: $host", "X: $host", "must not include `$` or a control character"),
+                ("X: a\nY: b", "X: a\nY: b", "must not include `$` or a control character"),
+            )
+        ),
+        (
+            "slipway.internal/rewrite-redirects",
+            "maybe",
+            'Invalid value: "maybe": must be a boolean',
+        ),
         (
             "nginx.org/http-redirect-code",
             "303",

@@ -15,17 +15,25 @@ from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, m
 from slipway.apps.manifests.secrets import encoded, sealed_secret
 from slipway.certificates import Pair
 from slipway.kube.client import INGRESSES, SECRETS, Object
-from slipway.kube.objects import sealed
+from slipway.kube.objects import grouped, sealed
 
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 REWRITES = "nginx.org/rewrites"
 WEBSOCKETS = "nginx.org/websocket-services"
 MAX_BODY_SIZE = "nginx.org/client-max-body-size"
+HEADER_SIZE, BUFFERS = "nginx.org/proxy-buffer-size", "nginx.org/proxy-buffers"
+SET_HEADERS = "nginx.org/proxy-set-headers"
+REWRITE_REDIRECTS = "slipway.internal/rewrite-redirects"
+"""Of Slipway's own controller alone: NGINX Inc's has nothing for it."""
+
 TIMEOUTS = ("nginx.org/proxy-read-timeout", "nginx.org/proxy-send-timeout")
 
 DEFAULT_MAX_BODY_SIZE = "1m"
 DEFAULT_TIMEOUT = "60s"
 """nginx's own."""
+
+DEFAULT_HEADER_SIZE = "32k"
+"""As the role nginx_ingress sets both controllers."""
 
 CERTIFICATE_KEY = "tls.crt"
 PRIVATE_KEY_KEY = "tls.key"
@@ -86,27 +94,30 @@ def master(host: str, ingress_class: str, *, tls: bool = False) -> Object:
 def minions(app: App, ingress_class: str) -> list[Object]:
     """The app's paths: a minion Ingress for each host and each different rewrite.
 
-    ``nginx.org/rewrites`` names a service and holds for all paths of one minion, so paths that
-    are rewritten differently cannot share one.
+    What annotations say holds for all paths of one minion, so paths that are rewritten differently,
+    or have something else in front, cannot share one.
     """
-    kinds = dict.fromkeys((rule.host, rule.rewrite) for rule in app.rules)
+    kinds = grouped(app.rules, lambda rule: (rule.host, rule.rewrite, _front(rule)))
     return [
-        _minion(
-            app,
-            f"{app.name}.{number}" if number else app.name,
-            [rule for rule in app.rules if (rule.host, rule.rewrite) == kind],
-            ingress_class,
-        )
-        for number, kind in enumerate(kinds)
+        _minion(app, f"{app.name}.{number}" if number else app.name, rules, ingress_class)
+        for number, rules in enumerate(kinds.values())
     ]
 
 
+def _front(rule: Rule) -> str:
+    """What of a path a rewrite takes off in front; empty if it puts something else in its place."""
+    path, rewrite = rule.path, rule.rewrite
+    return path.removesuffix(rewrite) if rewrite and path.endswith(rewrite) else ""
+
+
 def _minion(app: App, name: str, rules: Sequence[Rule], ingress_class: str) -> Object:
-    """A minion of rules that have the host and the rewrite in common."""
+    """A minion of rules that have the host, the rewrite and what is in front in common."""
     host, rewrite = rules[0].host, rules[0].rewrite
     annotations = {MERGEABLE: "minion", **_settings(app)}
     if rewrite:
         annotations[REWRITES] = f"serviceName={app.name} rewrite={rewrite}"
+    if front := _front(rules[0]):
+        annotations[SET_HEADERS] = f"X-Forwarded-Prefix: {front}"
     backend = {"service": {"name": app.name, "port": {"number": SERVICE_PORT}}}
     # nginx decodes a request's path before it looks for its location.
     paths = [
@@ -134,6 +145,12 @@ def _settings(app: App) -> dict[str, str]:
         annotations[WEBSOCKETS] = app.name
     if ingress.max_body_size != DEFAULT_MAX_BODY_SIZE:
         annotations[MAX_BODY_SIZE] = ingress.max_body_size
+    if ingress.max_header_size != DEFAULT_HEADER_SIZE:
+        # nginx wants room for more than one of the size.
+        annotations[HEADER_SIZE] = ingress.max_header_size
+        annotations[BUFFERS] = f"4 {ingress.max_header_size}"
+    if ingress.rewrite_redirects:
+        annotations[REWRITE_REDIRECTS] = "true"
     if ingress.timeout != DEFAULT_TIMEOUT:
         annotations |= dict.fromkeys(TIMEOUTS, ingress.timeout)
     return annotations

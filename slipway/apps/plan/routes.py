@@ -175,7 +175,7 @@ def settings_of(
     return {
         **{
             key: given.get(key, settings[key]["default"])
-            for key in ("websocket", "max_body_size", "timeout")
+            for key in settings.keys() - {"host", "rules"}
         },
         "rules": rules,
     }

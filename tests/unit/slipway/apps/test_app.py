@@ -130,7 +130,14 @@ SETTINGS = {
     "rule": Setting(Rule, RULE, added=frozenset({"tls"})),
     "ingress": Setting(
         Ingress,
-        {"rules": [RULE], "websocket": True, "max_body_size": "2m", "timeout": "9s"},
+        {
+            "rules": [RULE],
+            "websocket": True,
+            "max_body_size": "2m",
+            "timeout": "9s",
+            "max_header_size": "64k",
+            "rewrite_redirects": True,
+        },
         elsewhere=frozenset({"host"}),
     ),
     "tls": Setting(HostCertificate, {"certificate": "c", "key": "k"}),

@@ -96,10 +96,10 @@ def test_master_holds_the_host_and_nothing_else() -> None:
 
 
 def test_a_minion_has_the_paths_and_one_rewrite() -> None:
-    obj = only("Ingress", ingress=routes(("/a/", "/"), ("/b/", "/")))
+    obj = only("Ingress", ingress=routes(("/a/", "/x/"), ("/b/", "/x/")))
     annotations = obj["metadata"]["annotations"]
     assert annotations["nginx.org/mergeable-ingress-type"] == "minion"
-    assert annotations["nginx.org/rewrites"] == "serviceName=greeter rewrite=/"
+    assert annotations["nginx.org/rewrites"] == "serviceName=greeter rewrite=/x/"
     [rule] = obj["spec"]["rules"]
     assert rule["host"] == "h.test"
     assert [path["path"] for path in rule["http"]["paths"]] == ["/a/", "/b/"]
@@ -109,18 +109,24 @@ def test_a_minion_has_the_paths_and_one_rewrite() -> None:
 
 
 def test_paths_that_are_rewritten_differently_are_in_different_minions() -> None:
-    minions = objects(ingress=routes(("/a/", "/"), ("/b/", None), ("/c/", "/x/"), ("/d/", "/")))
+    """So are those with something else in front: a header tells the service of it."""
+    paths = [("/a/", "/"), ("/b/", None), ("/c/", "/x/"), ("/d/", "/"), ("/e/f/", "/f/")]
+    annotation = "nginx.org/proxy-set-headers"
     found = {
         obj["metadata"]["name"]: (
-            obj["metadata"]["annotations"].get("nginx.org/rewrites"),
+            obj["metadata"]["annotations"].get("nginx.org/rewrites", "").partition("=greeter ")[2],
+            obj["metadata"]["annotations"].get(annotation),
             [path["path"] for path in obj["spec"]["rules"][0]["http"]["paths"]],
         )
-        for obj in minions["Ingress"]
+        for obj in objects(ingress=routes(*paths, ("/y/", "/x/"), ("/", "/")))["Ingress"]
     }
     assert found == {
-        "greeter": ("serviceName=greeter rewrite=/", ["/a/", "/d/"]),
-        "greeter.1": (None, ["/b/"]),
-        "greeter.2": ("serviceName=greeter rewrite=/x/", ["/c/"]),
+        "greeter": ("rewrite=/", "X-Forwarded-Prefix: /a", ["/a/"]),
+        "greeter.1": ("", None, ["/b/"]),
+        "greeter.2": ("rewrite=/x/", None, ["/c/", "/y/"]),
+        "greeter.3": ("rewrite=/", "X-Forwarded-Prefix: /d", ["/d/"]),
+        "greeter.4": ("rewrite=/f/", "X-Forwarded-Prefix: /e", ["/e/f/"]),
+        "greeter.5": ("rewrite=/", None, ["/"]),
     }
 
 

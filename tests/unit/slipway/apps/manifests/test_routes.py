@@ -47,12 +47,14 @@ def said(**settings: Any) -> dict[str, str]:
     found = dict(minion["metadata"]["annotations"])
     assert found.pop("nginx.org/mergeable-ingress-type") == "minion"
     assert found.pop("nginx.org/rewrites") == "serviceName=greeter rewrite=/"
+    assert found.pop("nginx.org/proxy-set-headers") == "X-Forwarded-Prefix: /greeter/main"
     return found
 
 
 def test_what_holds_by_default_is_not_said() -> None:
     assert said() == {}
     assert said(websocket=False, max_body_size="1m", timeout="60s") == {}
+    assert said(max_header_size="32k", rewrite_redirects=False) == {}
 
 
 def test_settings_are_the_documented_annotations() -> None:
@@ -63,6 +65,11 @@ def test_settings_are_the_documented_annotations() -> None:
         "nginx.org/proxy-read-timeout": "10m",
         "nginx.org/proxy-send-timeout": "10m",
     }
+    assert said(max_header_size="64k") == {
+        "nginx.org/proxy-buffer-size": "64k",
+        "nginx.org/proxy-buffers": "4 64k",
+    }
+    assert said(rewrite_redirects=True) == {"slipway.internal/rewrite-redirects": "true"}
 
 
 def test_settings_are_on_every_minion_of_an_app_and_each_host_has_its_own() -> None:

@@ -263,6 +263,10 @@ CASES = {
         app("ingress: {host: a.test, max_body_size: 10 MB, rules: [{path: /}]}"),
         [("max_body_size:", "'10 MB'", "k, m or g")],
     ),
+    "head of an answer in megabytes": Case(
+        app("ingress: {host: a.test, max_header_size: 1m, rules: [{path: /}]}"),
+        [("max_header_size:", "'1m'", "at most 3 digits and k")],
+    ),
     "branch that is a number": Case(
         app("git_branch: 1.10"),
         [("git_branch:", "is 1.10", "with a fraction", "in quotes, '1.10'")],
