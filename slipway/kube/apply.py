@@ -10,6 +10,7 @@ from typing import TypeGuard
 import yaml
 
 from slipway.errors import Problem, SlipwayError
+from slipway.kube.claims import unbound
 from slipway.kube.client import NAMESPACES, PODS, ApiError, Kube, Object, Resource
 from slipway.kube.namespaces import remaining, titles
 from slipway.kube.objects import HASH, contains, said, sealed
@@ -25,9 +26,12 @@ from slipway.kube.workloads import (
     unready,
     warnings,
 )
-from slipway.waiting import wait_until
+from slipway.waiting import allowed, wait_until
 
 POLL_SECONDS = 0.3
+
+VOLUME_SECONDS = 15.0
+"""How long a volume may take to be bound for which nothing is to be made."""
 
 READERS = 4
 """Objects that are read at the same time: for a cluster far away, as near ones gain nothing."""
@@ -79,16 +83,25 @@ class Applier:
         """Wait until the workloads among ``objects`` run and LoadBalancer services have an address.
 
         Raises SlipwayError with every object of which that does not become true, and what its
-        pods and events say.
+        pods and events say; at once if nothing will ever give one of them a volume.
         """
         waiting = [obj for obj in objects if _is_waited_for(obj)]
+        began = time.monotonic()
+        look_at = began + allowed(VOLUME_SECONDS)
 
         def all_run() -> bool:
+            nonlocal look_at
             waiting[:] = [obj for obj in waiting if not is_running(self._get(obj))]
+            if waiting and time.monotonic() >= look_at:
+                if hopeless := [obj for obj in waiting if self._lacks_a_volume(obj)]:
+                    raise SlipwayError(
+                        self._reason(obj, time.monotonic() - began) for obj in hopeless
+                    )
+                look_at = time.monotonic() + allowed(VOLUME_SECONDS)
             return not waiting
 
         if not wait_until(all_run, self._timeout, POLL_SECONDS):
-            raise SlipwayError(self._reason(obj) for obj in waiting)
+            raise SlipwayError(self._reason(obj, self._timeout) for obj in waiting)
 
     def remove(
         self, objects: Sequence[Object], say: Callable[[str], None], *, dry_run: bool = False
@@ -171,9 +184,17 @@ class Applier:
         """Where the API keeps objects of this kind; None as long as it does not know the kind."""
         return self._kube.find(obj["apiVersion"], obj["kind"])
 
-    def _reason(self, obj: Object) -> Problem:
+    def _lacks_a_volume(self, obj: Object) -> bool:
+        """Whether a workload has a pod that will never get a volume."""
+        return obj["kind"] in _WORKLOADS and any(
+            trouble.final
+            for pod in unready(self._pods(obj))
+            for trouble in unbound(self._kube, pod)
+        )
+
+    def _reason(self, obj: Object, waited: float) -> Problem:
         """Why an object that was waited for is not as it should be."""
-        after = f"after {self._timeout:.0f} s"
+        after = f"after {waited:.0f} s"
         if obj["kind"] == "Service":
             said = "; ".join(dict.fromkeys(warnings(self._kube, obj)))
             fix = "give metallb_pool addresses that nothing else uses"
@@ -182,18 +203,20 @@ class Applier:
 
     def _pods_reason(self, workload: Object) -> str:
         """What keeps a workload's pods from running, or from being made."""
-        labels = workload["spec"]["selector"].get("matchLabels", {})
-        found = self._kube.list(
-            PODS,
-            namespace=workload["metadata"]["namespace"],
-            labels=",".join(f"{key}={value}" for key, value in labels.items()),
-        )
-        pods = unready(found.items)
+        pods = unready(self._pods(workload))
         if not pods:
             return "; ".join(warnings(self._kube, workload)[-EVENT_COUNT:])
         troubled = [(pod, trouble) for pod in pods if (trouble := pod_trouble(pod))]
         pod, trouble = (troubled or [(pods[0], Trouble(state_of(pods), final=True))])[0]
-        return explain(self._kube, pod, trouble)
+        return explain(self._kube, pod, trouble, "; ".join(map(str, unbound(self._kube, pod))))
+
+    def _pods(self, workload: Object) -> list[Object]:
+        labels = workload["spec"]["selector"].get("matchLabels", {})
+        return self._kube.list(
+            PODS,
+            namespace=workload["metadata"]["namespace"],
+            labels=",".join(f"{key}={value}" for key, value in labels.items()),
+        ).items
 
 
 def _is_applied(obj: Object | None) -> TypeGuard[Object]:

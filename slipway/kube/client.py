@@ -73,6 +73,7 @@ STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
 PODS = Resource("v1", "Pod", "pods")
 SECRETS = Resource("v1", "Secret", "secrets")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+STORAGE_CLASSES = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 EVENTS = Resource("v1", "Event", "events")
 
 APPLIED = (NAMESPACES, CONFIG_MAPS, SECRETS, SERVICES, DEPLOYMENTS, INGRESSES)

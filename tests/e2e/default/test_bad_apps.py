@@ -19,6 +19,33 @@ ENTRYPOINT ["python3", "-c", "raise SystemExit('the licence has expired')"]
 """
 GREETING = "src/main/java/org/example/greeter/Greeting.java"
 
+DATABASE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+        - {name: db, image: "{{ image }}", volumeMounts: [{name: data, mountPath: /data}]}
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec:
+        storageClassName: nowhere
+        accessModes: [ReadWriteOnce]
+        resources: {requests: {storage: 1Mi}}
+"""
+"""What gets no volume; the app beside it is sound, and serves."""
+
 REASONS = {
     "unanswered (main), source": ["127.0.0.1", "Failed to connect"],
     "greeter (feature/lout), source": ["no branch feature/lout", "did you mean feature/loud?"],
@@ -27,6 +54,10 @@ REASONS = {
     "knotted (main), deploy": ["objects.yaml:1", "*knot is an alias inside what it stands for"],
     "greedy (main), deploy": ["objects.yaml:1", "it needs more than 512 MB of memory"],
     "posing (main), deploy": ["objects.yaml:1", "app.kubernetes.io/managed-by: slipway"],
+    "claiming (main), deploy": [
+        "StatefulSet db: does not run after",
+        "claim data-db-0 is not bound: there is no StorageClass nowhere",
+    ],
     "quotes (main), deploy": [
         "CrashLoopBackOff",
         "what was deployed before still serves",
@@ -75,6 +106,7 @@ def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:
         "  labels: {app.kubernetes.io/managed-by: slipway}\n",
     }
     newcomer = {"quotes.txt": "Quotation of the day\nWell begun\n"}
+    claiming = {**newcomer, "objects.yaml": DATABASE}
     apps += [
         _app("unanswered", f"http://127.0.0.1:{port}/team/unanswered.git"),
         _app("greeter", greeter["git_url"], git_branch="feature/lout"),
@@ -88,6 +120,12 @@ def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:
                 manifests=[{"source": "objects.yaml"}],
             )
             for name, text in bad.items()
+        ),
+        _app(
+            "claiming",
+            apps_file.repository("claiming", claiming, like="quotes"),
+            port=8000,
+            manifests=[{"source": "objects.yaml"}],
         ),
         _app("newcomer", apps_file.repository("newcomer", newcomer, like="quotes"), port=8000),
     ]

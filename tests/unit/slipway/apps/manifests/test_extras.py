@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,33 @@ def test_an_app_whose_own_workload_does_not_run_fails_until_it_does(
         assert not outcome.apps[1].failed
     rolled_out_at_once(api, api.named("statefulsets", "greeter-main", "redis"))
     assert not run(kube, apps, seconds=0.5).apps[0].failed
+
+
+def test_an_app_whose_claim_is_never_bound_fails_soon_beside_a_healthy_one(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_deployments(api: FakeApi, obj: Object) -> None:
+        place = {"namespace": "greeter-main"}
+        claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data-redis-0"}}
+        if obj["kind"] == "Deployment":
+            rolled_out_at_once(api, obj)
+        elif obj["kind"] == "StatefulSet":
+            labels = obj["spec"]["selector"]["matchLabels"]
+            spec = {"containers": [{"name": "redis"}], "volumes": [claim]}
+            api.put(
+                "pods", {"metadata": {"name": "redis-0", "labels": labels, **place}, "spec": spec}
+            )
+            metadata = {"name": "data-redis-0", **place}
+            api.put("persistentvolumeclaims", {"metadata": metadata, "spec": {}})
+
+    monkeypatch.setattr("slipway.kube.apply.VOLUME_SECONDS", 0.1)
+    api.on_apply = only_deployments
+    began = time.monotonic()
+    outcome = run(kube, [app(REDIS), built("quote")], seconds=60)
+    assert time.monotonic() - began < 30
+    assert "StatefulSet redis: does not run after" in reason(outcome)
+    assert "claim data-redis-0 is not bound: it names no StorageClass" in reason(outcome)
+    assert not outcome.apps[1].failed
 
 
 def test_pods_of_removed_extras_do_not_keep_the_namespace(kube: Kube, api: FakeApi) -> None:

@@ -1,0 +1,48 @@
+"""Why pods get no volume: what their claims lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slipway.kube.client import STORAGE_CLASSES, VOLUME_CLAIMS, Kube, Object
+from slipway.kube.workloads import Trouble, joined, warnings
+
+DEFAULT = "storageclass.kubernetes.io/is-default-class"
+"""The annotation of the StorageClass that a claim gets which names none."""
+
+
+def unbound(kube: Kube, pod: Object) -> Iterator[Trouble]:
+    """What is wrong with each claim of a pod that has no volume.
+
+    It is final where nothing is there to make one. A volume that somebody made beforehand is bound
+    within seconds, so it is for the caller to have waited that long.
+    """
+    for volume in pod["spec"].get("volumes", []):
+        name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if name is None:
+            continue
+        claim = kube.get(VOLUME_CLAIMS, name, pod["metadata"]["namespace"])
+        if claim is None:
+            yield Trouble(f"there is no claim {name}: bring it among the manifests", final=True)
+        elif claim.get("status", {}).get("phase") != "Bound":
+            reason, final = _reason(kube, claim)
+            yield Trouble(joined(f"claim {name} is not bound", reason), final)
+
+
+def _reason(kube: Kube, claim: Object) -> tuple[str, bool]:
+    """Why a claim has no volume, and whether that is final."""
+    if claim.get("status", {}).get("phase") == "Lost":
+        return "its volume is gone", True
+    classes = {each["metadata"]["name"]: each for each in kube.list(STORAGE_CLASSES).items}
+    there = f"the cluster has {', '.join(sorted(classes)) or 'none'}"
+    wanted = claim["spec"].get("storageClassName")
+    if wanted and wanted not in classes:
+        return f"there is no StorageClass {wanted}, and no volume of it; {there}", True
+    if not wanted and (wanted == "" or not any(map(_is_default, classes.values()))):
+        return f"it names no StorageClass, none is the default, and no volume fits; {there}", True
+    return "; ".join(warnings(kube, claim)[-1:]), False
+
+
+def _is_default(storage_class: Object) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return bool(annotations.get(DEFAULT) == "true")
