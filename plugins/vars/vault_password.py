@@ -29,7 +29,7 @@ author:
 
 VARIABLE = "SLIPWAY_VAULT_PASSWORD"
 
-_OPEN = re.compile(rb"^slipway_secrets:\s*\S", re.MULTILINE)
+_OPEN = re.compile(rb"^slipway_secrets:\s*(?![\"']\{\{)\S", re.MULTILINE)
 
 WAYS = (
     f"give it by --vault-password-file FILE, by the environment variable {VARIABLE}, or by "

@@ -113,6 +113,17 @@ def test_secrets_that_are_not_encrypted_are_warned_of(tmp_path: Path) -> None:
     assert "canary-token" not in done.stdout + done.stderr
 
 
+def test_secrets_that_come_from_elsewhere_are_not_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(PLAY)
+    vault = tmp_path / "group_vars/all/vault.yml"
+    vault.parent.mkdir(parents=True)
+    vault.write_text("slipway_secrets: \"{{ {'git_token': lookup('env', 'HOME')} }}\"\n")
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "names git_token" in done.stdout
+    assert "ansible-vault encrypt" not in done.stderr
+
+
 def test_without_a_vault_nothing_is_asked(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(PLAY)
     done = run(tmp_path)
