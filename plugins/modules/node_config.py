@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,8 +243,15 @@ def newest(files: list[dict[str, Any]]) -> float:
 
 def properties(unit: str, *names: str) -> dict[str, str]:
     """What systemd knows of a unit."""
-    shown = tool("systemctl", "show", f"--property={','.join(names)}", unit).stdout
-    return dict(line.split("=", 1) for line in shown.splitlines())
+    asked = ("systemctl", "show", "--timestamp=us+utc", f"--property={','.join(names)}", unit)
+    return dict(line.split("=", 1) for line in tool(*asked).stdout.splitlines())
+
+
+def moment(shown: str) -> float:
+    """A time of systemd's, ``Sat 2026-11-28 20:15:00.000000 UTC``, in seconds since the epoch."""
+    _day, _, time_of_day = shown.partition(" ")
+    parsed = datetime.strptime(time_of_day, "%Y-%m-%d %H:%M:%S.%f UTC")
+    return parsed.replace(tzinfo=UTC).timestamp()
 
 
 def is_enabled(unit: str) -> bool:
@@ -256,15 +264,15 @@ def is_up(unit: str, written: float) -> bool:
 
     A unit that waits for its condition (the kubelet before the node is part of a cluster) is as
     much up as it can be. One that is older than its files was not restarted by a run that ended
-    half way.
+    half way. Both times are of the clock as it was then, so it does not matter what became of the
+    clock since, nor that others do not count the hours in which a machine sleeps.
     """
-    times = ("ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic")
+    times = ("ActiveEnterTimestamp", "ConditionTimestampMonotonic")
     state = properties(unit, "UnitFileState", "ActiveState", "ConditionResult", *times)
     if state["UnitFileState"] not in ("enabled", "static"):
         return False
     if state["ActiveState"] == "active":
-        age = time.monotonic() - int(state["ActiveEnterTimestampMonotonic"]) / 1e6
-        return time.time() - age >= written
+        return moment(state["ActiveEnterTimestamp"]) >= written
     return state["ConditionResult"] == "no" and state["ConditionTimestampMonotonic"] != "0"
 
 

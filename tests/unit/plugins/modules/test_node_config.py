@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ SYSTEMCTL = """#!/bin/sh
 home="$(dirname "$0")"
 for unit; do :; done
 case "$1" in
-show) cat "$home/state/$unit" ;;
+show) [ "$2" = --timestamp=us+utc ] && cat "$home/state/$unit" ;;
 daemon-reload) echo daemon-reload >>"$home/log" ;;
 *)
     echo "$1 $unit" >>"$home/log"
@@ -41,13 +43,14 @@ def state(
     checked: int = 12,
     age: float = -60.0,
 ) -> str:
-    """What ``systemctl show`` prints of a unit that became active ``age`` seconds ago.
+    """What ``systemctl show`` prints of a unit that became active ``age`` seconds ago, in UTC.
 
     The default is a unit that is newer than any file which a test writes.
     """
-    entered = int((time.monotonic() - age) * 1e6)
+    entered = datetime.fromtimestamp(time.time() - age, UTC)
     return (
-        f"UnitFileState={enabled}\nActiveState={active}\nActiveEnterTimestampMonotonic={entered}\n"
+        f"UnitFileState={enabled}\nActiveState={active}\n"
+        f"ActiveEnterTimestamp={entered:%a %Y-%m-%d %H:%M:%S.%f} UTC\n"
         f"ConditionResult={condition}\nConditionTimestampMonotonic={checked}\n"
     )
 
@@ -154,6 +157,36 @@ def test_a_unit_that_is_older_than_its_files_is_restarted(node: Node) -> None:
     result = node.run(files=wanted, units=["a.service"])
     assert (result["replaced"], result["units"]) == ([], ["a.service"])
     assert node.told() == ["enable a.service", "restart a.service"]
+
+
+@pytest.mark.parametrize(
+    ("written", "entered", "restarted"),
+    [
+        # Eight hours ago, and the machine has slept for most of them since.
+        (8.0, 8.01, True),
+        (8.01, 8.0, False),
+        # The clock was three hours ahead when the file was written and the unit started.
+        (-3.0, -2.99, False),
+        (-2.99, -3.0, False),
+        # It was ahead for the file alone: nobody can tell, and it was started after that.
+        (-3.0, 0.01, False),
+    ],
+)
+def test_what_became_of_the_clock_since_restarts_no_unit_and_keeps_none(
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    written: float,
+    entered: float,
+    restarted: bool,
+) -> None:
+    """In hours ago, by the clock as it is now; the machine was awake for two minutes."""
+    monkeypatch.setattr(time, "monotonic", lambda: 120.0)
+    wanted = [node.file("one", "ein\n")]
+    node.run(files=wanted)
+    moment = time.time() - written * 3600
+    os.utime(node.root / "one", (moment, moment))
+    node.has_unit("a.service", state(age=entered * 3600))
+    assert node.run(files=wanted, units=["a.service"])["changed"] is restarted
 
 
 @pytest.mark.parametrize(
