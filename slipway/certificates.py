@@ -105,6 +105,11 @@ class Authority:
         if root.not_valid_after_utc - RENEW_BEFORE < _now():
             what = f"the certificate authority ends on {root.not_valid_after_utc:%Y-%m-%d}"
             raise SlipwayError(Problem(str(folder), what, fix))
+        if root.not_valid_before_utc > _now():
+            begin = f"{root.not_valid_before_utc:%Y-%m-%d %H:%M}"
+            what = f"the certificate authority begins on {begin} UTC, which is still to come"
+            fix = f"set this machine's clock; if that was wrong when it was made, {fix}"
+            raise SlipwayError(Problem(str(folder), what, fix))
         return cls(root, key)
 
     @classmethod

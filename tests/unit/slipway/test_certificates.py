@@ -91,6 +91,15 @@ def test_an_authority_lasts_ten_years(tmp_path: Path, monkeypatch: pytest.Monkey
         Authority.load(tmp_path / "ca")
 
 
+def test_an_authority_that_begins_after_the_clock_was_set_back_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Authority.keep(tmp_path / "ca")
+    at(monkeypatch, -1)
+    with pytest.raises(SlipwayError, match=r"begins on 20.*\n +fix: set this machine's clock"):
+        Authority.load(tmp_path / "ca")
+
+
 def test_clients_that_trust_the_root_accept_a_certificate(
     authority: Authority, tmp_path: Path
 ) -> None:
