@@ -58,6 +58,7 @@ def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
         tools=args["tools"],
         nodes=args["machines"],
         routed=args["routed"],
+        resolv_conf=args["resolv_conf"],
         names=names,
     )
 

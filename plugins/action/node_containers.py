@@ -30,5 +30,8 @@ class ActionModule(SlipwayAction):
         make = node_image.preloaded if args["preloaded"] else node_image.bare
         image = partial(make, client, Path(args["bundle"]), args["image"], self.say)
         made = containers.ensure_network(client, cluster, args["subnet"])
-        touched = containers.ensure_nodes(client, cluster, nodes, image, say=self.say)
+        resolv_conf = containers.resolv_conf(args["resolv_conf"])
+        touched = containers.ensure_nodes(
+            client, cluster, nodes, image, resolv_conf=resolv_conf, say=self.say
+        )
         return {"changed": made or bool(touched), "touched": touched, "missing": []}

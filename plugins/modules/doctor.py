@@ -56,6 +56,10 @@ options:
     description: Whether pods are routed between nodes, and not by another pod network.
     type: bool
     default: true
+  resolv_conf:
+    description: The file with the name servers of container nodes; empty to find it.
+    type: str
+    default: ""
   kubeconfig:
     description:
       - The kubeconfig of the cluster, which need not be there yet. A cluster that answers has to

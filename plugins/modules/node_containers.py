@@ -9,7 +9,8 @@ short_description: Have systemd containers as nodes in the controller's Docker
 description:
   - Makes the network of the cluster, the image of its nodes and a container for every node, and
     waits until systemd has booted in each of them. A container that was stopped is started.
-  - Containers that are there are left as they are, whatever image they were made of.
+  - Containers that are there are left as they are, whatever image they were made of. One that lost
+    its network, or its address there, is put back and started anew.
   - Everything carries the label C(internal.slipway.cluster), by which O(state=absent) finds it.
   - It runs on the controller.
 options:
@@ -36,6 +37,13 @@ options:
     description: The address of every node by its name.
     type: dict
     default: {}
+  resolv_conf:
+    description:
+      - The file that always has this machine's name servers, which the nodes follow. Left empty, it
+        is that of systemd-resolved, C(/etc/resolv.conf) or that of NetworkManager, whichever is the
+        first that does not have only servers which nobody but this machine can ask.
+    type: path
+    default: ""
   preloaded:
     description:
       - Whether the nodes have the bundle's programs and images from the start. If not, they are as

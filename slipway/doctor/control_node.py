@@ -49,13 +49,15 @@ def _nearest(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def name_servers(made: bool) -> Iterable[Result]:
-    """Whether container nodes, which get those of this machine, can ask one."""
-    servers = containers.nameservers(containers.resolv_conf())
-    if not servers and not made:
-        what = "no name server that a container can reach, without which CoreDNS does not start"
-        return [fail(what, "put one that is no loopback address into /etc/resolv.conf")]
-    return [ok(", ".join(servers) or "none now; the nodes have theirs")]
+def name_servers(given: str) -> Iterable[Result]:
+    """Whether container nodes can ask those of this machine, as they change; see resolv_conf."""
+    path = containers.resolv_conf(given)
+    if path is None:
+        what = "none that a container can ask, so nodes have those that Docker knew at their start"
+        fix = "put one that is no loopback address into /etc/resolv.conf, or name a file with some"
+        return [warn(what, f"{fix} by node_containers_resolv_conf")]
+    servers = containers.nameservers(path.read_text(encoding="utf-8", errors="replace"))
+    return [ok(f"{', '.join(servers) or 'none now'}; nodes follow {path}")]
 
 
 def hosts(names: Collection[str], pool: Sequence[str]) -> Iterable[Result]:

@@ -37,7 +37,8 @@ class Wanted:
     """What a run is to make, and of what.
 
     ``nodes`` are what the module machine_look returned for each; none where they are containers.
-    ``kept`` are the paths that a run writes to. ``tools`` are what builds need. With ``names``,
+    ``kept`` are the paths that a run writes to. ``tools`` are what builds need. ``resolv_conf`` is
+    the file with the name servers of container nodes, if one is named. With ``names``,
     the names of hosts are asked for as well, which the proof at the end of a run does itself.
     """
 
@@ -53,6 +54,7 @@ class Wanted:
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     routed: bool = True
+    resolv_conf: str = ""
     names: bool = True
 
     @property
@@ -201,5 +203,5 @@ def _of_user(wanted: Wanted, cluster: Cluster) -> dict[str, Check]:
         "sources": sources_answer,
     }
     if wanted.containers:
-        found["name servers"] = partial(control_node.name_servers, cluster.made)
+        found["name servers"] = partial(control_node.name_servers, wanted.resolv_conf)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
@@ -27,6 +28,12 @@ CAP_SYS_RESOURCE = 24
 
 BOOT_SECONDS = 60.0
 """How long systemd may take to have booted a node."""
+
+NAME_SERVERS = "/run/host/name-servers"
+"""Where a node has the folder of this machine's ``resolv.conf``.
+
+It is the folder, as most programs that change the file put another in its place.
+"""
 
 
 @dataclass(frozen=True)
@@ -104,25 +111,31 @@ def ensure_nodes(
     image: Callable[[], str],
     *,
     say: Callable[[str], None],
+    resolv_conf: Path | None = None,
 ) -> list[str]:
     """Have every node running and booted; return the names of those made or started.
 
-    ``image`` is asked for the image's name when a node has to be made. Raises SlipwayError with
-    the last lines of a node's log when it does not boot, and when a container of a node's name
-    is not of this cluster.
+    ``image`` is asked for the image's name when a node has to be made. ``resolv_conf`` is that of
+    this machine whose name servers a new node asks, if it can. A node that lost its network, or
+    its address there, is put back and started anew. Raises SlipwayError with the last lines of a
+    node's log when it does not boot, and when a container of a node's name is not of this
+    cluster.
     """
     there = {each.name: each for each in client.containers.list(all=True)}
     labels = {name: container.labels for name, container in there.items()}
     if found := strangers(labels, cluster, nodes):
         raise SlipwayError(found)
+    network = client.networks.get(cluster)
     new = [node for node in nodes if node.name not in there]
-    down = [node.name for node in nodes if node not in new and there[node.name].status != "running"]
+    astray = [n for n in nodes if n not in new and _is_astray(there[n.name], network, n)]
+    down = [n for n in nodes if n not in new and (n in astray or there[n.name].status != "running")]
     name = image() if new else ""
-    touched = [*(node.name for node in new), *down]
+    touched = [node.name for node in (*new, *down)]
     if touched:
         say(f"starting {', '.join(touched)}")
     with ThreadPoolExecutor() as pool:  # an image's files are copied to each node's volume
-        list(pool.map(lambda node: _create(client, cluster, node, name), new))
+        list(pool.map(lambda node: _create(client, cluster, node, name, resolv_conf), new))
+        list(pool.map(lambda node: _rejoin(there[node.name], network, node), astray))
         list(pool.map(lambda node: client.containers.get(node).start(), touched))
         list(pool.map(lambda node: _wait_until_booted(client.containers.get(node.name)), nodes))
     return touched
@@ -168,7 +181,31 @@ def remove(found: Sequence[Model]) -> None:
             each.remove()
 
 
-def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -> None:
+def _is_astray(container: Container, network: Network, node: Node) -> bool:
+    """Whether a node is not in the network, or at any address there.
+
+    One that was made with another address is what the inventory had, and no matter of the network.
+    """
+    networks: dict[str, dict[str, Any]] = container.attrs["NetworkSettings"]["Networks"]
+    endpoint = networks.get(network.name, {})
+    given = (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+    # A network that was removed and made anew has the name of the one before.
+    return not given or (given == node.address and endpoint["NetworkID"] != network.id)
+
+
+def _rejoin(container: Container, network: Network, node: Node) -> None:
+    """Put a node back into the network, at its address; it does not run then."""
+    container.stop()
+    container.reload()
+    endpoint = container.attrs["NetworkSettings"]["Networks"].get(network.name, {})
+    if endpoint.get("NetworkID") == network.id:
+        network.disconnect(container)
+    network.connect(container, ipv4_address=node.address)
+
+
+def _create(
+    client: docker.DockerClient, cluster: str, node: Node, image: str, resolv_conf: Path | None
+) -> None:
     """Create a node's container: as near to a machine as this machine can give."""
     labels = {CLUSTER_LABEL: cluster}
     mounts = [
@@ -177,6 +214,11 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
     ]
     if Path("/lib/modules").exists():  # a kernel with everything built in has none
         mounts.append(Mount("/lib/modules", "/lib/modules", type="bind", read_only=True))
+    environment = {}
+    if resolv_conf:
+        folder = str(resolv_conf.parent)
+        mounts.append(Mount(NAME_SERVERS, folder, type="bind", read_only=True))
+        environment["SLIPWAY_RESOLV_CONF"] = f"{NAME_SERVERS}/{resolv_conf.name}"
     status = Path("/proc/self/status").read_text(encoding="ascii")
     host = client.api.create_host_config(
         cap_add=["ALL"],
@@ -198,7 +240,7 @@ def _create(client: docker.DockerClient, cluster: str, node: Node, image: str) -
         hostname=node.name,
         labels=labels,
         tty=True,  # without a console, systemd says nowhere why it ends
-        environment={"SLIPWAY_NAMESERVERS": " ".join(nameservers(resolv_conf()))},
+        environment=environment,
         host_config=host,
         networking_config=client.api.create_networking_config({cluster: endpoint}),
     )
@@ -210,25 +252,57 @@ def has_capability(status: str, bit: int) -> bool:
     return bool(int(bounding, 16) >> bit & 1)
 
 
+def resolv_conf(given: str = "", root: Path = Path("/")) -> Path | None:
+    """The file that always has this machine's name servers; None if nodes can ask none of them.
+
+    Where systemd-resolved or NetworkManager stands between, it is the one that these keep for
+    others than this machine. SlipwayError says that one that was ``given`` is not there.
+    """
+    if given:
+        if not Path(given).exists():
+            fix = "name a file that is there, or none, and it is found out"
+            raise SlipwayError(Problem("node_containers_resolv_conf", f"{given} is not there", fix))
+        return Path(given).resolve()
+    places = (
+        "run/systemd/resolve/resolv.conf",
+        "etc/resolv.conf",
+        "run/NetworkManager/no-stub-resolv.conf",
+    )
+    for path in (root / place for place in places):
+        if path.exists() and not _is_of_use_here_alone(path.read_text(errors="replace")):
+            return path.resolve()
+    return None
+
+
 def nameservers(text: str) -> list[str]:
-    """The name servers of a ``resolv.conf`` that other machines can reach."""
-    entries = [line.split() for line in text.splitlines()]
-    servers = [entry[1] for entry in entries if len(entry) > 1 and entry[0] == "nameserver"]
-    return [each for each in servers if _is_elsewhere(each)]
+    """The name servers of a ``resolv.conf`` that other machines can ask."""
+    return [*filter(_is_reachable, _named(text))]
 
 
-def _is_elsewhere(server: str) -> bool:
-    """Whether it is an address, and none of the machine's own."""
+def _is_of_use_here_alone(text: str) -> bool:
+    """Whether a ``resolv.conf`` has servers, and none that another machine could ask.
+
+    Without any, this machine is out of reach at the time, and will have some later.
+    """
+    return bool(_named(text)) and not nameservers(text)
+
+
+def _named(text: str) -> list[str]:
+    lines = (line.split() for line in text.splitlines())
+    return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
+
+
+def _is_reachable(server: str) -> bool:
+    """Whether another machine can ask a name server of this one's."""
     try:
-        return not ipaddress.ip_address(server).is_loopback
+        address = ipaddress.ip_address(server)
     except ValueError:
-        return False  # the resolver skips it as well
-
-
-def resolv_conf() -> str:
-    """This machine's; where systemd-resolved stands between, the one that it reads itself."""
-    paths = [Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")]
-    return next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.is_link_local:
+            return False
+        address = address.ipv4_mapped or address
+    return not (address.is_loopback or address.is_unspecified)
 
 
 def _wait_until_booted(container: Container) -> None:

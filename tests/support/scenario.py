@@ -41,6 +41,8 @@ FACTS = {
     "kubeconfig": "slipway_kubeconfig",
     "dashboard_host": "slipway_dashboard_host",
     "pool": "metallb_pool",
+    "resolv_conf": "node_containers_resolv_conf | default('')",
+    "segment": "node_containers_subnet | default('')",
     "ssh_args": "ansible_ssh_common_args | default('')",
     "user": "ansible_user | default('')",
     "versions": "slipway_versions",

@@ -53,22 +53,28 @@ def test_tools_that_nobody_installs_are_told_with_the_command(
 
 
 @pytest.mark.parametrize(
-    ("text", "made", "state", "found"),
+    ("text", "found"),
     [
-        ("nameserver 192.0.2.53\n", False, "ok", "192.0.2.53"),
-        ("nameserver 127.0.0.53\n", False, "fail", "no name server"),
-        ("nameserver dns.example\nnameserver ::1\n", False, "fail", "no name server"),
+        ("nameserver 192.0.2.53\nnameserver ::1\n", "192.0.2.53"),
         # A notebook that is offline has a cluster all the same.
-        ("", True, "ok", "none now"),
+        ("", "none now"),
     ],
 )
-def test_nodes_that_are_made_need_a_name_server(
-    text: str, made: bool, state: str, found: str, monkeypatch: pytest.MonkeyPatch
+def test_the_name_servers_that_nodes_follow_are_told(
+    text: str, found: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda: text)
-    ((found_state, said),) = told(control_node.name_servers(made))
-    assert found_state == state
-    assert said.startswith(found)
+    path = tmp_path / "resolv.conf"
+    path.write_text(text)
+    expected = ("ok", f"{found}; nodes follow {path}")
+    assert told(control_node.name_servers(str(path))) == [expected]
+
+
+def test_name_servers_of_the_machine_s_own_loopback_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: None)
+    ((state, found),) = told(control_node.name_servers(""))
+    assert (state, found.startswith("none that a container can ask")) == ("warn", True)
 
 
 POOL = ["172.29.255.200-172.29.255.250"]

@@ -40,7 +40,7 @@ def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr("slipway.bundle.source.TOOLS", ())
     monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
-    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda: "nameserver 192.0.2.53")
+    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: None)
     return folder
 
 

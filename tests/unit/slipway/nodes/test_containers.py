@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import docker
@@ -17,6 +18,37 @@ from slipway.nodes.containers import CAP_SYS_RESOURCE, CLUSTER_LABEL, Node
 SUBNET = "172.29.0.0/16"
 
 
+NETWORK_ID = "4d7e"
+
+
+def endpoint(name: str, network: str = NETWORK_ID, address: str = "") -> dict[str, Any]:
+    """A container's place in a network, at the address that ``ensure`` gives to one of its name."""
+    given = address or f"172.29.0.{NAMES.index(name) + 2}"
+    return {"NetworkID": network, "IPAMConfig": {"IPv4Address": given}}
+
+
+NAMES = ["a", "b", "c", "running", "stopped", "new"]
+
+
+class FakeNetwork:
+    """A network, and which containers were put into it."""
+
+    def __init__(self, name: str, subnet: str) -> None:
+        self.name, self.id = name, NETWORK_ID
+        self.attrs = {"IPAM": {"Config": [{"Subnet": subnet}]}}
+
+    def connect(self, container: FakeContainer, ipv4_address: str) -> None:
+        """Put a container into it that is not in it and does not run."""
+        assert container.status != "running"
+        there = container.networks.get(self.name)
+        assert not there or there["NetworkID"] != self.id
+        container.networks[self.name] = endpoint(container.name, address=ipv4_address)
+
+    def disconnect(self, container: FakeContainer) -> None:
+        """Take a container out of it that is in it."""
+        assert container.networks.pop(self.name)["NetworkID"] == self.id
+
+
 class FakeContainer:
     """A container that answers what its test says."""
 
@@ -24,13 +56,28 @@ class FakeContainer:
         self.name = name
         self.status = status
         self.labels = {CLUSTER_LABEL: cluster}
+        self.networks: dict[str, dict[str, Any]] = {cluster: endpoint(name)}
         self.states: Iterator[str | Exception] = iter(())
         self.failed_units = ""
         self.said = b"Failed to mount cgroup at /sys/fs/cgroup/systemd\r\n"
 
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the engine tells of it."""
+        return {
+            "NetworkSettings": {"Networks": self.networks},
+        }
+
     def start(self) -> None:
         """Run."""
         self.status = "running"
+
+    def stop(self) -> None:
+        """Stop."""
+        self.status = "exited"
+
+    def reload(self) -> None:
+        """Ask the engine anew."""
 
     def exec_run(self, argv: list[str]) -> tuple[int, bytes]:
         """systemctl."""
@@ -52,7 +99,7 @@ class FakeEngine:
     def __init__(self, *existing: FakeContainer) -> None:
         self.found = {container.name: container for container in existing}
         self.networks = self.containers = self.api = self
-        self.subnets: dict[str, str] = {}
+        self.subnets: dict[str, str] = {"lab": SUBNET}
         self.made: dict[str, Any] = {}
         self.refusal = ""
         # A client that never connects: it only builds requests.
@@ -64,9 +111,7 @@ class FakeEngine:
     def get(self, name: str) -> Any:
         """A container, or a network."""
         if name in self.subnets:
-            network = type("Network", (), {"name": name})()
-            network.attrs = {"IPAM": {"Config": [{"Subnet": self.subnets[name]}]}}
-            return network
+            return FakeNetwork(name, self.subnets[name])
         if name not in self.found:
             raise NotFound(name)
         return self.found[name]
@@ -96,12 +141,21 @@ def refused(status: str) -> APIError:
     return APIError("409", explanation=status)
 
 
-def ensure(engine: FakeEngine, *names: str) -> tuple[list[str], list[str]]:
+def ensure(
+    engine: FakeEngine,
+    *names: str,
+    resolv_conf: Path | None = None,
+) -> tuple[list[str], list[str]]:
     """Have nodes of these names; return which were touched, and what was said."""
     said: list[str] = []
-    nodes = [Node(name, f"172.29.0.{number}") for number, name in enumerate(names, start=2)]
+    nodes = [Node(name, f"172.29.0.{NAMES.index(name) + 2}") for name in names]
     touched = containers.ensure_nodes(
-        engine.as_client(), "lab", nodes, lambda: "slipway-node:1", say=said.append
+        engine.as_client(),
+        "lab",
+        nodes,
+        lambda: "slipway-node:1",
+        say=said.append,
+        resolv_conf=resolv_conf,
     )
     return touched, said
 
@@ -116,21 +170,70 @@ def test_capabilities_are_those_that_a_process_may_ever_have(bounding: str, expe
     assert containers.has_capability(status, CAP_SYS_RESOURCE) is expected
 
 
-def test_name_servers_are_those_that_other_machines_can_reach() -> None:
-    resolv_conf = (
-        "# nameserver 9.9.9.9\nsearch example.com\nnameserver 127.0.0.53\n"
-        "nameserver 192.0.2.53\nnameserver\t2001:db8::53\nnameserver ::1\noptions edns0\n"
-    )
-    assert containers.nameservers(resolv_conf) == ["192.0.2.53", "2001:db8::53"]
+RESOLVED, OWN, MANAGED = (
+    "run/systemd/resolve/resolv.conf",
+    "etc/resolv.conf",
+    "run/NetworkManager/no-stub-resolv.conf",
+)
+STUB = "nameserver 127.0.0.53\noptions edns0\n"
+GOOD = "search example.com\nnameserver 127.0.0.1\nnameserver\t192.0.2.53\n"
 
 
-def test_what_is_no_address_is_no_name_server() -> None:
-    resolv_conf = "nameserver dns.example\nnameserver\nnameserver fe80::1%eth0\n"
-    assert containers.nameservers(resolv_conf) == ["fe80::1%eth0"]
+@pytest.mark.parametrize(
+    ("machine", "followed"),
+    [
+        ({OWN: GOOD}, OWN),
+        ({OWN: "nameserver 2001:db8::53\n"}, OWN),
+        ({OWN: STUB, RESOLVED: GOOD}, RESOLVED),
+        ({OWN: GOOD, RESOLVED: GOOD}, RESOLVED),
+        # A dnsmasq of NetworkManager's.
+        ({OWN: "nameserver 127.0.1.1\n", MANAGED: GOOD}, MANAGED),
+        ({OWN: GOOD, MANAGED: GOOD}, OWN),
+        # Out of reach of any network at the time.
+        ({OWN: "# Generated by NetworkManager\n", MANAGED: GOOD}, OWN),
+        ({OWN: STUB, RESOLVED: ""}, RESOLVED),
+        # A resolver on this machine alone, in each way to write its address.
+        ({OWN: "nameserver 127.0.0.1\nnameserver ::1\n"}, ""),
+        ({OWN: "nameserver ::ffff:127.0.0.1\nnameserver 0.0.0.0\nnameserver ::\n"}, ""),
+        ({OWN: "nameserver fe80::1%wlan0\n# nameserver 192.0.2.53\n"}, ""),
+        ({OWN: "nameserver localhost\nnameserver\n"}, ""),
+        ({}, ""),
+    ],
+)
+def test_nodes_follow_the_file_whose_name_servers_they_can_ask(
+    tmp_path: Path, machine: dict[str, str], followed: str
+) -> None:
+    for place, text in machine.items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    found = containers.resolv_conf(root=tmp_path)
+    assert found == (tmp_path / followed if followed else None)
+
+
+def test_nodes_follow_the_file_that_a_link_leads_to(tmp_path: Path) -> None:
+    """Programs put another file in the place of that one, not of the link."""
+    (tmp_path / "run/resolvconf").mkdir(parents=True)
+    (tmp_path / "run/resolvconf/resolv.conf").write_text(GOOD)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / OWN).symlink_to("../run/resolvconf/resolv.conf")
+    assert containers.resolv_conf(root=tmp_path) == tmp_path / "run/resolvconf/resolv.conf"
+
+
+def test_nodes_follow_the_file_that_a_user_names(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    assert containers.resolv_conf(str(tmp_path / "mine")) == tmp_path / "mine"
+    with pytest.raises(SlipwayError, match=r"node_containers_resolv_conf: .*/none is not there"):
+        containers.resolv_conf(str(tmp_path / "none"))
+
+
+def test_name_servers_are_those_that_other_machines_can_ask() -> None:
+    text = "# nameserver 9.9.9.9\n" + GOOD + "nameserver dns.example\nnameserver\noptions edns0\n"
+    assert containers.nameservers(text) == ["192.0.2.53"]
 
 
 def test_the_network_is_made_with_the_cluster_s_subnet_and_label() -> None:
     engine = FakeEngine()
+    del engine.subnets["lab"]
     assert containers.ensure_network(engine.as_client(), "lab", SUBNET)
     asked = engine.made["lab"]
     assert asked["ipam"]["Config"][0]["Subnet"] == SUBNET
@@ -153,6 +256,7 @@ def test_a_network_with_another_subnet_is_refused() -> None:
 
 def test_a_subnet_that_is_taken_is_told_with_the_variable_to_set() -> None:
     engine = FakeEngine()
+    del engine.subnets["lab"]
     engine.refusal = "Pool overlaps with other one on this address space"
     with pytest.raises(SlipwayError, match="Pool overlaps") as caught:
         containers.ensure_network(engine.as_client(), "lab", SUBNET)
@@ -186,15 +290,15 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     monkeypatch: pytest.MonkeyPatch, may: bool
 ) -> None:
     monkeypatch.setattr(containers, "has_capability", lambda _status, _bit: may)
-    monkeypatch.setattr(containers, "resolv_conf", lambda: "nameserver 192.0.2.53\n")
     engine = FakeEngine()
-    ensure(engine, "a")
+    resolv_conf = Path("/run/systemd/resolve/resolv.conf")
+    ensure(engine, "a", resolv_conf=resolv_conf)
     asked = engine.made["a"]
     assert asked["image"] == "slipway-node:1"
     assert asked["hostname"] == "a"
     assert asked["tty"]
     assert asked["labels"] == {CLUSTER_LABEL: "lab"}
-    assert asked["environment"] == {"SLIPWAY_NAMESERVERS": "192.0.2.53"}
+    assert asked["environment"] == {"SLIPWAY_RESOLV_CONF": "/run/host/name-servers/resolv.conf"}
     endpoint = asked["networking_config"]["EndpointsConfig"]["lab"]
     assert endpoint["IPAMConfig"]["IPv4Address"] == "172.29.0.2"
     host = asked["host_config"]
@@ -205,6 +309,46 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     var = next(mount for mount in host["Mounts"] if mount["Target"] == "/var")
     assert (var["Type"], var["Source"]) == ("volume", "a-var")
     assert var["VolumeOptions"]["Labels"] == {CLUSTER_LABEL: "lab"}
+    [servers] = [each for each in host["Mounts"] if each["Target"] == "/run/host/name-servers"]
+    assert (servers["Type"], servers["Source"]) == ("bind", "/run/systemd/resolve")
+    assert servers["ReadOnly"]
+
+
+def test_a_node_without_servers_that_it_can_ask_is_left_to_the_engine_s_own() -> None:
+    engine = FakeEngine()
+    ensure(engine, "a")
+    asked = engine.made["a"]
+    assert asked["environment"] == {}
+    assert not any(each["Target"].startswith("/run") for each in asked["host_config"]["Mounts"])
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        {},
+        {"lab": {"NetworkID": NETWORK_ID, "IPAMConfig": None}},
+        {"lab": {"NetworkID": NETWORK_ID, "IPAMConfig": {}}},
+        # Of a network that was removed and made anew by the same name.
+        {"lab": {"NetworkID": "before", "IPAMConfig": {"IPv4Address": "172.29.0.2"}}},
+    ],
+    ids=["none", "connected by hand", "with nothing said", "a network before"],
+)
+@pytest.mark.parametrize("status", ["running", "exited"])
+def test_a_node_that_lost_its_network_or_address_is_put_back(
+    networks: dict[str, Any], status: str
+) -> None:
+    a, b = FakeContainer("a", status), FakeContainer("b")
+    a.networks = dict(networks)
+    engine = FakeEngine(a, b)
+    assert ensure(engine, "a", "b") == (["a"], ["starting a"])
+    assert (a.status, a.networks) == ("running", {"lab": endpoint("a")})
+    assert ensure(engine, "a", "b") == ([], [])
+
+
+def test_a_node_that_was_made_with_another_address_is_left_to_be_refused_by_what_is_on_it() -> None:
+    a = FakeContainer("a")
+    a.networks = {"lab": endpoint("a", address="172.29.0.77")}
+    assert ensure(FakeEngine(a), "a") == ([], [])
 
 
 def test_a_node_that_is_still_booting_is_waited_for() -> None:
