@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from slipway.apps.plan.plan import plan
+from slipway.apps.plan.plan import DOMAIN, plan
+from slipway.control_node.localhost import USUAL_PORTS
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube
 from slipway.kube.nodes import mismatches
+
+ANSWER_SECONDS = 2.0
+"""How long this machine may take to accept a connection to itself."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -79,6 +85,51 @@ def groups(
     return found
 
 
+def ports(cluster: str, wanted: Mapping[str, Any], segment: str) -> list[Problem]:
+    """Everything that is wrong with the ports of this machine, by protocol, for the ``cluster``.
+
+    They are for container nodes, which are in a ``segment``, and nothing else listens there. A
+    browser that is given a name below localhost may ask either of this machine's addresses.
+    """
+    where, found = "inventory slipway_published_ports", []
+    if wanted and not segment:
+        fix = "leave it out, and services are reached at an address of metallb_pool"
+        return [Problem(where, "is for nodes that are containers", fix)]
+    numbers = [*wanted.values()]
+    is_sound = all(isinstance(number, int) and 0 < number < 1 << 16 for number in numbers)
+    if wanted and (wanted.keys() != USUAL_PORTS.keys() or not is_sound or len({*numbers}) < 2):
+        what = f"is {dict(wanted)}, and not two ports"
+        return [Problem(where, what, "write {http: 80, https: 443}, or {} for none")]
+    for port in numbers:
+        taken = [address for address in ("127.0.0.1", "::1") if _is_answered(address, port)]
+        if taken and not (taken == ["127.0.0.1"] and port in _published(cluster)):
+            what = f"port {port} of {' and '.join(taken)} is in use on this machine"
+            fix = (
+                f"stop what listens there (ss -ltnp 'sport = :{port}'); or set others in the "
+                "inventory, as {http: 8080, https: 8443}; or none, {}, and services have names "
+                "below slipway.test at an address of metallb_pool"
+            )
+            found.append(Problem(where, what, fix))
+    return found
+
+
+def _published(cluster: str) -> set[int]:
+    """This machine's ports that lead to nodes of the cluster."""
+    # The client of the engine takes as long to load as all else here.
+    from slipway.nodes.containers import published
+
+    return published(cluster)
+
+
+def _is_answered(address: str, port: int) -> bool:
+    """Whether something listens at a port of this machine."""
+    try:
+        socket.create_connection((address, port), timeout=ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def running_cluster(kubeconfig: Path, inventory: Inventory, version: str) -> list[Problem]:
     """Why the cluster that a kubeconfig opens must not be worked on.
 
@@ -91,10 +142,12 @@ def running_cluster(kubeconfig: Path, inventory: Inventory, version: str) -> lis
         return []
 
 
-def apps_file(path: Path, secrets: Mapping[str, str] | None = None) -> list[Problem]:
+def apps_file(
+    path: Path, secrets: Mapping[str, str] | None = None, domain: str = DOMAIN
+) -> list[Problem]:
     """Everything that is wrong with apps.yml by itself, and with the ``secrets`` that it names."""
     try:
-        plan(path, secrets=secrets)
+        plan(path, domain=domain, secrets=secrets)
     except SlipwayError as error:
         return list(error.problems)
     return []

@@ -37,6 +37,7 @@ class ActionModule(SlipwayAction):
                 say=self.say,
                 helm=helm_program(Path(args["bundle"])),
                 leaving=msgspec.convert(args["leaving"], list[Leaving]),
+                ports=args["ports"],
                 dry_run=self.check_mode,
             )
         result: dict[str, Any] = {

@@ -30,7 +30,12 @@ class ActionModule(SlipwayAction):
             datetime.now(UTC),
         )
         with watched_signals():
-            apps = plan(Path(args["path"]), secrets=secrets, find_branches=finder)
+            apps = plan(
+                Path(args["path"]),
+                domain=args["domain"],
+                secrets=secrets,
+                find_branches=finder,
+            )
         for line in finder.waiting:
             self.say(secrets.redact(line))
         return {

@@ -10,7 +10,9 @@ from slipway.apps.app import load, save
 from slipway.apps.boundary import tried
 from slipway.apps.environments.status import note_proof
 from slipway.apps.verify import prove
+from slipway.control_node import localhost
 from slipway.control_node.hosts_file import name_lines, unresolved
+from slipway.control_node.localhost import is_here
 from slipway.kube.client import Kube
 
 
@@ -27,7 +29,7 @@ class ActionModule(SlipwayAction):
                 "table": [],
                 "names": [],
             }
-        secrets = args["secrets"]
+        secrets, ports = args["secrets"], args["ports"]
         with Kube(Path(args["kubeconfig"])) as kube:
             proof = prove(
                 kube,
@@ -35,6 +37,7 @@ class ActionModule(SlipwayAction):
                 secrets=secrets,
                 ca_dir=Path(args["ca_dir"]),
                 address=args["address"],
+                ports=ports,
                 seconds=args["timeout"],
             )
             # The list of environments may be behind; what answers is told all the same.
@@ -45,9 +48,13 @@ class ActionModule(SlipwayAction):
             self.say(f"not noted for the list of environments: {unnoted}")
         addresses = dict(proof.addresses)
         if dashboard := args["dashboard_host"]:
-            self.say(f"All environments: http://{dashboard}/")
+            self.say(f"All environments: {localhost.url('http', dashboard, '/', ports)}")
             addresses[dashboard] = next(filter(None, proof.addresses.values()), "")
-        if args["tell_names"] and (unknown := name_lines(unresolved(addresses))):
+        here = {host for host, address in addresses.items() if address and is_here(host, ports)}
+        addresses |= dict.fromkeys(here, localhost.ADDRESS)
+        # Those that are here, browsers and curl know by themselves.
+        asked = {host: address for host, address in addresses.items() if host not in here}
+        if args["tell_names"] and (unknown := name_lines(unresolved(asked))):
             heading = "This machine does not know these names; for /etc/hosts (or: make hosts):"
             self.say("", heading, *unknown)
         return {

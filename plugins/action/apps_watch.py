@@ -36,6 +36,7 @@ class ActionModule(SlipwayAction):
         keys = Keys(secrets, args["github_api"])
         watch = Watch(
             path=Path(args["path"]),
+            domain=args["domain"],
             secrets=secrets,
             examples=Path(args["examples"]),
             samples=Path(args["repositories"]),

@@ -57,6 +57,8 @@ def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
         kept=[Path(each) for each in args["kept"]],
         tools=args["tools"],
         nodes=args["machines"],
+        domain=args["domain"],
+        ports=args["ports"],
         routed=args["routed"],
         resolv_conf=args["resolv_conf"],
         names=names,

@@ -23,7 +23,10 @@ class ActionModule(SlipwayAction):
             if not self.check_mode:
                 containers.remove(found)
             return {"changed": bool(found), "removed": [each.name for each in found]}
-        nodes = [containers.Node(name, address) for name, address in args["nodes"].items()]
+        nodes = [
+            containers.Node(name, address, _ports(args["ports"].get(name, {})))
+            for name, address in args["nodes"].items()
+        ]
         if self.check_mode:
             missing = containers.missing_nodes(client, nodes)
             return {"changed": bool(missing), "touched": missing, "missing": missing}
@@ -35,3 +38,8 @@ class ActionModule(SlipwayAction):
             client, cluster, nodes, image, resolv_conf=resolv_conf, say=self.say
         )
         return {"changed": made or bool(touched), "touched": touched, "missing": []}
+
+
+def _ports(given: dict[str, Any]) -> dict[int, int]:
+    """Ports by ports, which JSON has as text."""
+    return {int(own): int(here) for own, here in given.items()}

@@ -23,6 +23,24 @@ options:
     required: true
 """
 
+    PORTS = r"""
+options:
+  ports:
+    description:
+      - The ports of 127.0.0.1, as C(http) and C(https), at which the ingress controller of
+        container nodes answers for names below C(localhost).
+    type: dict
+    default: {}
+"""
+
+    DOMAIN = r"""
+options:
+  domain:
+    description: What hosts are below of that say C({{ domain }}).
+    type: str
+    default: slipway.test
+"""
+
     CACHE = r"""
 options:
   cache:

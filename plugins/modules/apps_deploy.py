@@ -74,6 +74,7 @@ extends_documentation_fragment:
   - shared.apps
   - shared.secrets
   - shared.ca_dir
+  - shared.ports
   - shared.bundle
 attributes:
   check_mode:

@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - shared.apps
   - shared.secrets
   - shared.ca_dir
+  - shared.ports
 attributes:
   check_mode:
     support: full

@@ -39,6 +39,7 @@ options:
     required: true
 extends_documentation_fragment:
   - shared.kubeconfig
+  - shared.domain
   - shared.cache
   - shared.secrets
   - shared.github_api

@@ -97,6 +97,8 @@ options:
 extends_documentation_fragment:
   - shared.secrets
   - shared.cache
+  - shared.domain
+  - shared.ports
 attributes:
   check_mode:
     description: Changes nothing in any mode.

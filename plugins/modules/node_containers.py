@@ -37,6 +37,12 @@ options:
     description: The address of every node by its name.
     type: dict
     default: {}
+  ports:
+    description:
+      - The ports of 127.0.0.1 that lead to nodes, of each by its own port, by the node's name. They
+        stay as they were made.
+    type: dict
+    default: {}
   resolv_conf:
     description:
       - The file that always has this machine's name servers, which the nodes follow. Left empty, it
@@ -69,6 +75,8 @@ EXAMPLES = r"""
     nodes:
       slipway-control-plane: 172.29.0.2
       slipway-worker: 172.29.0.3
+    ports:
+      slipway-control-plane: {30080: 80, 30443: 443}
 
 - name: Remove the nodes and all that is in them
   node_containers:

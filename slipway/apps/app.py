@@ -169,11 +169,6 @@ class Rule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True)
     expect: str | None = None
     tls: str | HostCertificate | None = None
 
-    @property
-    def url(self) -> str:
-        """The address as a user types it."""
-        return f"{'https' if self.tls else 'http'}://{self.host}{self.path}"
-
 
 class Ingress(Struct, forbid_unknown_fields=True):
     """How an app is reached from outside."""

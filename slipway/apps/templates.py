@@ -18,7 +18,9 @@ from slipway.apps.template_child import ENVIRONMENT, line_of, words_of
 from slipway.errors import Told
 
 ROUTE_VARIABLES = ("name", "branch", "branch_slug", "namespace")
-"""What paths and hosts may use; a namespace may use the first three."""
+"""What paths may use; a namespace may use the first three."""
+
+HOST_VARIABLES = (*ROUTE_VARIABLES, "domain")
 
 VARIABLES = (*ROUTE_VARIABLES, "host", "commit")
 """What text in the container may use."""

@@ -31,8 +31,10 @@ from slipway.apps.manifests.labels import (
     is_app,
     owner_of,
 )
-from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of
+from slipway.apps.manifests.routes import MERGEABLE, hosts, tls_of, url
 from slipway.certificates import Authority, chain
+from slipway.control_node import localhost
+from slipway.control_node.localhost import NO_PORTS, Ports
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Kube, system_reason
 from slipway.kube.objects import grouped
@@ -68,20 +70,18 @@ COLUMNS = ("APP", "BRANCH", "COMMIT", "NAMESPACE", "URL", "ANSWER")
 class Route:
     """One path of an app, and the address that it is to answer at (``ip`` or ``ip:port``).
 
-    ``trust`` is what its certificate has to be proved by; None for a host without one.
+    ``url`` is it as a user types it. ``trust`` is what its certificate has to be proved by; None
+    for a host without one. Over TLS it is asked at ``tls_port``.
     """
 
     app_id: str
+    url: str
     address: str
+    tls_port: int
     host: str
     path: str
     expect: str | None
     trust: ssl.SSLContext | None
-
-    @property
-    def url(self) -> str:
-        """The address as a user types it."""
-        return f"{'https' if self.trust else 'http'}://{self.host}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,12 @@ def prove(
     ca_dir: Path,
     address: str | None,
     seconds: float,
+    ports: Ports = NO_PORTS,
 ) -> Proof:
     """Ask all routes at once, each until it answers right or ``seconds`` have passed.
 
-    ``address`` is where the ingress listens; without it, each host's master Ingress tells. An app
+    ``address`` is where the ingress listens; without it, each host's master Ingress tells, but for
+    the hosts that are asked at ``ports`` of this machine. An app
     that failed before is asked once, to show what serves in its stead; one that is held at an older
     version may say what that says. Of one without a source, the commit of its Deployment is shown.
     ``secrets`` has the hosts' own certificates, and ``ca_dir`` is where the authority of the others
@@ -137,7 +139,8 @@ def prove(
     routes = [
         Route(
             app.id,
-            at[rule.host],
+            url(rule, ports),
+            *_door(rule.host, at[rule.host], {} if address else ports),
             rule.host,
             rule.path,
             None if app.held else rule.expect,
@@ -168,6 +171,13 @@ def prove(
         if problems:
             app.fail(STEP, "\n".join(problems))
     return Proof(proved, _table(proved, commits, answers), at)
+
+
+def _door(host: str, address: str, ports: Ports) -> tuple[str, int]:
+    """The address and the port for TLS to ask a host at that is served at ``address``."""
+    if address and localhost.is_here(host, ports):
+        return f"{localhost.ADDRESS}:{ports['http']}", ports["https"]
+    return address, HTTPS_PORT
 
 
 def _commits(kube: Kube, apps: Iterable[App]) -> dict[str, str]:
@@ -276,7 +286,7 @@ def _pool(http: urllib3.PoolManager, route: Route) -> urllib3.HTTPConnectionPool
         return http.connection_from_url(_plain_url(route))
     tls = {"ssl_context": route.trust, "server_hostname": route.host}
     address = urlsplit(_plain_url(route)).hostname
-    return http.connection_from_host(address, HTTPS_PORT, "https", tls)
+    return http.connection_from_host(address, route.tls_port, "https", tls)
 
 
 def _plain_url(route: Route) -> str:

@@ -21,7 +21,7 @@ from watchfiles import Change, DefaultFilter, watch
 from slipway.apps.app import App
 from slipway.apps.environments.resolve import CONNECTIONS, Repositories
 from slipway.apps.plan.branches import Matches, Sample
-from slipway.apps.plan.plan import plan
+from slipway.apps.plan.plan import DOMAIN, plan
 from slipway.apps.source.examples import make_repositories
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.working_copy import git_folder, heads_of
@@ -48,7 +48,7 @@ class Watch:
     """Follows the apps of the file at ``path``, and the samples in ``examples``.
 
     The samples become ``samples``, repositories of their own. Other machines are asked every
-    ``interval`` seconds; ``say`` shows a line.
+    ``interval`` seconds; ``say`` shows a line. ``domain`` is what ``{{ domain }}`` stands for.
     """
 
     path: Path
@@ -58,6 +58,7 @@ class Watch:
     repositories: Repositories
     interval: float
     say: Callable[[str], None]
+    domain: str = DOMAIN
     _asked: float | None = None
     _elsewhere: Heads = field(default_factory=dict)
     _known: Heads = field(default_factory=dict)
@@ -107,7 +108,8 @@ class Watch:
             samples.extend(pattern.app for pattern in patterns)
             return [Matches() for _ in patterns]
 
-        apps = [*plan(self.path, secrets=self.secrets, find_branches=find), *samples]
+        planned = plan(self.path, domain=self.domain, secrets=self.secrets, find_branches=find)
+        apps = [*planned, *samples]
         return [*{app.git_url: app for app in apps}.values()]
 
     @property

@@ -11,11 +11,12 @@ from typing import Any
 
 from slipway import preflight
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.plan.plan import plan
+from slipway.apps.plan.plan import DOMAIN, plan
 from slipway.bundle import source
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.control_node import tools
+from slipway.control_node.localhost import NO_PORTS, Ports, is_here
 from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
 from slipway.doctor.findings import Check, Finding, Result, all_of, ok, warn
 from slipway.doctor.machine import Cluster, Machine, Use
@@ -38,8 +39,9 @@ class Wanted:
 
     ``nodes`` are what the module machine_look returned for each; none where they are containers.
     ``kept`` are the paths that a run writes to. ``tools`` are what builds need. ``resolv_conf`` is
-    the file with the name servers of container nodes, if one is named. With ``names``,
-    the names of hosts are asked for as well, which the proof at the end of a run does itself.
+    the file with the name servers of container nodes, if one is named, ``ports`` are those of this
+    machine that lead to them. With ``names``, the names of hosts are asked for as well, which the
+    proof at the end of a run does itself.
     """
 
     cluster: str
@@ -53,6 +55,8 @@ class Wanted:
     kept: Sequence[Path]
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    domain: str = DOMAIN
+    ports: Ports = NO_PORTS
     routed: bool = True
     resolv_conf: str = ""
     names: bool = True
@@ -86,12 +90,17 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         yield ok("the inventory's, or none that answers")
 
     def file_is_sound() -> Iterable[Result]:
-        _raise(preflight.apps_file(wanted.apps_file, wanted.secrets))
+        _raise(preflight.apps_file(wanted.apps_file, wanted.secrets, wanted.domain))
         yield ok(str(wanted.apps_file))
+
+    def ports_are_free() -> Iterable[Result]:
+        _raise(preflight.ports(wanted.cluster, wanted.ports, inventory.segment))
+        yield ok(", ".join(str(port) for port in wanted.ports.values()) or "none wanted")
 
     return {
         "inventory": inventory_is_sound,
         "cluster": cluster_is_this_one,
+        "published ports": ports_are_free,
         "apps file": file_is_sound,
     }
 
@@ -106,10 +115,11 @@ def _of_names(wanted: Wanted) -> dict[str, Check]:
 
     def hosts_are_known() -> Iterable[Result]:
         try:
-            apps = plan(wanted.apps_file)
+            apps = plan(wanted.apps_file, domain=wanted.domain)
         except SlipwayError:
             return []  # said of the file
-        return control_node.hosts(hosts(apps), wanted.inventory.pool)
+        names = [host for host in hosts(apps) if not is_here(host, wanted.ports)]
+        return control_node.hosts(names, wanted.inventory.pool)
 
     return {"hosts": hosts_are_known}
 

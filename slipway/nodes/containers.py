@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from docker.models.networks import Network
 from docker.models.resource import Model
 from docker.types import IPAMConfig, IPAMPool, Mount
 
+from slipway.control_node import localhost
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
@@ -38,10 +39,14 @@ It is the folder, as most programs that change the file put another in its place
 
 @dataclass(frozen=True)
 class Node:
-    """One node to have: the container's name and its address in the cluster's network."""
+    """One node to have: the container's name and its address in the cluster's network.
+
+    ``ports`` are those of this machine that lead to the node, by the node's own port.
+    """
 
     name: str
     address: str
+    ports: Mapping[int, int] = field(default_factory=dict)
 
 
 ANSWER_SECONDS = 600
@@ -118,13 +123,18 @@ def ensure_nodes(
     ``image`` is asked for the image's name when a node has to be made. ``resolv_conf`` is that of
     this machine whose name servers a new node asks, if it can. A node that lost its network, or
     its address there, is put back and started anew. Raises SlipwayError with the last lines of a
-    node's log when it does not boot, and when a container of a node's name is not of this
-    cluster.
+    node's log when it does not boot, and when the container of a node's name is not of this
+    cluster or has other ports.
     """
     there = {each.name: each for each in client.containers.list(all=True)}
-    labels = {name: container.labels for name, container in there.items()}
-    if found := strangers(labels, cluster, nodes):
-        raise SlipwayError(found)
+    unfit = [
+        problem
+        for node in nodes
+        if node.name in there
+        for problem in _unfit(there[node.name], cluster, node)
+    ]
+    if unfit:
+        raise SlipwayError(unfit)
     network = client.networks.get(cluster)
     new = [node for node in nodes if node.name not in there]
     astray = [n for n in nodes if n not in new and _is_astray(there[n.name], network, n)]
@@ -136,7 +146,7 @@ def ensure_nodes(
     with ThreadPoolExecutor() as pool:  # an image's files are copied to each node's volume
         list(pool.map(lambda node: _create(client, cluster, node, name, resolv_conf), new))
         list(pool.map(lambda node: _rejoin(there[node.name], network, node), astray))
-        list(pool.map(lambda node: client.containers.get(node).start(), touched))
+        list(pool.map(lambda node: _start(client.containers.get(node)), touched))
         list(pool.map(lambda node: _wait_until_booted(client.containers.get(node.name)), nodes))
     return touched
 
@@ -162,14 +172,28 @@ def missing_nodes(client: docker.DockerClient, nodes: Sequence[Node]) -> list[st
     return [node.name for node in nodes if node.name not in running]
 
 
+def published(cluster: str) -> set[int]:
+    """This machine's ports that lead to nodes of the cluster; none where no engine answers."""
+    try:
+        running = connect().containers.list(filters=_labelled(cluster))
+    except SlipwayError:
+        return set()
+    return {port for container in running for port in _ports(container)}
+
+
 def of_cluster(client: docker.DockerClient, cluster: str) -> list[Model]:
     """The cluster's containers, volumes and networks, known by label, in order of removal."""
-    mine = {"label": f"{CLUSTER_LABEL}={cluster}"}
+    mine = _labelled(cluster)
     return [
         *client.containers.list(all=True, filters=mine),
         *client.volumes.list(filters=mine),
         *client.networks.list(filters=mine),
     ]
+
+
+def _labelled(cluster: str) -> dict[str, str]:
+    """The filter by which the engine finds what is the cluster's."""
+    return {"label": f"{CLUSTER_LABEL}={cluster}"}
 
 
 def remove(found: Sequence[Model]) -> None:
@@ -179,6 +203,24 @@ def remove(found: Sequence[Model]) -> None:
             each.remove(v=True, force=True)
         else:
             each.remove()
+
+
+def _unfit(container: Container, cluster: str, node: Node) -> Iterator[Problem]:
+    """Why a container of a node's name is not to be taken for the node."""
+    if foreign := strangers({node.name: container.labels}, cluster, [node]):
+        yield from foreign
+        return
+    found, wanted = _ports(container), sorted(node.ports.values())
+    if found != wanted:
+        what = f"was made with the published ports {found or 'none'}, not {wanted or 'none'}"
+        fix = "run 'make down' first, or set slipway_published_ports back"
+        yield Problem(f"container {node.name}", what, fix)
+
+
+def _ports(container: Container) -> list[int]:
+    """This machine's ports that a container was made with."""
+    bindings = container.attrs["HostConfig"].get("PortBindings") or {}
+    return sorted(int(each["HostPort"]) for ports in bindings.values() for each in ports)
 
 
 def _is_astray(container: Container, network: Network, node: Node) -> bool:
@@ -201,6 +243,17 @@ def _rejoin(container: Container, network: Network, node: Node) -> None:
     if endpoint.get("NetworkID") == network.id:
         network.disconnect(container)
     network.connect(container, ipv4_address=node.address)
+
+
+def _start(container: Container) -> None:
+    """Start a node; SlipwayError says why the engine will not."""
+    try:
+        container.start()
+    except APIError as error:
+        fix = "run again when that is mended; other ports are set by slipway_published_ports"
+        raise SlipwayError(
+            Problem(f"container {container.name}", str(error.explanation), fix)
+        ) from error
 
 
 def _create(
@@ -230,6 +283,7 @@ def _create(
         cgroupns="private",
         restart_policy={"Name": "unless-stopped"},
         mounts=mounts,
+        port_bindings={port: (localhost.ADDRESS, own) for port, own in node.ports.items()},
     )
     # All of /proc and /sys as a machine has them; the client has no name for these two.
     host.update(MaskedPaths=[], ReadonlyPaths=[])
@@ -241,6 +295,7 @@ def _create(
         labels=labels,
         tty=True,  # without a console, systemd says nowhere why it ends
         environment=environment,
+        ports=[*node.ports],
         host_config=host,
         networking_config=client.api.create_networking_config({cluster: endpoint}),
     )

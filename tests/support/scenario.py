@@ -19,6 +19,7 @@ import testinfra
 import urllib3
 from testinfra.host import Host
 
+from slipway.apps.app import App
 from slipway.apps.manifests.labels import is_own
 from slipway.apps.plan.plan import plan
 from slipway.bundle.provider import bundle_path
@@ -40,7 +41,9 @@ FACTS = {
     "key": "ansible_ssh_private_key_file | default('')",
     "kubeconfig": "slipway_kubeconfig",
     "dashboard_host": "slipway_dashboard_host",
+    "domain": "slipway_domain",
     "pool": "metallb_pool",
+    "ports": "slipway_published_ports",
     "resolv_conf": "node_containers_resolv_conf | default('')",
     "segment": "node_containers_subnet | default('')",
     "ssh_args": "ansible_ssh_common_args | default('')",
@@ -127,6 +130,10 @@ class Scenario:
         )
         return Run(done.returncode, done.stdout, done.stderr)
 
+    def planned(self, apps_file: Path | None = None) -> list[App]:
+        """The apps of an apps.yml, the cluster's own unless another is given."""
+        return plan(apps_file or self.apps_file, domain=self.facts["domain"])
+
     def deploy(self, apps_file: Path) -> Run:
         """Make the apps as ``apps_file`` has them, and prove that they answer."""
         return self.play("playbooks/apps.yml", slipway_apps_file=apps_file)
@@ -167,7 +174,7 @@ class Scenario:
         address = address or self.ingress_address()
         routes = [
             (rule.host, rule.path, rule.expect)
-            for app in plan(apps_file or self.apps_file)
+            for app in self.planned(apps_file)
             for rule in app.rules
         ]
         assert routes

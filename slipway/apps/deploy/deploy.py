@@ -49,6 +49,7 @@ from slipway.apps.manifests.labels import (
 )
 from slipway.apps.manifests.routes import hosts, tls_of
 from slipway.certificates import Authority, Pair
+from slipway.control_node.localhost import NO_PORTS, Ports
 from slipway.kube.apply import Applier, as_written, is_running
 from slipway.kube.client import (
     CONFIG_MAPS,
@@ -118,6 +119,7 @@ def deploy(
     say: Callable[[str], None],
     leaving: Collection[Leaving] = (),
     helm: Path = Path("helm"),
+    ports: Ports = NO_PORTS,
     dry_run: bool = False,
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
@@ -130,7 +132,8 @@ def deploy(
     before anything is written.
 
     The environments that are ``leaving`` stay as they are, and their namespaces are marked.
-    ``helm`` is the program for the apps that have charts.
+    ``helm`` is the program for the apps that have charts. ``ports`` of this machine that lead to
+    the ingress controller are noted with the addresses of apps.
 
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
@@ -144,7 +147,7 @@ def deploy(
 
     with ThreadPoolExecutor(WORKERS) as pool:
         contents = list(pool.map(content, apps))
-    run = _Run(kube, apps, contents, leaving, say, Secrets(secrets), dry_run=dry_run)
+    run = _Run(kube, apps, contents, leaving, say, Secrets(secrets), ports, dry_run=dry_run)
     certificates = run.certificates(secrets, ca_dir)
     return run.deploy(ingress_class, certificates, seconds)
 
@@ -171,10 +174,12 @@ class _Run:
         leaving: Collection[Leaving],
         say: Callable[[str], None],
         secrets: Secrets,
+        ports: Ports,
         *,
         dry_run: bool,
     ) -> None:
         self.kube = kube
+        self.ports = ports
         self.applier = Applier(kube, allowed(KIND_SECONDS))
         self.secrets = secrets
         self.redact = secrets.redact
@@ -311,7 +316,7 @@ class _Run:
         live = self.state.objects.get((CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS))
         before, now = notes_in(live), datetime.now(UTC)
         apps = self.apps.values()
-        after = notes.of_deployment(before, apps, self.leaving, self.redact, now)
+        after = notes.of_deployment(before, apps, self.leaving, self.redact, now, self.ports)
         notes.write(self.kube, live, after)
 
     def _aside(self, action: Callable[[], T]) -> T | None:

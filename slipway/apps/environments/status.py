@@ -15,6 +15,8 @@ from slipway.apps.app import App
 from slipway.apps.environments.resolve import Leaving, as_text
 from slipway.apps.environments.rows import notes_in
 from slipway.apps.manifests.labels import ENVIRONMENTS, NOTES_KEY, OWN, ROUTES_NAMESPACE
+from slipway.apps.manifests.routes import url
+from slipway.control_node.localhost import NO_PORTS, Ports
 from slipway.kube.client import CONFIG_MAPS, Kube, Object
 from slipway.kube.objects import contains
 
@@ -49,6 +51,7 @@ def of_deployment(
     leaving: Collection[Leaving],
     redact: Callable[[str], str],
     now: datetime,
+    ports: Ports = NO_PORTS,
 ) -> Notes:
     """The entries after a deployment, all of them; whether routes answer is not known yet."""
     notes: Notes = {}
@@ -59,7 +62,7 @@ def of_deployment(
             "namespace": app.namespace,
             "branch": app.git_branch,
             "commit": app.newest_commit,
-            "urls": [rule.url for rule in app.rules],
+            "urls": [url(rule, ports) for rule in app.rules],
         }
         of_proof = old.get("failing") and _step(old) == PROOF
         notes[app.id] = {**entry, **_failure(old, app, bool(of_proof), redact, now)}

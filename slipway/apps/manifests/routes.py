@@ -14,6 +14,8 @@ from slipway.apps.app import App, HostCertificate, Rule
 from slipway.apps.manifests.labels import OWN, ROUTES_NAMESPACE, SERVICE_PORT, metadata
 from slipway.apps.manifests.secrets import encoded, sealed_secret
 from slipway.certificates import Pair
+from slipway.control_node import localhost
+from slipway.control_node.localhost import Ports
 from slipway.kube.client import INGRESSES, SECRETS, Object
 from slipway.kube.objects import grouped, sealed
 
@@ -42,6 +44,11 @@ PRIVATE_KEY_KEY = "tls.key"
 def hosts(apps: Iterable[App]) -> list[str]:
     """The hosts that apps have routes on."""
     return sorted({rule.host for app in apps for rule in app.rules})
+
+
+def url(rule: Rule, ports: Ports) -> str:
+    """The address of a route as a user types it; ``ports`` are those that this machine has."""
+    return localhost.url("https" if rule.tls else "http", rule.host, rule.path, ports)
 
 
 def tls_of(apps: Iterable[App]) -> dict[str, str | HostCertificate]:

@@ -20,6 +20,9 @@ from slipway.apps.plan.yaml_lines import read
 from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
 from slipway.errors import SlipwayError
 
+DOMAIN = "slipway.test"
+"""What hosts are below of that say ``{{ domain }}``, where nothing else is said."""
+
 STEP = "source"
 """What a failure to find out the branches of a pattern is noted under."""
 
@@ -31,11 +34,12 @@ _MERGED = ("branches", "env", "ingress", "node_selector", "probes", "resources",
 class Context:
     """What apps are checked against: the file's folder, its hosts, and the secrets there are.
 
-    ``secrets`` are names, or a mapping that has them; None when they are not known, as where no
-    vault is at hand.
+    ``domain`` is what ``{{ domain }}`` stands for. ``secrets`` are names, or a mapping that has
+    them; None when they are not known, as where no vault is at hand.
     """
 
     folder: Path
+    domain: str
     hosts: Mapping[str, Any]
     secrets: Collection[str] | None
 
@@ -43,14 +47,16 @@ class Context:
 def plan(
     path: Path,
     *,
+    domain: str = DOMAIN,
     secrets: Collection[str] | None = None,
     find_branches: FindBranches | None = None,
 ) -> list[App]:
     """The apps of the file at ``path``, in its order, one for each branch.
 
-    An entry whose ``git_branch`` is a pattern gives an app for each branch that
-    ``find_branches`` finds, and none without it. ``secrets`` are the names that apps may use; as
-    a mapping to the values, the certificates among them are checked too.
+    ``domain`` is what ``{{ domain }}`` stands for in the names of hosts. An entry whose
+    ``git_branch`` is a pattern gives an app for each branch that ``find_branches`` finds, and none
+    without it. ``secrets`` are the names that apps may use; as a mapping to the values, the
+    certificates among them are checked too.
     Raises SlipwayError with every mistake of the file.
     """
     document = read(path, schema.kind_of)
@@ -59,9 +65,9 @@ def plan(
     if all(place[:1] == ("apps",) and len(place) > 1 for place, _ in found):
         # The mistakes lie in single apps: the others can be compared with one another.
         unsound = {place[1] for place, _ in found}
-        hosts = document.value.get("hosts", {})
-        context = Context(path.resolve().parent, hosts, secrets)
-        found += routes.host_mistakes(document, context.secrets)
+        hosts = routes.hosts_of(document, domain)
+        context = Context(path.resolve().parent, domain, hosts, secrets)
+        found += routes.host_mistakes(document, domain, secrets)
         for at in range(len(document.value["apps"])):
             if at in unsound:
                 continue
@@ -134,7 +140,8 @@ def _entry(
         app = _app(settings, branch, pattern, context)
     except Unfilled as error:
         return None, [_unfilled(places, branch, error)]
-    return _Entry(places, settings, app), [*_rendered_mistakes(places, settings, app)]
+    mistakes = [*_rendered_mistakes(places, settings, app, context.domain)]
+    return _Entry(places, settings, app), mistakes
 
 
 def _expanded(
@@ -189,7 +196,8 @@ def _environment(entry: _Entry, branch: str, context: Context) -> App:
         app = _nowhere(entry, branch) if isinstance(named, str) else named
         app.fail(STEP, str(_unfilled(entry.places, branch, found)[1]))
         return app
-    for _, problem in [*_rendered_mistakes(entry.places, entry.settings, found)]:
+    mistakes = [*_rendered_mistakes(entry.places, entry.settings, found, context.domain)]
+    for _, problem in mistakes:
         found.fail(STEP, str(problem))
         found.ingress = None  # what is no route is nothing for a later step to look at
     return found
@@ -245,7 +253,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
     name = settings["name"]
     variables = {"name": name, "branch": branch, "branch_slug": slug(branch)}
     namespace = fill(settings.get("namespace", ""), variables) or namespace_of(name, branch)
-    variables["namespace"] = namespace
+    variables |= {"namespace": namespace, "domain": context.domain}
     given = {
         "id": f"{namespace}/{name}",
         "name": name,
@@ -260,7 +268,9 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
     return msgspec.convert(given, App)
 
 
-def _rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> Iterator[Finding]:
+def _rendered_mistakes(
+    places: Places, settings: Mapping[str, Any], app: App, domain: str
+) -> Iterator[Finding]:
     """Names that are no longer right once their templates are filled in."""
     found: list[Finding] = []
     if is_template(settings.get("namespace")):
@@ -269,7 +279,7 @@ def _rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) ->
     if not found and (why := reserved(app.namespace)):
         fix = "name one of the app's own, or leave it out"
         yield places.finding(("namespace",), f"{app.namespace} {why}", fix)
-    yield from routes.rendered_mistakes(places, settings, app)
+    yield from routes.rendered_mistakes(places, settings, app, domain)
 
 
 def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:

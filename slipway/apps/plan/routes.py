@@ -14,7 +14,7 @@ from slipway.apps.plan.branches import is_pattern, tells_branches_apart
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown
 from slipway.apps.plan.yaml_lines import Document, Place
-from slipway.apps.templates import ROUTE_VARIABLES, fill, is_template, mistake
+from slipway.apps.templates import HOST_VARIABLES, ROUTE_VARIABLES, fill, is_template, mistake
 from slipway.certificates import PARTS, faults, from_secrets
 from slipway.errors import Problem
 
@@ -27,7 +27,17 @@ _MOST_BYTES = 1024
 _TEMPLATED = ("host", "path", "rewrite", "expect")
 
 
-def host_mistakes(document: Document, secrets: Collection[str] | None) -> Iterator[Finding]:
+def hosts_of(document: Document, domain: str) -> dict[str, Any]:
+    """What the file says of hosts, by their names in a ``domain``."""
+    return {
+        fill(host, {"domain": domain}): settings
+        for host, settings in document.value.get("hosts", {}).items()
+    }
+
+
+def host_mistakes(
+    document: Document, domain: str, secrets: Collection[str] | None
+) -> Iterator[Finding]:
     """Certificates and keys of hosts that are no secrets there are, or will not do.
 
     The latter is told only if ``secrets`` has the values, as a mapping.
@@ -37,7 +47,9 @@ def host_mistakes(document: Document, secrets: Collection[str] | None) -> Iterat
     for host, settings in document.value.get("hosts", {}).items():
         tls = settings.get("tls")
         for part, what, fix in (
-            _tls_mistakes(host, tls, secrets) if isinstance(tls, Mapping) else ()
+            _tls_mistakes(fill(host, {"domain": domain}), tls, secrets)
+            if isinstance(tls, Mapping)
+            else ()
         ):
             place = ("hosts", host, "tls", part)
             yield place, Problem(document.where(place), what, fix)
@@ -100,17 +112,20 @@ def _rule_mistakes(
 def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
     """Templates that cannot be filled in."""
     for setting, text in _texts(app):
-        if fault := mistake(text, ROUTE_VARIABLES):
+        if fault := mistake(text, HOST_VARIABLES if setting[-1] == "host" else ROUTE_VARIABLES):
             yield places.finding(setting, *fault)
 
 
-def rendered_mistakes(places: Places, settings: Mapping[str, Any], app: App) -> Iterator[Finding]:
+def rendered_mistakes(
+    places: Places, settings: Mapping[str, Any], app: App, domain: str
+) -> Iterator[Finding]:
     """Hosts and paths that are no longer right once they are filled in, or decoded."""
     variables = {
         "name": app.name,
         "branch": app.git_branch,
         "branch_slug": app.branch_slug,
         "namespace": app.namespace,
+        "domain": domain,
     }
     for setting, text in _texts(settings):
         if setting[-1] == "expect":

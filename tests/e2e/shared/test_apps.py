@@ -8,7 +8,6 @@ from testinfra.host import Host
 
 from slipway.apps.app import BuildxBuild
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.plan.plan import plan
 from slipway.kube.client import PODS
 from slipway.kube.nodes import nodes_of
 from slipway.oci import ImageStore
@@ -25,15 +24,15 @@ def test_routes_answer_with_their_texts_at_an_address_of_the_pool(scenario: Scen
 
 def test_nothing_is_served_elsewhere(scenario: Scenario) -> None:
     address = scenario.ingress_address()
-    [host] = hosts(plan(scenario.apps_file))
-    paths = [rule.path for app in plan(scenario.apps_file) for rule in app.rules]
+    [host] = hosts(scenario.planned())
+    paths = [rule.path for app in scenario.planned() for rule in app.rules]
     elsewhere = [(host, "/"), (host, "/nowhere/"), *(("other.slipway.test", p) for p in paths)]
     statuses = {place: scenario.ask(address, *place).status for place in elsewhere}
     assert statuses == dict.fromkeys(elsewhere, 404)
 
 
 def test_names_resolve_in_an_apps_own_pod(scenario: Scenario) -> None:
-    app = next(each for each in plan(scenario.apps_file) if isinstance(each.build, BuildxBuild))
+    app = next(each for each in scenario.planned() if isinstance(each.build, BuildxBuild))
     namespace, name = app.namespace, app.name
     resolve = f"import socket; print(socket.gethostbyname('{name}.{namespace}.svc.cluster.local'))"
     found = scenario.python_in_pod(namespace, f"deployment/{name}", resolve)
@@ -54,7 +53,7 @@ def test_images_are_those_of_the_stores_on_every_node_that_needs_them(scenario: 
         (node, image): stored[image].manifest_digest for node, image in needed
     }
     deployed = {image for _, image in needed if image in apps}
-    assert len(deployed) == len(plan(scenario.apps_file))
+    assert len(deployed) == len(scenario.planned())
     for name, node in nodes_of(scenario.kube).items():
         found = apps.keys() & there[name].keys()
         assert found >= deployed if node["schedulable"] else not found, name

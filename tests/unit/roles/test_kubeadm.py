@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
-from ansible.vars.manager import VariableManager
 
-PROJECT = Path(__file__).parents[3]
+from tests.support.role_templates import PROJECT, rendered, variables
+
 TEMPLATES = {
     "init": PROJECT / "roles/kubeadm/templates/init.yaml.j2",
     "join": PROJECT / "roles/kubeadm/templates/join.yaml.j2",
 }
 
 
-def variables(inventory: str, **more: Any) -> dict[str, Any]:
-    """Those of an inventory's control plane, and of all roles."""
-    loader = DataLoader()
-    manager = InventoryManager(loader, [str(PROJECT / "inventory" / inventory)])
-    (node,) = manager.get_hosts("control_plane")
-    own: dict[str, Any] = VariableManager(loader, manager).get_vars(host=node)
-    found: dict[str, Any] = {}
-    for path in (PROJECT / "group_vars/all").glob("*.yml"):
-        found |= trusted(yaml.safe_load(path.read_text()))
-    role = yaml.safe_load((PROJECT / "roles/kubeadm/vars/main.yml").read_text())
-    found |= own | trusted(role)
-    others = {
-        "hostvars": {node.name: {"node_address": "192.0.2.11"}},
-        "kubeadm_extra_sans": [],
+def configuration(command: str, inventory: str, **more: Any) -> dict[str, Any]:
+    """The first document of what kubeadm reads at ``command``."""
+    found = {
         "kubeadm_look_result": {"control_groups": 2},
         "__kubeadm_token": {"stdout": "abcdef.0123456789abcdef"},
     }
-    return found | others | more
-
-
-def trusted(value: Any) -> Any:
-    """A value of which Ansible may render the templates."""
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
-def configuration(command: str, inventory: str, **more: Any) -> dict[str, Any]:
-    """The first document of what kubeadm reads at ``command``."""
-    templar = Templar(DataLoader(), variables=variables(inventory, **more))
-    text = templar.template(trust_as_template(TEMPLATES[command].read_text()))
+    known = variables(inventory, "kubeadm", **found | more)
+    text = rendered(TEMPLATES[command].read_text(), known)
     first: dict[str, Any] = next(iter(yaml.safe_load_all(str(text))))
     return first
 

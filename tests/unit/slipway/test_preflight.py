@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from slipway import preflight
+from slipway.nodes import containers
 from slipway.preflight import (
     Inventory,
     address_of,
@@ -17,6 +21,7 @@ from slipway.preflight import (
     groups,
     in_pool,
     pool_range,
+    ports,
     running_cluster,
 )
 
@@ -189,6 +194,82 @@ def test_an_address_is_in_the_pool_if_it_is_in_one_of_its_ranges(
 ) -> None:
     pool = ["no range", "192.0.2.200-192.0.2.220", "198.51.100.8/30"]
     assert in_pool(pool, address_of(address)) is expected
+
+
+SEGMENT = "172.29.0.0/16"
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """A port of this machine at which something listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def free_port() -> int:
+    """One at which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_ports_that_are_free_or_not_wanted_are_sound() -> None:
+    assert ports("lab", {}, SEGMENT) == ports("lab", {}, "") == []
+    assert ports("lab", {"http": free_port(), "https": free_port()}, SEGMENT) == []
+
+
+def test_a_port_that_something_else_has_is_told_with_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, listening: int
+) -> None:
+    monkeypatch.setattr(containers, "published", lambda _cluster: {1})
+    [problem] = ports("lab", {"http": listening, "https": free_port()}, SEGMENT)
+    assert problem.where == "inventory slipway_published_ports"
+    assert problem.what == f"port {listening} of 127.0.0.1 is in use on this machine"
+    assert all(way in problem.fix for way in ("ss -ltnp", "http: 8080", "{}"))
+
+
+def test_a_port_of_the_cluster_s_own_nodes_is_theirs(
+    monkeypatch: pytest.MonkeyPatch, listening: int
+) -> None:
+    monkeypatch.setattr(containers, "published", {"lab": {listening}, "other": set()}.get)
+    wanted = {"http": listening, "https": free_port()}
+    assert ports("lab", wanted, SEGMENT) == []
+    assert len(ports("other", wanted, SEGMENT)) == 1
+
+
+def test_the_engine_is_not_asked_about_ports_that_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "published", lambda _cluster: pytest.fail("it was asked"))
+    assert ports("lab", {"http": free_port(), "https": free_port()}, SEGMENT) == []
+
+
+def test_a_browser_that_would_find_something_else_at_the_other_address_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "_is_answered", lambda _address, port: port == 80)
+    monkeypatch.setattr(containers, "published", lambda _cluster: {80, 443})
+    [problem] = ports("lab", {"http": 80, "https": 443}, SEGMENT)
+    assert problem.what == "port 80 of 127.0.0.1 and ::1 is in use on this machine"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"http": 80},
+        {"http": 80, "https": 443, "ssh": 22},
+        {"http": 80, "https": 80},
+        {"http": 80, "https": "secure"},
+        {"http": 0, "https": 443},
+        {"http": 80, "https": 65536},
+    ],
+)
+def test_ports_are_two_or_none(wanted: dict[str, Any]) -> None:
+    [problem] = ports("lab", wanted, SEGMENT)
+    assert problem.what == f"is {wanted}, and not two ports"
+
+
+def test_machines_have_no_ports_here() -> None:
+    [problem] = ports("lab", {"http": 80, "https": 443}, "")
+    assert problem.what == "is for nodes that are containers"
 
 
 def test_every_mistake_of_the_apps_is_told(tmp_path: Path) -> None:

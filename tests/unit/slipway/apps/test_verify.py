@@ -484,6 +484,86 @@ def test_it_is_told_where_each_host_is(kube: Kube, api: FakeApi, ingress: Ingres
     assert proof.addresses == {HOST: ingress.address, "other.test": ""}
 
 
+def reported(api: FakeApi, *hosts: str) -> None:
+    """Let the ingress controller serve hosts at an address that nobody here reaches."""
+    status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.200"}]}}
+    for host in hosts:
+        api.put("ingresses", {**master(host, "nginx"), "status": status})
+
+
+LOCAL = "demo.slipway.localhost"
+
+
+def local_app(tls: str | None = None) -> Built:
+    """An app below localhost."""
+    app = built()
+    app.rules[0].host, app.rules[0].tls = LOCAL, tls
+    return app
+
+
+def test_a_name_below_localhost_is_asked_at_the_port_of_this_machine(
+    kube: Kube, api: FakeApi, ingress: Ingress
+) -> None:
+    ingress.answers[LOCAL, "/greeter/main/"] = [(200, "Hello")]
+    reported(api, LOCAL)
+    port = int(ingress.address.rpartition(":")[2])
+    ports = {"http": port, "https": 1}
+    apps = [local_app()]
+    proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, ports=ports, seconds=0)
+    assert not proof.apps[0].failed
+    assert proof.table[1].endswith(f"http://{LOCAL}:{port}/greeter/main/  Hello")
+    assert proof.addresses == {LOCAL: "192.0.2.200"}
+
+
+def test_a_name_below_localhost_is_asked_over_tls_at_its_own_port(
+    kube: Kube, api: FakeApi, secure: Secure, tmp_path: Path
+) -> None:
+    secure.serve(Authority.keep(tmp_path / "ca").issue(LOCAL))
+    path = "/greeter/main/"
+    secure.ingress.answers |= {
+        (f"https://{LOCAL}", path): [(200, "Hello")],
+        (LOCAL, path): [(301, "")],
+    }
+    secure.ingress.location = f"https://{LOCAL}{path}"
+    reported(api, LOCAL)
+    ports = {"http": int(secure.ingress.address.rpartition(":")[2]), "https": verify.HTTPS_PORT}
+    proof = prove(
+        kube,
+        [local_app("local-ca")],
+        secrets={},
+        ca_dir=tmp_path / "ca",
+        address=None,
+        ports=ports,
+        seconds=0,
+    )
+    assert not proof.apps[0].failed
+    assert f"https://{LOCAL}:{ports['https']}{path}  Hello" in proof.table[1]
+
+
+@pytest.mark.parametrize("host", [HOST, "localhost.slipway.test", "demo.notlocalhost"])
+def test_other_names_are_asked_where_the_controller_is(
+    kube: Kube, api: FakeApi, ingress: Ingress, host: str
+) -> None:
+    app = built()
+    app.rules[0].host = host
+    ingress.answers[host, "/greeter/main/"] = [(200, "Hello")]
+    status = {"loadBalancer": {"ingress": [{"ip": ingress.address}]}}
+    api.put("ingresses", {**master(host, "nginx"), "status": status})
+    ports = {"http": 1, "https": 2}
+    proof = prove(kube, [app], secrets={}, ca_dir=NO_CA, address=None, ports=ports, seconds=0)
+    assert proof.table[1].endswith(f"http://{host}/greeter/main/  Hello")
+
+
+def test_a_name_below_localhost_that_no_controller_serves_is_told(
+    kube: Kube, ingress: Ingress
+) -> None:
+    ports = {"http": int(ingress.address.rpartition(":")[2]), "https": 1}
+    apps = [local_app()]
+    proof = prove(kube, apps, secrets={}, ca_dir=NO_CA, address=None, ports=ports, seconds=0)
+    assert failure(proof).endswith("no ingress controller serves this host")
+    assert ingress.asked == []
+
+
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server whose answer is a greeting, and then a word now and then."""

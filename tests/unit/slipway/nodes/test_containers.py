@@ -57,6 +57,8 @@ class FakeContainer:
         self.status = status
         self.labels = {CLUSTER_LABEL: cluster}
         self.networks: dict[str, dict[str, Any]] = {cluster: endpoint(name)}
+        self.bindings: dict[str, list[dict[str, str]]] | None = None
+        self.refusal = ""
         self.states: Iterator[str | Exception] = iter(())
         self.failed_units = ""
         self.said = b"Failed to mount cgroup at /sys/fs/cgroup/systemd\r\n"
@@ -65,11 +67,14 @@ class FakeContainer:
     def attrs(self) -> dict[str, Any]:
         """What the engine tells of it."""
         return {
+            "HostConfig": {"PortBindings": self.bindings},
             "NetworkSettings": {"Networks": self.networks},
         }
 
     def start(self) -> None:
         """Run."""
+        if self.refusal:
+            raise APIError("500", explanation=self.refusal)
         self.status = "running"
 
     def stop(self) -> None:
@@ -116,9 +121,16 @@ class FakeEngine:
             raise NotFound(name)
         return self.found[name]
 
-    def list(self, *, all: bool = False) -> list[FakeContainer]:
-        """The running containers, or all."""
-        return [each for each in self.found.values() if all or each.status == "running"]
+    def list(
+        self, *, all: bool = False, filters: dict[str, str] | None = None
+    ) -> list[FakeContainer]:
+        """The running containers, or all, or those with a label."""
+        return [
+            each
+            for each in self.found.values()
+            if all or each.status == "running"
+            if not filters or filters["label"] == f"{CLUSTER_LABEL}={each.labels[CLUSTER_LABEL]}"
+        ]
 
     def create(self, name: str, **asked: Any) -> None:
         """Make a network."""
@@ -144,11 +156,12 @@ def refused(status: str) -> APIError:
 def ensure(
     engine: FakeEngine,
     *names: str,
+    ports: dict[int, int] | None = None,
     resolv_conf: Path | None = None,
 ) -> tuple[list[str], list[str]]:
     """Have nodes of these names; return which were touched, and what was said."""
     said: list[str] = []
-    nodes = [Node(name, f"172.29.0.{NAMES.index(name) + 2}") for name in names]
+    nodes = [Node(name, f"172.29.0.{NAMES.index(name) + 2}", ports or {}) for name in names]
     touched = containers.ensure_nodes(
         engine.as_client(),
         "lab",
@@ -292,7 +305,7 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     monkeypatch.setattr(containers, "has_capability", lambda _status, _bit: may)
     engine = FakeEngine()
     resolv_conf = Path("/run/systemd/resolve/resolv.conf")
-    ensure(engine, "a", resolv_conf=resolv_conf)
+    ensure(engine, "a", ports={30080: 80, 30443: 443}, resolv_conf=resolv_conf)
     asked = engine.made["a"]
     assert asked["image"] == "slipway-node:1"
     assert asked["hostname"] == "a"
@@ -312,6 +325,11 @@ def test_a_node_is_as_near_to_a_machine_as_it_can_be(
     [servers] = [each for each in host["Mounts"] if each["Target"] == "/run/host/name-servers"]
     assert (servers["Type"], servers["Source"]) == ("bind", "/run/systemd/resolve")
     assert servers["ReadOnly"]
+    assert host["PortBindings"] == {
+        "30080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}],
+        "30443/tcp": [{"HostIp": "127.0.0.1", "HostPort": "443"}],
+    }
+    assert asked["ports"] == [30080, 30443]
 
 
 def test_a_node_without_servers_that_it_can_ask_is_left_to_the_engine_s_own() -> None:
@@ -320,6 +338,27 @@ def test_a_node_without_servers_that_it_can_ask_is_left_to_the_engine_s_own() ->
     asked = engine.made["a"]
     assert asked["environment"] == {}
     assert not any(each["Target"].startswith("/run") for each in asked["host_config"]["Mounts"])
+
+
+def test_a_node_that_was_made_with_other_ports_is_told_before_anything_is_done() -> None:
+    a, b = FakeContainer("a", "exited"), FakeContainer("b", "exited")
+    a.bindings = {"30080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
+    engine = FakeEngine(a, b)
+    with pytest.raises(SlipwayError) as caught:
+        ensure(engine, "a", "b", "new", ports={30080: 80})
+    assert [str(each).partition("\n")[0] for each in caught.value.problems] == [
+        "container a: was made with the published ports [8080], not [80]",
+        "container b: was made with the published ports none, not [80]",
+    ]
+    assert (a.status, engine.made) == ("exited", {})
+    with pytest.raises(SlipwayError, match=r"a: was made with .* \[8080\], not none"):
+        ensure(engine, "a")
+
+
+def test_a_node_that_was_made_with_the_ports_is_taken() -> None:
+    a = FakeContainer("a")
+    a.bindings = {"30080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
+    assert ensure(FakeEngine(a), "a", ports={30080: 8080}) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -349,6 +388,29 @@ def test_a_node_that_was_made_with_another_address_is_left_to_be_refused_by_what
     a = FakeContainer("a")
     a.networks = {"lab": endpoint("a", address="172.29.0.77")}
     assert ensure(FakeEngine(a), "a") == ([], [])
+
+
+def test_a_node_that_the_engine_does_not_start_is_told_with_its_words() -> None:
+    a = FakeContainer("a", "exited")
+    a.refusal = "listen tcp4 127.0.0.1:80: bind: address already in use"
+    with pytest.raises(SlipwayError, match=r"container a: listen tcp4 127\.0\.0\.1:80") as caught:
+        ensure(FakeEngine(a), "a")
+    assert "slipway_published_ports" in caught.value.problems[0].fix
+
+
+def test_published_are_the_ports_of_the_cluster_s_nodes_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b, other = FakeContainer("a"), FakeContainer("b", "exited"), FakeContainer("c", cluster="c")
+    for number, each in enumerate((a, b, other)):
+        each.bindings = {"30080/tcp": [{"HostIp": "127.0.0.1", "HostPort": f"808{number}"}]}
+    monkeypatch.setattr(containers, "connect", FakeEngine(a, b, other).as_client)
+    assert containers.published("lab") == {8080}
+
+
+def test_without_an_engine_nothing_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    assert containers.published("lab") == set()
 
 
 def test_a_node_that_is_still_booting_is_waited_for() -> None:

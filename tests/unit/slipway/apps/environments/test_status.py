@@ -51,6 +51,18 @@ def test_notes_tell_what_the_cluster_does_not(kube: Kube, api: FakeApi) -> None:
     assert list(notes(api)) == ["quote-main/quote"]
 
 
+def test_noted_addresses_have_the_ports_of_this_machine(kube: Kube, api: FakeApi) -> None:
+    assert MAIN.ingress
+    [rule] = MAIN.rules
+    rules = [structs.replace(rule, host="demo.slipway.localhost"), rule]
+    here = structs.replace(MAIN, ingress=structs.replace(MAIN.ingress, rules=rules))
+    run(kube, [here], ports={"http": 8080, "https": 8443})
+    assert notes(api)[here.id]["urls"] == [
+        f"http://demo.slipway.localhost:8080{rule.path}",
+        f"http://demo.slipway.test{rule.path}",
+    ]
+
+
 def test_notes_that_cannot_be_written_stop_nothing(
     kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:

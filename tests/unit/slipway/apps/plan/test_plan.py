@@ -237,3 +237,6 @@ def test_the_projects_own_file() -> None:
         "quotes-feature-proverbs/quotes",
     ]
     assert {*hosts(apps)} == {"demo.slipway.test"}
+    assert {*hosts(plan(ROOT / "apps.yml", domain="slipway.localhost"))} == {
+        "demo.slipway.localhost"
+    }

@@ -30,11 +30,12 @@ class File:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.secrets: Any = None
+        self.domain = "slipway.test"
 
     def planned(self, *apps: dict[str, Any], hosts: Any = None) -> list[App]:
         content = {"version": 1, "hosts": hosts or {}, "apps": [*apps]}
         self.path.write_text(yaml.safe_dump(content, sort_keys=False))
-        return plan(self.path, secrets=self.secrets)
+        return plan(self.path, domain=self.domain, secrets=self.secrets)
 
     def mistakes(self, *apps: dict[str, Any], hosts: Any = None) -> list[str]:
         """The mistakes without their places and fixes."""
@@ -91,6 +92,49 @@ def test_an_entry_may_be_for_all_hosts_beside_it(file: File) -> None:
     )
     found = [rule.tls for rule in shop.rules]
     assert found == ["local-ca", None, None, None]
+
+
+def test_hosts_and_their_certificates_are_in_the_domain_of_the_cluster(file: File) -> None:
+    routes = [{"path": "/", "host": f"{name}.{{{{ domain }}}}"} for name in ("a", "b.c", "shop")]
+    apps = [app("shop", *routes)]
+    hosts = {"*.{{ domain }}": {"tls": "local-ca"}, "shop.{{domain}}": {}}
+    for file.domain in ("slipway.localhost", "172-29-255-200.nip.io"):
+        [shop] = file.planned(*apps, hosts=hosts)
+        assert [(rule.host, rule.tls) for rule in shop.rules] == [
+            (f"a.{file.domain}", "local-ca"),
+            (f"b.c.{file.domain}", None),
+            (f"shop.{file.domain}", None),
+        ]
+
+
+def test_a_domain_that_makes_no_host_name_is_told_where_it_is_used(file: File) -> None:
+    file.domain = "Slipway_"
+    wanted = app("shop", {"path": "/"}, host="shop.{{ domain }}")
+    assert file.mistakes(wanted) == ["is 'shop.Slipway_'"]
+
+
+def test_only_hosts_are_in_a_domain(file: File) -> None:
+    assert file.mistakes(app("shop", {"path": "/{{ domain }}/"})) == [
+        "uses the unknown variable domain"
+    ]
+
+
+@pytest.mark.parametrize("host", ["{{ domain }}.test", "shop.{{ branch }}", "{{ 7 * 7 }}", "{{"])
+def test_of_templates_hosts_with_settings_end_in_their_domain_alone(file: File, host: str) -> None:
+    found = file.mistakes(app("shop", {"path": "/"}), hosts={host: {"tls": "local-ca"}})
+    assert found == [f"is '{host}'"]
+
+
+def test_a_certificate_of_the_vault_has_to_fit_the_host_in_its_domain(file: File) -> None:
+    pair = Authority.make().issue("shop.slipway.localhost")
+    file.secrets = {"shop_certificate": pair.certificate, "shop_key": pair.key}
+    hosts = {"shop.{{ domain }}": {"tls": OWN}}
+    wanted = app("shop", {"path": "/"}, host="shop.{{ domain }}")
+    [what] = file.mistakes(wanted, hosts=hosts)
+    assert what.endswith("is for shop.slipway.localhost, not for shop.slipway.test")
+    file.domain = "slipway.localhost"
+    [shop] = file.planned(wanted, hosts=hosts)
+    assert shop.rules[0].tls == HostCertificate(certificate="shop_certificate", key="shop_key")
 
 
 def test_settings_of_an_app_have_nginxs_defaults(file: File) -> None:

@@ -1,0 +1,65 @@
+"""The Service that the ingress controller is behind, and what leads to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.role_templates import PROJECT, rendered, variables
+
+
+def service(provider: str, inventory: str, **more: Any) -> dict[str, Any]:
+    """The Service of a provider's controller."""
+    path = PROJECT / "roles/nginx_ingress/templates" / f"{provider}.yml.j2"
+    more |= {"nginx_ingress_image": "image:1", "__nginx_ingress_image_digest": "sha256:0"}
+    text = rendered(path.read_text(), variables(inventory, "nginx_ingress", **more))
+    [found] = [each for each in yaml.safe_load_all(str(text)) if each["kind"] == "Service"]
+    return dict(found["spec"])
+
+
+@pytest.mark.parametrize("provider", ["slipway", "nginx"])
+@pytest.mark.parametrize("inventory", ["local", "single"])
+def test_published_ports_of_the_embedded_cluster_lead_to_it(provider: str, inventory: str) -> None:
+    """They lead to ports of the control plane's node, at which every node's kube-proxy listens."""
+    known = variables(inventory, "node_containers")
+    leads = rendered("{{ __node_containers_ports }}", known)
+    here = known["slipway_published_ports"]
+    spec = service(provider, inventory)
+    there = {each["name"]: each["nodePort"] for each in spec["ports"]}
+    assert {name: leads[port] for name, port in there.items()} == here
+    assert spec["externalTrafficPolicy"] == "Cluster"
+
+
+@pytest.mark.parametrize("provider", ["slipway", "nginx"])
+def test_without_published_ports_nobody_chooses_ports_of_the_nodes(provider: str) -> None:
+    assert rendered("{{ __node_containers_ports }}", variables("lab", "node_containers")) == {}
+    for spec in (service(provider, "lab"), service(provider, "local", slipway_published_ports={})):
+        assert [[*each] for each in spec["ports"]] == [["name", "port", "targetPort"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("inventory", "ports", "domain"),
+    [
+        ("local", None, "slipway.localhost"),
+        ("single", None, "slipway.localhost"),
+        ("local", {}, "slipway.test"),
+        ("lab", None, "slipway.test"),
+    ],
+)
+def test_hosts_are_below_localhost_where_ports_of_this_machine_lead_to_them(
+    inventory: str, ports: dict[str, int] | None, domain: str
+) -> None:
+    more = {} if ports is None else {"slipway_published_ports": ports}
+    known = variables(inventory, "nginx_ingress", **more)
+    assert rendered("{{ slipway_dashboard_host }}", known) == f"environments.{domain}"
+
+
+def test_two_embedded_clusters_do_not_want_the_same_ports() -> None:
+    found = [
+        port
+        for inventory in ("local", "single")
+        for port in variables(inventory, "node_containers")["slipway_published_ports"].values()
+    ]
+    assert len(found) == len({*found}) == 4
