@@ -10,7 +10,8 @@ description:
   - Makes the network of the cluster, the image of its nodes and a container for every node, and
     waits until systemd has booted in each of them. A container that was stopped is started.
   - Containers that are there are left as they are, whatever image they were made of. One that lost
-    its network, or its address there, is put back and started anew.
+    its network, or its address there, is put back and started anew, and so is one that was started
+    while the clock was ahead.
   - Everything carries the label C(internal.slipway.cluster), by which O(state=absent) finds it.
   - It runs on the controller.
 options:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ CLUSTER_LABEL = "internal.slipway.cluster"
 
 CAP_SYS_RESOURCE = 24
 """Bit of the capability in /proc/self/status (linux/capability.h)."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the API server takes a token whose time has not come (its library's leeway)."""
 
 BOOT_SECONDS = 60.0
 """How long systemd may take to have booted a node."""
@@ -122,8 +126,9 @@ def ensure_nodes(
 
     ``image`` is asked for the image's name when a node has to be made. ``resolv_conf`` is that of
     this machine whose name servers a new node asks, if it can. A node that lost its network, or
-    its address there, is put back and started anew. Raises SlipwayError with the last lines of a
-    node's log when it does not boot, and when the container of a node's name is not of this
+    its address there, is put back and started anew; so is one that was started while the clock was
+    ahead, as what it has signed and noted is not valid yet. Raises SlipwayError with the last lines
+    of a node's log when it does not boot, and when the container of a node's name is not of this
     cluster or has other ports.
     """
     there = {each.name: each for each in client.containers.list(all=True)}
@@ -137,15 +142,20 @@ def ensure_nodes(
         raise SlipwayError(unfit)
     network = client.networks.get(cluster)
     new = [node for node in nodes if node.name not in there]
-    astray = [n for n in nodes if n not in new and _is_astray(there[n.name], network, n)]
-    down = [n for n in nodes if n not in new and (n in astray or there[n.name].status != "running")]
+    known = [node for node in nodes if node.name in there]
+    wrong = [
+        node
+        for node in known
+        if _is_astray(there[node.name], network, node) or _is_ahead(there[node.name])
+    ]
+    down = [n for n in known if n in wrong or there[n.name].status != "running"]
     name = image() if new else ""
     touched = [node.name for node in (*new, *down)]
     if touched:
         say(f"starting {', '.join(touched)}")
     with ThreadPoolExecutor() as pool:  # an image's files are copied to each node's volume
         list(pool.map(lambda node: _create(client, cluster, node, name, resolv_conf), new))
-        list(pool.map(lambda node: _rejoin(there[node.name], network, node), astray))
+        list(pool.map(lambda node: _halt(there[node.name], network, node), wrong))
         list(pool.map(lambda node: _start(client.containers.get(node)), touched))
         list(pool.map(lambda node: _wait_until_booted(client.containers.get(node.name)), nodes))
     return touched
@@ -235,14 +245,21 @@ def _is_astray(container: Container, network: Network, node: Node) -> bool:
     return not given or (given == node.address and endpoint["NetworkID"] != network.id)
 
 
-def _rejoin(container: Container, network: Network, node: Node) -> None:
-    """Put a node back into the network, at its address; it does not run then."""
+def _is_ahead(container: Container) -> bool:
+    """Whether a node was started at a time that is still to come: the clock was set back since."""
+    started = datetime.fromisoformat(container.attrs["State"]["StartedAt"])
+    return started > datetime.now(UTC) + CLOCK_SKEW
+
+
+def _halt(container: Container, network: Network, node: Node) -> None:
+    """Stop a node, and have it in the network at its address."""
     container.stop()
     container.reload()
-    endpoint = container.attrs["NetworkSettings"]["Networks"].get(network.name, {})
-    if endpoint.get("NetworkID") == network.id:
-        network.disconnect(container)
-    network.connect(container, ipv4_address=node.address)
+    if _is_astray(container, network, node):
+        endpoint = container.attrs["NetworkSettings"]["Networks"].get(network.name, {})
+        if endpoint.get("NetworkID") == network.id:
+            network.disconnect(container)
+        network.connect(container, ipv4_address=node.address)
 
 
 def _start(container: Container) -> None:

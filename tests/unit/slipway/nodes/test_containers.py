@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,6 +60,7 @@ class FakeContainer:
         self.networks: dict[str, dict[str, Any]] = {cluster: endpoint(name)}
         self.bindings: dict[str, list[dict[str, str]]] | None = None
         self.refusal = ""
+        self.started = "2026-01-31T12:00:00.123456789Z"
         self.states: Iterator[str | Exception] = iter(())
         self.failed_units = ""
         self.said = b"Failed to mount cgroup at /sys/fs/cgroup/systemd\r\n"
@@ -67,6 +69,7 @@ class FakeContainer:
     def attrs(self) -> dict[str, Any]:
         """What the engine tells of it."""
         return {
+            "State": {"StartedAt": self.started},
             "HostConfig": {"PortBindings": self.bindings},
             "NetworkSettings": {"Networks": self.networks},
         }
@@ -75,7 +78,9 @@ class FakeContainer:
         """Run."""
         if self.refusal:
             raise APIError("500", explanation=self.refusal)
-        self.status = "running"
+        if self.status != "running":
+            self.status = "running"
+            self.started = datetime.now(UTC).isoformat()
 
     def stop(self) -> None:
         """Stop."""
@@ -382,6 +387,26 @@ def test_a_node_that_lost_its_network_or_address_is_put_back(
     assert ensure(engine, "a", "b") == (["a"], ["starting a"])
     assert (a.status, a.networks) == ("running", {"lab": endpoint("a")})
     assert ensure(engine, "a", "b") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("ahead", "touched"), [(timedelta(hours=2), ["a"]), (timedelta(seconds=20), [])]
+)
+def test_a_node_that_was_started_while_the_clock_was_ahead_is_started_anew(
+    ahead: timedelta, touched: list[str]
+) -> None:
+    a, b = FakeContainer("a"), FakeContainer("b")
+    a.started = (datetime.now(UTC) + ahead).isoformat()
+    engine = FakeEngine(a, b)
+    assert ensure(engine, "a", "b")[0] == touched
+    assert (a.status, a.networks) == ("running", {"lab": endpoint("a")})
+    assert ensure(engine, "a", "b")[0] == []
+
+
+def test_a_node_that_was_never_started_is_started() -> None:
+    a = FakeContainer("a", "created")
+    a.started = "0001-01-01T00:00:00Z"
+    assert ensure(FakeEngine(a), "a")[0] == ["a"]
 
 
 def test_a_node_that_was_made_with_another_address_is_left_to_be_refused_by_what_is_on_it() -> None:
