@@ -186,7 +186,7 @@ class Applier:
 
     def _lacks_a_volume(self, obj: Object) -> bool:
         """Whether a workload has a pod that will never get a volume."""
-        return obj["kind"] in _WORKLOADS and any(
+        return obj["kind"] in WORKLOADS and any(
             trouble.final
             for pod in unready(self._pods(obj))
             for trouble in unbound(self._kube, pod)

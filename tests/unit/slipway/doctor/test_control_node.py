@@ -60,9 +60,7 @@ def test_tools_that_nobody_installs_are_told_with_the_command(
         ("", "none now"),
     ],
 )
-def test_the_name_servers_that_nodes_follow_are_told(
-    text: str, found: str, tmp_path: Path
-) -> None:
+def test_the_name_servers_that_nodes_follow_are_told(text: str, found: str, tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text(text)
     expected = ("ok", f"{found}; nodes follow {path}")
