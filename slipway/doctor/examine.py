@@ -16,7 +16,7 @@ from slipway.bundle import source
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.control_node import tools
-from slipway.control_node.localhost import NO_PORTS, Ports, is_here
+from slipway.control_node.localhost import Ports, is_here
 from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
 from slipway.doctor.findings import Check, Finding, Result, all_of, ok, warn
 from slipway.doctor.machine import Cluster, Machine, Use
@@ -56,7 +56,7 @@ class Wanted:
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     domain: str = DOMAIN
-    ports: Ports = NO_PORTS
+    ports: Ports = field(default_factory=dict)
     routed: bool = True
     resolv_conf: str = ""
     names: bool = True

@@ -118,14 +118,6 @@ def test_elsewhere_than_on_linux_the_first_line_names_the_way(
     assert machine.made == []
 
 
-@pytest.mark.parametrize("target", ["up", "doctor"])
-def test_it_is_the_first_thing_that_targets_do(target: str) -> None:
-    planned = subprocess.run(
-        ["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert planned.stdout.splitlines()[0] == "bin/bootstrap >&2"
-
-
 def test_python3_makes_the_environment_where_it_suits(machine: Machine) -> None:
     machine.python("python3", "3.12.3", suits=True)
     machine.python("python3.11", "3.11.2", suits=True)

@@ -180,7 +180,7 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
 def test_packages_are_of_the_archive_that_the_release_s_keys_are_of(project: Project) -> None:
     project.bundle()
     keys = project.log.with_name("log.keys").read_text().splitlines()
-    assert keys == ["keys of trixie"] * 3
+    assert keys == ["keys of trixie"] * 4
 
 
 def test_a_tool_that_its_packages_lack_is_told(project: Project) -> None:

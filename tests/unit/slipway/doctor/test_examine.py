@@ -40,7 +40,9 @@ def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr("slipway.bundle.source.TOOLS", ())
     monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
-    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: None)
+    servers = tmp_path / "resolv.conf"
+    servers.write_text("nameserver 192.0.2.53\n")
+    monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: servers)
     return folder
 
 
@@ -105,7 +107,7 @@ def test_where_everything_will_do_everything_was_looked_at(tmp_path: Path) -> No
     found = by_check(examined(wanted(tmp_path), sound))
     assert {*found.values()} == {"ok"}
     assert [*found] == [
-        *("inventory", "cluster", "apps file", "bundle", "engine"),
+        *("inventory", "cluster", "published ports", "apps file", "bundle", "engine"),
         *("system", "processor", "kernel", "modules", "control groups", "python"),
         *("cores", "memory", "swap", "limits", "inotify", "room", "file systems"),
         *("forwarding", "firewall", "ranges", "tools", "folders", "name servers"),
@@ -260,7 +262,8 @@ def test_an_engine_on_another_machine_can_have_no_nodes(
 def test_of_an_engine_that_is_not_installed_the_tools_are_told_alone(
     tmp_path: Path, this_machine: Path
 ) -> None:
-    (this_machine / "dockerd").unlink()
+    for name in ("docker", "dockerd"):
+        (this_machine / name).unlink()
     found = by_check(examined(wanted(tmp_path), sound))
     assert "engine" not in found
     assert found["tools"] == "fail"
