@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +251,7 @@ def moment(shown: str) -> float:
     """A time of systemd's, ``Sat 2026-11-28 20:15:00.000000 UTC``, in seconds since the epoch."""
     _day, _, time_of_day = shown.partition(" ")
     parsed = datetime.strptime(time_of_day, "%Y-%m-%d %H:%M:%S.%f UTC")
-    return parsed.replace(tzinfo=UTC).timestamp()
+    return parsed.replace(tzinfo=timezone.utc).timestamp()
 
 
 def is_enabled(unit: str) -> bool:

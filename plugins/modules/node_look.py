@@ -530,7 +530,7 @@ def main() -> None:
     refusals = []
     for ask in (state, resolv_conf, programs):
         try:
-            result |= ask(wanted)
+            result.update(ask(wanted))
         except Refusal as refusal:
             refusals.append(refusal)
     result["control_groups"] = 2 if place(CONTROL_GROUPS).exists() else 1

@@ -17,8 +17,8 @@ PROCESSORS = {"x86_64": "tried", "aarch64": "not tried yet"}
 KERNEL = (5, 13)
 """kube-proxy in nftables mode ends at once on an older one."""
 
-NODE_PYTHON = (3, 9)
-"""The oldest that the modules which run on nodes are written for."""
+NODE_PYTHON = (3, 8)
+"""The oldest that ansible-core's modules run with, and so do those of Slipway that run on nodes."""
 
 CONTROLLERS = {
     1: ("cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"),

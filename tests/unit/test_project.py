@@ -29,6 +29,7 @@ from slipway.apps.source.github import API
 from slipway.bundle import go
 from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
+from slipway.doctor.system import NODE_PYTHON
 from slipway.documentation import documented_options
 from slipway.nodes.containerd import Containerd
 from slipway.nodes.placed import INSTALLED
@@ -39,15 +40,12 @@ ACTIONS = sorted(path.stem for path in (PROJECT / "plugins" / "action").glob("*.
 MOST_VARIABLES = 100
 """How many variables a user may have to read about."""
 
-
-OLDEST_PYTHON = (3, 8)
-"""Of nodes: what ansible-core's modules need there."""
-
 NEWER = {
+    *("UTC", "StrEnum", "tomllib", "zoneinfo", "cache", "lcm", "randbytes", "readlink"),
     *("batched", "bit_count", "file_digest", "hardlink_to", "is_junction", "is_relative_to"),
     *("pairwise", "removeprefix", "removesuffix", "waitstatus_to_exitcode", "walk", "with_stem"),
 }
-"""Functions and methods that came after it."""
+"""Names of the standard library that came after the oldest Python of nodes."""
 
 NOT_PREFIXED = {"node_address"}
 """Said of one machine by the inventory, as Ansible's own ``ansible_host`` is."""
@@ -217,14 +215,23 @@ def modules_on_nodes() -> list[Path]:
 
 
 def test_the_oldest_python_of_nodes_is_ansible_s() -> None:
-    assert f"_PY_MIN = {OLDEST_PYTHON}\n" in Path(basic.__file__).read_text()
+    assert f"_PY_MIN = {NODE_PYTHON}\n" in Path(basic.__file__).read_text()
 
 
 @pytest.mark.parametrize("path", modules_on_nodes(), ids=lambda path: path.stem)
 def test_what_runs_on_nodes_runs_with_the_oldest_python(path: Path) -> None:
-    tree = ast.parse(path.read_text(), feature_version=OLDEST_PYTHON)
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    nodes = [*ast.walk(ast.parse(path.read_text(), feature_version=NODE_PYTHON))]
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {node.name for node in nodes if isinstance(node, ast.alias)}
     assert not used & NEWER
+    assert not any(map(is_of_dicts, nodes))
+
+
+def is_of_dicts(node: ast.AST) -> bool:
+    """Whether it puts mappings together by ``|``, as far as that can be seen."""
+    ors = isinstance(node, ast.AugAssign | ast.BinOp) and isinstance(node.op, ast.BitOr)
+    sides = {type(each) for each in ast.iter_child_nodes(node)}
+    return ors and (isinstance(node, ast.AugAssign) or bool(sides & {ast.Dict, ast.DictComp}))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from slipway.nodes.placed import INSTALLED
 from tests.support.container_runtime import ROLE, VERSIONS, rendered
 
 CRI_2 = "io.containerd.grpc.v1.cri"
@@ -41,3 +42,11 @@ def test_a_node_gets_the_version_that_its_containerd_reads(containerd: str, vers
     chosen = templar.template(trust_as_template(variables["__container_runtime_config"]))
     assert chosen == f"config-{version}.toml.j2"
     assert (ROLE / "templates" / chosen).is_file()
+
+
+def test_cni_s_plugins_find_slipway_s_nft_before_the_machine_s() -> None:
+    unit = (ROLE / "templates/containerd.service.j2").read_text()
+    (path,) = (line for line in unit.splitlines() if line.startswith("Environment=PATH="))
+    first, *others = path.removeprefix("Environment=PATH=").split(":")
+    assert first == INSTALLED["nft"]
+    assert {INSTALLED["bin"], "/usr/sbin", "/usr/bin"} <= {*others}

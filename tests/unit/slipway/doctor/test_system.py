@@ -157,7 +157,7 @@ def test_control_groups_have_to_be_writable_for_an_engine_that_is_started_here(
 
 @pytest.mark.parametrize(
     ("use", "version", "state"),
-    [(NODE, "3.9.2", "ok"), (NODE, "3.8.10", "fail"), (HOST, "3.11.2", "ok")],
+    [(NODE, "3.8.2", "ok"), (NODE, "3.7.9", "fail"), (HOST, "3.11.2", "ok")],
 )
 def test_python_on_a_node_has_to_run_the_modules(use: Use, version: str, state: str) -> None:
     results = system.python(machine(use, system={"python": version}), cluster())
