@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -166,6 +167,15 @@ def pool_range(text: str) -> tuple[Address, Address]:
     if ends[0].version != ends[1].version or int(ends[0]) > int(ends[1]):
         raise ValueError(f"'{text}' does not go from a lower to a higher address")
     return ends
+
+
+def pool_ends(pool: Iterable[str]) -> list[str]:
+    """The first and the last address of every range; nothing of those that are wrong."""
+    found = []
+    for text in pool:
+        with suppress(ValueError):
+            found += [str(end) for end in pool_range(text)]
+    return found
 
 
 def _nodes(inventory: Inventory) -> Iterator[Problem]:

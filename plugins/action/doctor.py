@@ -67,4 +67,4 @@ def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
 
 def _look(places: Mapping[str, str]) -> Mapping[str, Any]:
     """The facts of this machine, without the time that a module takes to start."""
-    return machine_look.look({"places": dict(places), "address": "", "addresses": []})
+    return machine_look.look({"places": dict(places), "address": "", "addresses": [], "ways": []})

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from ansible.errors import AnsibleError
+import msgspec
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from slipway.action_plugin import SlipwayAction
+from slipway.doctor import reached
 from slipway.doctor.disk import NODE
-from slipway.preflight import pool_range
+from slipway.nodes import host_keys
+from slipway.nodes.containerd import Answer
+from slipway.preflight import address_of, pool_ends, pool_range
 
 MOST_ASKED = 256
 """How many addresses are asked for, of pools that have more."""
@@ -23,31 +30,72 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the machine, or why there are none."""
-        result: dict[str, Any] = {"changed": False, "failure": ""}
+        result: dict[str, Any] = {"changed": False, "reached": True, "host_key": {}, "failure": ""}
         try:
-            node = self._execute_module("node_look", args["node"], task_vars=task_vars)
-            if node.get("failed") and "refusals" not in node:
-                return result | {"failure": _said(node)}
-            bare = node.get("state") == "bare" and args["node"]["control_plane"]
-            wanted = {
-                "places": NODE,
-                "address": args["address"],
-                "addresses": [*_asked(args["pool"])] if bare else [],
-            }
-            before = time.time()
-            seen = self._execute_module("machine_look", wanted, task_vars=task_vars)
-            after = time.time()
-        except AnsibleError as error:  # it is not reached, or nobody may become root
+            shell = self._shell(task_vars)
+            result["shell"] = msgspec.to_builtins(shell)
+            return result | (self._facts(args, task_vars) if shell.runs_modules else {})
+        except AnsibleConnectionFailure as error:
+            key = self._host_key(str(error), task_vars)
+            return result | {"reached": False, "host_key": key, "failure": str(error)}
+        except AnsibleError as error:  # nobody may become root
             return result | {"failure": str(error)}
+
+    def _facts(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the modules say, or why one says nothing."""
+        node = self._execute_module("node_look", args["node"], task_vars=task_vars)
+        if node.get("failed") and "refusals" not in node:
+            return {"failure": _said(node)}
+        bare = node.get("state") == "bare" and args["node"]["control_plane"]
+        others = [text for text in args["nodes"] if address_of(text) and text != args["address"]]
+        wanted = {
+            "places": NODE,
+            "address": args["address"],
+            "addresses": [*_asked(args["pool"])] if bare else [],
+            "ways": [*others, *pool_ends(args["pool"])],
+        }
+        before = time.time()
+        seen = self._execute_module("machine_look", wanted, task_vars=task_vars)
+        after = time.time()
         if seen.get("failed"):
-            return result | {"failure": _said(seen)}
-        return result | {
+            return {"failure": _said(seen)}
+        return {
             "facts": seen["facts"],
             "unknown": seen["unknown"],
             "state": node.get("state", ""),
             "refusals": node.get("refusals", []),
             "skew": _skew(seen["facts"]["clock"], before, after),
         }
+
+    def _shell(self, task_vars: dict[str, Any]) -> reached.Shell:
+        """What the machine's shell says, asked as the task's user."""
+        interpreters = self._interpreters(task_vars)
+        # As input, as a terminal would mix the errors into the output.
+        script = reached.script(interpreters).encode()
+        done = self._low_level_execute_command("/bin/sh", in_data=script)
+        return reached.read(interpreters, Answer(done["rc"], done["stdout"], done["stderr"]))
+
+    def _interpreters(self, task_vars: dict[str, Any]) -> list[str]:
+        """The Python that the inventory or ansible.cfg names, or those that Ansible looks for."""
+        named = task_vars.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON
+        python = str(self._templar.template(named))
+        if not python.startswith("auto"):
+            return [python]
+        looked_for = constants.config.get_config_value(
+            "INTERPRETER_PYTHON_FALLBACK", variables=task_vars
+        )
+        return [str(each) for each in looked_for]
+
+    def _host_key(self, said: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The key of an SSH server, if ssh does not go on for it; empty for any other reason."""
+        connection = self._connection
+        if connection.transport != "ssh" or not any(each in said for each in host_keys.REFUSED):
+            return {}
+        program = connection.get_option("ssh_executable")
+        argv = list(map(os.fsdecode, connection._build_command(program, "ssh")))
+        client = host_keys.Client(argv[argv.index(program) :], connection.host)
+        key = host_keys.look(task_vars["inventory_hostname"], client)
+        return asdict(key) if key else {}
 
 
 def _skew(clock: float, before: float, after: float) -> float:
@@ -56,7 +104,7 @@ def _skew(clock: float, before: float, after: float) -> float:
 
 
 def _said(result: dict[str, Any]) -> str:
-    """The words of a module that did not run, as on a machine without Python."""
+    """The words of a module that did not run."""
     words = [str(result.get(name) or "").strip() for name in ("msg", "module_stderr")]
     return "\n".join(word for word in words if word)
 

@@ -28,8 +28,9 @@ short_description: Read what a machine has, for others to judge
 description:
   - Reads the facts that decide whether a machine will do as a control node or as a node, and judges
     none of them. What cannot be read does not keep the rest from being read.
-  - It is an action plugin, which also says what M(node_look) does, and of a machine that cannot be
-    reached why; none of this ends the run.
+  - It is an action plugin, which asks first by a shell whether there is a Python that modules run
+    with, and root. It also says what M(node_look) does, and of a machine that cannot be reached
+    why, with the SSH host key if that is the reason; none of this ends the run.
   - Nothing is changed. Addresses are asked for by ARP, as an address is before it is taken.
 options:
   node:
@@ -44,6 +45,11 @@ options:
     description:
       - Ranges of addresses on the machine's segment, of which those are told that somebody has.
         They are asked for by the control plane alone, and only while it is bare.
+    type: list
+    elements: str
+    default: []
+  nodes:
+    description: Addresses of all nodes, to which the machine is asked its ways.
     type: list
     elements: str
     default: []
@@ -67,31 +73,47 @@ EXAMPLES = r"""
       control_plane: true
       version: 1.36.3
     address: 192.0.2.11
+    nodes: [192.0.2.11, 192.0.2.21]
     pool: [192.0.2.200-192.0.2.220]
 """
 
 RETURN = r"""
+shell:
+  description:
+    - What a shell said of the machine before any module ran there - the C(user) that commands run
+      as, the C(python) that was found among the C(interpreters), the C(release) of the
+      distribution, and the last words if it said none of that (C(said)).
+  returned: when the machine could be reached
+  type: dict
+host_key:
+  description: The SSH host key for which the machine cannot be reached; empty if it is not that.
+  returned: always
+  type: dict
 facts:
   description: What was read, by name.
-  returned: when the machine could be reached
+  returned: when modules run on the machine
   type: dict
 unknown:
   description: Why a fact could not be read, by its name.
-  returned: when the machine could be reached
+  returned: when modules run on the machine
   type: dict
 state:
   description: What the machine is, as M(node_look) says; empty where that refuses it.
-  returned: when the machine could be reached
+  returned: when modules run on the machine
   type: str
 refusals:
   description: What M(node_look) says against the machine.
-  returned: when the machine could be reached
+  returned: when modules run on the machine
   type: list
   elements: dict
 skew:
   description: How many seconds the machine's clock is ahead of the control node's.
-  returned: when the machine could be reached
+  returned: when modules run on the machine
   type: float
+reached:
+  description: Whether the machine could be reached.
+  returned: always
+  type: bool
 failure:
   description: Why the machine could not be asked; empty if it could.
   returned: always
@@ -100,6 +122,12 @@ failure:
 
 ROOT = Path("/")
 """Of the file system that the paths are in."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where units find programs, whatever sudo leaves."""
+
+PROGRAMS = ("cp", "ip", "losetup", "mount", "umount")
+"""What kubeadm, the kubelet and the pod network call and the bundle does not bring."""
 
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER",
@@ -161,7 +189,12 @@ def tool(*argv: str) -> str:
     """What a tool says; OSError with its own words where it fails or is not there."""
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
+            argv,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TOOL_SECONDS,
+            env={**os.environ, "LC_ALL": "C", "PATH": PATH},
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s") from error
@@ -169,6 +202,11 @@ def tool(*argv: str) -> str:
         said = (done.stderr or done.stdout).strip()
         raise OSError(f"{shlex.join(argv)}: {said}")
     return done.stdout
+
+
+def program(name: str) -> str:
+    """Where a program is; empty where there is none."""
+    return shutil.which(name, path=PATH) or ""
 
 
 def mounts() -> list[Mount]:
@@ -187,10 +225,11 @@ def system() -> dict[str, Any]:
     for line in (text_of("/etc/os-release") or text_of("/usr/lib/os-release")).splitlines():
         name, is_set, value = line.partition("=")
         if is_set:
-            about[name] = "".join(shlex.split(value, comments=True)[:1])
+            about[name] = unquoted(value)
     release = platform.release()
     return {
         "id": about.get("ID", ""),
+        "like": about.get("ID_LIKE", "").split(),
         "version": about.get("VERSION_ID", ""),
         "name": about.get("PRETTY_NAME", ""),
         "kernel": release,
@@ -198,9 +237,30 @@ def system() -> dict[str, Any]:
         "bits": struct.calcsize("P") * 8,
         "wsl": "microsoft" in release.lower(),
         "systemd": place("/run/systemd/system").is_dir(),
-        "selinux": text_of("/sys/fs/selinux/enforce").strip() == "1",
         "python": platform.python_version(),
         "user": os.geteuid(),
+    }
+
+
+def unquoted(value: str) -> str:
+    """A value of os-release(5), which is written as for a shell."""
+    try:
+        return "".join(shlex.split(value, comments=True)[:1])
+    except ValueError:  # a quote without its end
+        return value
+
+
+def lacking() -> list[str]:
+    """The programs that a node calls and the machine does not have."""
+    return [name for name in PROGRAMS if not program(name)]
+
+
+def selinux() -> dict[str, bool]:
+    """Whether SELinux enforces, and whether it has labels for files of containers."""
+    known = place("/etc/selinux").glob("*/contexts/files/file_contexts")
+    return {
+        "enforces": text_of("/sys/fs/selinux/enforce").strip() == "1",
+        "knows_containers": any("container_file_t" in path.read_text() for path in known),
     }
 
 
@@ -406,6 +466,22 @@ def plain_routes() -> list[dict[str, str]]:
     return found
 
 
+def ways(addresses: list[str]) -> dict[str, str]:
+    """How the machine would send to each of the addresses, in the words of ip; empty if it cannot.
+
+    Which segment an address is on, only the machine's routes tell.
+    """
+    return {each: way(each) for each in addresses}
+
+
+def way(address: str) -> str:
+    """The way to an address."""
+    try:
+        return tool("ip", "-o", "route", "get", address).strip()
+    except OSError:  # it is unreachable
+        return ""
+
+
 def own_addresses() -> list[dict[str, Any]]:
     """The machine's addresses, with the networks that they are in."""
     return [
@@ -423,7 +499,7 @@ def filters() -> dict[str, list[str]]:
     machine with Docker has put before its rules.
     """
     found: dict[str, list[str]] = {"forward": [], "input": [], "user": []}
-    nft = shutil.which("nft")
+    nft = program("nft")
     if nft:
         listed = json.loads(tool(nft, "-j", "list", "chains") or "{}")
         for entry in listed.get("nftables", []):
@@ -432,7 +508,7 @@ def filters() -> dict[str, list[str]]:
                 at = (chain["family"], chain["table"], chain["name"])
                 text = tool(nft, "list", "chain", *at)
                 found[chain["hook"]].append(f"nftables {' '.join(at)}\n{text}")
-    iptables = shutil.which("iptables")
+    iptables = program("iptables")
     if iptables:
         # What is not legacy is seen by nft as well.
         legacy = not nft or "legacy" in tool(iptables, "-V")
@@ -443,6 +519,28 @@ def filters() -> dict[str, list[str]]:
                 found[hook].append("\n".join([f"iptables {hook.upper()}", *own]))
         found["user"] = [rule for rule in rules if rule.startswith("-A DOCKER-USER ")]
     return found
+
+
+def firewalld() -> dict[str, Any]:
+    """The zones of firewalld, as it lists them, and the one of interfaces that are in none."""
+    client = program("firewall-cmd")
+    try:
+        default = tool(client, "--get-default-zone").strip() if client else ""
+    except OSError as error:
+        if "not running" not in str(error):
+            raise
+        default = ""
+    listed = tool(client, "--list-all-zones") if default else ""
+    return {"default": default, "zones": listed.splitlines()}
+
+
+def ufw() -> dict[str, list[str]]:
+    """What ufw says of itself, and the rules that were added to it."""
+    client = program("ufw")
+    told = {"status": ("status", "verbose"), "added": ("show", "added")}
+    return {
+        name: tool(client, *words).splitlines() if client else [] for name, words in told.items()
+    }
 
 
 def taken(address: str, addresses: list[str]) -> dict[str, Any]:
@@ -472,6 +570,8 @@ def look(wanted: dict[str, Any]) -> dict[str, Any]:
     readers = {
         "system": system,
         "cores": lambda: len(os.sched_getaffinity(0)),
+        "lacking": lacking,
+        "selinux": selinux,
         "memory": memory,
         "bounds": bounds,
         "inotify": inotify,
@@ -480,8 +580,11 @@ def look(wanted: dict[str, Any]) -> dict[str, Any]:
         "forwarding": forwarding,
         "places": lambda: places(wanted["places"]),
         "routes": routes,
+        "ways": lambda: ways(wanted["ways"]),
         "addresses": own_addresses,
         "filters": filters,
+        "firewalld": firewalld,
+        "ufw": ufw,
         "taken": lambda: taken(wanted["address"], wanted["addresses"]),
         "clock": time.time,
     }
@@ -502,6 +605,7 @@ def main() -> None:
             "places": {"type": "dict", "default": {}},
             "address": {"type": "str", "default": ""},
             "addresses": {"type": "list", "elements": "str", "default": []},
+            "ways": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -28,7 +28,6 @@ description:
     M(kubeadm) began there for the cluster and was interrupted in is told by the note that it
     left. What had come to its end counts as a node, and the note goes.
   - While a kubeadm of an earlier run still runs there, it is waited for.
-  - A machine that lacks programs which a node calls is refused as well.
 options:
   cluster:
     description: The cluster's name.
@@ -163,18 +162,6 @@ RUNTIMES = (
 
 OWN_CONTAINERD = "/etc/systemd/system/containerd.service"
 """Where the role container_runtime puts the unit."""
-
-PROGRAMS = {
-    "conntrack": "conntrack",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "modprobe": "kmod",
-    "mount": "mount",
-    "nft": "nftables",
-    "nsenter": "util-linux",
-    "sysctl": "procps",
-}
-"""What containerd, the kubelet, kubeadm and the pod network call, and Debian's packages of it."""
 
 NODE_PORTS = (7472, 7946, 10248, 10249, 10250, 10256)
 """Of the kubelet, kube-proxy and MetalLB's speaker."""
@@ -432,18 +419,6 @@ def same_version(wanted: Wanted) -> None:
         )
 
 
-def programs(wanted: Wanted) -> dict[str, Any]:
-    """Nothing to say of a machine that has what a node calls."""
-    lacking = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
-    if lacking:
-        packages = " ".join(PROGRAMS[name] for name in lacking)
-        raise Refusal(
-            f"the machine lacks {', '.join(lacking)}",
-            f"on it, as root: apt-get install --yes --no-install-recommends {packages}",
-        )
-    return {}
-
-
 def reachable(server: str) -> bool:
     """Whether a pod can reach a name server that its machine can."""
     try:
@@ -528,7 +503,7 @@ def main() -> None:
     wanted = Wanted(**module.params)
     result: dict[str, Any] = {"changed": False}
     refusals = []
-    for ask in (state, resolv_conf, programs):
+    for ask in (state, resolv_conf):
         try:
             result.update(ask(wanted))
         except Refusal as refusal:

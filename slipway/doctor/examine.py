@@ -150,7 +150,11 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
         made=made,
         routed=wanted.routed,
     )
-    checks = {**_of_facts(own, cluster), **_of_user(wanted, cluster)}
+    checks = {
+        **_of_facts(own, cluster),
+        **_of_user(wanted, cluster),
+        "host keys": lambda: nodes.host_keys(wanted.nodes.values()),
+    }
     if asked:
         checks |= engine.checks(asked[0], cluster)
     findings += all_of(CONTROL_NODE, checks)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from slipway.doctor.findings import Result, Unknown, fail, warn
+from slipway.nodes.distributions import Distribution, known_as
 from slipway.preflight import Inventory
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class System(Struct, frozen=True):
     """The distribution and the kernel."""
 
     id: str
+    like: list[str]
     version: str
     name: str
     kernel: str
@@ -27,9 +29,39 @@ class System(Struct, frozen=True):
     bits: int
     wsl: bool
     systemd: bool
-    selinux: bool
     python: str
     user: int
+
+    @property
+    def distribution(self) -> Distribution:
+        """The distribution, as far as its packages are known."""
+        return known_as([self.id, *self.like], self.name)
+
+
+class SELinux(Struct, frozen=True):
+    """Whether it enforces, and whether it has labels for files of containers."""
+
+    enforces: bool
+    knows_containers: bool
+
+
+class Firewalld(Struct, frozen=True):
+    """Its zones, as it lists them, and the one of interfaces that are in none; empty without it."""
+
+    default: str
+    zones: list[str]
+
+
+class Ufw(Struct, frozen=True):
+    """What it says of itself, and the rules that were added to it, by line; empty without it."""
+
+    status: list[str]
+    added: list[str]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it stops anything."""
+        return "Status: active" in self.status
 
 
 class Memory(Struct, frozen=True):

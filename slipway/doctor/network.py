@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from slipway.doctor.findings import Result, Unknown, fail, ok, unless, warn
-from slipway.doctor.machine import Cluster, Forwarding, Machine, Route, Taken, Use
-from slipway.preflight import Inventory, Network, address_of, network_of
+from slipway.doctor.machine import (
+    Address,
+    Cluster,
+    Firewalld,
+    Forwarding,
+    Machine,
+    Route,
+    Taken,
+    Ufw,
+    Use,
+)
+from slipway.nodes import firewalls
+from slipway.preflight import Inventory, Network, address_of, network_of, pool_ends
 
 OWN_DEVICES = ("cni0",)
 OWN_PROTOCOL = "217"
 """What pods are reached by on a node; the role pod_network says so."""
+
+OF_FIREWALLS = (" firewalld ", "ufw-before-")
+"""What chains of firewalld and ufw have in their names or rules."""
 
 ENGINE_DEVICES = ("br-", "docker")
 """What the bridges of Docker's networks are called, which the engine is asked about itself."""
@@ -22,7 +36,7 @@ FREE = {4: ("172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"), 6: ("fd00::/8",)}
 WHOLE = 8
 """Shorter prefixes are halves of everything, by which VPNs take the place of the default route."""
 
-PORTS = "6443, 10250, 7946 and 2379-2380"
+POOL = "metallb_pool"
 
 
 def forwarding(machine: Machine, cluster: Cluster) -> Iterable[Result]:
@@ -41,8 +55,43 @@ def forwarding(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     return unless("on" if has.on else "off; a run turns it on", troubles)
 
 
+def firewalld(machine: Machine, cluster: Cluster) -> Iterable[Result]:
+    """Whether firewalld, where it runs, lets through what a node needs."""
+    if not machine.is_node or not (has := machine.known("firewalld", Firewalld)).zones:
+        return []
+    traffic, device = _traffic(machine, cluster)
+    return _through(machine, firewalls.firewalld(traffic, device, has.default, has.zones))
+
+
+def ufw(machine: Machine, cluster: Cluster) -> Iterable[Result]:
+    """Whether ufw, where it is active, lets through what a node needs."""
+    if not machine.is_node or not (has := machine.known("ufw", Ufw)).is_active:
+        return []
+    traffic, device = _traffic(machine, cluster)
+    return _through(machine, firewalls.ufw(traffic, device, has.status, has.added))
+
+
+def _traffic(machine: Machine, cluster: Cluster) -> tuple[firewalls.Traffic, str]:
+    """What has to get through to a node, and the device by which it comes."""
+    inventory, own = cluster.inventory, _own(machine, cluster)
+    traffic = firewalls.Traffic(_ports(machine), inventory.pod_subnet, inventory.service_subnet)
+    return traffic, own.device if own else ""
+
+
+def _ports(machine: Machine) -> tuple[str, ...]:
+    own = firewalls.CONTROL_PLANE if machine.has_control_plane else ()
+    return (*own, *firewalls.EVERY_NODE)
+
+
+def _through(machine: Machine, commands: Sequence[str]) -> list[Result]:
+    if not commands:
+        return [ok("lets through what nodes need")]
+    lines = "".join(f"\n        {each}" for each in commands)
+    return [machine.hinders("keeps from it what nodes need", f"as root there:{lines}")]
+
+
 def firewall(machine: Machine, cluster: Cluster) -> Iterable[Result]:
-    """Whether packet filters leave the nodes' and the pods' packets through."""
+    """Whether packet filters of any other kind let the nodes' and the pods' packets through."""
     if not machine.has_pods:
         return []
     try:
@@ -73,14 +122,20 @@ def _of_user(rules: Sequence[str], inventory: Inventory) -> Iterator[Result]:
 
 def _of_node(machine: Machine, filters: dict[str, list[str]], pods: str) -> Iterator[Result]:
     for chain in filters["forward"]:
-        if pods not in chain:
+        if pods not in chain and not _is_told_apart(chain):
             name = chain.splitlines()[0]
             what = f"{name} drops what is forwarded, and so what pods send to those of other nodes"
-            fix = f"let it through, as with ufw: ufw route allow from {pods} to {pods}"
-            yield machine.hinders(what, fix)
+            yield machine.hinders(what, f"let through what comes from {pods} and what goes there")
     for chain in filters["input"]:
-        what = f"{chain.splitlines()[0]} drops what no rule lets in"
-        yield warn(what, f"let the other nodes reach ports {PORTS} (ufw allow from ADDRESS)")
+        if not _is_told_apart(chain):
+            what = f"{chain.splitlines()[0]} drops what no rule lets in"
+            fix = f"let in what comes from {pods}, and all to ports {', '.join(_ports(machine))}"
+            yield warn(what, fix)
+
+
+def _is_told_apart(chain: str) -> bool:
+    """Whether a chain is firewalld's or ufw's, who have checks and commands of their own."""
+    return any(sign in chain for sign in OF_FIREWALLS)
 
 
 def ranges(machine: Machine, cluster: Cluster) -> Iterable[Result]:
@@ -141,29 +196,74 @@ def free_range(like: Network, used: Iterable[Network]) -> str:
 
 
 def address(machine: Machine, cluster: Cluster) -> Iterable[Result]:
-    """Whether a node has the address that the inventory says, on one segment with the others."""
-    if not machine.is_node:
+    """Whether a node has the address that the inventory says."""
+    wanted = cluster.inventory.nodes.get(machine.name, "")
+    if not machine.is_node or not address_of(wanted):  # which is said of the inventory
         return []
-    nodes = cluster.inventory.nodes
-    wanted = nodes[machine.name]
-    own = [each for each in machine.addresses if address_of(each.address) == address_of(wanted)]
-    if not own:
-        there = (each for each in machine.addresses if each.device not in OWN_DEVICES)
-        has = ", ".join(each.address for each in there if _is_seen(each.address))
-        what = f"{wanted} is no address of it; it has {has or 'none'}"
-        return [fail(what, "set node_address to the one by which the other nodes reach it")]
-    segment = ipaddress.ip_interface(f"{own[0].address}/{own[0].length}").network
-    apart = [
-        f"{name} ({text})"
-        for name, text in nodes.items()
-        if (other := address_of(text)) and other not in segment
-    ]
+    if own := _own(machine, cluster):
+        segment = ipaddress.ip_interface(f"{own.address}/{own.length}").network
+        return [ok(f"{wanted} on {own.device}, {segment}")]
+    there = (each for each in machine.addresses if each.device not in OWN_DEVICES)
+    has = ", ".join(
+        f"{each.address}/{each.length} on {each.device}" for each in there if _is_seen(each.address)
+    )
+    what = f"{wanted} is none of its addresses ({has or 'it has none'})"
+    return [fail(what, "set node_address to the one by which the other nodes reach it")]
+
+
+def _own(machine: Machine, cluster: Cluster) -> Address | None:
+    """The address that the inventory says, if the machine has it."""
+    wanted = address_of(cluster.inventory.nodes[machine.name])
+    found = (each for each in machine.addresses if address_of(each.address) == wanted)
+    return next(found, None) if wanted else None
+
+
+def segment(machine: Machine, cluster: Cluster) -> Iterable[Result]:
+    """Whether the other nodes and the pool are on a node's segment, as its routes say.
+
+    Nothing where it is not known on which segment the machine is to be.
+    """
+    if not machine.is_node or not (own := _own(machine, cluster)):
+        return []
+    inventory, ways = cluster.inventory, machine.known("ways", dict[str, str])
+    # Another pod network may cross segments; MetalLB's announcements do not.
+    others = [(name, text) for name, text in inventory.nodes.items() if name != machine.name]
+    nodes = _beyond(ways, others if cluster.routed else [])
+    pool = _beyond(ways, [(POOL, end) for end in pool_ends(inventory.pool)])
+    at = f"{own.address}/{own.length} on {own.device}"
     troubles = []
-    if apart and cluster.routed:
-        what = f"{', '.join(apart)} not on its segment {segment}, to which alone pods are routed"
-        fix = "take machines of one segment, or another pod network (pod_network_manifest)"
-        troubles.append(fail(what, fix))
-    return unless(f"{wanted} on {own[0].device}, {segment}", troubles)
+    if nodes:
+        what = f"nodes that are not on that of {at}: {', '.join(nodes)}"
+        fix = (
+            "pods are routed without an overlay: give all nodes addresses on one segment, and name "
+            "these as node_address; or bring a pod network that crosses segments, with "
+            "pod_network_manifest"
+        )
+        troubles.append(machine.hinders(what, fix))
+    if pool:
+        what = f"addresses for services that are not on that of {at}: {', '.join(pool)}"
+        fix = (
+            f"MetalLB announces them on the nodes' segment alone: choose {POOL} from that; or if "
+            "its router has an address in that range, say so on every node, by 'ip route add RANGE "
+            "dev INTERFACE' and in the settings of its network"
+        )
+        troubles.append(machine.hinders(what, fix))
+    return unless(f"all nodes and {POOL}" if cluster.routed else POOL, troubles)
+
+
+def _beyond(ways: Mapping[str, str], targets: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of the targets, names and addresses, to which no way leads without a router."""
+    found = []
+    for name, text in targets:
+        if text not in ways:  # it is no address, which is said of the inventory
+            continue
+        way = ways[text].split()
+        routers = way[way.index("via") :] if "via" in way else []
+        leads_there = way[:1] == ["local"] or bool(way and address_of(way[0]))
+        if routers or not leads_there:
+            by = f"by {next(filter(address_of, routers))}" if routers else "by no way"
+            found.append(f"{name} {text} ({by})")
+    return found
 
 
 def _is_seen(text: str) -> bool:
@@ -183,4 +283,4 @@ def pool(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     return [ok(f"{taken.asked} addresses asked for, nobody has one")] if taken.asked else []
 
 
-CHECKS = (forwarding, firewall, ranges, address, pool)
+CHECKS = (forwarding, firewalld, ufw, firewall, ranges, address, segment, pool)

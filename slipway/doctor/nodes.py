@@ -6,14 +6,24 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from slipway.doctor.findings import Check, Result, fail, ok, warn
 from slipway.doctor.machine import Machine, Use
+from slipway.doctor.reached import Shell, hindrances
+from slipway.errors import SlipwayError
+from slipway.nodes.host_keys import HostKey, problems
 from slipway.preflight import Inventory
 
 SKEW, MOST_SKEW = 10.0, 300.0
 """Seconds: certificates of kubeadm's are valid from five minutes before they are made."""
 
 CLOCK = "on both: timedatectl set-ntp true, or another service that sets clocks"
+
+WAY = (
+    "it has to be reached as the inventory says (ansible_host, ansible_port, ansible_user, "
+    "ansible_ssh_private_key_file, ansible_ssh_common_args)"
+)
 
 
 def machine(name: str, seen: Mapping[str, Any], inventory: Inventory) -> Machine:
@@ -23,15 +33,30 @@ def machine(name: str, seen: Mapping[str, Any], inventory: Inventory) -> Machine
     return Machine(name, use, seen.get("facts", {}), seen.get("unknown", {}), made)
 
 
+def host_keys(machines: Iterable[Mapping[str, Any]]) -> Iterable[Result]:
+    """The SSH host keys for which machines are not reached, as one result for all that are new."""
+    keys = [msgspec.convert(key, HostKey) for each in machines if (key := each.get("host_key"))]
+    if found := [*problems(keys)]:
+        raise SlipwayError(found)
+    return []
+
+
 def checks(seen: Mapping[str, Any]) -> dict[str, Check]:
     """The checks of what is not a fact of a machine alone."""
     if "facts" not in seen:
-        why = seen.get("failure") or seen.get("msg") or "it was left out"
-        return {"reached": partial(_unreached, str(why))}
+        return {"reached": partial(_unreached, seen)}
     return {"node": partial(_node, seen), "clock": partial(_clock, float(seen["skew"]))}
 
 
-def _unreached(why: str) -> Iterable[Result]:
+def _unreached(seen: Mapping[str, Any]) -> Iterable[Result]:
+    """Why a machine could not be looked at; nothing of host keys, which are told of all at once."""
+    if seen.get("host_key"):
+        return []
+    if "shell" in seen and (found := [*hindrances(msgspec.convert(seen["shell"], Shell))]):
+        return found
+    why = str(seen.get("failure") or seen.get("msg") or "it was left out").strip()
+    if not seen.get("reached", True):
+        return [fail(f"cannot be reached: {why}", WAY)]
     fix = "mend what is said there; 'ansible -i INVENTORY NODE -m ping --become' tries it"
     return [fail(f"cannot be looked at: {why}", fix)]
 

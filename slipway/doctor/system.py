@@ -1,11 +1,12 @@
-"""The system of a machine: distribution, processor, kernel, control groups, Python."""
+"""The system of a machine: distribution, processor, kernel, programs, control groups, SELinux."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from slipway.doctor.findings import Result, fail, ok, unless, warn
-from slipway.doctor.machine import Cluster, ControlGroups, Machine, Use, numbers
+from slipway.doctor.machine import Cluster, ControlGroups, Machine, SELinux, Use, numbers
+from slipway.nodes.distributions import MODULES, SELINUX
 
 LINUX_VM = "docs/linux-vm.md"
 """The way for those whose machine is not a Linux machine."""
@@ -14,11 +15,8 @@ NODE_SYSTEMS = {"debian": (12, 13)}
 """The distributions and versions that nodes have been made of."""
 
 PROCESSORS = {"x86_64": "tried", "aarch64": "not tried yet"}
-KERNEL = (5, 13)
-"""kube-proxy in nftables mode ends at once on an older one."""
-
-NODE_PYTHON = (3, 8)
-"""The oldest that ansible-core's modules run with, and so do those of Slipway that run on nodes."""
+KERNEL = (5, 10)
+"""Older ones do not have all that kube-proxy makes its rules of."""
 
 CONTROLLERS = {
     1: ("cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"),
@@ -44,9 +42,6 @@ def system(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     if machine.is_node and not known:
         what = f"{name}; nodes have been made of Debian 12 and 13 alone"
         troubles.append(warn(what, "Debian 12 or 13 is the surer way"))
-    if machine.is_node and has.selinux:
-        what = "SELinux is enforcing, for which containerd is not set up"
-        troubles.append(warn(what, "setenforce 0, and SELINUX=permissive in /etc/selinux/config"))
     return unless(name, troubles)
 
 
@@ -72,8 +67,9 @@ def kernel(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     release = machine.system.kernel
     if numbers(release)[:2] < KERNEL:
         oldest = ".".join(map(str, KERNEL))
-        what = f"{release}; kube-proxy with nftables needs {oldest}"
-        return [fail(what, "upgrade the distribution: Debian 12 has 6.1; then reboot")]
+        what = f"{release}; nodes need {oldest} or newer"
+        fix = "install a newer kernel or distribution (Debian 12 has 6.1), then reboot"
+        return [machine.hinders(what, fix)]
     return [ok(release)]
 
 
@@ -87,7 +83,7 @@ def modules(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     if lost := by_state.get("lost"):
         release = machine.system.kernel
         what = f"{', '.join(lost)}: the running kernel {release} has no modules any more"
-        troubles.append(fail(what, "it was upgraded, so reboot"))
+        troubles.append(machine.hinders(what, "it was upgraded, so reboot"))
     absent = by_state.get("absent", [])
     # Machines are refused without it; containers of one bridge get along.
     if machine.use is Use.HOST and "br_netfilter" in absent:
@@ -96,9 +92,39 @@ def modules(machine: Machine, cluster: Cluster) -> Iterable[Result]:
         troubles.append(warn(what, "boot the distribution's own kernel"))
     if absent:
         what = f"the kernel has no {', '.join(absent)}, nor may it be loaded"
-        troubles.append(fail(what, "boot the distribution's own kernel, not a cut-down one"))
+        install = machine.system.distribution.install([MODULES]) if machine.is_node else ""
+        own = "boot the distribution's own kernel, not a cut-down one"
+        troubles.append(machine.hinders(what, f"{install}; or {own}" if install else own))
     said = (f"{', '.join(names)} {state}" for state, names in sorted(by_state.items()))
     return unless("; ".join(said), troubles)
+
+
+def programs(machine: Machine, cluster: Cluster) -> Iterable[Result]:
+    """Whether a node has what is called there and the bundle does not bring."""
+    if not machine.is_node:
+        return []
+    if lacking := machine.known("lacking", list[str]):
+        has = machine.system.distribution
+        fix = has.install(lacking) or f"install what brings them in {has.name}"
+        return [machine.hinders(f"lacks {', '.join(lacking)}", fix)]
+    return [ok("all that a node calls")]
+
+
+def selinux(machine: Machine, cluster: Cluster) -> Iterable[Result]:
+    """Whether SELinux, where it enforces, knows what files of containers are."""
+    if not machine.is_node:
+        return []
+    has = machine.known("selinux", SELinux)
+    if not has.enforces:
+        return [ok("does not enforce")]
+    if has.knows_containers:
+        return [ok("enforces, and has rules for containers")]
+    permissive = (
+        "setenforce 0 && sed -i s/^SELINUX=enforcing/SELINUX=permissive/ /etc/selinux/config"
+    )
+    install = machine.system.distribution.install([SELINUX])
+    fix = f"{install}; or have it only warn: {permissive}" if install else permissive
+    return [machine.hinders("enforces, and has no rules for containers", fix)]
 
 
 def control_groups(machine: Machine, cluster: Cluster) -> Iterable[Result]:
@@ -111,8 +137,8 @@ def control_groups(machine: Machine, cluster: Cluster) -> Iterable[Result]:
         return [fail("none are mounted, so nothing can run in a container", f"mount them: {newer}")]
     troubles = []
     if machine.is_node and has.version == 1:
-        what = "version 1, with which the kubelet does not start on a machine"
-        troubles.append(fail(what, newer))
+        what = "version 1, which the kubelet is told to take, but Kubernetes is giving up"
+        troubles.append(warn(what, newer))
     if lacking := [each for each in CONTROLLERS[has.version] if each not in has.controllers]:
         what = f"version {has.version} lacks {', '.join(lacking)}"
         fix = "take cgroup_disable=... off the kernel's command line"
@@ -127,13 +153,8 @@ def control_groups(machine: Machine, cluster: Cluster) -> Iterable[Result]:
 
 
 def python(machine: Machine, cluster: Cluster) -> Iterable[Result]:
-    """Whether it is new enough for the modules that run on it."""
-    version = machine.system.python
-    if machine.is_node and numbers(version)[:2] < NODE_PYTHON:
-        oldest = ".".join(map(str, NODE_PYTHON))
-        what = f"{version}; modules on nodes need {oldest}"
-        return [fail(what, "set ansible_python_interpreter in the inventory to a newer one")]
-    return [ok(version)]
+    """Which it is; where it is too old, modules do not run and nothing else is known."""
+    return [ok(machine.system.python)]
 
 
-CHECKS = (system, processor, kernel, modules, control_groups, python)
+CHECKS = (system, processor, kernel, modules, programs, control_groups, selinux, python)

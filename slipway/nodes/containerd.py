@@ -131,20 +131,20 @@ def plan_removals(
 
 def read_probe(answer: Answer) -> NodeState | None:
     """The state that the answer to :meth:`Containerd.probe` tells; None when it is not whole."""
-    sections = _sections(answer)
-    disk = _DISK.search("\n".join(sections.get("machine", [])))
+    parts = sections(answer)
+    disk = _DISK.search("\n".join(parts.get("machine", [])))
     if disk is None:
         return None
-    files = frozenset(f"sha256:{name}" for name in sections["files"])
-    listed = frozenset(sections.get("content", files))
-    snapshots = map(_COMMITTED.fullmatch, sections.get("snapshots", []))
+    files = frozenset(f"sha256:{name}" for name in parts["files"])
+    listed = frozenset(parts.get("content", files))
+    snapshots = map(_COMMITTED.fullmatch, parts.get("snapshots", []))
     return NodeState(
-        architecture=architecture_of(sections["machine"][0]),
+        architecture=architecture_of(parts["machine"][0]),
         free=int(disk["available"]) * 1024,
-        found=frozenset(sections.get("found", [])),
+        found=frozenset(parts.get("found", [])),
         blobs=listed & files,
         snapshots=frozenset(each["chain_id"] for each in snapshots if each),
-        names=frozenset(sections.get("names", [])),
+        names=frozenset(parts.get("names", [])),
     )
 
 
@@ -161,10 +161,10 @@ def read_images(answer: Answer) -> dict[str, NodeImage]:
 
 def read_removed(answer: Answer) -> set[str]:
     """The names that went, by the answer to :meth:`Containerd.remove`."""
-    return set(_sections(answer).get("removed", []))
+    return set(sections(answer).get("removed", []))
 
 
-def _sections(answer: Answer) -> dict[str, list[str]]:
+def sections(answer: Answer) -> dict[str, list[str]]:
     """The lines of each part of an answer; what comes before the first part is left out."""
     _, *parts = _SECTION.split(answer.out)
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 GENERAL = {
@@ -88,8 +88,13 @@ def distribution(os_release: Iterable[str]) -> Distribution:
     """The distribution that the lines of a machine's ``os-release`` tell of."""
     said = dict(_assignments(os_release))
     known = [said.get("ID", ""), *said.get("ID_LIKE", "").split()]
-    family = next((FAMILIES[name] for name in known if name in FAMILIES), None)
-    return Distribution(said.get("PRETTY_NAME") or said.get("ID") or Distribution.name, family)
+    return known_as(known, said.get("PRETTY_NAME", ""))
+
+
+def known_as(names: Sequence[str], title: str) -> Distribution:
+    """The distribution with these identifiers, its own first and then those that it is like."""
+    family = next((FAMILIES[name] for name in names if name in FAMILIES), None)
+    return Distribution(title or names[0] or Distribution.name, family)
 
 
 def _assignments(lines: Iterable[str]) -> Iterable[tuple[str, str]]:

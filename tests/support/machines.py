@@ -57,6 +57,7 @@ def place(path: str, **changes: Any) -> dict[str, Any]:
 SOUND: dict[str, Any] = {
     "system": {
         "id": "debian",
+        "like": [],
         "version": "13",
         "name": "Debian GNU/Linux 13 (trixie)",
         "kernel": "6.12.43+deb13-amd64",
@@ -64,10 +65,11 @@ SOUND: dict[str, Any] = {
         "bits": 64,
         "wsl": False,
         "systemd": True,
-        "selinux": False,
         "python": "3.13.5",
         "user": 0,
     },
+    "lacking": [],
+    "selinux": {"enforces": False, "knows_containers": False},
     "cores": 4,
     "memory": {"total": 16 * GIB, "swap": 0},
     "bounds": {"files": 524288},
@@ -88,11 +90,17 @@ SOUND: dict[str, Any] = {
         "settings": place("/etc"),
     },
     "routes": [{"to": "192.0.2.0/24", "device": "eth0", "protocol": "kernel"}],
+    "ways": {
+        f"192.0.2.{last}": f"192.0.2.{last} dev eth0 src 192.0.2.11 uid 0 \\    cache"
+        for last in (11, 21, 200, 220)
+    },
     "addresses": [
         {"address": "127.0.0.1", "length": 8, "device": "lo"},
         {"address": "192.0.2.11", "length": 24, "device": "eth0"},
     ],
     "filters": {"forward": [], "input": [], "user": []},
+    "firewalld": {"default": "", "zones": []},
+    "ufw": {"status": [], "added": []},
     "taken": {"asked": 21, "found": []},
     "clock": 1_700_000_000.0,
 }

@@ -71,6 +71,12 @@ def seen(
     return Machine(name, use, result["facts"], result["unknown"], made)
 
 
+def without(*programs: str) -> str:
+    """Shell commands after which programs cannot be run any more."""
+    hide = 'mount --bind /dev/null "$(readlink -f "$(command -v {})")"'
+    return "\n".join(map(hide.format, programs))
+
+
 NOBODY = 65534
 
 

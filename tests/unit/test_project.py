@@ -29,7 +29,7 @@ from slipway.apps.source.github import API
 from slipway.bundle import go
 from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
-from slipway.doctor.system import NODE_PYTHON
+from slipway.doctor.reached import PYTHON
 from slipway.documentation import documented_options
 from slipway.nodes.containerd import Containerd
 from slipway.nodes.placed import INSTALLED
@@ -215,12 +215,12 @@ def modules_on_nodes() -> list[Path]:
 
 
 def test_the_oldest_python_of_nodes_is_ansible_s() -> None:
-    assert f"_PY_MIN = {NODE_PYTHON}\n" in Path(basic.__file__).read_text()
+    assert f"_PY_MIN = {PYTHON}\n" in Path(basic.__file__).read_text()
 
 
 @pytest.mark.parametrize("path", modules_on_nodes(), ids=lambda path: path.stem)
 def test_what_runs_on_nodes_runs_with_the_oldest_python(path: Path) -> None:
-    nodes = [*ast.walk(ast.parse(path.read_text(), feature_version=NODE_PYTHON))]
+    nodes = [*ast.walk(ast.parse(path.read_text(), feature_version=PYTHON))]
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     used |= {node.name for node in nodes if isinstance(node, ast.alias)}
     assert not used & NEWER

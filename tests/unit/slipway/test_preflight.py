@@ -20,6 +20,7 @@ from slipway.preflight import (
     apps_file,
     groups,
     in_pool,
+    pool_ends,
     pool_range,
     ports,
     running_cluster,
@@ -175,6 +176,11 @@ def test_every_mistake_is_told_at_once_and_with_its_fix() -> None:
 )
 def test_ranges_are_read_as_metallb_reads_them(text: str, first: str, last: str) -> None:
     assert pool_range(text) == (ip_address(first), ip_address(last))
+
+
+def test_the_ends_of_a_pool_are_those_of_all_its_ranges_that_are_ranges() -> None:
+    pool = ["192.0.2.200-192.0.2.220", "wrong", "2001:db8::/127"]
+    assert pool_ends(pool) == ["192.0.2.200", "192.0.2.220", "2001:db8::", "2001:db8::1"]
 
 
 @pytest.mark.parametrize(

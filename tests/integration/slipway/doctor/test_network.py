@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from slipway.doctor import network
 from slipway.doctor.findings import Result
-from slipway.doctor.machine import Cluster, Machine, Use
-from tests.support.machines import MACHINES, cluster, told
-from tests.support.made import NOBODY, python, seen
+from slipway.doctor.machine import Machine, Use
+from slipway.preflight import Inventory, pool_ends
+from tests.support.machines import MACHINES, Check, cluster, told
+from tests.support.made import NOBODY, python, seen, without
 
 NODE, HOST, PLANE = Use.WORKER, Use.HOST, Use.CONTROL_PLANE
 LAB = cluster(inventory=MACHINES)
@@ -67,7 +70,7 @@ def test_ways_of_a_vpn_into_the_cluster_s_ranges_are_found(
 
 
 def test_ways_are_found_where_there_is_no_tool_that_tells_them() -> None:
-    machine = seen(f"{VPN}; ip route add 172.29.0.0/16 dev tun0", under=["env", "PATH=/none"])
+    machine = seen(f"{VPN}; ip route add 172.29.0.0/16 dev tun0; {without('ip')}")
     assert states(network.ranges(machine, cluster())) == ["fail"]
 
 
@@ -75,17 +78,101 @@ def test_ways_are_found_where_there_is_no_tool_that_tells_them() -> None:
     ("address", "state", "words"),
     [
         ("192.0.2.11/24", "ok", "192.0.2.11 on eth0"),
-        ("10.0.0.5/24", "fail", "192.0.2.11 is no address of it; it has 10.0.0.5"),
-        ("192.0.2.11/28", "fail", "worker (192.0.2.21) not on its segment"),
+        ("10.0.0.5/24", "fail", "192.0.2.11 is none of its addresses (10.0.0.5/24 on eth0)"),
     ],
 )
-def test_a_node_s_address_is_its_own_and_on_the_segment_of_the_others(
-    address: str, state: str, words: str
-) -> None:
+def test_a_node_s_address_is_its_own(address: str, state: str, words: str) -> None:
     machine = seen(ETH0.format(address=address), PLANE)
     ((found_state, found),) = told(network.address(machine, LAB))
     assert found_state == state
     assert words in found
+
+
+THREE = replace(MACHINES, nodes={**MACHINES.nodes, "three": "198.51.100.22"})
+ROUTER = "ip route add default via 192.0.2.1"
+ETH1 = """
+ip link add eth1 type veth peer name other
+ip address add 198.51.100.21/24 dev eth1
+ip link set other up
+ip link set eth1 up
+"""
+
+
+def segment(prepare: str, inventory: Inventory = THREE, *, routed: bool = True) -> list[str]:
+    """What is said of the segment of the control plane with this network."""
+    nodes = [text for text in inventory.nodes.values() if text != "192.0.2.11"]
+    machine = seen(prepare, PLANE, ways=[*nodes, *pool_ends(inventory.pool)])
+    which = cluster(inventory=inventory, routed=routed)
+    return [found for _, found in told(network.segment(machine, which))]
+
+
+def test_nodes_on_one_segment_are_told_nothing() -> None:
+    assert segment(f"{PLANE_ETH0}{ROUTER}", MACHINES) == ["all nodes and metallb_pool"]
+
+
+def test_a_node_behind_a_router_is_told_before_anything_is_changed() -> None:
+    beyond = "nodes that are not on that of 192.0.2.11/24 on eth0: three 198.51.100.22"
+    assert segment(f"{PLANE_ETH0}{ROUTER}") == [f"{beyond} (by 192.0.2.1)"]
+    assert segment(PLANE_ETH0) == [f"{beyond} (by no way)"]
+    assert segment(f"{PLANE_ETH0}{ROUTER}", routed=False) == ["metallb_pool"]
+
+
+def test_a_segment_is_as_wide_as_the_machine_has_it() -> None:
+    narrow = ETH0.format(address="192.0.2.11/28")
+    nodes, pool = segment(narrow, MACHINES)
+    assert nodes.endswith("192.0.2.11/28 on eth0: worker 192.0.2.21 (by no way)")
+    assert pool.count("by no way") == 2
+
+
+def test_a_machine_may_be_on_the_segments_of_all_others() -> None:
+    assert segment(f"{PLANE_ETH0}{ETH1}{ROUTER}") == ["all nodes and metallb_pool"]
+
+
+def test_addresses_for_services_are_on_the_segment_or_made_so() -> None:
+    apart = replace(MACHINES, pool=["203.0.113.8-203.0.113.15"])
+    (found,) = segment(f"{PLANE_ETH0}{ROUTER}", apart)
+    assert found.endswith(
+        "metallb_pool 203.0.113.8 (by 192.0.2.1), metallb_pool 203.0.113.15 (by 192.0.2.1)"
+    )
+    route = f"{ROUTER}; ip route add 203.0.113.8/29 dev eth0"
+    assert segment(f"{PLANE_ETH0}{route}", apart) == ["all nodes and metallb_pool"]
+
+
+FIREWALL_CMD = """#!/bin/sh
+case "$1" in
+--get-default-zone) echo public ;;
+--list-all-zones) printf 'public (active)\\n  target: default\\n  interfaces: eth0\\n\\n' ;;
+esac
+"""
+UFW = """#!/bin/sh
+case "$1" in
+status) printf 'Status: active\\nDefault: deny (incoming), allow (outgoing), deny (routed)\\n' ;;
+*) printf 'Added user rules:\\nufw allow 22/tcp\\n' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "check", "mend"),
+    [
+        (
+            "firewall-cmd",
+            FIREWALL_CMD,
+            network.firewalld,
+            "firewall-cmd --permanent --zone=public --add-port=6443/tcp",
+        ),
+        ("ufw", UFW, network.ufw, "ufw allow 6443/tcp"),
+    ],
+)
+def test_a_firewall_that_would_keep_a_node_from_working_is_told_with_the_commands(
+    name: str, script: str, check: Check, mend: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(script)
+    (tmp_path / name).chmod(0o755)
+    machine = seen(f"{PLANE_ETH0}mount --bind {tmp_path} /usr/local/sbin", PLANE)
+    (result,) = check(machine, LAB)
+    assert str(result.state) == "fail"
+    assert mend in result.fix
 
 
 DROP = {
@@ -115,7 +202,7 @@ def test_filters_that_drop_what_nodes_send_are_found(
 
 
 def test_who_is_not_root_sees_no_filters_but_all_else() -> None:
-    look = "machine_look.look({'places': {}, 'address': '', 'addresses': []})"
+    look = "machine_look.look({'places': {}, 'address': '', 'addresses': [], 'ways': []})"
     imports = "import json\nfrom plugins.modules import machine_look"
     (line,) = python(imports, f"print(json.dumps({look}))", DROP["user"], user=NOBODY)
     found = json.loads(line)
@@ -149,7 +236,7 @@ until ip link show eth0 | grep -q LOWER_UP; do sleep 0.01; done
 )
 def test_an_address_of_the_pool_that_a_neighbour_has_is_found(
     address: int,
-    check: Callable[[Machine, Cluster], Iterable[Result]],
+    check: Check,
     expected: list[tuple[str, str]],
 ) -> None:
     asked = ["192.0.2.202", f"192.0.2.{address}"]

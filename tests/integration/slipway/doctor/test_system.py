@@ -10,7 +10,7 @@ import pytest
 from slipway.doctor import system
 from slipway.doctor.machine import Use
 from tests.support.machines import cluster, told
-from tests.support.made import bounded, seen
+from tests.support.made import bounded, seen, without
 
 NODE, HOST = Use.WORKER, Use.HOST
 
@@ -100,6 +100,33 @@ def test_a_kernel_without_veth_is_cut_down(kernel: str, tmp_path: Path) -> None:
     assert "nf_tables" not in found
 
 
+def test_programs_that_are_not_there_are_told() -> None:
+    (result,) = system.programs(seen(without("losetup", "ip"), NODE), cluster())
+    assert (str(result.state), result.found) == ("fail", "lacks ip, losetup")
+    assert told(system.programs(seen(use=NODE), cluster())) == [("ok", "all that a node calls")]
+
+
+@pytest.mark.parametrize(
+    ("context", "enforces", "state"),
+    [("bin_t", 1, "fail"), ("container_file_t", 1, "ok"), ("bin_t", 0, "ok")],
+)
+def test_selinux_that_enforces_without_rules_for_containers_is_told(
+    context: str, enforces: int, state: str, tmp_path: Path
+) -> None:
+    contexts = tmp_path / "selinux/targeted/contexts/files/file_contexts"
+    contexts.parent.mkdir(parents=True)
+    contexts.write_text(f"/srv(/.*)?  system_u:object_r:{context}:s0\n")
+    prepare = f"""
+    mount -t tmpfs none /sys/fs
+    mkdir /sys/fs/selinux
+    echo {enforces} > /sys/fs/selinux/enforce
+    mount -t overlay -o lowerdir={tmp_path}:/etc none /etc
+    """
+    (result,) = system.selinux(seen(prepare, NODE), cluster())
+    assert str(result.state) == state
+    assert ("SELINUX=permissive" in result.fix) is (state == "fail")
+
+
 NO_GROUPS = "umount --recursive --lazy /sys/fs/cgroup"
 
 
@@ -111,7 +138,7 @@ def test_without_control_groups_nothing_runs_in_containers() -> None:
     )
 
 
-def test_hierarchies_of_version_1_do_not_do_for_a_machine() -> None:
+def test_hierarchies_of_version_1_do_for_a_machine_with_all_controllers() -> None:
     first = "; ".join(
         [
             NO_GROUPS,
@@ -121,8 +148,8 @@ def test_hierarchies_of_version_1_do_not_do_for_a_machine() -> None:
         ]
     )
     results = told(system.control_groups(seen(first, NODE), cluster()))
-    assert [state for state, _ in results] == ["fail", "fail"]
-    assert "version 1, with which the kubelet does not start" in results[0][1]
+    assert [state for state, _ in results] == ["warn", "fail"]
+    assert "version 1, which the kubelet is told to take" in results[0][1]
     assert "lacks cpu, cpuacct, cpuset, devices, freezer, memory, pids" in results[1][1]
 
 

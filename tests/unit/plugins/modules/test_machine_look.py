@@ -19,6 +19,7 @@ from plugins.modules import machine_look
 RELEASE = platform.release()
 
 IP = """#!/bin/sh
+[ "$1" != -o ] || exec "{root}/way" "$4"
 cat "{root}/$2.json"
 """
 
@@ -62,7 +63,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine of the test's own."""
     found = Machine(tmp_path)
     monkeypatch.setattr(machine_look, "ROOT", found.root)
-    monkeypatch.setenv("PATH", f"{found.tools}:/bin")
+    # Programs that the test's own machine may have or lack are links from here.
+    for name in ("cat", "sh"):
+        (found.tools / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setattr(machine_look, "PATH", str(found.tools))
     return found
 
 
@@ -80,6 +84,7 @@ def test_a_fact_that_cannot_be_read_keeps_no_other_from_being_read(
     assert {*result["facts"], *result["unknown"]} == {
         *("system", "cores", "memory", "bounds", "inotify", "control_groups", "modules"),
         *("forwarding", "places", "routes", "addresses", "filters", "taken", "clock"),
+        *("lacking", "selinux", "ways", "firewalld", "ufw"),
     }
 
 
@@ -93,6 +98,37 @@ def test_the_distribution_is_the_one_of_os_release(path: str, machine: Machine) 
     assert not found["systemd"]
     (machine.root / "run/systemd/system").mkdir(parents=True)
     assert machine_look.system()["systemd"]
+
+
+def test_the_distributions_that_it_is_like_are_told(machine: Machine) -> None:
+    machine.has("/etc/os-release", 'ID="rocky"\nID_LIKE="rhel centos fedora"\n')
+    assert machine_look.system()["like"] == ["rhel", "centos", "fedora"]
+    machine.has("/etc/os-release", 'ID=debian\nPRETTY_NAME="no end\n')
+    found = machine_look.system()
+    assert (found["id"], found["like"], found["name"]) == ("debian", [], '"no end')
+
+
+def test_programs_that_a_node_calls_are_looked_for_where_units_find_them(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in machine_look.PROGRAMS:
+        machine.tool(name, "#!/bin/sh\n")
+    monkeypatch.setenv("PATH", "/none")
+    assert machine_look.lacking() == []
+    for name in ("losetup", "ip"):
+        (machine.tools / name).unlink()
+    assert machine_look.lacking() == ["ip", "losetup"]
+
+
+def test_selinux_is_asked_of_the_kernel_and_its_rules_of_the_policy(machine: Machine) -> None:
+    assert machine_look.selinux() == {"enforces": False, "knows_containers": False}
+    machine.has("/sys/fs/selinux/enforce", "1")
+    contexts = "/etc/selinux/targeted/contexts/files/file_contexts"
+    machine.has(contexts, "/bin  system_u:object_r:bin_t:s0\n")
+    assert machine_look.selinux() == {"enforces": True, "knows_containers": False}
+    machine.has(contexts, "/var/lib/containers(/.*)?  system_u:object_r:container_file_t:s0\n")
+    machine.has("/sys/fs/selinux/enforce", "0")
+    assert machine_look.selinux() == {"enforces": False, "knows_containers": True}
 
 
 def test_windows_is_known_by_the_name_of_its_kernel(
@@ -298,6 +334,21 @@ def test_a_limit_of_files_is_told_if_there_is_one(
     assert machine_look.bounds().get("files") == expected
 
 
+WAY = """#!/bin/sh
+[ "$1" != 198.51.100.1 ] || { echo 'RTNETLINK answers: Network is unreachable' >&2; exit 2; }
+echo "$1 via 192.0.2.1 dev eth0"
+"""
+
+
+def test_ways_are_told_in_the_words_of_ip_and_empty_where_there_is_none(machine: Machine) -> None:
+    (machine.folder / "way").write_text(WAY)
+    (machine.folder / "way").chmod(0o755)
+    assert machine_look.ways(["192.0.2.21", "198.51.100.1"]) == {
+        "192.0.2.21": "192.0.2.21 via 192.0.2.1 dev eth0",
+        "198.51.100.1": "",
+    }
+
+
 def test_addresses_are_told_with_their_networks(machine: Machine) -> None:
     info = [{"local": "192.0.2.5", "prefixlen": 24}, {"family": "inet6"}]
     machine.says("address", [{"ifname": "eth0", "addr_info": info}, {}])
@@ -377,6 +428,43 @@ def test_a_tool_that_fails_says_why_in_place_of_the_filters(machine: Machine) ->
     machine.tool("iptables", "#!/bin/sh\necho 'you must be root' >&2\nexit 4\n")
     with pytest.raises(OSError, match="you must be root"):
         machine_look.filters()
+
+
+FIREWALL_CMD = """#!/bin/sh
+case "$1" in
+    --get-default-zone) echo public ;;
+    --list-all-zones) printf 'public (active)\n  target: default\n' ;;
+esac
+"""
+UFW = """#!/bin/sh
+[ "$LC_ALL" = C ] || exit 1
+case "$1" in
+    status) printf 'Status: active\nLogging: on (low)\n' ;;
+    *) printf 'Added user rules:\nufw allow 22/tcp\n' ;;
+esac
+"""
+
+
+def test_firewalld_is_told_with_its_zones_while_it_runs(machine: Machine) -> None:
+    nothing = {"default": "", "zones": []}
+    assert machine_look.firewalld() == nothing
+    machine.tool("firewall-cmd", FIREWALL_CMD)
+    zones = ["public (active)", "  target: default"]
+    assert machine_look.firewalld() == {"default": "public", "zones": zones}
+    machine.tool("firewall-cmd", "#!/bin/sh\necho 'FirewallD is not running' >&2\nexit 252\n")
+    assert machine_look.firewalld() == nothing
+    machine.tool("firewall-cmd", "#!/bin/sh\necho 'cannot import dbus' >&2\nexit 1\n")
+    with pytest.raises(OSError, match="cannot import dbus"):
+        machine_look.firewalld()
+
+
+def test_ufw_is_told_with_its_rules_in_the_language_that_is_read(machine: Machine) -> None:
+    assert machine_look.ufw() == {"status": [], "added": []}
+    machine.tool("ufw", UFW)
+    assert machine_look.ufw() == {
+        "status": ["Status: active", "Logging: on (low)"],
+        "added": ["Added user rules:", "ufw allow 22/tcp"],
+    }
 
 
 def test_nobody_is_asked_for_addresses_on_a_segment_that_the_machine_is_not_on(

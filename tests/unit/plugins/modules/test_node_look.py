@@ -51,8 +51,6 @@ class Machine:
         for folder in (self.root, self.tools, self.units):
             folder.mkdir()
         self.tool("systemctl", SYSTEMCTL.format(state=self.units))
-        for name in node_look.PROGRAMS:
-            self.tool(name, "#!/bin/sh\n")
         self.has("/etc/resolv.conf", "nameserver 192.0.2.53\n")
 
     def tool(self, name: str, script: str) -> None:
@@ -184,19 +182,6 @@ def test_ports_that_a_node_needs_have_to_be_free(machine: Machine) -> None:
 def test_ports_of_what_runs_on_every_node_have_to_be_free(port: int, machine: Machine) -> None:
     machine.listens(port)
     assert machine.found() == [f"port {port} is in use"]
-
-
-def test_a_machine_that_lacks_what_a_node_calls_is_told_with_its_packages(
-    machine: Machine,
-) -> None:
-    (machine.tools / "nft").unlink()
-    (machine.tools / "ip").unlink()
-    result = machine.run()
-    assert result["failed"]
-    assert result["msg"].splitlines() == [
-        "the machine lacks ip, nft",
-        "    fix: on it, as root: apt-get install --yes --no-install-recommends iproute2 nftables",
-    ]
 
 
 def test_a_machine_without_systemd_has_no_units_that_run(machine: Machine) -> None:

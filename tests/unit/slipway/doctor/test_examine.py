@@ -35,13 +35,14 @@ def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("docker", "dockerd", "iptables"):
-        (folder / name).touch(mode=0o755)
+        (folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (folder / name).chmod(0o755)
+    servers = tmp_path / "resolv.conf"
+    servers.write_text("nameserver 192.0.2.53\n")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr("slipway.bundle.source.TOOLS", ())
     monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
-    servers = tmp_path / "resolv.conf"
-    servers.write_text("nameserver 192.0.2.53\n")
     monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: servers)
     return folder
 
@@ -295,6 +296,49 @@ def test_a_machine_that_is_not_reached_hides_no_other(tmp_path: Path) -> None:
     findings = examined(wanted(tmp_path, inventory=MACHINES, nodes=machines), sound)
     assert by_check(findings, "control") == {"reached": "fail"}
     assert by_check(findings, "worker")["memory"] == "ok"
+
+
+def key(owner: str) -> dict[str, str]:
+    """An SSH host key that nobody has looked at."""
+    found = {"owner": owner, "name": owner, "fingerprint": f"SHA256:{owner}"}
+    return {**found, "line": f"{owner} k", "file": "/known_hosts", "known": "", "known_in": ""}
+
+
+def test_host_keys_of_all_machines_are_one_finding_before_those_of_machines(
+    tmp_path: Path,
+) -> None:
+    machines = {
+        name: {"failure": "x", "reached": False, "host_key": key(name)}
+        for name in ("control", "worker")
+    }
+    findings = examined(wanted(tmp_path, inventory=MACHINES, nodes=machines), sound)
+    (failed,) = (each for each in findings if each.state == "fail")
+    assert (failed.machine, failed.check, failed.where) == ("localhost", "host keys", "SSH")
+    assert "control: SHA256:control" in failed.found
+    assert "worker: SHA256:worker" in failed.found
+
+
+ODD: dict[str, Any] = {
+    "system": SOUND["system"] | {"kernel": "4.18.0", "id": "rocky", "like": ["rhel"]},
+    "lacking": ["ip"],
+    "selinux": {"enforces": True, "knows_containers": False},
+    "firewalld": {"default": "public", "zones": ["public", "  interfaces: eth0"]},
+    "ufw": {"status": ["Status: active"], "added": []},
+    "ways": dict.fromkeys(SOUND["ways"], ""),
+}
+"""Much that keeps a machine from becoming a node."""
+
+
+@pytest.mark.parametrize(("state", "expected"), [("bare", "fail"), ("member", "warn")])
+def test_all_that_is_wrong_is_told_at_once_and_a_node_of_a_cluster_works_with_it(
+    state: str, expected: str, tmp_path: Path
+) -> None:
+    machines = {"control": seen_node(facts=SOUND | ODD, state=state)}
+    findings = examined(wanted(tmp_path, inventory=MACHINES, nodes=machines), sound)
+    told = [each.check for each in findings if each.machine == "control" and each.state == expected]
+    assert [each for each in told if each != "system"] == [
+        *("kernel", "programs", "selinux", "firewalld", "ufw", "segment", "segment")
+    ]
 
 
 def test_an_engine_that_does_not_run_has_the_nodes_of_the_cluster_that_was_made(

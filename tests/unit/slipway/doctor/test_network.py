@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from slipway.doctor import network
+from slipway.doctor.findings import Result
 from slipway.doctor.machine import Machine, Use
-from tests.support.machines import MACHINES, SOUND, cluster, machine, told
+from tests.support.machines import MACHINES, SOUND, Check, cluster, machine, told
 
 NODE, HOST, CONTROL, PLANE = Use.WORKER, Use.HOST, Use.CONTROL_NODE, Use.CONTROL_PLANE
 LAB = cluster(inventory=MACHINES)
@@ -54,6 +56,10 @@ def test_packets_that_are_not_forwarded_yet_are_once_a_run_is_through(use: Use) 
         (NODE, {"forward": ["iptables FORWARD"]}, ["fail"]),
         (NODE, {"forward": ["nftables ip filter FORWARD\nip saddr 10.244.0.0/16 accept"]}, ["ok"]),
         (NODE, {"input": ["iptables INPUT"]}, ["warn"]),
+        # Of these two, their own checks tell.
+        (NODE, {"forward": ["nftables ip filter FORWARD\njump ufw-before-forward"]}, ["ok"]),
+        (NODE, {"input": ["iptables INPUT\n-A INPUT -j ufw-before-input"]}, ["ok"]),
+        (NODE, {"forward": ["nftables inet firewalld filter_FORWARD\nx"]}, ["ok"]),
         (NODE, {"forward": ["iptables FORWARD"], "input": ["iptables INPUT"]}, ["fail", "warn"]),
         (NODE, {"user": ["-A DOCKER-USER -j DROP"]}, ["ok"]),
         # Docker's own rules stand behind its policy.
@@ -70,6 +76,70 @@ def test_filters_have_to_let_packets_of_nodes_and_pods_through(
 ) -> None:
     results = network.firewall(machine(use, filters=filters), cluster())
     assert [state for state, _ in told(results)] == expected
+
+
+def test_filters_are_told_with_what_they_have_to_let_through() -> None:
+    found = machine(PLANE, filters={"forward": ["iptables FORWARD"], "input": ["iptables INPUT"]})
+    forward, into = network.firewall(found, LAB)
+    assert "10.244.0.0/16" in forward.fix
+    assert all(port in into.fix for port in ("6443/tcp", "2379-2380/tcp", "7946/udp", "443/tcp"))
+    _, into = network.firewall(
+        machine(NODE, filters={"forward": ["x"], "input": ["iptables INPUT"]}), LAB
+    )
+    assert "6443" not in into.fix
+
+
+ZONES = "public (active)\n  target: default\n  interfaces: eth0\n  sources: \n  ports: \n"
+FIREWALLD = {"default": "public", "zones": ZONES.splitlines()}
+UFW = {
+    "status": [
+        "Status: active",
+        "Logging: on (low)",
+        "Default: deny (incoming), allow (outgoing), deny (routed)",
+    ],
+    "added": ["(None)"],
+}
+
+
+def test_firewalld_is_told_with_the_commands_for_what_the_node_needs() -> None:
+    (result,) = network.firewalld(machine(PLANE, firewalld=FIREWALLD), LAB)
+    assert (str(result.state), result.found) == ("fail", "keeps from it what nodes need")
+    first, *commands = result.fix.splitlines()
+    assert first == "as root there:"
+    assert [line.strip().partition(" --")[0] for line in commands] == ["firewall-cmd"] * 3
+    assert "--zone=public --add-port=6443/tcp" in result.fix
+    (result,) = network.firewalld(machine(NODE, firewalld=FIREWALLD), LAB)
+    assert "--add-port=6443/tcp" not in result.fix
+
+
+def test_ufw_is_told_with_the_commands_for_what_the_node_needs() -> None:
+    (result,) = network.ufw(machine(NODE, ufw=UFW), LAB)
+    assert (str(result.state), result.found) == ("fail", "keeps from it what nodes need")
+    assert "        ufw allow 10250/tcp\n" in result.fix
+    assert "        ufw allow from 10.244.0.0/16\n" in result.fix
+
+
+def test_a_firewall_that_lets_through_what_nodes_need_will_do() -> None:
+    trusted = {"default": "trusted", "zones": ["trusted", "  target: ACCEPT"]}
+    through = [("ok", "lets through what nodes need")]
+    assert told(network.firewalld(machine(PLANE, firewalld=trusted), LAB)) == through
+    status = ["Status: active", "Default: allow (incoming), allow (outgoing), allow (routed)"]
+    assert told(network.ufw(machine(PLANE, ufw={"status": status}), LAB)) == through
+
+
+@pytest.mark.parametrize("use", [NODE, HOST])
+def test_a_firewall_that_does_not_run_is_none_and_a_host_s_is_its_engine_s(use: Use) -> None:
+    runs = use is HOST
+    firewalld = FIREWALLD if runs else {}
+    ufw = UFW if runs else {"status": ["Status: inactive"]}
+    found = machine(use, firewalld=firewalld, ufw=ufw)
+    assert [*network.firewalld(found, LAB), *network.ufw(found, LAB)] == []
+
+
+@pytest.mark.parametrize("check", [network.firewalld, network.ufw])
+def test_a_node_that_works_is_not_stopped_for_its_firewall(check: Check) -> None:
+    found = machine(NODE, made=True, firewalld=FIREWALLD, ufw=UFW)
+    assert [state for state, _ in told(check(found, LAB))] == ["warn"]
 
 
 def test_a_node_that_works_is_not_stopped_for_its_filters() -> None:
@@ -168,13 +238,13 @@ def has(*addresses: str) -> list[dict[str, Any]]:
     ("addresses", "state", "words"),
     [
         (has("192.0.2.11/24"), "ok", "192.0.2.11 on eth0, 192.0.2.0/24"),
-        (has("10.0.0.5/24"), "fail", "192.0.2.11 is no address of it; it has 10.0.0.5"),
+        (has("192.0.2.11/28"), "ok", "192.0.2.11 on eth0, 192.0.2.0/28"),
+        (has("10.0.0.5/24"), "fail", "192.0.2.11 is none of its addresses (10.0.0.5/24 on eth0)"),
         ([], "fail", "it has none"),
-        (has("127.0.0.1/8", "fe80::1/64", "10.0.0.5/24"), "fail", "of it; it has 10.0.0.5"),
-        (has("192.0.2.11/28"), "fail", "worker (192.0.2.21) not on its segment 192.0.2.0/28"),
+        (has("127.0.0.1/8", "fe80::1/64", "10.0.0.5/20"), "fail", "(10.0.0.5/20 on eth0)"),
     ],
 )
-def test_a_node_has_to_have_its_address_on_the_segment_of_the_others(
+def test_a_node_has_to_have_its_address(
     addresses: list[dict[str, Any]], state: str, words: str
 ) -> None:
     ((found_state, found),) = told(network.address(machine(PLANE, addresses=addresses), LAB))
@@ -182,10 +252,94 @@ def test_a_node_has_to_have_its_address_on_the_segment_of_the_others(
     assert words in found
 
 
-def test_another_pod_network_reaches_nodes_on_other_segments() -> None:
-    found = machine(PLANE, addresses=has("192.0.2.11/28"))
-    which = cluster(inventory=MACHINES, routed=False)
+def test_an_address_that_it_does_not_have_is_mended_in_the_inventory() -> None:
+    (result,) = network.address(machine(PLANE, addresses=has("10.0.0.5/24")), LAB)
+    assert "node_address" in result.fix
+
+
+THREE = replace(MACHINES, nodes={**MACHINES.nodes, "three": "192.0.2.22"})
+DIRECT = "192.0.2.22 dev eth0 src 192.0.2.11 uid 0 \\    cache"
+BEYOND = {
+    "192.0.2.22": "192.0.2.22 via 192.0.2.1 dev eth0 src 192.0.2.11 uid 0 \\    cache",
+    "192.0.2.220": "",
+}
+
+
+def segment(ways: dict[str, str], *, made: bool = False, **changes: Any) -> list[Result]:
+    """What is said of the segment of a node with two others and these ways."""
+    found = machine(PLANE, made=made, ways={"192.0.2.22": DIRECT, **ways})
+    return [*network.segment(found, cluster(**{"inventory": THREE, **changes}))]
+
+
+def test_nodes_on_one_segment_with_addresses_for_services_will_do() -> None:
+    assert told(segment({})) == [("ok", "all nodes and metallb_pool")]
+    assert [*network.segment(machine(HOST), LAB)] == []
+
+
+def test_nodes_and_addresses_for_services_have_to_be_on_its_segment() -> None:
+    nodes, pool = segment(BEYOND)
+    at = "192.0.2.11/24 on eth0"
+    assert (str(nodes.state), nodes.found) == (
+        "fail",
+        f"nodes that are not on that of {at}: three 192.0.2.22 (by 192.0.2.1)",
+    )
+    assert "pod_network_manifest" in nodes.fix
+    assert (str(pool.state), pool.found) == (
+        "fail",
+        "addresses for services that are not on that of "
+        f"{at}: metallb_pool 192.0.2.220 (by no way)",
+    )
+    assert "ip route add RANGE dev INTERFACE" in pool.fix
+    assert [str(each.state) for each in segment(BEYOND, made=True)] == ["warn", "warn"]
+
+
+def test_another_pod_network_reaches_nodes_on_other_segments_and_the_pool_does_not() -> None:
+    (pool,) = segment(BEYOND, routed=False)
+    assert "metallb_pool 192.0.2.220" in pool.found
+    assert told(segment({"192.0.2.22": ""}, routed=False)) == [("ok", "metallb_pool")]
+
+
+@pytest.mark.parametrize(
+    ("way", "by"),
+    [
+        ("192.0.2.22 via inet6 fe80::1 dev eth0 src 192.0.2.11 uid 0", "by fe80::1"),
+        ("192.0.2.22 from :: via fe80::2 dev eth0 proto ra", "by fe80::2"),
+        ("unreachable 192.0.2.22 dev lo", "by no way"),
+        ("blackhole 192.0.2.22", "by no way"),
+        ("RTNETLINK answers: Network is unreachable", "by no way"),
+        ("", "by no way"),
+    ],
+)
+def test_a_way_through_a_router_or_none_is_not_on_the_segment(way: str, by: str) -> None:
+    (nodes,) = segment({"192.0.2.22": way})
+    assert nodes.found.endswith(f": three 192.0.2.22 ({by})")
+
+
+def test_an_address_of_its_own_is_on_its_segment() -> None:
+    own = {"192.0.2.200": "local 192.0.2.200 dev lo src 192.0.2.200 uid 0"}
+    assert told(segment(own))[0][0] == "ok"
+
+
+def test_addresses_are_compared_however_they_are_written() -> None:
+    nodes = {"control": "2001:DB8:0:0::21", "worker": "2001:DB8::0:11"}
+    way = "2001:db8::11 from :: dev eth0 proto kernel src 2001:db8::21 metric 256"
+    found = machine(PLANE, ways={"2001:DB8::0:11": way}, addresses=has("2001:db8::21/64"))
+    which = cluster(inventory=replace(MACHINES, nodes=nodes, pool=[]))
     assert told(network.address(found, which))[0][0] == "ok"
+    assert told(network.segment(found, which))[0][0] == "ok"
+
+
+def test_what_is_no_address_is_left_to_the_look_at_the_inventory() -> None:
+    nodes = {"control": "192.0.2.11", "worker": "worker.example.org; reboot"}
+    which = cluster(inventory=replace(MACHINES, nodes=nodes, pool=["wrong"]))
+    assert told(network.segment(machine(PLANE), which))[0][0] == "ok"
+    itself = machine(NODE)
+    assert [*network.address(itself, which), *network.segment(itself, which)] == []
+
+
+def test_nothing_is_said_of_the_segment_of_a_node_that_has_another_address() -> None:
+    found = machine(PLANE, ways=BEYOND, addresses=has("10.0.0.5/24"))
+    assert [*network.segment(found, LAB)] == []
 
 
 @pytest.mark.parametrize(

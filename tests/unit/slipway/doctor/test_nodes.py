@@ -17,7 +17,9 @@ SEEN: dict[str, Any] = {
     "state": "bare",
     "refusals": [],
     "skew": 0.0,
+    "host_key": {},
 }
+SHELL = {"interpreters": ["/usr/bin/python3"], "user": "0", "python": "3.11", "release": []}
 
 
 def told(**changes: Any) -> list[tuple[str, str, str]]:
@@ -35,9 +37,11 @@ def test_a_bare_machine_and_a_node_will_do() -> None:
 @pytest.mark.parametrize(
     ("seen", "why"),
     [
-        ({"failure": "Connection refused"}, "Connection refused"),
-        ({"failed": True, "msg": "KeyError: 'clock'"}, "KeyError: 'clock'"),
-        ({"skipped": True}, "it was left out"),
+        ({"failure": "Incorrect sudo password"}, "looked at: Incorrect sudo password"),
+        ({"failure": "refused\n", "reached": False}, "reached: refused"),
+        ({"failure": "MODULE FAILURE", "shell": SHELL}, "looked at: MODULE FAILURE"),
+        ({"failed": True, "msg": "KeyError: 'clock'"}, "looked at: KeyError: 'clock'"),
+        ({"skipped": True}, "looked at: it was left out"),
     ],
 )
 def test_a_machine_that_was_not_looked_at_is_told_with_the_reason_alone(
@@ -45,19 +49,64 @@ def test_a_machine_that_was_not_looked_at_is_told_with_the_reason_alone(
 ) -> None:
     findings = all_of("worker", nodes.checks(seen))
     assert [(each.check, str(each.state), each.found) for each in findings] == [
-        ("reached", "fail", f"cannot be looked at: {why}")
+        ("reached", "fail", f"cannot be {why}")
     ]
+
+
+def test_of_a_machine_that_is_not_reached_the_mend_is_in_the_inventory() -> None:
+    seen = {"failure": "Permission denied (publickey).", "reached": False}
+    (finding,) = all_of("worker", nodes.checks(seen))
+    assert "ansible_host" in finding.fix
+
+
+def test_a_machine_on_which_no_module_runs_is_told_with_what_keeps_them_from_it() -> None:
+    seen = {"failure": "", "shell": SHELL | {"user": "1000", "python": "3.6"}}
+    assert [(each.check, each.found) for each in all_of("worker", nodes.checks(seen))] == [
+        ("reached", "commands do not run as root there"),
+        ("reached", "/usr/bin/python3 is Python 3.6, and Ansible needs 3.8 or newer"),
+    ]
+
+
+KEY = {
+    "owner": "worker",
+    "name": "192.0.2.21",
+    "fingerprint": "256 SHA256:x",
+    "line": "192.0.2.21 k",
+    "file": "/known_hosts",
+    "known": "",
+    "known_in": "",
+}
+
+
+def test_host_keys_that_nobody_knows_are_one_failure_of_all_machines() -> None:
+    other = KEY | {"owner": "control", "fingerprint": "256 SHA256:y"}
+    changed = KEY | {"owner": "third", "known": "RSA SHA256:old", "known_in": "/known_hosts"}
+    machines = [{"host_key": each, "reached": False} for each in (KEY, other, changed)]
+    check = {"host keys": lambda: nodes.host_keys([*machines, SEEN, {"skipped": True}])}
+    new, old = all_of("localhost", check)
+    assert (new.state, new.where) == ("fail", "SSH")
+    assert new.found.splitlines()[1:] == [
+        "    worker: 256 SHA256:x",
+        "    control: 256 SHA256:y",
+    ]
+    assert "printf" in new.fix
+    assert (old.state, old.where) == ("fail", "third")
+    assert all_of("worker", nodes.checks(machines[0])) == []
+
+
+def test_where_every_host_is_known_nothing_is_told_of_keys() -> None:
+    assert all_of("localhost", {"host keys": lambda: nodes.host_keys([SEEN])}) == []
 
 
 def test_what_stands_in_the_way_is_told_with_what_was_found_and_its_mend() -> None:
     refusals = [
         {"what": "is not bare", "found": ["port 6443 is in use"], "fix": "kubeadm reset"},
-        {"what": "lacks nft", "found": [], "fix": "apt-get install nftables"},
+        {"what": "has no name server", "found": [], "fix": "write one"},
     ]
     found = all_of("worker", nodes.checks(SEEN | {"refusals": refusals, "state": ""}))
     assert [(str(each.state), each.found, each.fix) for each in found[:2]] == [
         ("fail", "is not bare\nport 6443 is in use", "kubeadm reset"),
-        ("fail", "lacks nft", "apt-get install nftables"),
+        ("fail", "has no name server", "write one"),
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.doctor import system
 from slipway.doctor.machine import Use
-from tests.support.machines import cluster, machine, told
+from tests.support.machines import Check, cluster, machine, told
 
 NODE, HOST, CONTROL = Use.WORKER, Use.HOST, Use.CONTROL_NODE
 
@@ -30,7 +30,6 @@ def test_a_sound_machine_has_nothing_against_it(use: Use) -> None:
         (NODE, {"id": "", "name": "", "version": ""}, "warn", "Linux"),
         (NODE, {"systemd": False}, "fail", "systemd"),
         (HOST, {"systemd": False}, "ok", "Debian"),
-        (NODE, {"selinux": True}, "warn", "SELinux"),
         (HOST, {"wsl": True}, "warn", "WSL"),
     ],
 )
@@ -40,6 +39,16 @@ def test_systems_are_told_from_one_another(
     ((found_state, found),) = told(system.system(machine(use, system=about), cluster()))
     assert found_state == state
     assert words in found
+
+
+def test_another_init_and_another_processor_are_told() -> None:
+    alpine = {"id": "alpine", "name": "Alpine Linux v3.20", "systemd": False}
+    found = machine(NODE, system={**alpine, "processor": "aarch64"})
+    assert told(system.system(found, cluster()))[0] == (
+        "fail",
+        "Alpine Linux v3.20 does not run systemd, which starts what a node needs",
+    )
+    assert told(system.processor(found, cluster()))[0][0] == "fail"
 
 
 def test_those_whose_machine_is_in_windows_are_shown_the_way() -> None:
@@ -69,8 +78,14 @@ def test_a_processor_has_to_be_one_that_there_are_images_for(
 @pytest.mark.parametrize(
     ("use", "release", "expected"),
     [
-        (NODE, "5.10.0-32-amd64", ["fail"]),
-        (NODE, "5.13.0", ["ok"]),
+        (NODE, "5.10.0-28-amd64", ["ok"]),
+        (NODE, "5.14.21-150500.55.52-default", ["ok"]),
+        (NODE, "6.12.1-arch1-1", ["ok"]),
+        (NODE, "10.0.0", ["ok"]),
+        (NODE, "5.9.16", ["fail"]),
+        (NODE, "4.18.0-553.el8_10.x86_64", ["fail"]),
+        (NODE, "", ["fail"]),
+        (HOST, "5.10.0-32-amd64", ["ok"]),
         (HOST, "4.19.0-27-amd64", ["fail"]),
         (HOST, "10.0.1", ["ok"]),
         (CONTROL, "4.19.0-27-amd64", []),
@@ -108,6 +123,62 @@ def test_the_kernel_has_to_have_what_pods_are_made_of(
         assert words in said
 
 
+@pytest.mark.parametrize(
+    ("about", "mend"),
+    [
+        ({"id": "rhel"}, 'dnf install -y "kernel-modules-extra-$(uname -r)"; or boot'),
+        ({"id": "ubuntu"}, 'apt-get install -y "linux-modules-extra-$(uname -r)"; or boot'),
+        ({"id": "mint", "like": ["ubuntu", "debian"]}, "apt-get install -y "),
+        ({"id": "debian"}, "boot the distribution's own kernel"),
+        ({"id": "arch"}, "boot the distribution's own kernel"),
+    ],
+)
+def test_modules_that_a_kernel_lacks_are_in_a_package_of_some_distributions(
+    about: dict[str, Any], mend: str
+) -> None:
+    found = machine(NODE, modules={"br_netfilter": "absent"}, system=about)
+    (result,) = system.modules(found, cluster())
+    assert result.found.startswith("the kernel has no br_netfilter")
+    assert result.fix.startswith(mend)
+
+
+def test_programs_that_a_node_lacks_are_told_with_its_distribution_s_own_command() -> None:
+    rocky = {"id": "rocky", "like": ["rhel", "centos", "fedora"]}
+    (result,) = system.programs(machine(NODE, lacking=["ip", "losetup"], system=rocky), cluster())
+    assert str(result.state) == "fail"
+    assert (result.found, result.fix) == (
+        "lacks ip, losetup",
+        "dnf install -y iproute util-linux",
+    )
+    void = {"id": "void", "name": "Void Linux"}
+    (result,) = system.programs(machine(NODE, lacking=["ip"], system=void), cluster())
+    assert (result.found, result.fix) == ("lacks ip", "install what brings them in Void Linux")
+    assert [*system.programs(machine(HOST, lacking=["ip"]), cluster())] == []
+
+
+@pytest.mark.parametrize(
+    ("enforces", "knows", "state"),
+    [(True, False, "fail"), (True, True, "ok"), (False, False, "ok"), (False, True, "ok")],
+)
+def test_selinux_needs_rules_for_containers_where_it_enforces(
+    enforces: bool, knows: bool, state: str
+) -> None:
+    has = {"enforces": enforces, "knows_containers": knows}
+    found = machine(NODE, selinux=has, system={"id": "fedora"})
+    (result,) = system.selinux(found, cluster())
+    assert str(result.state) == state
+    if state == "fail":
+        mend = "dnf install -y container-selinux; or have it only warn: setenforce 0 && sed -i "
+        assert result.fix.startswith(mend)
+    assert [*system.selinux(machine(HOST, selinux=has), cluster())] == []
+
+
+def test_where_there_is_no_package_of_such_rules_selinux_may_only_warn() -> None:
+    has = {"enforces": True, "knows_containers": False}
+    (result,) = system.selinux(machine(NODE, selinux=has, system={"id": "arch"}), cluster())
+    assert result.fix.startswith("setenforce 0 && sed -i ")
+
+
 def test_a_kernel_without_its_modules_was_upgraded() -> None:
     (result,) = system.modules(machine(NODE, modules={"veth": "lost"}), cluster())
     assert "reboot" in result.fix
@@ -120,7 +191,7 @@ V1 = {"version": 1, "controllers": [*system.CONTROLLERS[1]]}
     ("use", "groups", "state", "words"),
     [
         (HOST, V1, "ok", "version 1"),
-        (NODE, V1, "fail", "kubelet does not start"),
+        (NODE, V1, "warn", "Kubernetes is giving up"),
         (HOST, {"version": 0, "controllers": []}, "fail", "none are mounted"),
         (NODE, {"controllers": ["cpu", "cpuset", "pids"]}, "fail", "lacks memory"),
         (HOST, V1 | {"controllers": ["cpu"]}, "fail", "lacks cpuacct, cpuset"),
@@ -156,9 +227,18 @@ def test_control_groups_have_to_be_writable_for_an_engine_that_is_started_here(
 
 
 @pytest.mark.parametrize(
-    ("use", "version", "state"),
-    [(NODE, "3.8.2", "ok"), (NODE, "3.7.9", "fail"), (HOST, "3.11.2", "ok")],
+    ("check", "changes"),
+    [
+        (system.kernel, {"system": {"kernel": "4.18.0"}}),
+        (system.modules, {"modules": {"veth": "absent"}}),
+        (system.modules, {"modules": {"veth": "lost"}}),
+        (system.programs, {"lacking": ["ip"]}),
+        (system.selinux, {"selinux": {"enforces": True}}),
+    ],
 )
-def test_python_on_a_node_has_to_run_the_modules(use: Use, version: str, state: str) -> None:
-    results = system.python(machine(use, system={"python": version}), cluster())
-    assert told(results)[0][0] == state
+def test_a_node_of_a_cluster_is_not_stopped_for_what_it_works_with(
+    check: Check, changes: dict[str, Any]
+) -> None:
+    for made, state in ((False, "fail"), (True, "warn")):
+        results = check(machine(NODE, made=made, **changes), cluster())
+        assert [each for each, _ in told(results)] == [state]
