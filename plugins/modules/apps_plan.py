@@ -74,6 +74,10 @@ apps:
     git_auth:
       description: The names of the secrets that open the repository.
       type: dict
+    git_submodules:
+      description: URLs of other repositories that submodules may come from with the same
+        access.
+      type: list
     git_path:
       description: Folder of the project in the repository, C(.) for its top.
       type: str

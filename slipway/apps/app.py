@@ -213,6 +213,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """URL or absolute path of the repository."""
     git_auth: GitAuth | None = None
     """The names of the secrets that open the repository."""
+    git_submodules: list[str] = []
+    """URLs of other repositories that submodules may come from with the same access."""
     git_path: str = "."
     """Folder of the project in the repository, ``.`` for its top."""
     branch_slug: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.apps.app import App, Sourced
@@ -14,8 +15,10 @@ from tests.support.git_servers import Sshd
 TOKEN = "canary-Tok3n/with+signs"
 
 
-def app_of(url: str, auth: dict[str, str] | None, name: str = "web") -> App:
-    return apps.planned(name, git_url=url, git_auth=auth)
+def app_of(
+    url: str, auth: dict[str, str] | None, name: str = "web", submodules: Sequence[str] = ()
+) -> App:
+    return apps.planned(name, git_url=url, git_auth=auth, git_submodules=list(submodules))
 
 
 def get(

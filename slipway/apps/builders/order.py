@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from slipway.apps.app import Build, BuildxBuild
 from slipway.apps.builders.bases import Base
-from slipway.apps.source.git import git
+from slipway.apps.source.commands import git
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from slipway.apps.app import PrebuiltBuild, Sourced
 from slipway.apps.builders.bases import file_identity
 from slipway.apps.builders.order import Order
-from slipway.apps.source.git import Mirror, git
+from slipway.apps.source.commands import git
+from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.source.git import author, git
+from slipway.apps.source.commands import git
+from slipway.apps.source.git import author
 
 MAIN = "main"
 

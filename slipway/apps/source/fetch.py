@@ -150,7 +150,7 @@ class _Repository:
             return
         place = self._mirror.work_tree(app.head)
         if not place.exists() and not self._check:
-            self._mirror.lay_out(app.head, access)
+            self._mirror.lay_out(app.head, access, app.git_submodules)
             self._new.add(app.head)
         if place.exists():
             found = self._sourced(app, tree, place)

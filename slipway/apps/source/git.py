@@ -1,4 +1,4 @@
-"""Git as a source of apps: asked about branches, mirrored, laid out at a commit. It never prompts.
+"""Git as a source of apps: asked about branches, mirrored, laid out at a commit.
 
 One bare mirror is kept for each URL and one folder with a detached work tree for each commit, both
 shared by all apps of that URL.
@@ -12,55 +12,21 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git
 from slipway.apps.source.git_auth import OPEN, Access
+from slipway.apps.source.submodules import Granted, lay_out
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
-from slipway.run import run
 
 ANSWER_SECONDS = 30.0
 """How long a git server may take to list its branches."""
 
-FETCH_SECONDS = 600.0
-"""How long one repository may take to come over."""
-
 _TREE = re.compile(r"([0-9a-f]+) tree \d+")
 """What git cat-file says of a tree."""
-
-
-def _environment() -> dict[str, str]:
-    """Settings under which git fails rather than asks, and gives up on a server that stalls."""
-    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh")
-    return {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS_REQUIRE": "never",
-        "GCM_INTERACTIVE": "never",  # Git Credential Manager's windows
-        "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=10",
-        "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
-        "GIT_HTTP_LOW_SPEED_TIME": "20",
-        "LC_ALL": "C",
-    }
-
-
-def git(
-    *arguments: str | Path,
-    what: str,
-    timeout: float = FETCH_SECONDS,
-    stdin: str = "",
-    env: Mapping[str, str] | None = None,
-) -> str:
-    """Run git and return what it printed; raises SlipwayError, which names ``what``."""
-    return run(
-        ["git", *arguments],
-        what=what,
-        timeout=timeout,
-        stdin=stdin.encode(),
-        env={**_environment(), **(env or {})},
-    )
 
 
 def author(name: str, email: str) -> dict[str, str]:
@@ -127,6 +93,7 @@ class Mirror:
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rstrip("/").rsplit("/", 1)[-1])
         key = f"{name.removesuffix('.git')}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         layout = CacheLayout(cache)
+        self._cache = layout.root
         self.path = layout.mirror(key)
         self._work_trees = layout.work_trees(key)
 
@@ -175,7 +142,7 @@ class Mirror:
         self._make_way(wanted)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
         fetch = ["fetch", "--quiet", "--force", *_served(self.url), "--", self.url, *refspecs]
-        _ask("--git-dir", self.path, *fetch, url=self.url, access=access)
+        _ask("--git-dir", self.path, *SOUND, *fetch, url=self.url, access=access)
 
     def _make_way(self, wanted: Sequence[str]) -> None:
         """Forget branches of before that stand in the way: git has no ``a`` beside an ``a/b``."""
@@ -193,11 +160,12 @@ class Mirror:
         """Where the work tree of a commit is, or would be."""
         return self._work_trees / commit
 
-    def lay_out(self, commit: str, access: Access = OPEN) -> Path:
+    def lay_out(self, commit: str, access: Access = OPEN, submodules: Sequence[str] = ()) -> Path:
         """The work tree of a commit that the mirror has, made when it is not there.
 
         It is a repository of its own, for builds that ask git about themselves; it shares the
-        mirror's objects, and has its submodules. It appears whole or not at all.
+        mirror's objects, and has its submodules: those of ``submodules``, by the same access, and
+        those that anybody may have. It appears whole or not at all.
         """
         place = self.work_tree(commit)
         if place.exists():
@@ -219,15 +187,8 @@ class Mirror:
             git("-C", tree, "remote", "set-url", "origin", self.url, what=self.url)
             git("-C", tree, "checkout", "--quiet", "--detach", commit, what=self.url)
             if (tree / ".gitmodules").exists():
-                self._lay_out_submodules(tree, access)
+                lay_out(tree, Granted(self.url, access, submodules, self._cache))
             tree.rename(place)
         finally:
             shutil.rmtree(scratch)
         return place
-
-    def _lay_out_submodules(self, tree: Path, access: Access) -> None:
-        """Bring the submodules over, by the same access; raises SlipwayError."""
-        # Git takes no submodule from a path, except where the repository itself came from one.
-        local = ["-c", "protocol.file.allow=always"] if Path(self.url).is_absolute() else []
-        update = ["submodule", "--quiet", "update", "--init", "--recursive"]
-        _ask("-C", tree, *local, *update, url=self.url, access=access)

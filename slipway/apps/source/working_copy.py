@@ -12,7 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from slipway.apps.source.git import Mirror, author, branches, git, trusting
+from slipway.apps.source.commands import git
+from slipway.apps.source.git import Mirror, author, branches, trusting
 from slipway.errors import SlipwayError
 
 _AUTHOR = author("Slipway", "dev@slipway.test")

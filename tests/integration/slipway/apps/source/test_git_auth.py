@@ -11,7 +11,7 @@ from slipway.apps.app import Sourced
 from slipway.apps.source.fetch import Sources
 from tests.support import git_servers
 from tests.support.git_access import TOKEN, app_of, content, get, reason
-from tests.support.git_samples import commit, git
+from tests.support.git_samples import git
 from tests.support.git_servers import Https, Sshd
 from tests.support.leaks import Canaries, ProcessWatch
 
@@ -159,29 +159,3 @@ def test_what_a_server_says_is_masked(tmp_path: Path, sshd: Sshd, repository: Pa
     auth = {"ssh_key": "k", "known_hosts": sshd.known_hosts}
     got = get(tmp_path / "cache", app_of(sshd.url(repository), auth), k=private, o="canary-other")
     assert "your password is ***" in reason(got)
-
-
-def test_submodules_come_by_the_same_token(tmp_path: Path, https: Https) -> None:
-    commit(tmp_path / "library", {"part": "of it"})
-    git_servers.bare_copy(tmp_path / "library", tmp_path / "served/owner/library.git")
-    whole = tmp_path / "whole"
-    commit(whole, {"file": "x"})
-    git(whole, "-c", "protocol.file.allow=always", "submodule", "add", "../library", "library")
-    git(whole, "config", "--file", ".gitmodules", "submodule.library.url", "../library.git")
-    git(whole, "commit", "-qam", "library")
-    git_servers.bare_copy(whole, tmp_path / "served/owner/whole.git")
-    got = get(tmp_path / "cache", app_of(https.url("owner/whole.git"), {"token": "t"}), t=TOKEN)
-    assert content(got) == "x"
-    assert (checkout(got) / "library/part").read_text() == "of it"
-    assert TOKEN.encode() not in everything_below(tmp_path / "cache")
-
-
-def test_submodules_of_a_local_repository(tmp_path: Path) -> None:
-    commit(tmp_path / "library", {"part": "of it"})
-    commit(tmp_path / "whole", {"file": "x"})
-    add = ["-c", "protocol.file.allow=always", "submodule", "add", "../library", "library"]
-    git(tmp_path / "whole", *add)
-    git(tmp_path / "whole", "commit", "-qam", "library")
-    got = get(tmp_path / "cache", app_of(str(tmp_path / "whole"), None))
-    assert content(got) == "x"
-    assert (checkout(got) / "library/part").read_text() == "of it"
