@@ -80,7 +80,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "git_url": _absolute(app["git_url"], folder),
         "git_auth": plain(auth) if auth else None,
-        "git_submodules": plain(app.get("git_submodules", [])),
+        "git_submodules": [str(url) for url in app.get("git_submodules", [])],
         "git_path": posixpath.normpath(app.get("git_path", schema.default("git_path"))),
         "build": _build(app.get("build")),
         "base_image": _base_image(app.get("base_image")),

@@ -145,6 +145,7 @@ SETTINGS = {
 
 WHOLE: dict[str, Any] = {
     "git_auth": SETTINGS["git_auth"].given,
+    "git_submodules": ["https://git.test/library.git"],
     "git_path": "services/web",
     "pattern": "*",
     "head": COMMIT,
