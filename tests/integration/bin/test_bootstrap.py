@@ -13,6 +13,10 @@ PROJECT = Path(__file__).parents[3]
 @pytest.mark.parametrize("target", ["up", "doctor"])
 def test_it_is_the_first_thing_that_targets_do(target: str) -> None:
     planned = subprocess.run(
-        ["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "--no-print-directory", target],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert planned.stdout.splitlines()[0] == "bin/bootstrap >&2"
