@@ -449,7 +449,7 @@ def _second(
 def node_17(node: Node, tmp_path: Path) -> Iterator[Node]:
     """The node with Debian 13's containerd, configured as Slipway does."""
     archive = tmp_path / "containerd.tar"
-    keys = Path("images", "debian-trixie.asc")
+    keys = PROJECT / "images" / "debian-trixie.asc"
     versions = debian.make_rootfs("trixie", "extract", ["containerd"], archive, keys)
     assert versions["containerd"].startswith("1.7.")
     node.shell(f"mkdir -p {SECOND}")
