@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from slipway.run import run
 
@@ -33,6 +35,24 @@ SOUND = (
     *(part for name in _OLD_WAYS for part in ("-c", f"fetch.fsck.{name}=ignore")),
 )
 """The options by which git refuses objects that are not as they have to be."""
+
+_FILE = "file://"
+_SCHEME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*(?:://|::)")
+"""How URLs begin, and addresses of programs that git calls for others."""
+
+
+def local_path(url: str) -> Path | None:
+    """The path that git opens for an address; None for one of another machine.
+
+    In a URL it is all that follows the host: to git, ``?`` and ``#`` are letters like others.
+    """
+    if url.startswith(_FILE):
+        _, slash, path = url.removeprefix(_FILE).partition("/")
+        return Path(unquote(f"{slash}{path}", errors="surrogateescape"))
+    host, colon, _ = url.partition(":")
+    if _SCHEME.match(url) or (colon and "/" not in host):
+        return None
+    return Path(url)
 
 
 def _environment() -> dict[str, str]:

@@ -14,9 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
-from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git
+from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git, local_path
 from slipway.apps.source.git_auth import OPEN, Access
 from slipway.apps.source.submodules import Granted, lay_out
 from slipway.cache.layout import CacheLayout
@@ -49,11 +48,11 @@ def trusting(url: str) -> list[str]:
 
     What git is then asked must not run what that repository's own configuration names.
     """
-    path = unquote(url.removeprefix("file://")) if url.startswith("file://") else url
-    if not Path(path).is_absolute():
+    path = local_path(url)
+    if path is None or not path.is_absolute():
         return []
     # Git looks in these places, and names the one that it has found.
-    tops = {path.rstrip("/"), os.path.realpath(path)}
+    tops = {str(path), os.path.realpath(path)}
     places = [top + below for top in sorted(tops) for below in ("", "/.git", ".git", ".git/.git")]
     return [option for place in places for option in ("-c", f"safe.directory={place}")]
 

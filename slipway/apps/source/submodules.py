@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from slipway.apps.source.commands import SOUND, git
+from slipway.apps.source.commands import SOUND, git, local_path
 from slipway.apps.source.git_auth import Access
 from slipway.errors import Problem, SlipwayError
 
@@ -44,9 +43,9 @@ class Granted:
     @contextmanager
     def environment(self, url: str, where: str) -> Iterator[Mapping[str, str]]:
         """The environment in which git brings a submodule over; SlipwayError if it must not."""
-        local = _local(url)
+        local = local_path(url)
         if local is not None:
-            if not local.is_absolute() or not (self._has(url) or _local(self.url) is not None):
+            if not local.is_absolute() or not (self._has(url) or local_path(self.url) is not None):
                 raise SlipwayError(self._refused(url, where, "is a path of this machine"))
             if local.resolve().is_relative_to(self.cache.resolve()):
                 fix = "take it from where its own repository is"
@@ -132,16 +131,6 @@ def as_anybody(home: Path) -> dict[str, str]:
 
 def _config_home() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-
-
-def _local(url: str) -> Path | None:
-    """The path that a URL is, or names; None for that of another machine."""
-    if url.lower().startswith("file:"):
-        return Path(unquote(urlsplit(url).path))
-    if "://" in url or "::" in url:
-        return None
-    before, is_scp, _ = url.partition(":")
-    return None if is_scp and "/" not in before else Path(url)
 
 
 def _plain(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -154,6 +155,20 @@ def test_a_linked_folder_leads_to_no_mirror_either(
     get(cache, app_of(str(library), None, "private"))
     (tmp_path / "link").symlink_to(Mirror(str(library), cache).path)
     [app] = get(cache, app_of(str(whole("../link")), None)).apps
+    assert "is in Slipway's own cache" in reason(app)
+
+
+@pytest.mark.parametrize("odd", ["a#", "b?", "%FF"])
+def test_no_letter_of_a_url_leads_past_that(
+    tmp_path: Path, library: Path, whole: Callable[[str], Path], odd: str
+) -> None:
+    """Git takes them for letters of the path, and other programs for the end of it."""
+    cache = tmp_path / "cache"
+    get(cache, app_of(str(library), None, "private"))
+    mirror = Mirror(str(library), cache).path
+    folder = Path(unquote(odd, errors="surrogateescape"))
+    (tmp_path / folder).symlink_to(mirror.parent)
+    [app] = get(cache, app_of(str(whole(f"file://{tmp_path}/{odd}/{mirror.name}")), None)).apps
     assert "is in Slipway's own cache" in reason(app)
 
 
