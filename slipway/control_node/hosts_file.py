@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from collections.abc import Iterable, Mapping
-from threading import Thread
+
+from slipway.waiting import answered
 
 RESOLVE_SECONDS = 2.0
 """How long all names together may take; one whose name server does not answer is not known."""
@@ -36,19 +36,8 @@ def unresolved(addresses: Mapping[str, str], seconds: float = RESOLVE_SECONDS) -
 
 def resolved(hosts: Iterable[str], seconds: float = RESOLVE_SECONDS) -> dict[str, set[str]]:
     """The addresses of each host as this machine knows them."""
-    known: dict[str, set[str]] = {}
-
-    def ask(host: str) -> None:
-        known[host] = _resolved(host)
-
-    # A thread that waits for a name server cannot be ended, so none may keep the program alive.
     names = [*hosts]
-    threads = [Thread(target=ask, args=(host,), daemon=True) for host in names]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+    known = answered(names, _resolved, seconds)
     return {host: known.get(host, set()) for host in names}
 
 

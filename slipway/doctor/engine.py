@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from docker.models.networks import Network
@@ -77,14 +78,8 @@ def checks(engine: Engine, cluster: Cluster) -> dict[str, Check]:
     of_nodes = (storage, rights, names, networks, addresses) if cluster.inventory.segment else ()
     found: dict[str, Check] = {}
     for check in (version, *of_nodes):
-        found[f"engine {check.__name__}"] = _bound(check, engine, cluster)
+        found[f"engine {check.__name__}"] = partial(check, engine, cluster)
     return found
-
-
-def _bound(
-    check: Callable[[Engine, Cluster], Iterable[Result]], engine: Engine, cluster: Cluster
-) -> Check:
-    return lambda: check(engine, cluster)
 
 
 def version(engine: Engine, cluster: Cluster) -> Iterable[Result]:

@@ -12,19 +12,18 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 from slipway.bundle import go
 from slipway.bundle.source import SourceProvider
 from slipway.doctor.findings import Result, State, fail, ok, warn
+from slipway.waiting import answered
 
 SECONDS = 5.0
 """How long an answer may take; all are waited for at the same time."""
@@ -153,19 +152,8 @@ def maven(home: Path) -> Source:
 
 def answers(found: Sequence[Source], seconds: float = SECONDS) -> Iterable[Result]:
     """What came of asking each source; a time that passes without an answer is none."""
-    said: dict[str, str] = {}
-
-    def ask(url: str, proxies: Mapping[str, str] | None) -> None:
-        said[url] = _asked(url, proxies, seconds)
-
-    # A thread that waits for a name server cannot be ended, so none may keep the program alive.
-    asked = [(url, source.proxies) for source in found for url in source.files]
-    threads = [Thread(target=ask, args=each, daemon=True) for each in asked]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+    proxies = {url: source.proxies for source in found for url in source.files}
+    said = answered(proxies, lambda url: _asked(url, proxies[url], seconds), seconds)
     return [_judged(source, said, seconds) for source in found]
 
 
