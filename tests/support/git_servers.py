@@ -160,6 +160,18 @@ def sshd(scratch: Path) -> Iterator[Sshd]:
             server.wait()
 
 
+@contextmanager
+def sshd_for_a_key(folder: Path) -> Iterator[Sshd]:
+    """A server that lets in whoever has the key that is put into ``folder`` as ``id``."""
+    (folder / "server").mkdir()
+    with sshd(folder / "server") as running:
+        private, public = key_pair(folder, "user")
+        (folder / "id").write_text(private)
+        (folder / "id").chmod(0o600)
+        running.authorize(public)
+        yield running
+
+
 def key_pair(scratch: Path, name: str) -> tuple[str, str]:
     """A private key of ssh-keygen's and its public half."""
     path = scratch / f"{name}-key"

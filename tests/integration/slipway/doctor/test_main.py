@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.git_servers import Sshd, key_pair, sshd
+from tests.support.git_servers import Sshd, sshd_for_a_key
 from tests.support.made import PROJECT
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
@@ -138,12 +138,7 @@ def test_a_run_ends_with_all_that_before_anything_is_changed(inventory: Path) ->
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Sshd]:
     """An SSH server that lets the key ``id`` in."""
-    (tmp_path / "server").mkdir()
-    with sshd(tmp_path / "server") as running:
-        private, public = key_pair(tmp_path, "user")
-        (tmp_path / "id").write_text(private)
-        (tmp_path / "id").chmod(0o600)
-        running.authorize(public)
+    with sshd_for_a_key(tmp_path) as running:
         yield running
 
 

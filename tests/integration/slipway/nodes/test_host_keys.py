@@ -13,17 +13,12 @@ import pytest
 
 from slipway.nodes import host_keys
 from slipway.nodes.host_keys import REFUSED, Client, HostKey, look, problems
-from tests.support.git_servers import Sshd, key_pair, sshd
+from tests.support.git_servers import Sshd, key_pair, sshd_for_a_key
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Sshd]:
-    (tmp_path / "server").mkdir()
-    with sshd(tmp_path / "server") as running:
-        private, public = key_pair(tmp_path, "user")
-        (tmp_path / "id").write_text(private)
-        (tmp_path / "id").chmod(0o600)
-        running.authorize(public)
+    with sshd_for_a_key(tmp_path) as running:
         yield running
 
 
