@@ -20,6 +20,8 @@ class ActionModule(SlipwayAction):
         shared = Path(args["merge_into"]) if args["merge_into"] else None
         if args["state"] == "absent":
             return {"changed": self._remove(path, shared, args["name"])}
+        # What is in it is shown at no verbosity, and why it could not be written is.
+        self._play_context.no_log = True
         found = self._low_level_execute_command(f"cat {ADMIN}")
         if found["rc"] != 0:
             return {"changed": False, "exists": False}
