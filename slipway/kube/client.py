@@ -65,6 +65,7 @@ class Resource:
 
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+NODES = Resource("v1", "Node", "nodes", namespaced=False)
 SERVICES = Resource("v1", "Service", "services")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
@@ -221,8 +222,10 @@ class Kube:
                 self._known[found.api_version, found.kind] = found
         return self._known.get((api_version, kind))
 
-    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+    def apply(self, obj: Object, *, dry_run: bool = False, part: str = "") -> Object:
         """Make an object what ``obj`` says (server-side apply); returns it as it is then.
+
+        With a ``part``, such as ``approval``, it is what the API takes there.
 
         Fields that an earlier apply set and this one leaves out are removed. With ``dry_run``
         the API checks, defaults and answers, and stores nothing. Raises ApiError, with the
@@ -235,6 +238,7 @@ class Kube:
             title = f"{obj['kind']} {metadata['name']}"
             raise ApiError(title, 404, f"the API does not know {obj['apiVersion']}")
         path = resource.path(metadata.get("namespace"), metadata["name"])
+        path += f"/{part}" if part else ""
         # With each letter as \u041b, a full ConfigMap may be more than the API takes of a request.
         body = json.dumps(obj, ensure_ascii=False).encode()
         applied: Object = json.loads(
@@ -283,6 +287,10 @@ class Kube:
             return
         finally:
             response.close()
+
+    def kubelet(self, node: str, path: str) -> str:
+        """What the kubelet of a node answers to the API server."""
+        return self._ask("GET", f"{NODES.path(name=node)}/proxy{path}").decode(errors="replace")
 
     def log(self, pod: Object, container: str, *, lines: int, previous: bool = False) -> str:
         """The last ``lines`` lines of a container's log, or of the one that ran before it.

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slipway.errors import Problem, SlipwayError
-from slipway.kube.client import Kube, Resource, Unreachable
-
-NODES = Resource("v1", "Node", "nodes", namespaced=False)
+from slipway.kube.client import NODES, Kube, Unreachable
 
 _PASSING = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 """Taints that go by themselves; an image may be needed as soon as they have gone."""

@@ -6,7 +6,7 @@ import json
 import tomllib
 
 from plugins.modules.node_look import entries, reachable
-from slipway.kube.nodes import NODES
+from slipway.kube.client import NODES
 from slipway.kube.objects import contains
 from tests.support import nodes
 from tests.support.scenario import Scenario

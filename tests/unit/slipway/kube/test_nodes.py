@@ -9,8 +9,8 @@ import pytest
 
 from slipway.errors import Problem, SlipwayError
 from slipway.kube import nodes as cluster
-from slipway.kube.client import Kube, Listing, Resource, Unreachable
-from slipway.kube.nodes import NODES, mismatches, nodes_of, wait_for_nodes
+from slipway.kube.client import NODES, Kube, Listing, Resource, Unreachable
+from slipway.kube.nodes import mismatches, nodes_of, wait_for_nodes
 
 
 def node(
