@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -52,6 +53,13 @@ options:
         description: Permission bits.
         type: str
         default: "0644"
+      once:
+        description:
+          - Whether the file stays as it was first written, whatever O(files[].content) says later.
+            In it, V(<32 random bytes>) stands for as many in base64, which are made on the node and
+            shown to nobody.
+        type: bool
+        default: false
   absent:
     description:
       - Paths of files that must not be there.
@@ -118,6 +126,11 @@ EARLIER = "/etc/sysctl.d/99-slipway.conf"
 """Without a record, it tells a machine that was set up before there were any."""
 
 UNITS = "/etc/systemd/system"
+
+RANDOM = "<32 random bytes>"
+"""What stands for a key in a file that is made once."""
+
+KEY_BYTES = 32
 
 JOURNAL_LINES = "15"
 """Lines of a failed unit's journal that go into the message."""
@@ -192,11 +205,11 @@ def differs(wanted: dict[str, Any]) -> bool:
         found = path.stat()
     except OSError:
         return True
-    return (
-        found.st_mode & 0o7777 != int(wanted["mode"], 8)
-        or found.st_size != wanted["size"]
-        or sha256_of(path) != wanted["sha256"]
-    )
+    if found.st_mode & 0o7777 != int(wanted["mode"], 8):
+        return True
+    if wanted.get("once"):
+        return False
+    return bool(found.st_size != wanted["size"] or sha256_of(path) != wanted["sha256"])
 
 
 def text_of(path: Path) -> str:
@@ -207,9 +220,20 @@ def text_of(path: Path) -> str:
         return ""
 
 
+def text_for(wanted: dict[str, Any]) -> str:
+    """The content of a file to be written, with a key of its own if it is made once."""
+    text: str = wanted["content"]
+    if not wanted.get("once"):
+        return text
+    return text.replace(RANDOM, base64.b64encode(os.urandom(KEY_BYTES)).decode())
+
+
 def replace(wanted: dict[str, Any]) -> None:
     """Put the wanted content in the file's place, whole or not at all."""
     path = place(wanted["path"])
+    if wanted.get("once") and path.exists():
+        path.chmod(int(wanted["mode"], 8))
+        return
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".slipway-")
     temporary = Path(name)
@@ -219,7 +243,7 @@ def replace(wanted: dict[str, Any]) -> None:
                 with Path(wanted["sent"]).open("rb") as source:
                     shutil.copyfileobj(source, target)
             else:
-                target.write(wanted["content"].encode())
+                target.write(text_for(wanted).encode())
                 target.flush()
                 os.fsync(handle)
         temporary.chmod(int(wanted["mode"], 8))
@@ -315,7 +339,7 @@ def main() -> None:
             "after": entry["content"],
         }
         for entry in wanted
-        if entry.get("content") is not None
+        if entry.get("content") is not None and not entry.get("once")
     ]
     result = {"changed": bool(replaced or units), "replaced": replaced, "units": units}
     to_send = [entry["path"] for entry in wanted if entry.get("content") is None]

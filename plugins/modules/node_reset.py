@@ -87,6 +87,7 @@ MADE = {
         "/etc/kubernetes/tmp",
     ),
     "etcd": ("/var/lib/etcd",),
+    "kube-apiserver": ("/var/log/kubernetes/audit",),
     "kubelet": ("/var/lib/kubelet", "/var/log/containers", "/var/log/pods"),
     "containerd": ("/var/lib/containerd",),
     "kube-proxy": ("table ip kube-proxy", "table ip6 kube-proxy"),
@@ -106,6 +107,7 @@ MADE_TO_BE_FILLED = {
         "/opt/containerd/lib",
         "/opt/containerd",
     ),
+    "kube-apiserver": ("/var/log/kubernetes",),
     "kubelet": (f"{PLUGINS}/volume/exec", f"{PLUGINS}/volume", PLUGINS, "/usr/libexec/kubernetes"),
 }
 """Directories that they make for the files of others, which go only if they are empty then."""

@@ -1,4 +1,4 @@
-"""What kubeadm is told: of workers, or that there are none, and how long it may wait."""
+"""What kubeadm is told: of workers, how long it may wait, and the control plane's safe defaults."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from plugins.modules import node_config
 from tests.support.role_templates import PROJECT, rendered, variables
 
 TEMPLATES = {
@@ -15,16 +16,35 @@ TEMPLATES = {
 }
 
 
-def configuration(command: str, inventory: str, **more: Any) -> dict[str, Any]:
-    """The first document of what kubeadm reads at ``command``."""
+API_SERVER = PROJECT / "roles/kubeadm/files"
+
+
+def configurations(command: str, inventory: str, **more: Any) -> list[dict[str, Any]]:
+    """What kubeadm reads at ``command``."""
+    files = [{"content": path.read_text()} for path in sorted(API_SERVER.glob("*.yaml"))]
     found = {
         "kubeadm_look_result": {"control_groups": 2},
         "__kubeadm_token": {"stdout": "abcdef.0123456789abcdef"},
+        "__kubeadm_api_server_files": files,
     }
     known = variables(inventory, "kubeadm", **found | more)
-    text = rendered(TEMPLATES[command].read_text(), known)
-    first: dict[str, Any] = next(iter(yaml.safe_load_all(str(text))))
-    return first
+    return list(yaml.safe_load_all(str(rendered(TEMPLATES[command].read_text(), known))))
+
+
+def configuration(command: str, inventory: str, **more: Any) -> dict[str, Any]:
+    """The first document of it."""
+    return configurations(command, inventory, **more)[0]
+
+
+def component(name: str, **more: Any) -> dict[str, Any]:
+    """What a part of the control plane is told."""
+    found: dict[str, Any] = configurations("init", "local", **more)[1][name]
+    return found
+
+
+def flags(name: str) -> dict[str, str]:
+    """Its flags, by name."""
+    return {each["name"]: each["value"] for each in component(name)["extraArgs"]}
 
 
 def test_a_control_plane_without_workers_runs_the_services() -> None:
@@ -53,3 +73,127 @@ def test_a_machine_may_have_control_groups_of_either_version(
 ) -> None:
     told = configuration(command, "lab", kubeadm_look_result={"control_groups": version})
     assert told["nodeRegistration"]["ignorePreflightErrors"] == ignored
+
+
+def test_every_file_of_the_api_server_is_one_that_it_reads() -> None:
+    read = {value for value in flags("apiServer").values() if "/api-server/" in value}
+    there = {f"/etc/kubernetes/api-server/{path.name}" for path in API_SERVER.glob("*.yaml")}
+    assert read == there
+    known = variables("local", "kubeadm")["__kubeadm_api_server_files"]
+    assert {(each["path"], each["mode"]) for each in known} == {(path, "0600") for path in there}
+    assert [each["path"] for each in known if each.get("once")] == [
+        "/etc/kubernetes/api-server/encryption.yaml"
+    ]
+
+
+def test_the_api_server_starts_anew_when_a_file_that_it_reads_is_another() -> None:
+    one, other = ([{"content": text}] for text in ("one", "other"))
+    before = component("apiServer", __kubeadm_api_server_files=one)
+    after = component("apiServer", __kubeadm_api_server_files=other)
+    assert before["extraEnvs"] != after["extraEnvs"]
+
+
+@pytest.mark.parametrize("name", ["apiServer", "controllerManager", "scheduler"])
+def test_no_part_of_the_control_plane_may_be_profiled(name: str) -> None:
+    assert flags(name)["profiling"] == "false"
+
+
+def test_clients_of_tls_before_1_3_have_ciphers_that_nobody_has_broken() -> None:
+    told = flags("apiServer")
+    assert told["tls-min-version"] == "VersionTLS12"
+    for cipher in told["tls-cipher-suites"].split(","):
+        assert cipher.startswith("TLS_ECDHE_")
+        assert "GCM" in cipher or "CHACHA20" in cipher
+
+
+def loaded(name: str) -> dict[str, Any]:
+    """A file that the API server reads."""
+    found: dict[str, Any] = yaml.safe_load((API_SERVER / f"{name}.yaml").read_text())
+    return found
+
+
+def test_secrets_are_written_with_a_key_and_read_without_one() -> None:
+    [rule] = loaded("encryption")["resources"]
+    assert rule["resources"] == ["secrets"]
+    assert [list(provider) for provider in rule["providers"]] == [["secretbox"], ["identity"]]
+    assert rule["providers"][0]["secretbox"]["keys"][0]["secret"] == node_config.RANDOM
+
+
+def level(verb: str, resource: str, *, group: str = "", user: str = "kubernetes-admin") -> str:
+    """How much of a request is written down."""
+    groups = ["system:nodes"] if user.startswith("system:node:") else []
+    if user.startswith("system:serviceaccount:"):
+        groups = [f"system:serviceaccounts:{user.split(':')[2]}"]
+    for rule in loaded("audit")["rules"]:
+        kinds = rule.get("resources")
+        if "nonResourceURLs" in rule or verb not in rule.get("verbs", [verb]):
+            continue
+        if user not in rule.get("users", [user]):
+            continue
+        if "userGroups" in rule and not set(groups) & set(rule["userGroups"]):
+            continue
+        if kinds and not any(
+            each["group"] == group and resource in each.get("resources", [resource])
+            for each in kinds
+        ):
+            continue
+        return str(rule["level"])
+    raise AssertionError("no rule fits")
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch", "delete"])
+@pytest.mark.parametrize("resource", ["secrets", "configmaps", "serviceaccounts/token"])
+@pytest.mark.parametrize("user", ["kubernetes-admin", "system:node:a", "system:kube-scheduler"])
+def test_who_uses_what_is_secret_is_written_down_and_its_content_is_not(
+    verb: str, resource: str, user: str
+) -> None:
+    assert level(verb, resource, user=user) == "Metadata"
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "group", "user", "wanted"),
+    [
+        ("create", "pods/exec", "", "kubernetes-admin", "Metadata"),
+        ("get", "pods/exec", "", "kubernetes-admin", "Metadata"),
+        ("create", "pods", "", "kubernetes-admin", "Metadata"),
+        ("delete", "deployments", "apps", "kubernetes-admin", "Metadata"),
+        ("list", "pods", "", "kubernetes-admin", "Metadata"),
+        ("list", "pods", "", "system:serviceaccount:shop:default", "Metadata"),
+        ("create", "clusterrolebindings", "rbac.authorization.k8s.io", "system:node:a", "Request"),
+        ("get", "pods", "", "system:node:a", "None"),
+        ("patch", "nodes/status", "", "system:node:a", "None"),
+        ("patch", "nodes/status", "", "kubernetes-admin", "Metadata"),
+        ("update", "leases", "coordination.k8s.io", "system:node:a", "None"),
+        ("create", "events", "", "system:node:a", "None"),
+        ("watch", "services", "", "system:kube-proxy", "None"),
+        ("watch", "services", "", "system:serviceaccount:kube-system:kube-proxy", "None"),
+    ],
+)
+def test_what_changes_something_is_written_down_and_what_components_read_is_not(
+    verb: str, resource: str, group: str, user: str, wanted: str
+) -> None:
+    assert level(verb, resource, group=group, user=user) == wanted
+
+
+def test_only_bodies_of_rules_about_rights_are_written_down() -> None:
+    bodies = [rule for rule in loaded("audit")["rules"] if "Request" in rule["level"]]
+    kinds = {kind["group"] for rule in bodies for kind in rule["resources"]}
+    assert kinds == {"rbac.authorization.k8s.io", "admissionregistration.k8s.io"}
+
+
+def test_a_worker_shows_its_token_where_root_alone_reads_it() -> None:
+    told = configuration("join", "local")
+    assert "abcdef" not in str(told)
+    known = variables("local", "kubeadm", __kubeadm_token={"stdout": "abcdef.0123456789abcdef"})
+    known["__kubeadm_cluster"] = {"server": "https://192.0.2.11:6443"}
+    template = PROJECT / "roles/kubeadm/templates/discovery.yaml.j2"
+    found = yaml.safe_load(str(rendered(template.read_text(), known)))
+    [user] = found["users"]
+    [context] = found["contexts"]
+    assert user["user"]["token"] == "abcdef.0123456789abcdef"
+    assert context["name"] == found["current-context"]
+    assert context["context"] == {"cluster": found["clusters"][0]["name"], "user": user["name"]}
+    tasks = yaml.safe_load((PROJECT / "roles/kubeadm/tasks/join_cluster.yml").read_text())
+    files = [file for task in tasks for file in task.get("node_config", {}).get("files", [])]
+    assert {file["mode"] for file in files} == {"0600"}
+    assert all(task.get("no_log") for task in tasks if "node_config" in task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -393,3 +394,38 @@ def test_a_check_and_a_probe_leave_no_record(node: Node) -> None:
     node.run(files=[node.file("one", "ein\n")], check=True)
     node.run(files=[node.binary("tool", b"tool")], probe=True)
     assert not (node.root / "var").exists()
+
+
+def test_a_file_that_is_made_once_has_a_key_of_its_own_which_stays(node: Node) -> None:
+    wanted = {**node.file("key", f"key: {node_config.RANDOM}\n", "0600"), "once": True}
+    first = node.run(files=[wanted])
+    text = (node.root / "key").read_text()
+    assert len(base64.b64decode(text.removeprefix("key: "))) == 32
+    assert first["replaced"] == ["/key"]
+    assert text.split()[1] not in json.dumps(first)
+    assert noted(node) == [("file", "/key", "")]
+    later = {**node.file("key", f"other: {node_config.RANDOM}\n", "0600"), "once": True}
+    assert not node.run(files=[later])["changed"]
+    assert (node.root / "key").read_text() == text
+
+
+def test_a_file_that_is_made_once_is_not_shown_and_keeps_its_text_with_another_mode(
+    node: Node,
+) -> None:
+    wanted = {**node.file("key", node_config.RANDOM, "0600"), "once": True}
+    node.run(files=[wanted])
+    text = (node.root / "key").read_text()
+    (node.root / "key").chmod(0o644)
+    result = node.run(files=[wanted])
+    assert result["changed"]
+    assert result["diff"] == []
+    assert text not in json.dumps(result)
+    assert (node.root / "key").read_text() == text
+    assert mode(node.root / "key") == 0o600
+
+
+def test_two_nodes_do_not_have_the_same_key(node: Node) -> None:
+    names = ("one", "two")
+    files = [{**node.file(name, node_config.RANDOM), "once": True} for name in names]
+    node.run(files=files)
+    assert len({(node.root / name).read_text() for name in names}) == 2
