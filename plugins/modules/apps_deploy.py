@@ -10,7 +10,7 @@ description:
   - Writes the objects of all apps by server-side apply, waits until every changed app is rolled
     out, and removes what an earlier run made and no app needs any more.
   - An object is written only if it is missing, is rendered differently than the last time, or was
-    changed by hand. A run with nothing to do asks six questions and writes nothing.
+    changed by hand. A run with nothing to do asks for each kind once and writes nothing.
   - Each app has a Deployment, a Service, a ConfigMap if it has config files, and one minion
     Ingress for each different rewrite. Each host has one master Ingress in the namespace
     C(slipway-routes), which is made once and stays while any app has a route on that host. Beside
@@ -24,12 +24,16 @@ description:
     the version before keeps its own.
   - What is secret gets into a Secret that never changes, as a config file does into a ConfigMap;
     its name is drawn by lot, as any digest in it would help to guess the values.
-  - The objects of an app's manifests and charts are applied before its own, in the app's
-    namespace or for the whole cluster. They are removed when they leave the list or the app
+  - What an app brings by manifests and charts is applied before its own objects, by an identity
+    that may write the usual kinds in the app's namespace and nothing elsewhere; a role of the
+    cluster and a binding in each namespace say so. What C(allow_kinds) names is applied by the
+    kubeconfig's user, for the whole cluster too.
+  - What apps bring is removed when it leaves the list or the app
     leaves, but for definitions of kinds. A Job that changes is deleted and made anew; any other
     change that the API refuses is the app's failure.
-  - ConfigMaps, Secrets and the ServiceAccount that an app refers to must be among its manifests or
-    in the cluster before anything of the app is applied.
+  - ConfigMaps and Secrets that an app refers to must be among its manifests or in the cluster
+    before anything of the app is applied, and its ServiceAccount among the manifests.
+  - Paths that apps.yml gives to an app are taken from whoever still has them.
   - A namespace is created when it is not there, and is deleted with its last app if it was created
     here and nobody put anything else into it.
   - A check shows a line for each app that says whether it would be built, loaded (and to which

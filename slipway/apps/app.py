@@ -131,6 +131,7 @@ class Manifest(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=
 
     content: str | None = None
     template: bool = True
+    allow_kinds: list[str] = []
 
 
 class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -138,6 +139,7 @@ class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tru
 
     release: str
     values: dict[str, Any] = {}
+    allow_kinds: list[str] = []
 
 
 class Security(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,6 +69,10 @@ CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
 SERVICES = Resource("v1", "Service", "services")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+CLUSTER_ROLES = Resource(
+    "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False
+)
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
@@ -77,7 +82,16 @@ VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 EVENTS = Resource("v1", "Event", "events")
 
-APPLIED = (NAMESPACES, CONFIG_MAPS, SECRETS, SERVICES, DEPLOYMENTS, INGRESSES)
+APPLIED = (
+    NAMESPACES,
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    CONFIG_MAPS,
+    SECRETS,
+    SERVICES,
+    DEPLOYMENTS,
+    INGRESSES,
+)
 """The kinds that Slipway writes, in the order in which they must come to be."""
 
 _REPEATABLE = ("GET", "PATCH")
@@ -147,6 +161,7 @@ class Kube:
         self.server: str = configuration.host
         self._api = ApiClient(configuration)
         self._known = dict(_KNOWN)
+        self._identity: dict[str, str] = {}
         self._was_there = False
 
     def __enter__(self) -> Self:
@@ -160,6 +175,29 @@ class Kube:
     ) -> None:
         self._api.close()  # type: ignore[no-untyped-call]
         self._certificates.cleanup()
+
+    def acting_as(self, user: str, group: str) -> Kube:
+        """This client with another identity: the API allows what that one may do.
+
+        It lives as long as this one, whose user has to have the right to impersonate others.
+        """
+        other = copy(self)
+        other._identity = {"Impersonate-User": user, "Impersonate-Group": group}
+        return other
+
+    def may(self, verb: str, resource: Resource, namespace: str) -> bool:
+        """Whether the API allows this identity something with objects of a kind."""
+        group = resource.api_version.rpartition("/")[0]
+        asked = {"verb": verb, "group": group, "resource": resource.plural}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**asked, "namespace": namespace}},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        body = json.dumps(review).encode()  # what is called JSON, the client would encode once more
+        answer = json.loads(self._ask("POST", path, body=body, body_type="application/yaml"))
+        return bool(answer["status"]["allowed"])
 
     def list(
         self,
@@ -356,7 +394,11 @@ class Kube:
             method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "*/*", **_given(**{"Content-Type": body_type})},
+            header_params={
+                "Accept": "*/*",
+                **_given(**{"Content-Type": body_type}),
+                **self._identity,
+            },
             body=body,
             auth_settings=["BearerToken"],
         )

@@ -60,6 +60,14 @@ def is_sealed(obj: Object) -> bool:
     return HASH in (obj["metadata"].get("annotations") or {})
 
 
+def applicable(live: Object) -> Object:
+    """What of an object in the cluster can be applied: without the API's bookkeeping."""
+    kept = {"name", "namespace", "labels", "annotations"}
+    metadata = {key: value for key, value in live["metadata"].items() if key in kept}
+    rest = {key: value for key, value in live.items() if key != "status"}
+    return {**rest, "metadata": metadata}
+
+
 def said(manifest: Object) -> Object:
     """What a manifest wants: a null says nothing, and a status is for controllers to write."""
     wanted: Object = _without_nulls(

@@ -19,10 +19,23 @@ KINDS = {
         ("Secret", "secrets", True),
         ("Service", "services", True),
         ("ServiceAccount", "serviceaccounts", True),
+        ("PersistentVolumeClaim", "persistentvolumeclaims", True),
+        ("Pod", "pods", True),
     ],
-    "apps/v1": [("Deployment", "deployments", True), ("StatefulSet", "statefulsets", True)],
-    "batch/v1": [("Job", "jobs", True)],
-    "rbac.authorization.k8s.io/v1": [("ClusterRole", "clusterroles", False)],
+    "apps/v1": [
+        ("Deployment", "deployments", True),
+        ("DaemonSet", "daemonsets", True),
+        ("StatefulSet", "statefulsets", True),
+    ],
+    "batch/v1": [("CronJob", "cronjobs", True), ("Job", "jobs", True)],
+    "networking.k8s.io/v1": [
+        ("Ingress", "ingresses", True),
+        ("NetworkPolicy", "networkpolicies", True),
+    ],
+    "rbac.authorization.k8s.io/v1": [
+        ("ClusterRole", "clusterroles", False),
+        ("RoleBinding", "rolebindings", True),
+    ],
     "apiextensions.k8s.io/v1": [
         ("CustomResourceDefinition", "customresourcedefinitions", False),
     ],
@@ -44,6 +57,7 @@ class FakeApi:
     """Objects by plural, namespace and name, with versions, generations and a write log.
 
     ``on_apply`` plays the controllers: it is called with each object that was applied.
+    ``impersonated`` has user and path of each write as somebody else than the client's own user.
     ``breaks`` is how many requests are yet to be left without an answer, or with half of one, and
     ``busy`` how many are yet to be told to come again.
     """
@@ -54,6 +68,7 @@ class FakeApi:
         self.refusals: dict[str, str] = {}
         self.kinds = dict(KINDS)
         self.requests: list[tuple[str, str]] = []
+        self.impersonated: list[tuple[str, str]] = []
         self.on_apply: Hook = _no_hook
         self.breaks = 0
         self.busy = 0
@@ -74,6 +89,18 @@ class FakeApi:
             self.objects[plural, metadata.get("namespace", ""), metadata["name"]] = obj
             self.changed.notify_all()
         return obj
+
+    def allows(self, user: str, namespace: str, plural: str) -> bool:
+        """Whether a user may write there: by a binding of the namespace to a cluster's role."""
+        for (kind, place, _name), binding in [*self.objects.items()]:
+            if kind != "rolebindings" or place != namespace:
+                continue
+            role = self.objects.get(("clusterroles", "", binding["roleRef"]["name"]), {})
+            kinds = {each for rule in role.get("rules", ()) for each in rule["resources"]}
+            names = {subject["name"] for subject in binding["subjects"]}
+            if user in names and plural in kinds:
+                return True
+        return False
 
     def named(self, plural: str, namespace: str, name: str) -> Object:
         """The object of that name; KeyError if there is none."""
@@ -133,6 +160,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(413, "Request entity too large: limit is 3145728")
         assert self.headers["Content-Type"] == "application/apply-patch+yaml"
         assert query["fieldManager"] == "slipway"
+        if user := self.headers.get("Impersonate-User"):
+            self.api.impersonated.append((user, self.path.partition("?")[0]))
+            if not self.api.allows(user, namespace, plural):
+                place = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+                return self._refuse(403, f'User "{user}" cannot patch resource "{plural}"{place}')
         if refusal := self.api.refusals.get(f"{plural}/{name}"):
             return self._refuse(422, refusal)
         if namespace and ("namespaces", "", namespace) not in self.api.objects:
@@ -141,6 +173,15 @@ class Handler(BaseHTTPRequestHandler):
         if before and wanted["kind"] == "Job" and before["spec"] != wanted["spec"]:
             return self._refuse(422, "spec.template: field is immutable")
         return self._json(self.api.apply(plural, wanted, dry_run=query.get("dryRun") == "All"))
+
+    def do_POST(self) -> None:
+        """Say whether whoever asks may do something: a SelfSubjectAccessReview."""
+        assert self.path.endswith("/selfsubjectaccessreviews")
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        about = asked["spec"]["resourceAttributes"]
+        user = self.headers["Impersonate-User"]
+        allowed = self.api.allows(user, about["namespace"], about["resource"])
+        return self._json({"status": {"allowed": allowed}}, 201)
 
     def do_DELETE(self) -> None:
         plural, namespace, name, _rest, _query = self._parse()

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,9 @@ from slipway.kube.objects import said
 from slipway.secrets import ENCRYPTED
 
 T = TypeVar("T")
+
+_SOURCE = re.compile(r"^# Source: (.+)$", re.MULTILINE)
+"""Helm's comment above each document of a chart."""
 
 _API_VERSION = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]*[A-Za-z0-9])?")
@@ -153,7 +156,7 @@ class _Reader:
         where, text = self._text(f"manifests[{number}]", entry)
         if entry.template:
             text = _filled(where, text, self._for_manifests)
-        return list(objects(where, text))
+        return [_said_by(entry, extra) for extra in objects(where, text)]
 
     def _chart(self, number: int, entry: Chart) -> list[Extra]:
         folder = self._path(f"helm[{number}]", entry)
@@ -165,7 +168,10 @@ class _Reader:
             namespace=self._app.namespace,
             values=values,
         )
-        found = list(objects(where, rendered, doubled=True))  # others wrote it, and Helm takes it
+        found = [  # others wrote it, and Helm takes it
+            replace(_said_by(entry, extra), where=_template_of(where, rendered, extra.where))
+            for extra in objects(where, rendered, doubled=True)
+        ]
         for extra in found:
             if hook := (extra.obj["metadata"].get("annotations") or {}).get(HOOK):
                 title = f"{extra.obj['kind']} {extra.obj['metadata']['name']}"
@@ -207,6 +213,18 @@ class _Reader:
             return readable(Path(entry.name))
         except Refused as error:
             raise Fault(f"{title}: {entry.name} cannot be read: {error}") from error
+
+
+def _said_by(entry: Manifest | Chart, extra: Extra) -> Extra:
+    """An object with what its entry of apps.yml says of it."""
+    return replace(extra, is_operators=entry.source is None, allowed=entry.allow_kinds)
+
+
+def _template_of(chart: str, rendered: str, where: str) -> str:
+    """Where an object of a chart comes from: Helm names the template above each document."""
+    line = int(where.rpartition(":")[2])
+    above = _SOURCE.findall("\n".join(rendered.split("\n", line)[:line]))
+    return f"{chart}: {above[-1]}" if above else where
 
 
 def objects(where: str, text: str, *, doubled: bool = False) -> Iterator[Extra]:

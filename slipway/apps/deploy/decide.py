@@ -13,14 +13,23 @@ from slipway.apps.deploy.state import State
 from slipway.apps.environments.found import marks
 from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
-from slipway.apps.manifests.labels import ENVIRONMENTS, ROUTES_NAMESPACE, is_own, owner_of
-from slipway.apps.manifests.render import namespace, render
+from slipway.apps.manifests.bounds_ingress import Routes, paths_left
+from slipway.apps.manifests.environment import contents, namespace, role
+from slipway.apps.manifests.extras import owner_of_extra
+from slipway.apps.manifests.labels import (
+    ENVIRONMENTS,
+    ROUTES_NAMESPACE,
+    is_extra,
+    is_own,
+    owner_of,
+)
+from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
 from slipway.certificates import Pair
 from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
 from slipway.kube.namespaces import usable
-from slipway.kube.objects import Key, by_key, contains, grouped, is_sealed, key_of
+from slipway.kube.objects import Key, applicable, by_key, contains, grouped, is_sealed, key_of
 
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
@@ -28,10 +37,21 @@ NO_EXTRAS: Mapping[str, list[Object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """An Ingress that keeps what is ``left`` of it; None if that is nothing."""
+
+    before: Object
+    left: Object | None
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a run will do; all of it empty when the cluster is as it should be."""
 
-    namespaces: list[Object]
+    role: list[Object]
+    """The role of environments, if it differs."""
+    environments: dict[str, list[Object]]
+    """By namespace, what differs of itself and of what is in it beside its apps."""
     marks: list[Object]
     """Namespaces that are to be marked because their branch is gone, or no longer."""
     hosts: dict[str, list[Object]]
@@ -46,6 +66,8 @@ class Decision:
     """By app, the Deployment as it is to be when the leftovers are gone."""
     orphans: list[Object]
     """Extras of apps that are no more."""
+    withdrawals: list[Withdrawal]
+    """Ingresses of apps that stay as they are, but for paths that are others' by now."""
     held: dict[str, Object]
     """By app, the Deployment of those that were rolled back and stay so."""
     undecided: list[str]
@@ -113,11 +135,16 @@ def decide(
         for obj in then
         if obj["kind"] == DEPLOYMENTS.kind
     }
+    needed = {*namespaces_of(apps), *(left.namespace for left in leaving)}
+    if known:
+        needed.add(ROUTES_NAMESPACE)
+    own_role = [role()] if known else []
     untold = known - rendered.keys()
     staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
     kept_hosts = _hosts_of(staying.values())
     kept = {
-        *by_key(_flat((*of_hosts.values(), *rendered.values()))),
+        *by_key(_flat((own_role, *of_hosts.values(), *rendered.values()))),
+        *by_key(_flat(contents(name) for name in needed - {ROUTES_NAMESPACE})),
         *staying,
         *(key for key in state.objects if key[1] == ROUTES_NAMESPACE and key[2] in kept_hosts),
         *([(CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS)] if known else []),
@@ -139,15 +166,13 @@ def decide(
         for app_id, objects in rendered.items()
         if (differing := _differing(objects, state.objects))
     }
-    needed = {*namespaces_of(apps), *(left.namespace for left in leaving)}
-    if known:
-        needed.add(ROUTES_NAMESPACE)
     return Decision(
-        namespaces=[
-            namespace(name)
+        role=_differing(own_role, state.objects) if ready else [],
+        environments={
+            name: differing
             for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})
-            if not usable(state.namespaces.get(name))
-        ],
+            if (differing := _environment(name, state))
+        },
         marks=marks(state.namespaces, apps, leaving),
         hosts={
             host: differing
@@ -159,6 +184,7 @@ def decide(
         leftovers=of_extras.leftovers,
         settled=settled,
         orphans=of_extras.orphans,
+        withdrawals=_withdrawals(apps, state, untold),
         held={
             app_id: obj for app_id, objects in rendered.items() for obj in objects if is_held(obj)
         },
@@ -172,6 +198,29 @@ def decide(
             if name not in needed and is_own(obj) and is_sealed(obj) and usable(obj)
         ],
     )
+
+
+def _withdrawals(apps: Iterable[App], state: State, untold: Collection[str]) -> list[Withdrawal]:
+    """What apps hold of which nothing is said here, though apps.yml gives it to others now."""
+    routes, found = Routes(apps), []
+    for live in (*state.objects.values(), *state.extras.values()):
+        brought = is_extra(live)
+        owner = owner_of_extra(live) if brought else owner_of(live)
+        if live["kind"] != INGRESSES.kind or owner not in untold:
+            continue
+        rules = paths_left(live, owner, routes, brought=brought)
+        if rules != live["spec"].get("rules", []):
+            left = {**live, "spec": {**live["spec"], "rules": rules}}
+            found.append(Withdrawal(live, applicable(left) if rules else None))
+    return found
+
+
+def _environment(name: str, state: State) -> list[Object]:
+    """What differs of a namespace, and of what is in it beside its apps."""
+    live = state.namespaces.get(name)
+    itself = [] if usable(live) else [namespace(name)]
+    inner = [] if name == ROUTES_NAMESPACE else contents(name)
+    return [*itself, *_differing(inner, state.objects)]
 
 
 def _is_made(obj: Object) -> bool:

@@ -1,7 +1,7 @@
 """Make the cluster hold what the apps say: write what differs, wait, remove the rest.
 
-One run reads all of Slipway's objects in six list calls, and one for each further kind that the
-apps' manifests and charts have, and decides from them alone. An object
+One run reads all of Slipway's objects by a list call for each kind, and one for each further kind
+that the apps' manifests and charts have, and decides from them alone. An object
 is written only if it is missing, was rendered differently the last time, or was changed by hand;
 so a run with nothing to do writes nothing, and one app's change touches no other app.
 """
@@ -24,7 +24,7 @@ import yaml
 from slipway.apps.app import App, Built
 from slipway.apps.boundary import Boundary, tried
 from slipway.apps.deploy.content import Content, complete
-from slipway.apps.deploy.decide import Decision, decide, namespaces_of
+from slipway.apps.deploy.decide import Decision, Withdrawal, decide, namespaces_of
 from slipway.apps.deploy.dry_run import Intent, intents
 from slipway.apps.deploy.extras import adopt, missing
 from slipway.apps.deploy.helm import Helm
@@ -36,7 +36,8 @@ from slipway.apps.environments.found import refusal
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.environments.rows import notes_in
 from slipway.apps.manifests.config import configurations
-from slipway.apps.manifests.extras import extra_key, in_stages
+from slipway.apps.manifests.environment import acting_in
+from slipway.apps.manifests.extras import extra_key, in_stages, owner_of_extra
 from slipway.apps.manifests.labels import (
     COMMIT,
     ENVIRONMENTS,
@@ -56,6 +57,7 @@ from slipway.kube.client import (
     DEPLOYMENTS,
     NAMESPACES,
     REPLICA_SETS,
+    ROLE_BINDINGS,
     SECRETS,
     ApiError,
     Kube,
@@ -63,7 +65,7 @@ from slipway.kube.client import (
     Resource,
 )
 from slipway.kube.namespaces import remaining, titles, usable
-from slipway.kube.objects import digest, grouped, key_of
+from slipway.kube.objects import Key, digest, grouped, key_of
 from slipway.kube.workloads import rolled_out
 from slipway.secrets import MASK, Secrets
 from slipway.waiting import allowed, wait_until
@@ -147,9 +149,11 @@ def deploy(
 
     with ThreadPoolExecutor(WORKERS) as pool:
         contents = list(pool.map(content, apps))
-    run = _Run(kube, apps, contents, leaving, say, Secrets(secrets), ports, dry_run=dry_run)
+    run = _Run(
+        kube, apps, contents, ingress_class, leaving, say, Secrets(secrets), ports, dry_run=dry_run
+    )
     certificates = run.certificates(secrets, ca_dir)
-    return run.deploy(ingress_class, certificates, seconds)
+    return run.deploy(certificates, seconds)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -171,6 +175,7 @@ class _Run:
         kube: Kube,
         apps: Iterable[App],
         contents: Sequence[Content],
+        ingress_class: str,
         leaving: Collection[Leaving],
         say: Callable[[str], None],
         secrets: Secrets,
@@ -179,6 +184,7 @@ class _Run:
         dry_run: bool,
     ) -> None:
         self.kube = kube
+        self.ingress_class = ingress_class
         self.ports = ports
         self.applier = Applier(kube, allowed(KIND_SECONDS))
         self.secrets = secrets
@@ -192,21 +198,25 @@ class _Run:
         self.apps = {app.id: app for app in apps}
         self.filled = {each.app.id: each.app for each in contents}
         """By id, the apps with the text of their settings filled in."""
-        self.extras = self._adopt(contents)
+        self.extras, self.operators = self._adopt(contents)
         wanted = [obj for objects in self.extras.values() for obj in objects]
         self.extras_in = grouped(wanted, lambda obj: obj["metadata"].get("namespace"))
         self.state = read_state(kube, wanted)
         self._refuse_namespaces()
         self.changes: list[Change] = []
 
-    def _adopt(self, contents: Sequence[Content]) -> dict[str, list[Object]]:
-        """The apps' extras as they are to be applied; apps with wrong ones fail."""
+    def _adopt(self, contents: Sequence[Content]) -> tuple[dict[str, list[Object]], set[Key]]:
+        """The apps' extras as they are to be applied; apps with wrong ones fail.
+
+        With them come the keys of those that the operator applies.
+        """
         found = {each.app.id: each.extras for each in contents}
-        result = adopt(self.apps.values(), found, self.kube.find, self.kube.require_answer)
+        apps, kube = self.apps.values(), self.kube
+        result = adopt(apps, found, kube.find, self.ingress_class, kube.require_answer)
         for each in contents:
             if faults := [*each.faults, *result.faults.get(each.app.id, ())]:
                 self._fail(self.apps[each.app.id], "\n".join(faults))
-        return result.extras
+        return result.extras, result.operators
 
     def _refuse_namespaces(self) -> None:
         """Have the apps fail whose namespace somebody else made: what is in it is not theirs."""
@@ -233,14 +243,12 @@ class _Run:
 
         return pairs(tls_of(self.apps.values()), secrets, authority, self.state.objects)
 
-    def deploy(
-        self, ingress_class: str, certificates: Mapping[str, Pair], seconds: float
-    ) -> Outcome:
+    def deploy(self, certificates: Mapping[str, Pair], seconds: float) -> Outcome:
         """Decide, and carry it out."""
         decision = decide(
             self._filled(),
             self.state,
-            ingress_class,
+            self.ingress_class,
             certificates,
             self.leaving,
             self.secrets,
@@ -250,10 +258,17 @@ class _Run:
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))
+        self.boundary.run(self.apps.values(), self._apply, decision.role)
         in_space = _by_need(self.apps.values(), namespaces_of)
-        for obj in decision.namespaces:
-            users = in_space.get(obj["metadata"]["name"], ())
-            self.boundary.run(users, self._make_namespace, obj)
+
+        def make(name: str) -> None:
+            users = in_space.get(name, ())
+            self.boundary.run(users, self._make_environment, decision.environments[name])
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(make, decision.environments))
+        for withdrawal in decision.withdrawals:
+            self._aside(partial(self._withdraw, withdrawal))
         on_host = _by_need(self.apps.values(), hosts)
         for host, objects in decision.hosts.items():
             self.boundary.run(on_host[host], self._apply, objects)
@@ -309,6 +324,16 @@ class _Run:
         before = self.state.namespaces[obj["metadata"]["name"]]
         self.changes.append(Change(before, self.kube.apply(obj, dry_run=self.dry_run)))
 
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        """Take from an Ingress the paths that apps.yml gives to another app by now."""
+        before, left = withdrawal.before, withdrawal.left
+        if left is None:
+            self._delete(before)
+            return
+        _kind, place, name = key_of(before)
+        self.say(f"Ingress {place}/{name} gives up paths that apps.yml gives to others")
+        self.changes.append(Change(before, self.kube.apply(left, dry_run=self.dry_run)))
+
     def _note(self) -> None:
         """Note for the list of environments what failed and what is on its way out."""
         if not (self.apps or self.leaving):
@@ -347,7 +372,10 @@ class _Run:
     def _apply(self, objects: Sequence[Object]) -> None:
         """Apply objects in their order, if none of them is somebody else's."""
         for obj in objects:
-            if self.state.find(obj) is None and self._is_usable(obj["metadata"].get("namespace")):
+            before = self.state.find(obj)
+            if before is not None:
+                self._refuse_others(obj, before)
+            elif self._is_usable(obj["metadata"].get("namespace")):
                 self._refuse_foreign(obj)
         for obj in objects:
             self._apply_one(obj)
@@ -357,7 +385,7 @@ class _Run:
         before = self.state.find(obj)
         sendable = not self.dry_run or self._is_usable(obj["metadata"].get("namespace"))
         try:
-            after = self.applier.apply_one(obj, dry_run=self.dry_run) if sendable else None
+            after = self._applier(obj).apply_one(obj, dry_run=self.dry_run) if sendable else None
         except ApiError as error:
             if before is None or error.status != UNPROCESSABLE:
                 raise
@@ -368,6 +396,13 @@ class _Run:
             after = self._made_anew(obj)
         if before is None or after is None or as_written(before) != as_written(after):
             self.changes.append(Change(before, after or obj))
+
+    def _applier(self, obj: Object) -> Applier:
+        """Who applies an object: what a branch brings, nobody who could do more than it may."""
+        if not is_extra(obj) or extra_key(obj) in self.operators:
+            return self.applier
+        space = owner_of_extra(obj).partition("/")[0]
+        return Applier(acting_in(self.kube, space), allowed(KIND_SECONDS))
 
     def _is_usable(self, namespace: str | None) -> bool:
         """Whether there is a namespace already; what is in none always has its place."""
@@ -382,7 +417,7 @@ class _Run:
         if resource and self.kube.delete(resource, name, space):
             seconds = allowed(KIND_SECONDS)
             wait_until(lambda: not self.kube.get(resource, name, space), seconds, 0.2)
-        return self.applier.apply_one(obj, dry_run=False)
+        return self._applier(obj).apply_one(obj, dry_run=False)
 
     def _remove_extras(self, decision: Decision) -> None:
         """Remove the extras that left, except of an app whose older version may need them."""
@@ -400,14 +435,48 @@ class _Run:
         """Have a Deployment note no more kinds of extras than there are."""
         self.kube.apply(deployment)
 
+    def _refuse_others(self, obj: Object, before: Object) -> None:
+        """Raise ApiError when what an app brings is there already, brought by another app."""
+        if not is_extra(obj):
+            return
+        owner = owner_of_extra(before)
+        if owner in self.apps and owner != owner_of_extra(obj):
+            kind, place, name = key_of(obj)
+            what = f"it is one of {owner}'s manifests: give it another name"
+            raise ApiError(f"{kind} {place}/{name}", 409, what)
+
     def _refuse_foreign(self, obj: Object) -> None:
-        """Raise ApiError when somebody else's object has the name that this one is to have."""
+        """Raise ApiError when somebody else's object has the name that this one is to have.
+
+        That is Slipway's own, too, where an app brings the object.
+        """
         kind, place, name = key_of(obj)
         resource = self.kube.find(obj["apiVersion"], kind)
         found = self.kube.get(resource, name, place) if resource else None
-        if found and not (is_own(found) or is_extra(found)):
+        own = found and (is_extra(found) or (is_own(found) and not is_extra(obj)))
+        if found and not own:
             what = "it exists and was not made by Slipway: rename the app, or remove what is there"
+            if is_own(found):
+                what = "it exists and is Slipway's own: give it another name"
             raise ApiError(f"{kind} {place}/{name}", 409, what)
+
+    def _make_environment(self, objects: Sequence[Object]) -> None:
+        """Make a namespace, and what is in it beside its apps, as it is to be."""
+        for obj in objects:
+            if obj["kind"] == NAMESPACES.kind:
+                self._make_namespace(obj)
+            else:
+                self._apply([obj])
+        bound = [obj for obj in objects if obj["kind"] == ROLE_BINDINGS.kind]
+        if bound and not self.dry_run:
+            self._wait_until_bound(bound[0]["metadata"]["namespace"])
+
+    def _wait_until_bound(self, namespace: str) -> None:
+        """Wait until the API has taken note of what an environment's identity may do."""
+        own, seconds = acting_in(self.kube, namespace), allowed(KIND_SECONDS)
+        if not wait_until(lambda: own.may("patch", CONFIG_MAPS, namespace), seconds, 0.1):
+            what = f"after {seconds:.0f} s, its identity still may not write there"
+            raise ApiError(f"namespace {namespace}", 403, what)
 
     def _make_namespace(self, obj: Object) -> None:
         """Create a namespace, if need be after the one that is being deleted has gone."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from slipway.apps.app import App
 from slipway.apps.boundary import Boundary
+from slipway.apps.manifests.bounds import Surroundings
+from slipway.apps.manifests.bounds_ingress import Routes
 from slipway.apps.manifests.extras import (
     DEFINITION,
     Extra,
     Kind,
     Misplaced,
     adopted,
+    check,
     clashes,
     extra_key,
     is_definition,
@@ -36,23 +40,28 @@ class Adopted:
 
     extras: dict[str, list[Object]]
     faults: dict[str, list[str]]
+    operators: set[Key]
+    """The keys of those that the operator applies, and not the environment."""
 
 
 def adopt(
     apps: Iterable[App],
     found: Mapping[str, Iterable[Extra]],
     find: Find,
-    check: Callable[[Exception], None] = lambda _error: None,
+    ingress_class: str,
+    require_answer: Callable[[Exception], None] = lambda _error: None,
 ) -> Adopted:
     """Make the extras that were ``found``, by app, the apps' own.
 
-    Of an app with a fault there are no extras; ``check`` is that of a Boundary.
+    Of an app with a fault there are no extras; ``require_answer`` is the check of a Boundary.
     """
     apps = list(apps)
-    result = Adopted({}, {})
+    result = Adopted({}, {}, set())
     boundary: Boundary[App] = Boundary(
-        lambda app, reason: result.faults.setdefault(app.id, []).append(reason), check
+        lambda app, reason: result.faults.setdefault(app.id, []).append(reason), require_answer
     )
+    routes = Routes(apps)
+    accounts = _accounts(apps, found)
     defined: dict[Kind, bool] = {}
     for app in apps:
         for extra in found.get(app.id, ()):
@@ -60,13 +69,18 @@ def adopt(
                 defined |= boundary.run([app], _scopes, extra.obj) or {}
 
     def adopt_one(extra: Extra, app: App) -> Object:
+        brought = accounts[app.namespace]
+        check(extra, Surroundings(app, brought, routes, ingress_class))
         resource = find(*kind_of(extra.obj))
         namespaced = resource.namespaced if resource else defined.get(kind_of(extra.obj))
         if namespaced is None:
             kind = " ".join(kind_of(extra.obj))
             fix = f"correct it, or bring its {DEFINITION}"
             raise Misplaced(f"{extra.where}: the API does not know {kind}: {fix}")
-        return adopted(extra, app, namespaced=namespaced)
+        made = adopted(extra, app, namespaced=namespaced, ingress_class=ingress_class)
+        if extra.is_vouched_for:
+            result.operators.add(extra_key(made))
+        return made
 
     for app in apps:
         made = [boundary.run([app], adopt_one, extra, app) for extra in found.get(app.id, ())]
@@ -77,6 +91,18 @@ def adopt(
     for app_id in result.faults:
         result.extras[app_id] = []
     return result
+
+
+def _accounts(
+    apps: Iterable[App], found: Mapping[str, Iterable[Extra]]
+) -> Mapping[str, Collection[str]]:
+    """The names of the ServiceAccounts that the apps of each namespace bring."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for app in apps:
+        for extra in found.get(app.id, ()):
+            if kind_of(extra.obj) == (SERVICE_ACCOUNTS.api_version, SERVICE_ACCOUNTS.kind):
+                names[app.namespace].add(extra.obj["metadata"]["name"])
+    return names
 
 
 def _scopes(definition: Object) -> dict[Kind, bool]:
@@ -159,10 +185,13 @@ def missing(
             elif resource is SECRETS and not _is_text(data[source.key]):
                 why = "is no UTF-8 text, which a variable has to be"
                 lacking.append(f"env {variable}: the key {source.key} of {title} {why}")
-    # Every namespace gets an account of the name default by itself.
+    # Every namespace gets an account of the name default by itself. Any other that is there
+    # already was made for somebody else.
     account = app.service_account
-    if account not in (None, "default") and found(SERVICE_ACCOUNTS, account) is None:
-        lacking.append(f"service_account: there is no ServiceAccount {account} {place}")
+    key = (SERVICE_ACCOUNTS.api_version, SERVICE_ACCOUNTS.kind, account)
+    if account not in (None, "default") and key not in by_name:
+        what = f"there is no ServiceAccount {account} among the manifests"
+        lacking.append(f"service_account: {what} of the apps in namespace {app.namespace}")
     return lacking
 
 

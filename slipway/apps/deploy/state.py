@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.apps.manifests.extras import Kind, extra_key, kind_of, kinds_noted
-from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR, is_extra
-from slipway.kube.client import APPLIED, NAMESPACES, ApiError, Kube, Object
+from slipway.apps.manifests.labels import EXTRA_SELECTOR, OWN_SELECTOR, is_extra, is_own
+from slipway.kube.client import APPLIED, INGRESSES, NAMESPACES, ApiError, Kube, Object
 from slipway.kube.namespaces import usable
 from slipway.kube.objects import Key, by_key, key_of
 
@@ -36,16 +36,20 @@ def read_state(kube: Kube, extras: Iterable[Object] = ()) -> State:
     that earlier runs noted.
     """
     namespaces = {item["metadata"]["name"]: item for item in kube.list(NAMESPACES).items}
+    # Whatever has a path of a host may be in the way of an app, and is looked at.
+    ingresses = kube.list(INGRESSES).items
     listed = [
         obj
         for resource in APPLIED
-        if resource is not NAMESPACES
+        if resource not in (NAMESPACES, INGRESSES)
         for obj in kube.list(resource, labels=OWN_SELECTOR).items
     ]
+    listed += filter(is_own, ingresses)
     # One version of a kind will do, and the wanted one can be compared.
     versions = {_group(kind): kind for kind in kinds_noted(listed)}
     versions |= {_group(kind): kind for kind in map(kind_of, extras)}
-    found: list[Object] = []
+    found = [obj for obj in ingresses if is_extra(obj)]
+    versions.pop(_group((INGRESSES.api_version, INGRESSES.kind)), None)
     unread = []
     for group in sorted(versions):
         try:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from slipway.apps.app import App
 from slipway.apps.environments.resolve import Existing, Leaving
+from slipway.apps.manifests.environment import namespace
 from slipway.apps.manifests.labels import (
     ADMITS,
     BRANCH,
@@ -22,7 +23,6 @@ from slipway.apps.manifests.labels import (
     is_own,
     owner_of,
 )
-from slipway.apps.manifests.render import namespace
 from slipway.apps.names import reserved
 from slipway.kube.client import DEPLOYMENTS, NAMESPACES, Kube, Object
 from slipway.kube.namespaces import usable

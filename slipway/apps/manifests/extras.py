@@ -8,16 +8,31 @@ is (after kubectl's ApplySet, whose parent object notes the kinds of its members
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from slipway.apps.app import App
+from slipway.apps.manifests.bounds import (
+    Surroundings,
+    breaches,
+    group_of,
+    is_allowed_kind,
+    is_named,
+)
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
-from slipway.apps.manifests.routes import minions
+from slipway.apps.manifests.routes import minion_of, minions
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.errors import Told
 from slipway.kube.apply import in_order
-from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES, Object
+from slipway.kube.client import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    INGRESSES,
+    NAMESPACES,
+    SECRETS,
+    SERVICES,
+    Object,
+)
 from slipway.kube.objects import sealed
 
 Kind = tuple[str, str]
@@ -33,23 +48,57 @@ _NOTED = re.compile(r"((?:[a-z0-9.-]+/)?v[a-z0-9]+) ([A-Za-z0-9]+)")
 
 @dataclass(frozen=True)
 class Extra:
-    """One object as a manifest has it, and where that is: ``deploy/redis.yaml:12``."""
+    """One object as a manifest has it, and where that is: ``deploy/redis.yaml:12``.
+
+    ``is_operators`` says that the operator wrote it, and not whoever can push a branch. Kinds that
+    are ``allowed`` beyond those of a branch, and without its limits, are named in apps.yml.
+    """
 
     where: str
     obj: Object
+    is_operators: bool = False
+    allowed: Collection[str] = ()
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Whether the operator applies it, and not the environment."""
+        return is_named(self.obj, self.allowed)
 
 
 class Misplaced(Told):
     """An extra that cannot be applied where it wants to be."""
 
 
-def adopted(extra: Extra, app: App, *, namespaced: bool) -> Object:
+def check(extra: Extra, around: Surroundings) -> None:
+    """Raise Misplaced with all that an extra has and that its environment may not have."""
+    obj = extra.obj
+    title = f"{extra.where}: {obj['kind']} {obj['metadata']['name']}"
+    if kind_of(obj) == (NAMESPACES.api_version, NAMESPACES.kind):
+        raise Misplaced(f"{title}: Slipway makes the namespaces itself: remove it")
+    if extra.is_vouched_for:
+        return
+    if not is_allowed_kind(obj):
+        kind = f"{obj['kind']} ({group_of(obj)})" if group_of(obj) else str(obj["kind"])
+        fix = f"add allow_kinds: [{obj['kind']}] to its entry in apps.yml"
+        if not extra.is_operators:
+            fix = (
+                "remove it, or have whoever keeps apps.yml bring it as file or content, with "
+                f"allow_kinds: [{obj['kind']}]"
+            )
+        raise Misplaced(f"{title}: {kind} is no kind that a branch may bring: {fix}")
+    wrong = [f"{title}: {what} is not for a branch: {fix}" for what, fix in breaches(obj, around)]
+    if wrong:
+        raise Misplaced("\n".join(wrong))
+
+
+def adopted(extra: Extra, app: App, *, namespaced: bool, ingress_class: str) -> Object:
     """The extra as it is to be applied for the app; raises Misplaced with the reason."""
     obj = extra.obj
     metadata = obj["metadata"]
     title = f"{obj['kind']} {metadata['name']}"
-    if kind_of(obj) == (NAMESPACES.api_version, NAMESPACES.kind):
-        raise Misplaced(f"{extra.where}: {title}: Slipway makes the namespaces itself: remove it")
+    if kind_of(obj) == (INGRESSES.api_version, INGRESSES.kind) and not extra.is_vouched_for:
+        obj = minion_of(obj, ingress_class)
+        metadata = obj["metadata"]
     namespace = metadata.get("namespace")
     if namespaced and namespace not in (None, "", app.namespace):
         reason = f"{title} wants to be in namespace {namespace}; an app's objects are in its own"

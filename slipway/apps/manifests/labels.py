@@ -65,9 +65,9 @@ SERVICE_PORT = 80
 
 
 def owner_of(obj: Object) -> str:
-    """The id of the app that an object of Slipway's belongs to; a master Ingress has none."""
+    """The id of the app that an object of Slipway's belongs to; others of Slipway's have none."""
     metadata = obj["metadata"]
-    return f"{metadata['namespace']}/{metadata['labels'].get(NAME, '')}"
+    return f"{metadata.get('namespace', '')}/{metadata['labels'].get(NAME, '')}"
 
 
 def is_own(obj: Object) -> bool:

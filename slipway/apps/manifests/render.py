@@ -16,7 +16,6 @@ from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
     EXTRA_KINDS,
-    OWN,
     PATTERN,
     POD_HASH,
     SERVICE_PORT,
@@ -26,21 +25,10 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, start_seconds
 from slipway.apps.manifests.routes import minions
 from slipway.apps.names import pattern_id
-from slipway.kube.client import DEPLOYMENTS, NAMESPACES, SERVICES, Object
+from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
 from slipway.kube.objects import digest, sealed
 from slipway.kube.workloads import patient_pod
 from slipway.waiting import allowed
-
-
-def namespace(name: str) -> Object:
-    """A namespace of Slipway's own."""
-    return sealed(
-        {
-            "apiVersion": NAMESPACES.api_version,
-            "kind": NAMESPACES.kind,
-            "metadata": {"name": name, "labels": dict(OWN)},
-        }
-    )
 
 
 def render(

@@ -111,6 +111,17 @@ def minions(app: App, ingress_class: str) -> list[Object]:
     ]
 
 
+def minion_of(ingress: Object, ingress_class: str) -> Object:
+    """An Ingress that an app brings, with its paths below the master of its host."""
+    about = ingress["metadata"]
+    annotations = {**(about.get("annotations") or {}), MERGEABLE: "minion"}
+    return {
+        **ingress,
+        "metadata": {**about, "annotations": annotations},
+        "spec": {**ingress["spec"], "ingressClassName": ingress_class},
+    }
+
+
 def _front(rule: Rule) -> str:
     """What of a path a rewrite takes off in front; empty if it puts something else in its place."""
     path, rewrite = rule.path, rule.rewrite

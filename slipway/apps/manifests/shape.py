@@ -44,20 +44,20 @@ def _workload(obj: Object) -> Iterator[str]:
     if found:
         return
     yield from _wrong(obj["spec"], "spec", "selector", dict, needed=True)
-    template = _part(obj["spec"], "template", dict)
+    template = part(obj["spec"], "template", dict)
     for key in ("labels", "annotations"):
-        yield from _texts(_part(template, "metadata", dict), "spec.template.metadata", key)
-    pod = _part(template, "spec", dict)
+        yield from _texts(part(template, "metadata", dict), "spec.template.metadata", key)
+    pod = part(template, "spec", dict)
     yield from _texts(pod, "spec.template.spec", "nodeSelector")
     for kind in ("initContainers", "containers"):
-        for number, container in enumerate(_part(pod, kind, list)):
-            for at, variable in enumerate(_part(container, "env", list)):
+        for number, container in enumerate(part(pod, kind, list)):
+            for at, variable in enumerate(part(container, "env", list)):
                 place = f"spec.template.spec.{kind}[{number}].env[{at}]"
                 if isinstance(variable, dict):
                     yield from _no_text(variable.get("value"), f"{place}.value")
 
 
-def _part(whole: Any, key: str, kind: type[K]) -> K:
+def part(whole: Any, key: str, kind: type[K]) -> K:
     """A part of something that the API will look at itself; an empty one if there is none."""
     part = whole.get(key) if isinstance(whole, dict) else None
     return part if isinstance(part, kind) else kind()

@@ -39,6 +39,12 @@ def mistakes(
         for number, entry in enumerate(app.get(key, ())):
             if "file" in entry:
                 yield from _file_mistakes(places, app, key, number, folder / entry["file"])
+    for key in ("manifests", "helm"):
+        for number, entry in enumerate(app.get(key, ())):
+            if entry.get("allow_kinds") and "source" in entry:
+                fix = "remove it, or have the entry's file beside apps.yml"
+                what = "is not for what is in the repository, which everybody writes who can push"
+                yield places.finding((key, number, "allow_kinds"), what, fix)
     yield from _size_mistakes(places, app, folder)
     for number, entry in enumerate(app.get("helm", ())):
         for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):

@@ -14,9 +14,10 @@ from msgspec import structs
 from slipway.apps.app import Built, Failure
 from slipway.apps.deploy.decide import Decision, decide
 from slipway.apps.deploy.state import State
+from slipway.apps.manifests.environment import contents, namespace, role
 from slipway.apps.manifests.extras import Extra, adopted, extra_key
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
-from slipway.apps.manifests.render import namespace, render
+from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import master
 from slipway.apps.manifests.secrets import secret
 from slipway.kube.client import Object
@@ -36,8 +37,10 @@ def state_of(apps: Iterable[Built], *others: Object) -> State:
     apps = list(apps)
     objects = [obj for app in apps for obj in render(app, "nginx")]
     if apps:
-        objects.append(master(HOST, "nginx"))
-    names = {app.namespace for app in apps} | ({ROUTES_NAMESPACE} if apps else set())
+        objects += [master(HOST, "nginx"), role()]
+    names = {app.namespace for app in apps}
+    objects += [obj for name in names for obj in contents(name)]
+    names |= {ROUTES_NAMESPACE} if apps else set()
     spaces = [{**namespace(name), "status": {"phase": "Active"}} for name in names]
     found = {key(obj): copy.deepcopy(obj) for obj in (*objects, *others)}
     return State({obj["metadata"]["name"]: obj for obj in spaces}, found)
@@ -57,7 +60,12 @@ APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 def test_everything_is_made_in_an_empty_cluster() -> None:
     decision = decide(APPS, state_of([]), "nginx")
     spaces = ["greeter-feature", "greeter-main", "quote-main", ROUTES_NAMESPACE]
-    assert names(decision.namespaces) == [f"Namespace {name}" for name in spaces]
+    assert {name: names(found)[0] for name, found in decision.environments.items()} == {
+        name: f"Namespace {name}" for name in spaces
+    }
+    assert decision.environments["quote-main"][1:] == contents("quote-main")
+    assert decision.environments[ROUTES_NAMESPACE][1:] == []
+    assert decision.role == [role()]
     assert names(decision.hosts.pop(HOST)) == [f"Ingress {HOST}"]
     assert not decision.hosts
     assert decision.apply == {app.id: render(app, "nginx") for app in APPS}
@@ -130,7 +138,8 @@ def test_the_master_is_left_alone_while_its_minions_change() -> None:
 def test_an_app_that_left_is_removed_with_its_namespace() -> None:
     decision = decide(APPS[1:], state_of(APPS), "nginx")
     assert {key(obj)[1] for obj in decision.delete} == {"greeter-main"}
-    assert len(decision.delete) == len(render(APPS[0], "nginx"))
+    own = [*contents("greeter-main"), *render(APPS[0], "nginx")]
+    assert sorted(names(decision.delete)) == sorted(names(own))
     assert decision.spare_namespaces == ["greeter-main"]
     assert not decision.apply
 
@@ -153,7 +162,8 @@ def test_the_last_app_takes_master_and_routes_namespace_along() -> None:
 def test_a_namespace_that_somebody_else_made_is_neither_written_nor_removed() -> None:
     theirs = {"metadata": {"name": "greeter-main"}, "status": {"phase": "Active"}}
     state = State({"greeter-main": theirs}, {})
-    assert "Namespace greeter-main" not in names(decide(APPS, state, "nginx").namespaces)
+    found = decide(APPS, state, "nginx").environments["greeter-main"]
+    assert "Namespace greeter-main" not in names(found)
     assert not decide([], state, "nginx").spare_namespaces
 
 
@@ -170,8 +180,9 @@ def test_what_an_app_has_stays_when_it_failed_before() -> None:
 def test_an_app_that_failed_before_its_first_deployment_gets_nothing() -> None:
     broken = built(failed=Failure("source", "no"))
     decision = decide([broken], state_of([]), "nginx")
-    assert names(decision.namespaces) == [f"Namespace {ROUTES_NAMESPACE}"]  # for the notes of it
-    assert is_idle(replace(decision, namespaces=[]))
+    [(name, found)] = decision.environments.items()
+    assert (name, names(found)) == (ROUTES_NAMESPACE, [f"Namespace {name}"])  # for the notes of it
+    assert is_idle(replace(decision, environments={}))
 
 
 def test_an_app_without_an_image_is_undecided_and_stays() -> None:
@@ -185,7 +196,8 @@ def test_an_app_without_an_image_is_undecided_and_stays() -> None:
 def test_a_namespace_that_is_being_deleted_is_made_again() -> None:
     state = state_of(APPS)
     state.namespaces["greeter-main"]["status"]["phase"] = "Terminating"
-    assert names(decide(APPS, state, "nginx").namespaces) == ["Namespace greeter-main"]
+    [found] = decide(APPS, state, "nginx").environments.values()
+    assert names(found) == ["Namespace greeter-main"]
     assert decide([], state, "nginx").spare_namespaces.count("greeter-main") == 0
 
 
@@ -198,7 +210,10 @@ def test_twice_as_many_apps_cost_no_more_than_twice_as_much() -> None:
         ]
         passwords = [secret(app, {"password": "1"}) for app in before]
         settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}
-        extras = [adopted(Extra("", settings), app, namespaced=True) for app in before]
+        extras = [
+            adopted(Extra("", settings), app, namespaced=True, ingress_class="nginx")
+            for app in before
+        ]
         state = state_of(before, *filter(None, passwords))
         state = replace(state, extras={extra_key(obj): obj for obj in extras})
         after = [structs.replace(app, config_files=[]) for app in before]

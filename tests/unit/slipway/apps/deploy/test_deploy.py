@@ -12,6 +12,7 @@ from msgspec import structs
 
 from slipway.apps.app import App, Built, Failure
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
+from slipway.apps.manifests.environment import contents
 from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
@@ -44,14 +45,15 @@ def controllers(api: FakeApi) -> None:
     api.on_apply = rolled_out_at_once
 
 
-def test_the_second_run_reads_six_lists_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
+def test_the_second_run_reads_each_kind_once_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
     assert run(kube, APPS).changed
-    # namespaces, master, notes, and each app's objects
-    assert len(api.objects) == 4 + 1 + 1 + 4 + 4 + 3
+    # namespaces, role, what is in environments, master, notes, and each app's objects
+    inner = len(contents("greeter-main"))
+    assert len(api.objects) == 4 + 1 + 3 * inner + 1 + 1 + 4 + 4 + 3
     api.requests.clear()
     outcome = run(kube, APPS)
     assert not outcome.changed
-    assert [method for method, _path in api.requests] == ["GET"] * 6
+    assert [method for method, _path in api.requests] == ["GET"] * len(APPLIED)
 
 
 def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> None:
@@ -79,8 +81,9 @@ def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
         return found
 
     space = "namespaces/greeter-branch-0"
-    assert asked(2) == [
-        *(("GET", resource.path()) for resource in APPLIED),
+    lists = {("GET", resource.path()) for resource in APPLIED}
+    assert {*asked(2)[: len(lists)]} == lists
+    assert asked(2)[len(lists) :] == [
         ("GET", f"/api/v1/{space}/configmaps/greeter"),  # is it somebody else's?
         ("PATCH", f"/api/v1/{space}/configmaps/greeter"),
         ("PATCH", f"/apis/apps/v1/{space}/deployments/greeter"),
@@ -94,9 +97,13 @@ def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
 
 def test_namespace_and_master_come_before_the_apps(kube: Kube, api: FakeApi) -> None:
     run(kube, APPS)
-    paths = [path for _method, path in api.writes]
-    assert [path.count("/") for path in paths[:4]] == [4] * 4  # the namespaces themselves
-    assert f"/namespaces/{ROUTES_NAMESPACE}/ingresses/demo.slipway.test" in paths[4]
+    kinds = [path.split("/")[-2] for method, path in api.writes if method == "PATCH"]
+    assert kinds[0] == "clusterroles"
+    first = kinds.index("ingresses")
+    assert kinds[:first].count("namespaces") == 4
+    assert kinds[:first].count("rolebindings") == 3
+    master = f"/apis/networking.k8s.io/v1/namespaces/{ROUTES_NAMESPACE}/ingresses/demo.slipway.test"
+    assert next(path for _method, path in api.writes if "ingresses" in path) == master
 
 
 def test_config_files_come_from_the_apps_own_repository(
@@ -220,7 +227,15 @@ def test_routes_are_removed_before_what_they_lead_to(kube: Kube, api: FakeApi) -
     api.requests.clear()
     run(kube, APPS[:2])
     kinds = [path.split("/")[-2] for _method, path in api.writes]
-    assert kinds == ["ingresses", "deployments", "services", "namespaces", "configmaps"]
+    inner = [f"{obj['kind'].lower()}s" for obj in reversed(contents("quote-main"))]
+    assert kinds == [
+        "ingresses",
+        "deployments",
+        "services",
+        *inner,
+        "namespaces",
+        "configmaps",
+    ]
 
 
 def test_what_is_being_deleted_counts_as_gone(kube: Kube, api: FakeApi) -> None:
@@ -230,7 +245,8 @@ def test_what_is_being_deleted_counts_as_gone(kube: Kube, api: FakeApi) -> None:
         leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     api.requests.clear()
     outcome = run(kube, APPS[:2], dry_run=True)
-    assert [change.before["kind"] for change in outcome.changes if change.before] == ["Namespace"]
+    removed = [change.before["kind"] for change in outcome.changes if change.before]
+    assert removed == [*(obj["kind"] for obj in reversed(contents("quote-main"))), "Namespace"]
     run(kube, APPS)
     assert [path.split("/")[-2] for _method, path in api.writes] == [
         "services",
@@ -302,7 +318,7 @@ def test_a_namespace_that_will_not_go_fails_its_apps(
 def test_a_dry_run_tells_all_and_stores_nothing(kube: Kube, api: FakeApi) -> None:
     outcome = run(kube, APPS, dry_run=True)
     assert outcome.changed
-    assert len(outcome.changes) == 16
+    assert len(outcome.changes) == 16 + 1 + 3 * len(contents("greeter-main"))
     assert api.objects == {}
     assert api.writes == []
 
@@ -336,6 +352,7 @@ def test_a_dry_run_tells_what_it_would_remove(kube: Kube, api: FakeApi) -> None:
         "Deployment quote-main quote",
         "Ingress quote-main quote",
         "Namespace quote-main",
+        *(f"{obj['kind']} quote-main {obj['metadata']['name']}" for obj in contents("quote-main")),
     }
     assert api.objects == before
 

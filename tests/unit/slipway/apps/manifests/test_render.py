@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from slipway.apps.manifests.environment import namespace
 from slipway.apps.manifests.labels import COMMIT, POD_HASH, owner_of
-from slipway.apps.manifests.render import namespace, render
+from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import master
 from slipway.kube.objects import HASH
 from tests.support.apps import built

@@ -230,6 +230,14 @@ CASES = {
     "manifest from nowhere": Case(
         app("manifests: [{}]"), [("manifests[0]:", "content, source and")]
     ),
+    "kinds beyond those of a branch for its own file": Case(
+        app("manifests: [{source: a.yaml, allow_kinds: [ClusterRole]}]"),
+        [("apps.yml:5 apps[0].manifests[0].allow_kinds:", "not for what is in the repository")],
+    ),
+    "kinds that are none": Case(
+        app("helm: [{file: /, allow_kinds: [clusterroles]}]"),
+        [("helm[0].allow_kinds[0]:", "must be a kind, for example ClusterRole")],
+    ),
     "manifest with an unknown variable": Case(
         app("manifests: [{content: 'name: {{ nmae }}'}]"),
         [("manifests[0].content:", "unknown variable nmae", "commit, image")],

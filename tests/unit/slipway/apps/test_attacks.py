@@ -1,0 +1,222 @@
+"""Nothing that a branch has in its repository gets beyond its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from slipway.apps.app import App
+from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.manifests.environment import GROUP, identity
+from slipway.apps.manifests.labels import EXTRA_OF
+from slipway.kube.client import ApiError, Kube
+from tests.support.app_cluster import FakeApi, rolled_out_at_once
+from tests.support.apps import built, reason
+from tests.support.attacks import ATTACKS
+
+ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: odd-admin}\n"
+BALANCED = (
+    "apiVersion: v1\nkind: Service\nmetadata: {name: odd-more}\n"
+    "spec: {type: LoadBalancer, ports: [{port: 80}]}\n"
+)
+SOUND = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: worker}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cache, annotations: {prometheus.io/scrape: "true"}}
+spec: {clusterIP: None, ports: [{port: 80}], selector: {app: cache}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: cache}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: cache}}
+  template:
+    metadata: {labels: {app: cache, app.kubernetes.io/managed-by: Helm}}
+    spec:
+      serviceAccountName: worker
+      hostNetwork: false
+      tolerations: [{key: disk, operator: Exists}]
+      containers:
+        - {name: a, image: "{{ image }}", ports: [{containerPort: 80}]}
+        - {name: b, image: "docker.io/library/redis:8"}
+      volumes: [{name: a, emptyDir: {}}, {name: b, secret: {secretName: s}}]
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: fast}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: more, annotations: {nginx.org/client-max-body-size: 8m, helm.sh/chart: a}}
+spec:
+  ingressClassName: nginx
+  rules:
+    - host: demo.slipway.test
+      http:
+        paths:
+          - path: /odd/main/more/
+            pathType: Prefix
+            backend: {service: {name: cache, port: {number: 80}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def controllers(api: FakeApi) -> None:
+    """Deployments are ready at once."""
+    api.on_apply = rolled_out_at_once
+
+
+def odd(tmp_path: Path, text: str, **changes: Any) -> App:
+    """The app with a manifest in its repository."""
+    (tmp_path / "odd.yaml").write_text(text)
+    return built("odd", manifests=[{"source": "odd.yaml"}], checkout=str(tmp_path), **changes)
+
+
+def run(kube: Kube, *apps: App, **options: Any) -> Outcome:
+    settings: dict[str, Any] = {"secrets": {}, "ca_dir": Path("/nonexistent"), "seconds": 5}
+    return deploy(kube, apps, "nginx", say=print, **{**settings, **options})
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_fails_its_app_alone_and_is_told(
+    kube: Kube, api: FakeApi, tmp_path: Path, name: str, dry_run: bool
+) -> None:
+    attack = ATTACKS[name]
+    outcome = run(kube, odd(tmp_path, attack.text), built("quote"), dry_run=dry_run)
+    why = reason(outcome.apps[0])
+    assert all(words in why for words in attack.said), why
+    assert all(line.startswith("odd.yaml:") for line in why.splitlines()), why
+    names = {obj["metadata"]["name"] for obj in attack.objects}
+    assert not [key for key in api.objects if key[1] == "odd-main" and key[2] in names]
+    assert ("deployments", "odd-main", "odd") not in api.objects
+    assert not outcome.apps[1].failed
+    assert dry_run or ("ingresses", "quote-main", "quote") in api.objects
+
+
+def test_what_an_environment_needs_is_applied_by_its_own_identity(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    outcome = run(kube, odd(tmp_path, SOUND), built("quote"))
+    assert not any(app.failed for app in outcome.apps)
+    space = "/namespaces/odd-main"
+    assert sorted(api.impersonated) == [
+        (identity("odd-main"), f"/api/v1{space}/serviceaccounts/worker"),
+        (identity("odd-main"), f"/api/v1{space}/services/cache"),
+        (identity("odd-main"), f"/apis/apps/v1{space}/statefulsets/cache"),
+        (identity("odd-main"), f"/apis/networking.k8s.io/v1{space}/ingresses/more"),
+    ]
+    more = api.named("ingresses", "odd-main", "more")
+    assert more["metadata"]["annotations"]["nginx.org/mergeable-ingress-type"] == "minion"
+    assert more["spec"]["ingressClassName"] == "nginx"
+    assert not run(kube, odd(tmp_path, SOUND), built("quote")).changed
+
+
+@pytest.mark.parametrize("place", ["content", "file"])
+@pytest.mark.parametrize("text", [ROLE, BALANCED])
+def test_what_the_operator_wrote_may_be_more_where_apps_yml_says_so(
+    kube: Kube, api: FakeApi, tmp_path: Path, place: str, text: str
+) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    entry: dict[str, Any] = {place: text if place == "content" else str(tmp_path / "own.yaml")}
+    outcome = run(kube, built("odd", manifests=[entry]))
+    assert "add allow_kinds: [ClusterRole]" in reason(outcome.apps[0]) or text == BALANCED
+    assert reason(outcome.apps[0])
+    entry = {**entry, "allow_kinds": ["Service", "ClusterRole.rbac.authorization.k8s.io"]}
+
+    def balanced(api: FakeApi, obj: dict[str, Any]) -> None:
+        rolled_out_at_once(api, obj)
+        if obj["kind"] == "Service":
+            obj["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+
+    api.on_apply = balanced
+    assert not reason(run(kube, built("odd", manifests=[entry])).apps[0])
+    assert api.impersonated == []
+    assert [key for key in api.objects if key[2] in ("odd-admin", "odd-more")]
+
+
+def test_the_identity_of_an_environment_can_do_nothing_elsewhere(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where the check that comes before it lets everything pass."""
+    monkeypatch.setattr("slipway.apps.deploy.extras.check", lambda *_given: None)
+    outcome = run(kube, odd(tmp_path, ROLE), built("quote"))
+    assert f'User "{identity("odd-main")}" cannot patch resource "clusterroles"' in reason(
+        outcome.apps[0]
+    )
+    other = kube.acting_as(identity("odd-main"), GROUP)
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    with pytest.raises(ApiError, match='in the namespace "quote-main"'):
+        other.apply({**config, "metadata": {"name": "a", "namespace": "quote-main"}})
+    assert not outcome.apps[1].failed
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Service", "quote"),
+        ("Deployment", "quote"),
+        ("Secret", "quote-0123456789"),
+        ("ConfigMap", "more"),
+    ],
+)
+def test_what_is_another_app_s_in_the_same_namespace_is_not_taken(
+    kube: Kube, api: FakeApi, tmp_path: Path, kind: str, name: str
+) -> None:
+    shared = {"namespace": "shop"}
+    config = {"content": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n"}
+    quote = built("quote", manifests=[config], **shared)
+    run(kube, quote)
+    if kind == "Secret":
+        labels = api.named("deployments", "shop", "quote")["metadata"]["labels"]
+        about = {"name": name, "namespace": "shop", "labels": labels}
+        api.put("secrets", {"metadata": about, "data": {}})
+    quote.fail("build", "no")  # so nothing of it is known but what is in the cluster
+    version = "apps/v1" if kind == "Deployment" else "v1"
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\n"
+    text += "spec: {selector: {}}\n" if kind in ("Service", "Deployment") else ""
+    before = api.named(f"{kind.lower()}s", "shop", name)
+    outcome = run(kube, odd(tmp_path, text, **shared), quote)
+    assert "give it another name" in reason(outcome.apps[0])
+    assert api.named(f"{kind.lower()}s", "shop", name) == before
+    assert EXTRA_OF in before["metadata"]["labels"] or kind != "ConfigMap"
+
+
+def minion(api: FakeApi, namespace: str, name: str) -> list[str]:
+    """The paths of a minion; none if it is gone."""
+    found = api.objects.get(("ingresses", namespace, name), {"spec": {"rules": []}})
+    return [path["path"] for rule in found["spec"]["rules"] for path in rule["http"]["paths"]]
+
+
+def routed(*paths: str) -> dict[str, Any]:
+    rules = [{"host": "demo.slipway.test", "path": path} for path in paths]
+    settings = {"websocket": False, "max_body_size": "1m", "timeout": "60s"}
+    return {"ingress": {**settings, "rules": rules}}
+
+
+def test_a_path_that_apps_yml_gave_to_another_app_is_not_kept(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    """Not even by an app that fails, and so stays as it is; nor by what its branch brought."""
+    run(kube, odd(tmp_path, SOUND, **routed("/odd/main/", "/first/")))
+    assert minion(api, "odd-main", "odd") == ["/odd/main/", "/first/"]
+    assert minion(api, "odd-main", "more") == ["/odd/main/more/"]
+    failing = odd(tmp_path, SOUND, **routed("/odd/main/"))
+    failing.fail("build", "no")
+    heir = built("heir", **routed("/first/"))
+    run(kube, failing, heir)
+    assert minion(api, "odd-main", "odd") == ["/odd/main/"]
+    assert minion(api, "odd-main", "more") == ["/odd/main/more/"]
+    assert minion(api, "heir-main", "heir") == ["/first/"]
+    elsewhere = structs.replace(failing, ingress=None)
+    heir = built("heir", **routed("/first/", "/odd/main/"))
+    run(kube, elsewhere, heir)
+    assert minion(api, "odd-main", "odd") == minion(api, "odd-main", "more") == []
+    assert ("ingresses", "odd-main", "odd") not in api.objects
+    assert ("deployments", "odd-main", "odd") in api.objects
+    assert not run(kube, elsewhere, heir).changed
