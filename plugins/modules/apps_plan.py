@@ -130,6 +130,9 @@ apps:
     security:
       description: What the container may do beyond the default.
       type: dict
+    pod_security:
+      description: The Pod Security Standard of the namespace.
+      type: str
     node_selector:
       description: Labels that nodes must have.
       type: dict

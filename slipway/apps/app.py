@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
+RESTRICTED = "restricted"
+"""The strictest of the Pod Security Standards, which holds unless apps.yml says otherwise."""
+
 
 class GitAuth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a repository knows who asks: the names of secrets, and what goes with them."""
@@ -251,6 +254,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """The ServiceAccount that the pods run as."""
     security: Security = msgspec.field(default_factory=Security)
     """What the container may do beyond the default."""
+    pod_security: str = RESTRICTED
+    """The Pod Security Standard of the namespace."""
     node_selector: dict[str, str] = {}
     """Labels that nodes must have."""
     ingress: Ingress | None = None

@@ -16,8 +16,11 @@ from slipway.kube.namespaces import remaining, titles
 from slipway.kube.objects import HASH, contains, said, sealed
 from slipway.kube.workloads import (
     EVENT_COUNT,
+    NON_ROOT,
+    REFUSED_PODS,
     WORKLOADS,
     Trouble,
+    deployment_trouble,
     explain,
     joined,
     pod_trouble,
@@ -83,7 +86,8 @@ class Applier:
         """Wait until the workloads among ``objects`` run and LoadBalancer services have an address.
 
         Raises SlipwayError with every object of which that does not become true, and what its
-        pods and events say; at once if nothing will ever give one of them a volume.
+        pods and events say; soon if nothing will ever give one of them a volume, or if
+        its pods are refused.
         """
         waiting = [obj for obj in objects if _is_waited_for(obj)]
         began = time.monotonic()
@@ -93,7 +97,7 @@ class Applier:
             nonlocal look_at
             waiting[:] = [obj for obj in waiting if not is_running(self._get(obj))]
             if waiting and time.monotonic() >= look_at:
-                if hopeless := [obj for obj in waiting if self._lacks_a_volume(obj)]:
+                if hopeless := [obj for obj in waiting if self._is_hopeless(obj)]:
                     raise SlipwayError(
                         self._reason(obj, time.monotonic() - began) for obj in hopeless
                     )
@@ -184,13 +188,25 @@ class Applier:
         """Where the API keeps objects of this kind; None as long as it does not know the kind."""
         return self._kube.find(obj["apiVersion"], obj["kind"])
 
-    def _lacks_a_volume(self, obj: Object) -> bool:
-        """Whether a workload has a pod that will never get a volume."""
-        return obj["kind"] in WORKLOADS and any(
-            trouble.final
-            for pod in unready(self._pods(obj))
-            for trouble in unbound(self._kube, pod)
-        )
+    def _is_hopeless(self, obj: Object) -> bool:
+        """Whether a workload's pods are refused, or one will never run as it is."""
+        if obj["kind"] not in WORKLOADS:
+            return False
+        if self._refused(obj):
+            return True
+        for pod in unready(self._pods(obj)):
+            trouble = pod_trouble(pod)
+            if trouble and NON_ROOT in trouble.reason:
+                return True
+            if any(each.final for each in unbound(self._kube, pod)):
+                return True
+        return False
+
+    def _refused(self, workload: Object) -> str:
+        """Why a workload gets none of its pods, in the API's words; empty if it gets them."""
+        trouble = deployment_trouble(self._get(workload) or {})
+        told = [str(trouble)] if trouble else warnings(self._kube, workload)
+        return next((text for text in reversed(told) if REFUSED_PODS in text), "")
 
     def _reason(self, obj: Object, waited: float) -> Problem:
         """Why an object that was waited for is not as it should be."""
@@ -204,6 +220,8 @@ class Applier:
     def _pods_reason(self, workload: Object) -> str:
         """What keeps a workload's pods from running, or from being made."""
         pods = unready(self._pods(workload))
+        if refused := self._refused(workload):
+            return refused
         if not pods:
             return "; ".join(warnings(self._kube, workload)[-EVENT_COUNT:])
         troubled = [(pod, trouble) for pod in pods if (trouble := pod_trouble(pod))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -77,6 +78,7 @@ INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
 PODS = Resource("v1", "Pod", "pods")
+SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 SECRETS = Resource("v1", "Secret", "secrets")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
@@ -86,6 +88,7 @@ APPLIED = (
     NAMESPACES,
     CLUSTER_ROLES,
     ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
     CONFIG_MAPS,
     SECRETS,
     SERVICES,
@@ -260,14 +263,21 @@ class Kube:
                 self._known[found.api_version, found.kind] = found
         return self._known.get((api_version, kind))
 
-    def apply(self, obj: Object, *, dry_run: bool = False, part: str = "") -> Object:
+    def apply(
+        self,
+        obj: Object,
+        *,
+        dry_run: bool = False,
+        part: str = "",
+        warned: Callable[[str], object] = lambda _text: None,
+    ) -> Object:
         """Make an object what ``obj`` says (server-side apply); returns it as it is then.
 
         With a ``part``, such as ``approval``, it is what the API takes there.
 
         Fields that an earlier apply set and this one leaves out are removed. With ``dry_run``
-        the API checks, defaults and answers, and stores nothing. Raises ApiError, with the
-        status 404 for a kind that the API does not know.
+        the API checks, defaults and answers, and stores nothing. ``warned`` gets each warning of
+        the API. Raises ApiError, with the status 404 for a kind that the API does not know.
         """
         metadata = obj["metadata"]
         query = _given(fieldManager=FIELD_MANAGER, force="true", dryRun="All" if dry_run else "")
@@ -280,7 +290,14 @@ class Kube:
         # With each letter as \u041b, a full ConfigMap may be more than the API takes of a request.
         body = json.dumps(obj, ensure_ascii=False).encode()
         applied: Object = json.loads(
-            self._ask("PATCH", path, query, body=body, body_type="application/apply-patch+yaml")
+            self._ask(
+                "PATCH",
+                path,
+                query,
+                body=body,
+                body_type="application/apply-patch+yaml",
+                warned=warned,
+            )
         )
         return applied
 
@@ -353,11 +370,14 @@ class Kube:
         *,
         body: bytes | None = None,
         body_type: str = "",
+        warned: Callable[[str], object] = lambda _text: None,
     ) -> bytes:
         """Send a request and return the whole body of its answer."""
 
         def answer() -> bytes:
             response = self._open(method, path, query or {}, body=body, body_type=body_type)
+            for warning in response.headers.getlist("Warning"):
+                warned(_QUOTED.sub(r"\1", warning.partition('"')[2].removesuffix('"')))
             try:
                 return response.data
             except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -436,6 +456,10 @@ def system_reason(error: BaseException) -> str:
         error = inner
     text = error.strerror if isinstance(error, OSError) else None
     return (text or str(error)).lower()
+
+
+_QUOTED = re.compile(r"\\(.)")
+"""A character in the quoted text of a header (RFC 9110, 5.6.4)."""
 
 
 def _given(**values: str) -> dict[str, str]:

@@ -26,6 +26,17 @@ REFUSED = "RunContainerError"
 """The runtime did not start a container. Once is nothing: it does so when a machine is busy, and
 the kubelet tries again."""
 
+NON_ROOT = "runAsNonRoot"
+"""What the kubelet says of a container whose image has root, or a name, for its user."""
+
+NON_ROOT_FIX = "have USER in its Dockerfile name a number but 0, or give the pod a runAsUser"
+
+POD_SECURITY = "violates PodSecurity"
+"""What the API says of pods that a namespace does not take."""
+
+REFUSED_PODS = "is forbidden"
+"""What the API says of pods that a namespace does not take, or that are too many for it."""
+
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 """Kinds of objects whose pods run on."""
 
@@ -130,6 +141,8 @@ def pod_trouble(pod: Object) -> Trouble | None:
             return Trouble(joined(reason, _end(container)), True, container["name"])
         if reason in HOPELESS:
             return Trouble(joined(reason, message), True, container["name"])
+        if message and NON_ROOT in message:
+            return Trouble(f"{joined(reason, message)}: {NON_ROOT_FIX}", True, container["name"])
         if reason in PASSING and not (reason == REFUSED and container["restartCount"] == 0):
             return Trouble(joined(reason, message), False, container["name"])
     return None
@@ -199,8 +212,9 @@ def joined(*parts: str | None, separator: str = ": ") -> str:
 
 
 def _refusal(condition: Object) -> Trouble:
-    """The trouble that a condition tells; what it waits for may turn up."""
-    return Trouble(joined(condition.get("reason"), condition.get("message")), final=False)
+    """The trouble that a condition tells; what it waits for may turn up, unless pods may not be."""
+    reason = joined(condition.get("reason"), condition.get("message"))
+    return Trouble(reason, final=POD_SECURITY in reason)
 
 
 def _last_log(kube: Kube, pod: Object, container: str) -> str:

@@ -58,6 +58,7 @@ class FakeApi:
 
     ``on_apply`` plays the controllers: it is called with each object that was applied.
     ``impersonated`` has user and path of each write as somebody else than the client's own user.
+    ``refusals`` and ``warnings`` have what is said to who applies an object, by plural and name.
     ``breaks`` is how many requests are yet to be left without an answer, or with half of one, and
     ``busy`` how many are yet to be told to come again.
     """
@@ -66,6 +67,7 @@ class FakeApi:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.logs: dict[tuple[str, bool], str] = {}
         self.refusals: dict[str, str] = {}
+        self.warnings: dict[str, str] = {}
         self.kinds = dict(KINDS)
         self.requests: list[tuple[str, str]] = []
         self.impersonated: list[tuple[str, str]] = []
@@ -112,7 +114,7 @@ class FakeApi:
         key = (plural, metadata.get("namespace", ""), metadata["name"])
         before = self.objects.get(key, {"metadata": {"generation": 0}})
         same = before.get("spec") == wanted.get("spec")
-        generation = before["metadata"]["generation"] + (not same)
+        generation = before["metadata"].get("generation", 0) + (not same)
         after = {**before, **wanted, "metadata": {**metadata, "generation": generation}}
         if plural == "namespaces":
             after["status"] = {"phase": "Active"}
@@ -128,6 +130,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body of an answer in one packet
     api: FakeApi
+    warning = ""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the test's output clean."""
@@ -172,6 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         before = self.api.objects.get((plural, namespace, name))
         if before and wanted["kind"] == "Job" and before["spec"] != wanted["spec"]:
             return self._refuse(422, "spec.template: field is immutable")
+        self.warning = self.api.warnings.get(f"{plural}/{name}", "")
         return self._json(self.api.apply(plural, wanted, dry_run=query.get("dryRun") == "All"))
 
     def do_POST(self) -> None:
@@ -254,6 +258,10 @@ class Handler(BaseHTTPRequestHandler):
             status, body = 200, body[:1]
         self.send_response(status)
         self.send_header("Content-Length", str(len(text.encode())))
+        if self.warning:
+            quoted = self.warning.replace("\\", "\\\\").replace('"', '\\"')
+            self.send_header("Warning", f'299 - "{quoted}"')
+            self.warning = ""
         self.end_headers()
         self.wfile.write(body)
 

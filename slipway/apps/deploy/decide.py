@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from slipway.apps.app import App, Built, runnable
+from slipway.apps.app import RESTRICTED, App, Built, runnable
 from slipway.apps.boundary import THROUGH, Boundary
 from slipway.apps.deploy.extras import decide_extras
 from slipway.apps.deploy.state import State
@@ -166,12 +166,13 @@ def decide(
         for app_id, objects in rendered.items()
         if (differing := _differing(objects, state.objects))
     }
+    levels = {app.namespace: app.pod_security for app in ready}
     return Decision(
         role=_differing(own_role, state.objects) if ready else [],
         environments={
             name: differing
             for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})
-            if (differing := _environment(name, state))
+            if (differing := _environment(name, levels.get(name, RESTRICTED), state))
         },
         marks=marks(state.namespaces, apps, leaving),
         hosts={
@@ -215,11 +216,18 @@ def _withdrawals(apps: Iterable[App], state: State, untold: Collection[str]) -> 
     return found
 
 
-def _environment(name: str, state: State) -> list[Object]:
+def _has_labels(live: Object, wanted: Object) -> bool:
+    """Whether an object in the cluster has at least the labels that it is to have."""
+    return contains(live["metadata"].get("labels") or {}, wanted["metadata"]["labels"])
+
+
+def _environment(name: str, level: str, state: State) -> list[Object]:
     """What differs of a namespace, and of what is in it beside its apps."""
-    live = state.namespaces.get(name)
-    itself = [] if usable(live) else [namespace(name)]
-    inner = [] if name == ROUTES_NAMESPACE else contents(name)
+    live, wanted = state.namespaces.get(name), namespace(name, level)
+    is_right = live and usable(live) and (not is_own(live) or _has_labels(live, wanted))
+    itself = [] if is_right else [wanted]
+    own = live is None or not usable(live) or is_own(live)
+    inner = [] if name == ROUTES_NAMESPACE else contents(name, is_own=own)
     return [*itself, *_differing(inner, state.objects)]
 
 

@@ -51,6 +51,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.routes import hosts, tls_of
 from slipway.certificates import Authority, Pair
 from slipway.control_node.localhost import NO_PORTS, Ports
+from slipway.errors import Problem, SlipwayError
 from slipway.kube.apply import Applier, as_written, is_running
 from slipway.kube.client import (
     CONFIG_MAPS,
@@ -74,6 +75,12 @@ T = TypeVar("T")
 
 UNPROCESSABLE = 422
 """The HTTP status with which the API refuses a change of what cannot be changed."""
+
+FORBIDDEN = 403
+"""The HTTP status with which the API refuses what one may not do."""
+
+VIOLATES = "would violate PodSecurity"
+"""What the API warns of whose pods it will refuse."""
 
 STEP = "deploy"
 """What a failure of this step is noted under."""
@@ -186,7 +193,6 @@ class _Run:
         self.kube = kube
         self.ingress_class = ingress_class
         self.ports = ports
-        self.applier = Applier(kube, allowed(KIND_SECONDS))
         self.secrets = secrets
         self.redact = secrets.redact
         self.leaving = leaving
@@ -221,7 +227,9 @@ class _Run:
     def _refuse_namespaces(self) -> None:
         """Have the apps fail whose namespace somebody else made: what is in it is not theirs."""
         for app in self.apps.values():
-            if reason := refusal(app.namespace, self.state.namespaces.get(app.namespace)):
+            if reason := refusal(
+                app.namespace, self.state.namespaces.get(app.namespace), app.pod_security
+            ):
                 self._fail(app, reason)
 
     def _fail(self, app: App, reason: str) -> None:
@@ -366,8 +374,32 @@ class _Run:
 
         if lacking := missing(app, self.extras_in.get(space, ()), get):
             raise ApiError(f"namespace {space}", 404, "\n".join(lacking))
-        before, after = in_stages(decision.extras.get(app_id, []))
+        extras = decision.extras.get(app_id, [])
+        self._preview(extras)
+        before, after = in_stages(extras)
         self._apply([*before, *decision.apply.get(app_id, []), *after])
+
+    def _preview(self, extras: Iterable[Object]) -> None:
+        """Have the API look at all that an app brings before anything of the app is written.
+
+        Raises SlipwayError with all that it would refuse, pods that it would not let be made too.
+        """
+        wrong: list[Problem] = []
+        for obj in extras:
+            if self.dry_run and not self._is_usable(obj["metadata"].get("namespace")):
+                continue
+            told: list[str] = []
+            try:
+                self._kube_for(obj).apply(obj, dry_run=True, warned=told.append)
+            except ApiError as error:
+                if error.status == FORBIDDEN:
+                    wrong += error.problems
+            what = [text for text in told if VIOLATES in text]
+            title = f"{obj['kind']} {obj['metadata']['name']}"
+            fix = "give its pods a securityContext that fits, or have apps.yml say pod_security"
+            wrong += [Problem(title, text, fix) for text in what]
+        if wrong:
+            raise SlipwayError(wrong)
 
     def _apply(self, objects: Sequence[Object]) -> None:
         """Apply objects in their order, if none of them is somebody else's."""
@@ -399,10 +431,12 @@ class _Run:
 
     def _applier(self, obj: Object) -> Applier:
         """Who applies an object: what a branch brings, nobody who could do more than it may."""
+        return Applier(self._kube_for(obj), allowed(KIND_SECONDS))
+
+    def _kube_for(self, obj: Object) -> Kube:
         if not is_extra(obj) or extra_key(obj) in self.operators:
-            return self.applier
-        space = owner_of_extra(obj).partition("/")[0]
-        return Applier(acting_in(self.kube, space), allowed(KIND_SECONDS))
+            return self.kube
+        return acting_in(self.kube, owner_of_extra(obj).partition("/")[0])
 
     def _is_usable(self, namespace: str | None) -> bool:
         """Whether there is a namespace already; what is in none always has its place."""
@@ -466,7 +500,7 @@ class _Run:
             if obj["kind"] == NAMESPACES.kind:
                 self._make_namespace(obj)
             else:
-                self._apply([obj])
+                self._apply_one(obj)
         bound = [obj for obj in objects if obj["kind"] == ROLE_BINDINGS.kind]
         if bound and not self.dry_run:
             self._wait_until_bound(bound[0]["metadata"]["namespace"])
@@ -481,10 +515,12 @@ class _Run:
     def _make_namespace(self, obj: Object) -> None:
         """Create a namespace, if need be after the one that is being deleted has gone."""
         name = obj["metadata"]["name"]
-        if name in self.state.namespaces and not self.dry_run:
+        before = self.state.namespaces.get(name)
+        if before and not usable(before) and not self.dry_run:
             self.say(f"namespace {name} is still being deleted: waiting until it has gone")
             self._wait_until_gone(name)
-        self.changes.append(Change(None, self.kube.apply(obj, dry_run=self.dry_run)))
+        after = self.kube.apply(obj, dry_run=self.dry_run)
+        self.changes.append(Change(before if usable(before) else None, after))
 
     def _wait_until_gone(self, name: str) -> None:
         """Wait for the end of a namespace; raises ApiError when it takes too long."""

@@ -25,10 +25,8 @@ from slipway.apps.manifests.extras import (
     kind_of,
     owner_of_extra,
 )
-from slipway.kube.client import CONFIG_MAPS, SECRETS, Object, Resource
+from slipway.kube.client import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Object, Resource
 from slipway.kube.objects import Key, contains, grouped, is_sealed
-
-SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 
 Find = Callable[[str, str], Resource | None]
 """Where the API keeps a kind; None when it does not know it."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
-from slipway.apps.app import App
+from slipway.apps.app import RESTRICTED, App
 from slipway.apps.environments.resolve import Existing, Leaving
-from slipway.apps.manifests.environment import namespace
+from slipway.apps.manifests.environment import POD_SECURITY, level_of, namespace
 from slipway.apps.manifests.labels import (
     ADMITS,
     BRANCH,
@@ -27,6 +27,9 @@ from slipway.apps.names import reserved
 from slipway.kube.client import DEPLOYMENTS, NAMESPACES, Kube, Object
 from slipway.kube.namespaces import usable
 
+_LEVELS = ("privileged", "baseline", RESTRICTED)
+"""The Pod Security Standards, the strictest last."""
+
 
 def existing(kube: Kube) -> list[Existing]:
     """The environments of all patterns, sorted by their ids; two list calls."""
@@ -41,20 +44,27 @@ def existing(kube: Kube) -> list[Existing]:
     return sorted(found, key=lambda each: each.id)
 
 
-def refusal(name: str, found: Object | None) -> str:
+def refusal(name: str, found: Object | None, level: str = RESTRICTED) -> str:
     """Why an app may not be put into a namespace, by what there is of that name; empty if it may.
 
-    Who is in a namespace can mount all Secrets there.
+    Who is in a namespace can mount all Secrets there. One that somebody else made has to hold its
+    pods to the Pod Security Standard ``level`` itself.
     """
     if why := reserved(name):
         return f"namespace {name} {why}: give the app a namespace of its own"
     if found is None or not usable(found) or is_own(found):
         return ""
     if (found["metadata"].get("labels") or {}).get(ADMITS) == "true":
-        return ""
+        if level_of(found) in _LEVELS[_LEVELS.index(level) :]:
+            return ""
+        return (
+            f"namespace {name} does not hold its pods to pod_security: {level}: "
+            f"kubectl label namespace {name} {POD_SECURITY}enforce={level}"
+        )
     return (
         f"namespace {name} exists and was not made by Slipway: give the app a namespace of its "
-        f"own, or, if apps may have what is there, kubectl label namespace {name} {ADMITS}=true"
+        f"own, or, if apps may have what is there, kubectl label namespace {name} {ADMITS}=true "
+        f"{POD_SECURITY}enforce={level}"
     )
 
 
@@ -107,7 +117,7 @@ def _marked(found: Object, since: str | None) -> Object:
     """A namespace with a mark or without; of somebody else's, nothing but the mark is claimed."""
     name = found["metadata"]["name"]
     obj: Object = (
-        namespace(name)
+        namespace(name, level_of(found) or RESTRICTED)
         if is_own(found)
         else {
             "apiVersion": NAMESPACES.api_version,

@@ -5,9 +5,17 @@ Nothing here is an app's, and no app may bring anything of the kind.
 
 from __future__ import annotations
 
+from slipway.apps.app import RESTRICTED
 from slipway.apps.manifests.bounds import KINDS
 from slipway.apps.manifests.labels import OWN
-from slipway.kube.client import CLUSTER_ROLES, NAMESPACES, ROLE_BINDINGS, Kube, Object
+from slipway.kube.client import (
+    CLUSTER_ROLES,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
+    Kube,
+    Object,
+)
 from slipway.kube.objects import sealed
 
 NAME = "slipway-environment"
@@ -15,6 +23,8 @@ NAME = "slipway-environment"
 
 GROUP = "slipway:environments"
 """The group of the identities of all environments."""
+
+POD_SECURITY = "pod-security.kubernetes.io/"
 
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -29,15 +39,22 @@ def acting_in(kube: Kube, namespace: str) -> Kube:
     return kube.acting_as(identity(namespace), GROUP)
 
 
-def namespace(name: str) -> Object:
-    """A namespace of Slipway's own."""
+def namespace(name: str, level: str = RESTRICTED) -> Object:
+    """A namespace of Slipway's own, which holds its pods to a Pod Security Standard."""
+    security = {f"{POD_SECURITY}{mode}": level for mode in ("enforce", "warn", "audit")}
+    security |= {f"{mode}-version": "latest" for mode in security}
     return sealed(
         {
             "apiVersion": NAMESPACES.api_version,
             "kind": NAMESPACES.kind,
-            "metadata": {"name": name, "labels": dict(OWN)},
+            "metadata": {"name": name, "labels": {**OWN, **security}},
         }
     )
+
+
+def level_of(found: Object) -> str:
+    """The Pod Security Standard that a namespace enforces; empty if none."""
+    return str((found["metadata"].get("labels") or {}).get(f"{POD_SECURITY}enforce", ""))
 
 
 def role() -> Object:
@@ -56,9 +73,23 @@ def role() -> Object:
     )
 
 
-def contents(namespace: str) -> list[Object]:
-    """What is in the namespace of an environment beside its apps."""
-    return [sealed(_binding(namespace))]
+def contents(namespace: str, *, is_own: bool = True) -> list[Object]:
+    """What is in the namespace of an environment beside its apps.
+
+    Of one that somebody else made, and let apps into, nothing more is Slipway's than their rights.
+    """
+    rights = sealed(_binding(namespace))
+    return [rights, sealed(_account(namespace))] if is_own else [rights]
+
+
+def _account(namespace: str) -> Object:
+    """The account of pods that name none: they do not get its token either."""
+    return {
+        "apiVersion": SERVICE_ACCOUNTS.api_version,
+        "kind": SERVICE_ACCOUNTS.kind,
+        "metadata": {"name": "default", "namespace": namespace, "labels": dict(OWN)},
+        "automountServiceAccountToken": False,
+    }
 
 
 def _binding(namespace: str) -> Object:

@@ -285,6 +285,7 @@ def _rendered_mistakes(
 def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:
     """What two apps cannot both have, with the second of them."""
     first: dict[str, str] = {}
+    levels: dict[str, tuple[str, str]] = {}
     taken: dict[tuple[str, str], routes.Taken] = {}
     for places, app in apps:
         if at := first.get(app.id):
@@ -296,5 +297,10 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             yield app, finding
             continue
         first[app.id] = places.where()
+        level, at = levels.setdefault(app.namespace, (app.pod_security, places.where()))
+        if level != app.pod_security:
+            what = f"is {app.pod_security}, and {at}, in the same namespace, is {level}"
+            fix = "write the same for both, or give one of them a namespace of its own"
+            yield app, places.finding(("pod_security",), what, fix)
         for finding in routes.conflicts(places, app, taken):
             yield app, finding

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from slipway.apps.app import RESTRICTED
 from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
@@ -17,6 +18,28 @@ from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
 from slipway.files import read_bytes, readable
+
+PRIVILEGED = "privileged"
+
+_CAPABILITIES = {
+    RESTRICTED: {"NET_BIND_SERVICE"},
+    "baseline": {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    },
+}
+"""What containers may add, by the Pod Security Standards."""
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -26,6 +49,7 @@ def mistakes(
 ) -> Iterator[Finding]:
     """What is wrong with an app's configuration."""
     yield from _doubled_paths(places, app)
+    yield from _security_mistakes(places, app)
     for key, value in app.get("env", {}).items():
         if isinstance(value, Mapping) and "secret" in value:
             yield from unknown_secrets(places, ("env", key, "secret"), value["secret"], secrets)
@@ -54,6 +78,31 @@ def mistakes(
         if isinstance(probe, Mapping) and "path" in probe and "command" in probe:
             fix = "keep path or command, or write two checks"
             yield places.finding(("probes", name), "has both a path and a command", fix)
+
+
+def _security_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """What Pod Security would refuse, and a level that is for the operator's own files."""
+    level = app.get("pod_security", RESTRICTED)
+    security = app.get("security", {})
+    if security.get("run_as_user") == 0 and level == RESTRICTED:
+        what = "is root, whom pod_security: restricted refuses"
+        fix = "write another number, or add pod_security: baseline"
+        yield places.finding(("security", "run_as_user"), what, fix)
+    for number, name in enumerate(security.get("capabilities", ())):
+        if level != PRIVILEGED and name not in _CAPABILITIES[level]:
+            known = "NET_BIND_SERVICE alone" if level == RESTRICTED else "those of containers"
+            what = f"{name} is refused by pod_security: {level}, which takes {known}"
+            wider = "baseline" if name in _CAPABILITIES["baseline"] else PRIVILEGED
+            fix = f"remove it, or add pod_security: {wider}"
+            yield places.finding(("security", "capabilities", number), what, fix)
+    if level != PRIVILEGED:
+        return
+    for key in ("manifests", "helm"):
+        for number, entry in enumerate(app.get(key, ())):
+            if "source" in entry:
+                what = "would be in a namespace that takes any pod: who can push would have nodes"
+                fix = "have its file beside apps.yml, or write pod_security: baseline"
+                yield places.finding((key, number, "source"), what, fix)
 
 
 def _file_mistakes(
@@ -182,6 +231,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ],
         "service_account": app.get("service_account"),
         "security": plain(app.get("security", {})),
+        "pod_security": app.get("pod_security", schema.default("pod_security")),
         "node_selector": app.get("node_selector", {}),
     }
 

@@ -35,8 +35,15 @@ spec:
   template:
     metadata: {labels: {app: db}}
     spec:
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        seccompProfile: {type: RuntimeDefault}
       containers:
-        - {name: db, image: "{{ image }}", volumeMounts: [{name: data, mountPath: /data}]}
+        - name: db
+          image: "{{ image }}"
+          volumeMounts: [{name: data, mountPath: /data}]
+          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
   volumeClaimTemplates:
     - metadata: {name: data}
       spec:

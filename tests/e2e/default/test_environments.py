@@ -17,6 +17,8 @@ from slipway.oci import ImageStore
 from tests.support.apps_file import Apps, AppsFile
 from tests.support.scenario import Answer, Run, Scenario, wait_for
 
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
 IMAGES = "apps.slipway.internal/shop:"
 
 
@@ -208,7 +210,7 @@ def test_a_user_s_namespace_and_objects_stay_when_apps_leave(
     kubectl = shop.scenario.kubectl
     shop.delete("feature/torn")
     kubectl("create", "namespace", "users-own")
-    kubectl("label", "namespace", "users-own", "slipway.internal/apps=true")
+    kubectl("label", "namespace", "users-own", "slipway.internal/apps=true", RESTRICTED)
     kubectl("create", "configmap", "theirs", "--namespace", "users-own")
     try:
         inside = apps_file.changed(lambda apps: _add_to(apps, shop, "users-own"))

@@ -11,7 +11,7 @@ from msgspec import structs
 from slipway.apps.app import App
 from slipway.apps.deploy.deploy import Outcome, deploy
 from slipway.apps.manifests.environment import GROUP, identity
-from slipway.apps.manifests.labels import EXTRA_OF
+from slipway.apps.manifests.labels import ADMITS, EXTRA_OF
 from slipway.kube.client import ApiError, Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built, reason
@@ -105,7 +105,7 @@ def test_what_an_environment_needs_is_applied_by_its_own_identity(
     outcome = run(kube, odd(tmp_path, SOUND), built("quote"))
     assert not any(app.failed for app in outcome.apps)
     space = "/namespaces/odd-main"
-    assert sorted(api.impersonated) == [
+    assert sorted({*api.impersonated}) == [
         (identity("odd-main"), f"/api/v1{space}/serviceaccounts/worker"),
         (identity("odd-main"), f"/api/v1{space}/services/cache"),
         (identity("odd-main"), f"/apis/apps/v1{space}/statefulsets/cache"),
@@ -220,3 +220,74 @@ def test_a_path_that_apps_yml_gave_to_another_app_is_not_kept(
     assert ("ingresses", "odd-main", "odd") not in api.objects
     assert ("deployments", "odd-main", "odd") in api.objects
     assert not run(kube, elsewhere, heir).changed
+
+
+def test_pods_that_pod_security_refuses_are_told_before_anything_is_written(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    words = 'would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false'
+    api.warnings["statefulsets/cache"] = words
+    outcome = run(kube, odd(tmp_path, SOUND), built("quote"))
+    why = reason(outcome.apps[0])
+    assert f"StatefulSet cache: {words}" in why
+    assert "securityContext" in why
+    assert "pod_security" in why
+    assert ("serviceaccounts", "odd-main", "worker") not in api.objects
+    assert not outcome.apps[1].failed
+
+
+def test_environments_hold_their_pods_to_pod_security(kube: Kube, api: FakeApi) -> None:
+    run(kube, built("odd"), built("quote", pod_security="baseline"))
+    modes = [f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "warn", "audit")]
+
+    def levels(name: str) -> dict[str, str]:
+        labels = api.named("namespaces", "", name)["metadata"]["labels"]
+        return {key: labels[key] for key in labels if key.startswith("pod-security")}
+
+    latest = dict.fromkeys([f"{mode}-version" for mode in modes], "latest")
+    assert levels("odd-main") == {**dict.fromkeys(modes, "restricted"), **latest}
+    assert levels("quote-main") == {**dict.fromkeys(modes, "baseline"), **latest}
+    labels = api.named("namespaces", "", "odd-main")["metadata"]["labels"]
+    labels["pod-security.kubernetes.io/enforce"] = "privileged"
+    api.requests.clear()
+    assert run(kube, built("odd"), built("quote")).changed
+    assert levels("odd-main") == levels("quote-main")
+    assert {path.split("/")[-1] for _method, path in api.writes} == {"odd-main", "quote-main"}
+    assert not run(kube, built("odd"), built("quote")).changed
+
+
+def test_pods_that_name_no_account_get_no_token(kube: Kube, api: FakeApi) -> None:
+    given = {"metadata": {"name": "default", "namespace": "odd-main"}}
+    api.put("serviceaccounts", given)  # as Kubernetes makes one in every namespace
+    assert not run(kube, built("odd")).apps[0].failed
+    account = api.named("serviceaccounts", "odd-main", "default")
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_an_account_that_somebody_else_made_is_nobody_s(kube: Kube, api: FakeApi) -> None:
+    run(kube, built("odd"))
+    api.put("serviceaccounts", {"metadata": {"name": "deployer", "namespace": "odd-main"}})
+    outcome = run(kube, built("odd", service_account="deployer"))
+    assert "no ServiceAccount deployer among the manifests" in reason(outcome.apps[0])
+
+
+@pytest.mark.parametrize(
+    ("level", "wanted", "complaint"),
+    [
+        ("", "restricted", "pod-security.kubernetes.io/enforce=restricted"),
+        ("baseline", "restricted", "pod-security.kubernetes.io/enforce=restricted"),
+        ("baseline", "baseline", ""),
+        ("restricted", "baseline", ""),
+    ],
+)
+def test_a_namespace_that_somebody_else_made_holds_its_pods_itself(
+    kube: Kube, api: FakeApi, level: str, wanted: str, complaint: str
+) -> None:
+    labels = {ADMITS: "true", **({"pod-security.kubernetes.io/enforce": level} if level else {})}
+    space = {"metadata": {"name": "theirs", "labels": labels}, "status": {"phase": "Active"}}
+    api.put("namespaces", space)
+    outcome = run(kube, built("odd", namespace="theirs", pod_security=wanted))
+    assert complaint in reason(outcome.apps[0])
+    assert bool(outcome.apps[0].failed) == bool(complaint)
+    assert api.named("namespaces", "", "theirs") == space
+    assert ("serviceaccounts", "theirs", "default") not in api.objects

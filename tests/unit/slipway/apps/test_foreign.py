@@ -211,6 +211,9 @@ def test_no_app_is_put_into_a_namespace_that_others_made(
     assert f"kubectl label namespace vault {ADMITS}=true" in why
     assert not outcome.apps[1].failed
     assert ("deployments", "vault", "odd") not in api.objects
-    space["metadata"]["labels"] = {ADMITS: "true"}
+    space["metadata"]["labels"] = {
+        ADMITS: "true",
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
     outcome = run(kube, built("odd", namespace="vault"), dry_run=dry_run)
     assert not outcome.apps[0].failed

@@ -95,7 +95,10 @@ class FakeKube:
             **_canonical(copy.deepcopy(obj)),
             "metadata": {**obj["metadata"], **bookkeeping},
             # Controllers report at any time.
-            "status": {**before.get("status", {}), "conditions": [f"T{self.version}"]},
+            "status": {
+                **before.get("status", {}),
+                "conditions": [{"type": f"T{self.version}"}],
+            },
         }
         if not dry_run:
             self.objects[key] = after
@@ -499,6 +502,20 @@ def test_a_workload_without_pods_says_why_it_gets_none(kube: FakeKube) -> None:
     kube.others[EVENTS] = [event("a", "exceeded quota"), event("b", "something else")]
     with refused("DaemonSet a: does not run after 0 s: Failed: exceeded quota"):
         applier(kube, timeout=0).wait([obj])
+
+
+def test_pods_that_are_refused_are_not_waited_for(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.kube.apply.VOLUME_SECONDS", 0)
+    obj = workload("DaemonSet")
+    applier(kube).apply([obj])
+    words = 'pods "a-1" is forbidden: exceeded quota: slipway-environment, requested: pods=1'
+    kube.others[EVENTS] = [event("a", words)]
+    began = time.monotonic()
+    with refused(f"DaemonSet a: does not run after 0 s: Failed: {words}"):
+        applier(kube, timeout=60).wait([obj])
+    assert time.monotonic() - began < 20
 
 
 def test_everything_that_is_not_as_wanted_is_told(kube: FakeKube) -> None:

@@ -80,6 +80,12 @@ def test_older_pods_may_stay_where_the_workload_says_so(
             False,
         ),
         (
+            waiting("CreateContainerConfigError", "container has runAsNonRoot and image has root"),
+            "CreateContainerConfigError: container has runAsNonRoot and image has root: have USER "
+            "in its Dockerfile name a number but 0, or give the pod a runAsUser",
+            True,
+        ),
+        (
             UNSCHEDULABLE,
             "Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.",
             False,
@@ -111,6 +117,10 @@ def test_trouble_before_there_is_a_pod() -> None:
     condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
     found = deployment_trouble(deployment(conditions=[{**condition, "message": "over quota"}]))
     assert str(found) == "FailedCreate: over quota"
+    assert found and not found.final
+    words = 'pods "a" is forbidden: violates PodSecurity "restricted:latest": hostNetwork'
+    found = deployment_trouble(deployment(conditions=[{**condition, "message": words}]))
+    assert found and (str(found), found.final) == (f"FailedCreate: {words}", True)
     assert deployment_trouble(deployment()) is None
 
 

@@ -153,7 +153,10 @@ def test_a_refused_master_fails_the_apps_of_its_host(kube: Kube, api: FakeApi) -
 
 
 def test_somebody_elses_object_is_not_taken_over(kube: Kube, api: FakeApi) -> None:
-    metadata = {"name": "quote-main", "labels": {ADMITS: "true"}}
+    metadata = {
+        "name": "quote-main",
+        "labels": {ADMITS: "true", "pod-security.kubernetes.io/enforce": "restricted"},
+    }
     api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
     theirs = {"metadata": {"name": "quote", "namespace": "quote-main"}, "spec": {"theirs": True}}
     api.put("services", theirs)

@@ -33,6 +33,9 @@ def controllers(api: FakeApi) -> None:
     api.on_apply = rolled_out_at_once
 
 
+ADMITTED = {ADMITS: "true", "pod-security.kubernetes.io/enforce": "restricted"}
+
+
 def mark(api: FakeApi, name: str = "greeter-a") -> str | None:
     annotations: dict[str, str] = api.named("namespaces", "", name)["metadata"].get(
         "annotations", {}
@@ -128,7 +131,7 @@ def test_without_an_answer_nothing_changes(kube: Kube, api: FakeApi) -> None:
 
 
 def test_of_a_namespace_that_a_user_made_only_the_mark_is_written(kube: Kube, api: FakeApi) -> None:
-    metadata = {"name": "greeter-a", "generation": 0, "labels": {ADMITS: "true"}}
+    metadata = {"name": "greeter-a", "generation": 0, "labels": ADMITTED}
     api.put("namespaces", {"metadata": metadata, "status": {"phase": "Active"}})
     run(kube, [A])
     run(kube, [], missed(kube))
@@ -138,7 +141,7 @@ def test_of_a_namespace_that_a_user_made_only_the_mark_is_written(kube: Kube, ap
 
 
 def test_what_a_user_made_stays_when_an_environment_goes(kube: Kube, api: FakeApi) -> None:
-    admitting = {"name": "greeter-a", "labels": {ADMITS: "true"}}
+    admitting = {"name": "greeter-a", "labels": ADMITTED}
     api.put("namespaces", {"metadata": admitting, "status": {"phase": "Active"}})
     run(kube, [A, B])
     theirs = {"metadata": {"name": "theirs", "namespace": "greeter-a"}}

@@ -234,6 +234,30 @@ CASES = {
         app("manifests: [{source: a.yaml, allow_kinds: [ClusterRole]}]"),
         [("apps.yml:5 apps[0].manifests[0].allow_kinds:", "not for what is in the repository")],
     ),
+    "a user and capabilities that Pod Security refuses": Case(
+        app("security: {run_as_user: 0, capabilities: [NET_BIND_SERVICE, CHOWN, SYS_ADMIN]}"),
+        [
+            ("apps.yml:5 apps[0].security.run_as_user:", "root", "add pod_security: baseline"),
+            ("capabilities[1]:", "CHOWN", "NET_BIND_SERVICE alone", "pod_security: baseline"),
+            ("capabilities[2]:", "SYS_ADMIN", "add pod_security: privileged"),
+        ],
+    ),
+    "a capability that baseline refuses": Case(
+        app("pod_security: baseline\nsecurity: {run_as_user: 0, capabilities: [CHOWN, BPF]}"),
+        [("capabilities[1]:", "BPF is refused by pod_security: baseline", "privileged")],
+    ),
+    "a level that there is not": Case(
+        app("pod_security: none"), [("pod_security:", "'none'", "restricted or baseline")]
+    ),
+    "a branch's files where any pod goes": Case(
+        app("pod_security: privileged\nhelm: [{source: chart}]"),
+        [("helm[0].source:", "who can push would have nodes", "pod_security: baseline")],
+    ),
+    "two levels in one namespace": Case(
+        f"version: 1\ndefaults: {{namespace: shop}}\napps:\n  - {APP}\n"
+        "  - {name: db, git_url: ../db, pod_security: baseline}\n",
+        [("apps.yml:5 apps[1].pod_security:", "apps.yml:4 apps[0]", "is restricted", "same")],
+    ),
     "kinds that are none": Case(
         app("helm: [{file: /, allow_kinds: [clusterroles]}]"),
         [("helm[0].allow_kinds[0]:", "must be a kind, for example ClusterRole")],
