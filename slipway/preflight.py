@@ -11,7 +11,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.plan.plan import DOMAIN, plan
+from slipway.apps.plan.bounds import Bounds
+from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
 from slipway.control_node.localhost import USUAL_PORTS
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube
@@ -144,11 +145,14 @@ def running_cluster(kubeconfig: Path, inventory: Inventory, version: str) -> lis
 
 
 def apps_file(
-    path: Path, secrets: Mapping[str, str] | None = None, domain: str = DOMAIN
+    path: Path,
+    secrets: Mapping[str, str] | None = None,
+    domain: str = DOMAIN,
+    bounds: Bounds = NO_BOUNDS,
 ) -> list[Problem]:
     """Everything that is wrong with apps.yml by itself, and with the ``secrets`` that it names."""
     try:
-        plan(path, domain=domain, secrets=secrets)
+        plan(path, domain=domain, secrets=secrets, bounds=bounds)
     except SlipwayError as error:
         return list(error.problems)
     return []

@@ -11,6 +11,7 @@ import msgspec
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
 from slipway.apps.environments.resolve import Existing, Finder, Repositories
+from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
 from slipway.apps.source.interrupts import watched_signals
@@ -33,6 +34,7 @@ class ActionModule(SlipwayAction):
             apps = plan(
                 Path(args["path"]),
                 domain=args["domain"],
+                bounds=Bounds.of(args),
                 secrets=secrets,
                 find_branches=finder,
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from plugins.modules import machine_look
 from slipway.action_plugin import SlipwayAction
+from slipway.apps.plan.bounds import Bounds
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.doctor.examine import Wanted, examined
@@ -58,6 +59,7 @@ def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
         tools=args["tools"],
         nodes=args["machines"],
         domain=args["domain"],
+        bounds=Bounds.of(args),
         ports=args["ports"],
         routed=args["routed"],
         resolv_conf=args["resolv_conf"],

@@ -41,6 +41,27 @@ options:
     default: slipway.test
 """
 
+    BOUNDS = r"""
+options:
+  host_suffixes:
+    description: The names that hosts of apps may be, or be below of.
+    type: list
+    elements: str
+    default: [slipway.test, slipway.localhost]
+  reserved_hosts:
+    description: Hosts that no app may have; an empty name is none.
+    type: list
+    elements: str
+    default: []
+  file_folders:
+    description:
+      - Folders of the controller, beside that of the file of the apps, of which apps may name
+        files and archives.
+    type: list
+    elements: path
+    default: []
+"""
+
     CACHE = r"""
 options:
   cache:

@@ -26,6 +26,7 @@ options:
 extends_documentation_fragment:
   - shared.kubeconfig
   - shared.domain
+  - shared.bounds
   - shared.cache
   - shared.secrets
   - shared.github_api

@@ -98,6 +98,7 @@ extends_documentation_fragment:
   - shared.secrets
   - shared.cache
   - shared.domain
+  - shared.bounds
   - shared.ports
 attributes:
   check_mode:

@@ -11,7 +11,8 @@ from typing import Any
 
 from slipway import preflight
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.plan.plan import DOMAIN, plan
+from slipway.apps.plan.bounds import Bounds
+from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
 from slipway.bundle import source
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
@@ -56,6 +57,7 @@ class Wanted:
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     domain: str = DOMAIN
+    bounds: Bounds = NO_BOUNDS
     ports: Ports = field(default_factory=dict)
     routed: bool = True
     resolv_conf: str = ""
@@ -90,7 +92,7 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         yield ok("the inventory's, or none that answers")
 
     def file_is_sound() -> Iterable[Result]:
-        _raise(preflight.apps_file(wanted.apps_file, wanted.secrets, wanted.domain))
+        _raise(preflight.apps_file(wanted.apps_file, wanted.secrets, wanted.domain, wanted.bounds))
         yield ok(str(wanted.apps_file))
 
     def ports_are_free() -> Iterable[Result]:

@@ -32,6 +32,10 @@ class AppsFile:
         path.write_text(yaml.safe_dump(content))
         return path
 
+    def write(self, name: str, content: bytes) -> None:
+        """Have a file beside the copies."""
+        (self._folder / name).write_bytes(content)
+
     def repository(self, name: str, files: dict[str, str], *, like: str = "", at: str = ".") -> str:
         """A repository with one commit on ``main``: files, over the example ``like`` in ``at``."""
         folder = self._folder / name

@@ -14,6 +14,7 @@ from slipway.apps.app import App
 from slipway.apps.boundary import tried
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
+from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import read
@@ -22,6 +23,8 @@ from slipway.errors import SlipwayError
 
 DOMAIN = "slipway.test"
 """What hosts are below of that say ``{{ domain }}``, where nothing else is said."""
+
+NO_BOUNDS = Bounds()
 
 STEP = "source"
 """What a failure to find out the branches of a pattern is noted under."""
@@ -40,6 +43,7 @@ class Context:
 
     folder: Path
     domain: str
+    bounds: Bounds
     hosts: Mapping[str, Any]
     secrets: Collection[str] | None
 
@@ -50,13 +54,14 @@ def plan(
     domain: str = DOMAIN,
     secrets: Collection[str] | None = None,
     find_branches: FindBranches | None = None,
+    bounds: Bounds = NO_BOUNDS,
 ) -> list[App]:
     """The apps of the file at ``path``, in its order, one for each branch.
 
     ``domain`` is what ``{{ domain }}`` stands for in the names of hosts. An entry whose
     ``git_branch`` is a pattern gives an app for each branch that ``find_branches`` finds, and none
     without it. ``secrets`` are the names that apps may use; as a mapping to the values, the
-    certificates among them are checked too.
+    certificates among them are checked too. ``bounds`` are what the operator leaves to the file.
     Raises SlipwayError with every mistake of the file.
     """
     document = read(path, schema.kind_of)
@@ -66,7 +71,7 @@ def plan(
         # The mistakes lie in single apps: the others can be compared with one another.
         unsound = {place[1] for place, _ in found}
         hosts = routes.hosts_of(document, domain)
-        context = Context(path.resolve().parent, domain, hosts, secrets)
+        context = Context(path.resolve().parent, domain, bounds, hosts, secrets)
         found += routes.host_mistakes(document, domain, secrets)
         for at in range(len(document.value["apps"])):
             if at in unsound:
@@ -128,7 +133,8 @@ def _entry(
         *_template_mistakes(places, settings),
         *source.mistakes(places, settings, context.secrets),
         *branches.mistakes(places, settings),
-        *workload.mistakes(places, settings, context.folder, context.secrets),
+        *workload.mistakes(places, settings, context.folder, context.secrets, context.bounds),
+        *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
     ]
     if mistakes:
@@ -140,7 +146,7 @@ def _entry(
         app = _app(settings, branch, pattern, context)
     except Unfilled as error:
         return None, [_unfilled(places, branch, error)]
-    mistakes = [*_rendered_mistakes(places, settings, app, context.domain)]
+    mistakes = [*_rendered_mistakes(places, settings, app, context)]
     return _Entry(places, settings, app), mistakes
 
 
@@ -161,8 +167,9 @@ def _expanded(
     apps = [entry.app for entry in expanded]
     for app in apps:
         app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
-    for app, (_, problem) in _intrusions(expanded):
+    for app, (_, problem) in [*_intrusions(expanded)]:
         app.fail(STEP, str(problem))
+        app.ingress = None  # or its routes would be others'
     # The entries that are written out come first: what they have, no branch takes from them.
     placed = [(e.places, e.app) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
     for app, (_, problem) in _conflicts(placed):
@@ -196,7 +203,7 @@ def _environment(entry: _Entry, branch: str, context: Context) -> App:
         app = _nowhere(entry, branch) if isinstance(named, str) else named
         app.fail(STEP, str(_unfilled(entry.places, branch, found)[1]))
         return app
-    mistakes = [*_rendered_mistakes(entry.places, entry.settings, found, context.domain)]
+    mistakes = [*_rendered_mistakes(entry.places, entry.settings, found, context)]
     for _, problem in mistakes:
         found.fail(STEP, str(problem))
         found.ingress = None  # what is no route is nothing for a later step to look at
@@ -224,20 +231,35 @@ def _nowhere(entry: _Entry, branch: str) -> App:
 def _intrusions(entries: Sequence[_Entry]) -> Iterator[tuple[App, Finding]]:
     """Environments that the name of their branch puts into what is another app's by default.
 
-    Apps that name a namespace may share it; one that names none did not mean to.
+    Apps whose templates give the same namespace or host may share it; one that names none, or
+    writes it out, did not mean to.
     """
     alone = {
         entry.app.namespace: entry.app.name
         for entry in entries
-        if "namespace" not in entry.settings
+        if not is_template(entry.settings.get("namespace"))
+    }
+    written = {
+        host: entry.app.name
+        for entry in entries
+        for host, by_branch in routes.hosts_by_branch(entry.settings, entry.app)
+        if not by_branch
     }
     for entry in entries:
         app = entry.app
+        if not entry.pattern or app.failed:
+            continue
         owner = alone.get(app.namespace, app.name)
-        if entry.pattern and owner != app.name and not app.failed:
+        if owner != app.name:
             what = f"{app.namespace} is the namespace of {owner}"
             fix = "begin it with the name of the app, or leave it out"
             yield app, entry.places.finding(("namespace",), what, fix)
+        for host, by_branch in routes.hosts_by_branch(entry.settings, app):
+            owner = written.get(host, app.name)
+            if by_branch and owner != app.name:
+                what = f"{host}, for the branch {app.git_branch!r}, is the host of {owner}"
+                fix = "have the name of the app in it, or exclude the branch"
+                yield app, entry.places.finding(("ingress",), what, fix)
 
 
 def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -269,7 +291,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
 
 
 def _rendered_mistakes(
-    places: Places, settings: Mapping[str, Any], app: App, domain: str
+    places: Places, settings: Mapping[str, Any], app: App, context: Context
 ) -> Iterator[Finding]:
     """Names that are no longer right once their templates are filled in."""
     found: list[Finding] = []
@@ -279,7 +301,7 @@ def _rendered_mistakes(
     if not found and (why := reserved(app.namespace)):
         fix = "name one of the app's own, or leave it out"
         yield places.finding(("namespace",), f"{app.namespace} {why}", fix)
-    yield from routes.rendered_mistakes(places, settings, app, domain)
+    yield from routes.rendered_mistakes(places, settings, app, context.domain, context.bounds)
 
 
 def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from slipway.apps.app import App
 from slipway.apps.plan import schema
+from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import is_pattern, tells_branches_apart
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown
@@ -117,7 +118,7 @@ def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Findin
 
 
 def rendered_mistakes(
-    places: Places, settings: Mapping[str, Any], app: App, domain: str
+    places: Places, settings: Mapping[str, Any], app: App, domain: str, bounds: Bounds
 ) -> Iterator[Finding]:
     """Hosts and paths that are no longer right once they are filled in, or decoded."""
     variables = {
@@ -137,6 +138,8 @@ def rendered_mistakes(
                 continue
         if setting[-1] == "path":
             yield from _path_mistakes(places, setting, filled)
+        elif setting[-1] == "host":
+            yield from bounds.host_mistakes(places, setting, filled)
 
 
 def _path_mistakes(places: Places, setting: Place, path: str) -> Iterator[Finding]:
@@ -155,6 +158,13 @@ def _path_mistakes(places: Places, setting: Place, path: str) -> Iterator[Findin
     if not found and len(decoded.encode()) > _MOST_BYTES:
         fix = f"must have at most {_MOST_BYTES}, decoded"
         yield places.finding(setting, f"has {len(decoded.encode()):,} bytes", fix)
+
+
+def hosts_by_branch(settings: Mapping[str, Any], app: App) -> Iterator[tuple[str, bool]]:
+    """The host of each route of an app, and whether it is the branch that makes it what it is."""
+    ingress = settings.get("ingress") or {}
+    for given, rule in zip(ingress.get("rules", ()), app.rules, strict=False):
+        yield rule.host, tells_branches_apart(given.get("host", ingress.get("host", "")))
 
 
 def _texts(app: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -13,6 +13,7 @@ import yaml
 from slipway.apps.app import RESTRICTED
 from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.plan import schema
+from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
@@ -45,7 +46,11 @@ _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def mistakes(
-    places: Places, app: Mapping[str, Any], folder: Path, secrets: Collection[str] | None
+    places: Places,
+    app: Mapping[str, Any],
+    folder: Path,
+    secrets: Collection[str] | None,
+    bounds: Bounds,
 ) -> Iterator[Finding]:
     """What is wrong with an app's configuration."""
     yield from _doubled_paths(places, app)
@@ -62,7 +67,10 @@ def mistakes(
     for key in ("config_files", "manifests", "helm"):
         for number, entry in enumerate(app.get(key, ())):
             if "file" in entry:
-                yield from _file_mistakes(places, app, key, number, folder / entry["file"])
+                found = [
+                    *bounds.file_mistakes(places, (key, number, "file"), folder, entry["file"])
+                ]
+                yield from found or _file_mistakes(places, app, key, number, folder / entry["file"])
     for key in ("manifests", "helm"):
         for number, entry in enumerate(app.get(key, ())):
             if entry.get("allow_kinds") and "source" in entry:

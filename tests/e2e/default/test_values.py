@@ -108,9 +108,9 @@ class Values:
             return answer.read()
 
 
-def _app(source: str, files: Path) -> dict[str, object]:
+def _app(source: str) -> dict[str, object]:
     env = {**{name: f"@{word}@" for name, word in WORDS.items()}, **TEXTS}
-    configs = [{"path": path, "file": str(files / Path(path).name)} for path in FILES]
+    configs = [{"path": path, "file": Path(path).name} for path in FILES]
     rule = {"path": "/café/", "rewrite": "/", "expect": "all there"}
     ingress = {"host": HOST, "rules": [rule], "rewrite_redirects": True}
     settings = {"build": "buildx", "env": env, "config_files": configs, "ingress": ingress}
@@ -118,17 +118,14 @@ def _app(source: str, files: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def values(
-    scenario: Scenario, apps_file: AppsFile, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Values]:
+def values(scenario: Scenario, apps_file: AppsFile) -> Iterator[Values]:
     """The app, deployed; afterwards the apps are made what they were."""
     source = apps_file.repository("values", {"Dockerfile": DOCKERFILE, "server.py": SERVER})
-    files = tmp_path_factory.mktemp("files")
     for path, content in FILES.items():
-        (files / Path(path).name).write_bytes(content)
+        apps_file.write(Path(path).name, content)
 
     def add(apps: Apps) -> None:
-        apps.append(_app(source, files))
+        apps.append(_app(source))
 
     changed = apps_file.changed(add)
     text = changed.read_text()

@@ -359,7 +359,7 @@ def test_failures_leave_the_others_alone(shop: Shop) -> None:
         "name: web, git_branch: nowhere",
         "name: far, build: {buildx: {context: nowhere}}",
         "name: old, base_image: 'bundle.slipway.internal/gone:1'",
-        "name: tar, base_image: 'tar:///nowhere.tar'",
+        f"name: tar, base_image: 'tar://{shop.root}/nowhere.tar'",
     )
     steps = [app.failed.step if app.failed else "" for app in images.apps]
     assert steps == ["", "build", "source", "build", "build", "build"]

@@ -18,6 +18,7 @@ from slipway.apps.app import (
     Variable,
 )
 from slipway.apps.manifests.routes import hosts
+from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
 
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[5]
 def planned(tmp_path: Path, text: str) -> list[App]:
     path = tmp_path / "apps.yml"
     path.write_text(text)
-    return plan(path)
+    return plan(path, bounds=Bounds(folders=[Path("/srv")]))
 
 
 def test_least_app(tmp_path: Path) -> None:
