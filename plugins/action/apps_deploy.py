@@ -38,6 +38,7 @@ class ActionModule(SlipwayAction):
                 helm=helm_program(Path(args["bundle"])),
                 leaving=msgspec.convert(args["leaving"], list[Leaving]),
                 ports=args["ports"],
+                quota={name: str(value) for name, value in args["quota"].items()},
                 dry_run=self.check_mode,
             )
         result: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.environments.rows import as_table, rows
 from slipway.apps.manifests.labels import ENVIRONMENTS, OWN_SELECTOR, ROUTES_NAMESPACE
-from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, Kube
+from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, RESOURCE_QUOTAS, Kube
 
 
 class ActionModule(SlipwayAction):
@@ -21,7 +21,8 @@ class ActionModule(SlipwayAction):
         with Kube(Path(args["kubeconfig"])) as kube:
             deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
             notes = kube.get(CONFIG_MAPS, ENVIRONMENTS, ROUTES_NAMESPACE)
-        found = rows(deployments, notes)
+            quotas = kube.list(RESOURCE_QUOTAS, labels=OWN_SELECTOR).items
+        found = rows(deployments, notes, quotas)
         table = as_table(found, datetime.now(UTC))
         self.say(*table)
         return {"changed": False, "environments": [asdict(row) for row in found], "table": table}

@@ -55,6 +55,12 @@ options:
     description: The class of the Ingress objects.
     type: str
     default: nginx
+  quota:
+    description:
+      - How much each app may have in its environment, as C(hard) of a ResourceQuota. Apps that
+        share a namespace have the sum.
+    type: dict
+    default: {}
   timeout:
     description: How many seconds the roll-outs may take altogether.
     type: int

@@ -58,6 +58,10 @@ environments:
       description: Where it answers.
       type: list
       elements: str
+    quota:
+      description: What of its quota it uses.
+      type: str
+      sample: pods 1/20, cpu 10m/4, memory 64Mi/8Gi
     failure:
       description: The last failure, with its C(step), C(reason) and time (C(at)).
       type: dict

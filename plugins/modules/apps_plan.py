@@ -113,6 +113,9 @@ apps:
     resources:
       description: C(requests) and C(limits) of C(cpu) and C(memory).
       type: dict
+    quota:
+      description: How much its environment may have, where that is not as for all.
+      type: dict
     env:
       description: Environment variables.
       type: dict

@@ -242,6 +242,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Checks in place of those of the health path: ``startup``, ``readiness``, ``liveness``."""
     resources: dict[str, dict[str, str]] = {}
     """``requests`` and ``limits`` of ``cpu`` and ``memory``."""
+    quota: dict[str, str] = {}
+    """How much its environment may have, where that is not as for all."""
     env: dict[str, Variable] = {}
     """Environment variables."""
     config_files: list[ConfigFile] = []

@@ -107,19 +107,21 @@ def contains(live: Any, wanted: Any) -> bool:
         return (
             isinstance(live, list) and len(live) == len(wanted) and all(map(contains, live, wanted))
         )
-    return (
-        isinstance(live, str)
-        and (amount := _amount(live)) is not None
-        and amount == _amount(wanted)
-    )
+    return isinstance(live, str) and (found := amount(live)) is not None and found == amount(wanted)
 
 
-def _amount(value: Any) -> Decimal | None:
+def amount(value: Any) -> Decimal | None:
     """What a quantity amounts to; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     found = _QUANTITY.fullmatch(str(value))
     return Decimal(found[1]) * _UNITS[found[2] or ""] if found else None
+
+
+def quantity(value: Decimal) -> str:
+    """An amount as Kubernetes writes it, to a thousandth."""
+    whole = value.to_integral_value()
+    return f"{whole:f}" if whole == value else f"{(value * 1000).to_integral_value():f}m"
 
 
 def digest(value: Any) -> str:

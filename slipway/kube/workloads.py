@@ -34,6 +34,9 @@ NON_ROOT_FIX = "have USER in its Dockerfile name a number but 0, or give the pod
 POD_SECURITY = "violates PodSecurity"
 """What the API says of pods that a namespace does not take."""
 
+QUOTA = "exceeded quota"
+"""What the API says of pods that are too many for a namespace."""
+
 REFUSED_PODS = "is forbidden"
 """What the API says of pods that a namespace does not take, or that are too many for it."""
 
@@ -214,7 +217,8 @@ def joined(*parts: str | None, separator: str = ": ") -> str:
 def _refusal(condition: Object) -> Trouble:
     """The trouble that a condition tells; what it waits for may turn up, unless pods may not be."""
     reason = joined(condition.get("reason"), condition.get("message"))
-    return Trouble(reason, final=POD_SECURITY in reason)
+    fix = "raise quota in apps.yml, or ask for less" if QUOTA in reason else ""
+    return Trouble(joined(reason, fix, separator="; "), final=POD_SECURITY in reason)
 
 
 def _last_log(kube: Kube, pod: Object, container: str) -> str:

@@ -118,6 +118,8 @@ class FakeApi:
         after = {**before, **wanted, "metadata": {**metadata, "generation": generation}}
         if plural == "namespaces":
             after["status"] = {"phase": "Active"}
+        if plural == "resourcequotas":
+            after["status"] = {"hard": after["spec"]["hard"], "used": {}}
         if not dry_run:
             self.put(plural, after)
             self.on_apply(self, after)

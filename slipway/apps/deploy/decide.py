@@ -14,7 +14,7 @@ from slipway.apps.environments.found import marks
 from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.bounds_ingress import Routes, paths_left
-from slipway.apps.manifests.environment import contents, namespace, role
+from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, role
 from slipway.apps.manifests.extras import owner_of_extra
 from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
@@ -90,12 +90,14 @@ def decide(
     secrets: Mapping[str, str] = NO_SECRETS,
     extras: Mapping[str, list[Object]] = NO_EXTRAS,
     boundary: Boundary[App] = THROUGH,
+    quota: Mapping[str, str] = NO_QUOTA,
 ) -> Decision:
     """Compare the apps, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
     image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
-    as they are, too, and so does an app that fails here, in its ``boundary``.
+    as they are, too, and so does an app that fails here, in its ``boundary``. ``quota`` is how much
+    each app may have.
     """
     apps = list(apps)
     ready = [*runnable(apps)]
@@ -167,12 +169,14 @@ def decide(
         if (differing := _differing(objects, state.objects))
     }
     levels = {app.namespace: app.pod_security for app in ready}
+    in_space = grouped(apps, lambda app: app.namespace)
+    hard = {name: quota_of(users, quota) for name, users in in_space.items()}
     return Decision(
         role=_differing(own_role, state.objects) if ready else [],
         environments={
             name: differing
             for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})
-            if (differing := _environment(name, levels.get(name, RESTRICTED), state))
+            if (differing := _environment(name, levels.get(name, RESTRICTED), hard, state))
         },
         marks=marks(state.namespaces, apps, leaving),
         hosts={
@@ -221,13 +225,15 @@ def _has_labels(live: Object, wanted: Object) -> bool:
     return contains(live["metadata"].get("labels") or {}, wanted["metadata"]["labels"])
 
 
-def _environment(name: str, level: str, state: State) -> list[Object]:
+def _environment(
+    name: str, level: str, hard: Mapping[str, Mapping[str, str]], state: State
+) -> list[Object]:
     """What differs of a namespace, and of what is in it beside its apps."""
     live, wanted = state.namespaces.get(name), namespace(name, level)
     is_right = live and usable(live) and (not is_own(live) or _has_labels(live, wanted))
     itself = [] if is_right else [wanted]
     own = live is None or not usable(live) or is_own(live)
-    inner = [] if name == ROUTES_NAMESPACE else contents(name, is_own=own)
+    inner = [] if name == ROUTES_NAMESPACE else contents(name, hard[name], is_own=own)
     return [*itself, *_differing(inner, state.objects)]
 
 

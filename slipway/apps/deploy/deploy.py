@@ -36,7 +36,7 @@ from slipway.apps.environments.found import refusal
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.environments.rows import notes_in
 from slipway.apps.manifests.config import configurations
-from slipway.apps.manifests.environment import acting_in
+from slipway.apps.manifests.environment import NO_QUOTA, acting_in
 from slipway.apps.manifests.extras import extra_key, in_stages, owner_of_extra
 from slipway.apps.manifests.labels import (
     COMMIT,
@@ -58,6 +58,7 @@ from slipway.kube.client import (
     DEPLOYMENTS,
     NAMESPACES,
     REPLICA_SETS,
+    RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     SECRETS,
     ApiError,
@@ -129,6 +130,7 @@ def deploy(
     leaving: Collection[Leaving] = (),
     helm: Path = Path("helm"),
     ports: Ports = NO_PORTS,
+    quota: Mapping[str, str] = NO_QUOTA,
     dry_run: bool = False,
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
@@ -142,7 +144,8 @@ def deploy(
 
     The environments that are ``leaving`` stay as they are, and their namespaces are marked.
     ``helm`` is the program for the apps that have charts. ``ports`` of this machine that lead to
-    the ingress controller are noted with the addresses of apps.
+    the ingress controller are noted with the addresses of apps. ``quota`` is how much each app may
+    have in its environment.
 
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
@@ -160,7 +163,7 @@ def deploy(
         kube, apps, contents, ingress_class, leaving, say, Secrets(secrets), ports, dry_run=dry_run
     )
     certificates = run.certificates(secrets, ca_dir)
-    return run.deploy(certificates, seconds)
+    return run.deploy(certificates, quota, seconds)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -251,7 +254,9 @@ class _Run:
 
         return pairs(tls_of(self.apps.values()), secrets, authority, self.state.objects)
 
-    def deploy(self, certificates: Mapping[str, Pair], seconds: float) -> Outcome:
+    def deploy(
+        self, certificates: Mapping[str, Pair], quota: Mapping[str, str], seconds: float
+    ) -> Outcome:
         """Decide, and carry it out."""
         decision = decide(
             self._filled(),
@@ -262,6 +267,7 @@ class _Run:
             self.secrets,
             self.extras,
             self.boundary,
+            quota,
         )
         self._tell(decision)
         for obj in decision.marks:
@@ -501,9 +507,25 @@ class _Run:
                 self._make_namespace(obj)
             else:
                 self._apply_one(obj)
-        bound = [obj for obj in objects if obj["kind"] == ROLE_BINDINGS.kind]
-        if bound and not self.dry_run:
-            self._wait_until_bound(bound[0]["metadata"]["namespace"])
+        if self.dry_run:
+            return
+        for obj in objects:
+            if obj["kind"] == ROLE_BINDINGS.kind:
+                self._wait_until_bound(obj["metadata"]["namespace"])
+            elif obj["kind"] == RESOURCE_QUOTAS.kind:
+                self._wait_until_counted(obj["metadata"])
+
+    def _wait_until_counted(self, quota: Object) -> None:
+        """Wait until Kubernetes counts for a quota: before that, it refuses what is counted."""
+
+        def is_counted() -> bool:
+            found = self.kube.get(RESOURCE_QUOTAS, quota["name"], quota["namespace"])
+            return "hard" in (found or {}).get("status", {})
+
+        seconds = allowed(KIND_SECONDS)
+        if not wait_until(is_counted, seconds, 0.1):
+            what = f"after {seconds:.0f} s, nobody counts for its quota"
+            raise ApiError(f"namespace {quota['namespace']}", 403, what)
 
     def _wait_until_bound(self, namespace: str) -> None:
         """Wait until the API has taken note of what an environment's identity may do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from slipway.apps.manifests.labels import (
 from slipway.text import aligned, shortened
 
 COLUMNS = ("APP", "BRANCH", "COMMIT", "AGE", "STATE", "URL", "LAST FAILURE")
+QUOTA = "QUOTA"
+"""The column that there is where environments have one."""
 
 REASON_WIDTH = 60
 """How many characters of a reason the list shows; the page shows all that is noted."""
@@ -49,13 +51,21 @@ class Row:
     state: str
     urls: tuple[str, ...]
     failure: Failure | None
+    quota: str = ""
+    """What of its quota it uses."""
 
 
-def rows(deployments: Iterable[Object], config_map: Object | None) -> list[Row]:
+def rows(
+    deployments: Iterable[Object], config_map: Object | None, quotas: Iterable[Object] = ()
+) -> list[Row]:
     """Return a row for each environment that runs or that a run noted, sorted by app and branch."""
+    used = {quota["metadata"]["namespace"]: _usage(quota) for quota in quotas}
     live = {owner_of(each): each for each in deployments if is_app(each)}
     notes = notes_in(config_map)
-    found = [_row(each, live.get(each), notes.get(each, {})) for each in live.keys() | notes.keys()]
+    found = [
+        replace(_row(each, live.get(each), notes.get(each, {})), quota=used.get(_space(each), ""))
+        for each in live.keys() | notes.keys()
+    ]
     return sorted(found, key=lambda row: (row.app, row.branch, row.id))
 
 
@@ -83,6 +93,20 @@ def _is_entry(entry: Any) -> bool:
     if failure is not None:
         texts += [failure.get(key) for key in ("step", "reason", "at")]
     return all(isinstance(text, str) for text in (*texts, *urls))
+
+
+def _space(app_id: str) -> str:
+    return app_id.partition("/")[0]
+
+
+def _usage(quota: Object) -> str:
+    """How much of the most important of a quota is used: ``pods 1/20, cpu 100m/4``."""
+    status = quota.get("status", {})
+    hard, used = status.get("hard", {}), status.get("used", {})
+    counts = (("pods", "pods"), ("cpu", "requests.cpu"), ("memory", "requests.memory"))
+    return ", ".join(
+        f"{name} {used.get(key, '0')}/{hard[key]}" for name, key in counts if key in hard
+    )
 
 
 def _row(app_id: str, deployment: Object | None, note: Mapping[str, Any]) -> Row:
@@ -144,12 +168,15 @@ def age(moment: str, now: datetime) -> str:
 
 def as_table(found: Iterable[Row], now: datetime) -> list[str]:
     """Return an aligned line for each address of each environment, under a heading."""
-    lines = [COLUMNS]
+    found = list(found)
+    counted = any(row.quota for row in found)
+    lines = [(*COLUMNS[:-2], *([QUOTA] if counted else []), *COLUMNS[-2:])]
     for row in found:
         about = (row.app, row.branch, row.commit[:7] or "-", age(row.created, now), row.state)
+        about = (*about, row.quota or "-") if counted else about
         first, *others = row.urls or ("-",)
         lines.append((*about, first, _in_short(row.failure, now)))
-        lines += [("",) * 5 + (url, "") for url in others]
+        lines += [("",) * len(about) + (url, "") for url in others]
     return aligned(lines)
 
 

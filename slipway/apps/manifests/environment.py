@@ -5,24 +5,38 @@ Nothing here is an app's, and no app may bring anything of the kind.
 
 from __future__ import annotations
 
-from slipway.apps.app import RESTRICTED
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+from slipway.apps.app import RESTRICTED, App
 from slipway.apps.manifests.bounds import KINDS
 from slipway.apps.manifests.labels import OWN
+from slipway.apps.manifests.pod import USUAL_MEMORY
 from slipway.kube.client import (
     CLUSTER_ROLES,
+    LIMIT_RANGES,
     NAMESPACES,
+    RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
+    SERVICES,
     Kube,
     Object,
 )
-from slipway.kube.objects import sealed
+from slipway.kube.objects import amount, quantity, sealed
 
 NAME = "slipway-environment"
 """The name of the role, and of what is in every environment."""
 
 GROUP = "slipway:environments"
 """The group of the identities of all environments."""
+
+_OUTWARD = ("services.loadbalancers", "services.nodeports")
+
+NO_QUOTA: Mapping[str, str] = MappingProxyType(dict.fromkeys(_OUTWARD, "0"))
+"""What nobody has, however much there is of all else."""
 
 POD_SECURITY = "pod-security.kubernetes.io/"
 
@@ -73,13 +87,61 @@ def role() -> Object:
     )
 
 
-def contents(namespace: str, *, is_own: bool = True) -> list[Object]:
+def contents(
+    namespace: str, quota: Mapping[str, str] = NO_QUOTA, *, is_own: bool = True
+) -> list[Object]:
     """What is in the namespace of an environment beside its apps.
 
     Of one that somebody else made, and let apps into, nothing more is Slipway's than their rights.
     """
-    rights = sealed(_binding(namespace))
-    return [rights, sealed(_account(namespace))] if is_own else [rights]
+    objects = [_binding(namespace)]
+    if is_own:
+        objects += [_account(namespace), _quota(namespace, quota), _limits(namespace)]
+    return [*map(sealed, objects)]
+
+
+def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
+    """How much the apps of one namespace may have: the sum of what is for each of them.
+
+    That is the ``usual``, and what apps.yml says instead. Services get no address of a node or of
+    the load balancer, unless the operator brings such ones.
+    """
+    apps = list(apps)
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for app in apps:
+        for name, text in {**usual, **NO_QUOTA, **app.quota}.items():
+            totals[name] += amount(text) or 0
+    entries = [entry for app in apps for entry in (*app.manifests, *app.helm)]
+    brought = any(SERVICES.kind in entry.allow_kinds for entry in entries)
+    return {
+        name: quantity(total)
+        for name, total in totals.items()
+        if not (brought and name in NO_QUOTA)
+    }
+
+
+def _quota(namespace: str, hard: Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": RESOURCE_QUOTAS.api_version,
+        "kind": RESOURCE_QUOTAS.kind,
+        "metadata": {"name": NAME, "namespace": namespace, "labels": dict(OWN)},
+        "spec": {"hard": dict(hard)},
+    }
+
+
+def _limits(namespace: str) -> Object:
+    """What containers have that do not say it: those that a quota counts have to say something."""
+    usual = {
+        "type": "Container",
+        "default": {"memory": USUAL_MEMORY},
+        "defaultRequest": {"cpu": "10m", "memory": "64Mi"},
+    }
+    return {
+        "apiVersion": LIMIT_RANGES.api_version,
+        "kind": LIMIT_RANGES.kind,
+        "metadata": {"name": NAME, "namespace": namespace, "labels": dict(OWN)},
+        "spec": {"limits": [usual]},
+    }
 
 
 def _account(namespace: str) -> Object:

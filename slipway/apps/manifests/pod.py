@@ -7,9 +7,13 @@ from typing import Any
 from slipway.apps.app import App, Built, Probe, Variable
 from slipway.apps.manifests.config import config_keys
 from slipway.kube.client import Object
+from slipway.kube.objects import amount
 
 USER_ID = 65532
 """Who every app runs as, whatever its image names: by custom the ``nonroot`` user of images."""
+
+USUAL_MEMORY = "1Gi"
+"""How much memory a container may use that does not say it, or says that it needs less."""
 
 START_SECONDS = 300
 """How long a container may take to start before it is started anew."""
@@ -51,7 +55,7 @@ def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[s
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
         "env": [_variable(name, source, secret) for name, source in sorted(app.env.items())],
-        "resources": app.resources,
+        "resources": _resources(app),
         "volumeMounts": mounts,
         **_probes(app),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
@@ -78,6 +82,17 @@ def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[s
         "volumes": volumes,
     }
     return {key: value for key, value in pod.items() if value not in (None, {}, [])}
+
+
+def _resources(app: App) -> dict[str, dict[str, str]]:
+    """What the container has; it may use what it reserves, also where that is more than usual."""
+    reserved = app.resources.get("requests", {}).get("memory")
+    limits = app.resources.get("limits", {})
+    if reserved is None or "memory" in limits:
+        return app.resources
+    if (amount(reserved) or 0) <= (amount(USUAL_MEMORY) or 0):
+        return app.resources
+    return {**app.resources, "limits": {**limits, "memory": reserved}}
 
 
 def start_seconds(app: App) -> int:

@@ -29,7 +29,16 @@ NO_BOUNDS = Bounds()
 STEP = "source"
 """What a failure to find out the branches of a pattern is noted under."""
 
-_MERGED = ("branches", "env", "ingress", "node_selector", "probes", "resources", "security")
+_MERGED = (
+    "branches",
+    "env",
+    "ingress",
+    "node_selector",
+    "probes",
+    "quota",
+    "resources",
+    "security",
+)
 """The settings of which an app and the defaults may each give a part."""
 
 

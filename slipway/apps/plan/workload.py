@@ -231,6 +231,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "resources": {
             name: plain(amounts) for name, amounts in plain(app.get("resources", {})).items()
         },
+        "quota": {name: str(value) for name, value in plain(app.get("quota", {})).items()},
         "env": {name: _env(value) for name, value in app.get("env", {}).items()},
         "config_files": [_config_file(file, folder) for file in app.get("config_files", ())],
         "manifests": [_located(entry, folder) for entry in app.get("manifests", ())],

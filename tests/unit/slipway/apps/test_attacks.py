@@ -291,3 +291,63 @@ def test_a_namespace_that_somebody_else_made_holds_its_pods_itself(
     assert bool(outcome.apps[0].failed) == bool(complaint)
     assert api.named("namespaces", "", "theirs") == space
     assert ("serviceaccounts", "theirs", "default") not in api.objects
+
+
+def test_an_environment_has_a_quota_and_limits(kube: Kube, api: FakeApi) -> None:
+    usual = {"pods": "20", "requests.cpu": "4", "requests.memory": "8Gi"}
+    more = {"pods": "50", "requests.cpu": "500m"}
+    shared = {"namespace": "shop"}
+    apps = [
+        built("odd"),
+        built("quote", quota=more),
+        built("one", **shared),
+        built("two", quota=more, **shared),
+    ]
+    assert not any(app.failed for app in run(kube, *apps, quota=usual).apps)
+
+    def hard(name: str) -> dict[str, str]:
+        quota = api.named("resourcequotas", name, "slipway-environment")
+        return dict(quota["spec"]["hard"])
+
+    none = {"services.loadbalancers": "0", "services.nodeports": "0"}
+    gibibytes = str(8 << 30)
+    assert hard("odd-main") == {**usual, **none, "requests.memory": gibibytes}
+    assert hard("quote-main") == {**usual, **more, **none, "requests.memory": gibibytes}
+    assert hard("shop") == {
+        "pods": "70",
+        "requests.cpu": "4500m",
+        "requests.memory": str(16 << 30),
+        **none,
+    }
+    [limit] = api.named("limitranges", "shop", "slipway-environment")["spec"]["limits"]
+    assert limit["default"] == {"memory": "1Gi"}
+    assert not run(kube, *apps, quota=usual).changed
+    api.named("resourcequotas", "shop", "slipway-environment")["spec"]["hard"]["pods"] = "1000"
+    assert run(kube, *apps, quota=usual).changed
+    assert hard("shop")["pods"] == "70"
+
+
+def test_services_that_the_operator_brings_may_have_addresses(kube: Kube, api: FakeApi) -> None:
+    brought = [{"content": SOUND.split("---")[1], "allow_kinds": ["Service"]}]
+    run(kube, built("odd", manifests=brought), quota={"pods": "20"})
+    quota = api.named("resourcequotas", "odd-main", "slipway-environment")
+    assert quota["spec"]["hard"] == {"pods": "20"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "wanted"),
+    [
+        ({}, {}, None),
+        ({"memory": "512Mi"}, {}, None),
+        ({"memory": "2Gi"}, {}, "2Gi"),
+        ({"memory": "2Gi"}, {"memory": "3Gi"}, "3Gi"),
+    ],
+)
+def test_who_reserves_more_than_is_usual_may_use_it(
+    kube: Kube, api: FakeApi, requests: dict[str, str], limits: dict[str, str], wanted: str | None
+) -> None:
+    resources = {"requests": requests, "limits": limits}
+    run(kube, built("odd", resources=resources))
+    pod = api.named("deployments", "odd-main", "odd")["spec"]["template"]["spec"]
+    found = pod["containers"][0].get("resources", {}).get("limits", {})
+    assert found.get("memory") == wanted

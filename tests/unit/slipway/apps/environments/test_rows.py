@@ -113,3 +113,16 @@ def test_the_json_has_all_fields() -> None:
     [row] = json.loads(as_json(rows([deployment()], notes(main=note(failure=FAILURE)))))
     assert row.keys() == Row.__dataclass_fields__.keys()
     assert row["failure"] == FAILURE
+
+
+def test_what_is_used_of_a_quota_is_a_column_of_its_own() -> None:
+    status = {
+        "hard": {"pods": "20", "requests.cpu": "4", "secrets": "50"},
+        "used": {"pods": "1", "requests.cpu": "10m"},
+    }
+    quota = {"metadata": {"namespace": "web-main"}, "status": status}
+    [row] = rows([deployment()], None, [quota])
+    assert row.quota == "pods 1/20, cpu 10m/4"
+    heading, line = as_table([row], NOW)
+    assert line[heading.index("QUOTA") :].startswith("pods 1/20, cpu 10m/4  ")
+    assert rows([deployment()], None, [{"metadata": {"namespace": "web-main"}}])[0].quota == ""
