@@ -142,6 +142,8 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
 
 def _decrypted(where: str, value: Any) -> Any:
     """A value as it is, also if Ansible Vault encrypted it by itself."""
+    if isinstance(value, Mapping):
+        return {str(key): _decrypted(f"{where}.{key}", part) for key, part in value.items()}
     if not isinstance(value, EncryptedString):
         return value
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
@@ -23,12 +24,28 @@ class Secrets(Mapping[str, str]):
     """Values by name; printing it shows only the names."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        """Take texts; raises SlipwayError for what is none, with all of it."""
-        if problems := list(_no_texts(values)):
+        """Take texts, or mappings with a text and the apps that it is for.
+
+        Raises SlipwayError for what is neither, with all of it.
+        """
+        if problems := [each for name, value in values.items() for each in _faults(name, value)]:
             raise SlipwayError(problems)
-        self._values = {name: str(value) for name, value in values.items()}
+        self._values = {
+            name: str(value["value"] if isinstance(value, Mapping) else value)
+            for name, value in values.items()
+        }
+        self._apps = {
+            name: value["apps"]
+            for name, value in values.items()
+            if isinstance(value, Mapping) and "apps" in value
+        }
         # The longest first: a value may be a part of another one.
         self._masked = sorted(set(_forms(self._values.values())), key=len, reverse=True)
+
+    def granted(self, name: str, app: str) -> bool:
+        """Whether an app may name a secret: any may that is for no apps in particular."""
+        patterns = self._apps.get(name, ["*"])
+        return any(fnmatchcase(app, pattern) for pattern in patterns)
 
     def redact(self, text: str) -> str:
         """The text with every value masked, also in base64, in a URL and line by line."""
@@ -49,12 +66,21 @@ class Secrets(Mapping[str, str]):
         return f"Secrets({', '.join(self._values)})"
 
 
-def _no_texts(values: Mapping[str, Any]) -> Iterator[Problem]:
-    for name, value in values.items():
-        if not isinstance(value, str):
-            what = "is empty" if value is None else "is no text to YAML, which makes 567 of 01067"
-            fix = "write text in the vault: after |, or in quotes if YAML takes it for another type"
-            yield Problem(f"slipway_secrets.{name}", what, fix)
+def _faults(name: str, given: Any) -> Iterator[Problem]:
+    """What is wrong with an entry of slipway_secrets."""
+    where, value = f"slipway_secrets.{name}", given
+    if isinstance(given, Mapping) and "value" in given:
+        apps, value = given.get("apps", []), given["value"]
+        example = "write {value: ..., apps: [orders, shop-*]}"
+        for key in given.keys() - {"value", "apps"}:
+            yield Problem(f"{where}.{key}", "unknown key", example)
+        if not isinstance(apps, list) or not all(isinstance(each, str) for each in apps):
+            yield Problem(f"{where}.apps", "is no list of names of apps", example)
+        where = f"{where}.value"
+    if not isinstance(value, str):
+        what = "is empty" if value is None else "is no text to YAML, which makes 567 of 01067"
+        fix = "write text in the vault: after |, or in quotes if YAML takes it for another type"
+        yield Problem(where, what, fix)
 
 
 def _forms(values: Iterable[str]) -> Iterator[str]:

@@ -7,14 +7,21 @@ from collections.abc import Collection, Iterator
 
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import Place
+from slipway.secrets import Secrets
 
 
 def unknown_secrets(
-    places: Places, setting: Place, name: str, secrets: Collection[str] | None
+    places: Places, setting: Place, name: str, app: str, secrets: Collection[str] | None
 ) -> Iterator[Finding]:
-    """A secret that is named but not there; nothing when it is not known which there are."""
+    """A secret that an app names and that is not there, or is not for it.
+
+    Nothing when it is not known which there are.
+    """
     if secrets is not None and name not in secrets:
         yield places.finding(setting, *unknown(name, secrets))
+    elif isinstance(secrets, Secrets) and not secrets.granted(name, app):
+        fix = f"have the operator add {app} to apps of slipway_secrets.{name}, or name another"
+        yield places.finding(setting, f"names the secret {name}, which is not for {app}", fix)
 
 
 def unknown(name: str, secrets: Collection[str]) -> tuple[str, str]:

@@ -42,11 +42,13 @@ def mistakes(
         yield from _auth_mistakes(places, app.get("git_auth", {}), url)
     for key in _KINDS:
         if name := app.get("git_auth", {}).get(key):
-            yield from unknown_secrets(places, ("git_auth", key), name, secrets)
+            yield from unknown_secrets(places, ("git_auth", key), name, app["name"], secrets)
     build = app.get("build")
     for tool, options in plain(build).items() if isinstance(build, Mapping) else ():
         for key, name in options.get("secrets", {}).items():
-            yield from unknown_secrets(places, ("build", tool, "secrets", key), name, secrets)
+            yield from unknown_secrets(
+                places, ("build", tool, "secrets", key), name, app["name"], secrets
+            )
 
 
 def _auth_mistakes(places: Places, auth: Mapping[str, Any], url: str) -> Iterator[Finding]:

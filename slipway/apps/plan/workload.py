@@ -57,13 +57,15 @@ def mistakes(
     yield from _security_mistakes(places, app)
     for key, value in app.get("env", {}).items():
         if isinstance(value, Mapping) and "secret" in value:
-            yield from unknown_secrets(places, ("env", key, "secret"), value["secret"], secrets)
+            yield from unknown_secrets(
+                places, ("env", key, "secret"), value["secret"], app["name"], secrets
+            )
         elif isinstance(value, str) and (why := unfit(key, value)):
             yield places.finding(("env", key), why, "")
     for number, file in enumerate(app.get("config_files", ())):
         if "secret" in file:
             setting: Place = ("config_files", number, "secret")
-            yield from unknown_secrets(places, setting, file["secret"], secrets)
+            yield from unknown_secrets(places, setting, file["secret"], app["name"], secrets)
     for key in ("config_files", "manifests", "helm"):
         for number, entry in enumerate(app.get(key, ())):
             if "file" in entry:

@@ -56,3 +56,34 @@ def test_no_role_has_secrets_in_what_ansible_fills_in_or_shows() -> None:
     """Actions read the variable themselves, so that no value is taken for a template."""
     for path in PROJECT.glob("roles/*/*/*.yml"):
         assert "slipway_secrets" not in path.read_text(), path
+
+
+def test_a_secret_may_be_for_some_apps_alone() -> None:
+    secrets = Secrets(
+        {"all": "a", "some": {"value": "b", "apps": ["orders", "shop-*"]}, "none": {"value": "c"}}
+    )
+    assert dict(secrets) == {"all": "a", "some": "b", "none": "c"}
+    assert secrets.redact("abc") == "***" * 3
+    granted = {
+        (name, app): secrets.granted(name, app)
+        for name in secrets
+        for app in ("orders", "orders-more", "shop-cart")
+    }
+    assert [key for key, may in granted.items() if not may] == [("some", "orders-more")]
+
+
+def test_what_is_wrong_with_a_grant_is_told_without_its_value() -> None:
+    wrong = {
+        "a": {"value": "hunter2", "app": "orders"},
+        "b": {"value": ["hunter2"], "apps": "orders"},
+        "c": {"value": "hunter2", "apps": [1]},
+    }
+    with pytest.raises(SlipwayError) as error:
+        Secrets(wrong)
+    assert [problem.where for problem in error.value.problems] == [
+        "slipway_secrets.a.app",
+        "slipway_secrets.b.apps",
+        "slipway_secrets.b.value",
+        "slipway_secrets.c.apps",
+    ]
+    assert "hunter2" not in str(error.value)

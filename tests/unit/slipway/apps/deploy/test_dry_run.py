@@ -121,6 +121,13 @@ def test_the_table_puts_all_steps_together() -> None:
     assert lines([], removal) == ["remove"]
 
 
+def test_the_table_shows_what_the_operator_applies_for_an_app() -> None:
+    entry = {"content": "", "allow_kinds": ["Role", "ClusterRole"]}
+    app = built(manifests=[entry])
+    [_heading, line] = table([app], before_the_cluster([app]), [], {}, {})
+    assert line.endswith("roll, route; may bring ClusterRole, Role, applied by the operator")
+
+
 def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
     broken = structs.replace(APPS[2], failed=Failure("source", "no"))
     inner = built("inner", ingress=None)

@@ -11,6 +11,7 @@ from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
 from slipway.errors import SlipwayError
+from slipway.secrets import Secrets
 from tests.support.apps import reason
 
 BOUNDS = Bounds(
@@ -141,3 +142,31 @@ def test_files_of_other_folders_are_the_operator_s(tmp_path: Path, key: str, way
     assert "is not below the folder of apps.yml" in said
     assert "slipway_file_folders" in said
     assert plan(path, bounds=Bounds(folders=[other]))
+
+
+NAMED = {
+    "git_auth.token": "git_auth: {token: password}",
+    "build.buildx.secrets.NPM": "build: {buildx: {secrets: {NPM: password}}}",
+    "env.DB.secret": "env: {DB: {secret: password}}",
+    "config_files[0].secret": "config_files: [{path: /a, secret: password}]",
+}
+
+
+@pytest.mark.parametrize("key", NAMED)
+def test_an_app_names_only_secrets_that_are_for_it(tmp_path: Path, key: str) -> None:
+    path = written(tmp_path, NAMED[key])
+    path.write_text(path.read_text().replace("git_url: /web", "git_url: https://git.test/web"))
+
+    def secrets(*apps: str) -> Secrets:
+        return Secrets({"password": {"value": "hunter2", "apps": [*apps]}})
+
+    for others in ([], ["orders"], ["we"], ["web-*"]):
+        with pytest.raises(SlipwayError) as caught:
+            plan(path, secrets=secrets(*others))
+        [problem] = caught.value.problems
+        assert problem.where.endswith(f"apps[0].{key}")
+        assert problem.what == "names the secret password, which is not for web"
+        assert "add web to apps of slipway_secrets.password" in problem.fix
+    for own in (["web"], ["orders", "w*"]):
+        assert plan(path, secrets=secrets(*own))
+    assert plan(path, secrets=Secrets({"password": "hunter2"}))
