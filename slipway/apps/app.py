@@ -277,6 +277,12 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
         """The paths that lead to it."""
         return self.ingress.rules if self.ingress else ()
 
+    @property
+    def allow_kinds(self) -> set[str]:
+        """The kinds that apps.yml allows it beyond those of a branch."""
+        own = {kind for entry in self.manifests for kind in entry.allow_kinds}
+        return own | {kind for entry in self.helm for kind in entry.allow_kinds}
+
     def fail(self, step: str, reason: str) -> None:
         """Note at which step it failed and why, unless it failed before."""
         self.failed = self.failed or Failure(step, reason)

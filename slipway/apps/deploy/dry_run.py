@@ -119,16 +119,12 @@ def table(
     for intent in intended:
         steps = _steps(by_id.get(intent.id), intent, intent.id in pending, nodes, loaded)
         text = ", ".join(steps) or "nothing"
-        if kinds := _allowed_kinds(by_id.get(intent.id)):
-            text += f"; may bring {', '.join(kinds)}, applied by the operator"
+        app = by_id.get(intent.id)
+        if app and app.allow_kinds:
+            kinds = ", ".join(sorted(app.allow_kinds))
+            text += f"; may bring {kinds}, applied by the operator"
         lines.append((intent.name, intent.branch, intent.namespace, text))
     return aligned(lines)
-
-
-def _allowed_kinds(app: App | None) -> list[str]:
-    """The kinds that apps.yml allows an app beyond those of a branch."""
-    entries = (*app.manifests, *app.helm) if app else ()
-    return sorted({kind for entry in entries for kind in entry.allow_kinds})
 
 
 def _steps(

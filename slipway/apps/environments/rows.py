@@ -172,8 +172,8 @@ def as_table(found: Iterable[Row], now: datetime) -> list[str]:
     counted = any(row.quota for row in found)
     lines = [(*COLUMNS[:-2], *([QUOTA] if counted else []), *COLUMNS[-2:])]
     for row in found:
-        about = (row.app, row.branch, row.commit[:7] or "-", age(row.created, now), row.state)
-        about = (*about, row.quota or "-") if counted else about
+        about = [row.app, row.branch, row.commit[:7] or "-", age(row.created, now), row.state]
+        about += [row.quota or "-"] if counted else []
         first, *others = row.urls or ("-",)
         lines.append((*about, first, _in_short(row.failure, now)))
         lines += [("",) * len(about) + (url, "") for url in others]

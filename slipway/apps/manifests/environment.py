@@ -111,8 +111,7 @@ def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
     for app in apps:
         for name, text in {**usual, **NO_QUOTA, **app.quota}.items():
             totals[name] += amount(text) or 0
-    entries = [entry for app in apps for entry in (*app.manifests, *app.helm)]
-    brought = any(SERVICES.kind in entry.allow_kinds for entry in entries)
+    brought = any(SERVICES.kind in app.allow_kinds for app in apps)
     return {
         name: quantity(total)
         for name, total in totals.items()

@@ -166,7 +166,7 @@ def test_the_list_reads_and_no_more(
         "quote-main/quote": "failed, never deployed",
     }
     assert "http://demo.slipway.test/greeter/main/" in result["table"][2]
-    assert [method for method, _path in api.requests] == ["GET"] * 2
+    assert [method for method, _path in api.requests] == ["GET"] * 3
     assert "no compiler" in capsys.readouterr().out
 
 
