@@ -25,6 +25,7 @@ from bench.delivery import IMPORT, on_all
 from bench.figures import Figure, Report, Target
 from bench.runs import PROJECT, Session, play
 from slipway.apps.builders.jib import PLUGIN, PLUGIN_VERSION
+from slipway.apps.builders.sandbox import WORK
 from slipway.kube.client import PODS, SERVICES, Kube
 from slipway.nodes.containers import connect
 from slipway.oci import ImageStore
@@ -41,6 +42,8 @@ KUBECONFIG = Path.home() / ".kube" / "bench.yaml"
 
 BUILD, DEPLOY = "apps : Have an image of each app", "apps : Deploy the apps"
 """The tasks of a run whose moments count."""
+
+LOG = "maven.log"
 
 SECONDS = 300.0
 """How long the edited service may take to answer with its new text."""
@@ -174,8 +177,7 @@ class Followed:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
-        self._log = workspace / "maven.log"
-        self._session = Session(INVENTORY, of_workspace(workspace), maven_log(self._log))
+        self._session = Session(INVENTORY, of_workspace(workspace), maven_log(Path(WORK, LOG)))
 
     def __enter__(self) -> Self:
         self._session.start()
@@ -192,7 +194,9 @@ class Followed:
         served = wait_for_text(address, text)
         run = self._session.wait_until_waiting()
         build, deploy = run.task(BUILD), run.task(DEPLOY)
-        compiling, packaging = maven_moments(self._log.read_text().splitlines())
+        logs = Path(tempfile.gettempdir()).glob(f"slipway-dev-*/maven/*/work/{LOG}")
+        log = max(logs, key=lambda path: path.stat().st_mtime)
+        compiling, packaging = maven_moments(log.read_text().splitlines())
         return completed(edited, build.begin, compiling, packaging, build.end, deploy.begin, served)
 
 
@@ -211,7 +215,7 @@ class ByHand:
 
     def edit_to_served(self) -> Edit:
         """Change the line and bring it to where it is served."""
-        address, log = ingress_address(), self._workspace / "maven.log"
+        address, log = ingress_address(), self._workspace / LOG
         archive, text = self._workspace / "greeter.tar", edit_greeting(self._workspace)
         ref = f"apps.slipway.internal/greeter:by-hand-{time.time_ns()}"
         edited = time.time()

@@ -21,9 +21,9 @@ class Session:
     folder: Path
 
     @property
-    def process(self) -> int:
-        """The process whose end is the session's end."""
-        return int((self.folder / "pid").read_text())
+    def life(self) -> Path:
+        """The pipe that the session holds open; what reads from it ends with the session."""
+        return self.folder / "life"
 
     @property
     def taken_file(self) -> Path:
@@ -55,5 +55,10 @@ def new_session() -> Iterator[Session]:
     # What belongs to the session ends by itself, and may still write a last file meanwhile.
     with tempfile.TemporaryDirectory(prefix="slipway-dev-", ignore_cleanup_errors=True) as folder:
         session = Session(Path(folder))
-        (session.folder / "pid").write_text(str(os.getpid()))
-        yield session
+        os.mkfifo(session.life)
+        # Nobody writes to it: the kernel closes it, however this process ends.
+        held = os.open(session.life, os.O_RDWR)
+        try:
+            yield session
+        finally:
+            os.close(held)

@@ -22,6 +22,7 @@ class ActionModule(SlipwayAction):
             cache=Path(args["cache"]),
             bundle=Path(args["bundle"]),
             bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
+            maven=args["maven_image"],
             buildkit=args["buildkit"],
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,

@@ -30,8 +30,10 @@ class ActionModule(SlipwayAction):
         if self.check_mode:
             missing = containers.missing_nodes(client, nodes)
             return {"changed": bool(missing), "touched": missing, "missing": missing}
-        make = node_image.preloaded if args["preloaded"] else node_image.bare
-        image = partial(make, client, Path(args["bundle"]), args["image"], self.say)
+        of_bundle = (client, Path(args["bundle"]), args["image"], self.say)
+        image = partial(node_image.bare, *of_bundle)
+        if args["images"]:
+            image = partial(node_image.preloaded, *of_bundle, args["images"])
         made = containers.ensure_network(client, cluster, args["subnet"])
         resolv_conf = containers.resolv_conf(args["resolv_conf"])
         touched = containers.ensure_nodes(

@@ -47,6 +47,11 @@ options:
       buildx:
         description: For Dockerfiles, as the build argument C(BASE_IMAGE).
         type: str
+  maven_image:
+    description:
+      - The bundle's image in which Maven builds, with a JDK.
+    type: str
+    required: true
   buildkit:
     description:
       - Whether Dockerfiles are built by the bundle's BuildKit, where it can be run. A container

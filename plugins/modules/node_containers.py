@@ -51,12 +51,13 @@ options:
         first that does not have only servers which nobody but this machine can ask.
     type: path
     default: ""
-  preloaded:
+  images:
     description:
-      - Whether the nodes have the bundle's programs and images from the start. If not, they are as
-        bare as a machine that was just installed.
-    type: bool
-    default: true
+      - The images of the bundle that nodes have from the start, with the bundle's programs. Without
+        any, they are as bare as a machine that was just installed.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -73,6 +74,7 @@ EXAMPLES = r"""
     subnet: 172.29.0.0/16
     bundle: "{{ slipway_bundle_dir }}"
     image: bundle.slipway.internal/node:trixie
+    images: [registry.k8s.io/pause:3.10.2]
     nodes:
       slipway-control-plane: 172.29.0.2
       slipway-worker: 172.29.0.3

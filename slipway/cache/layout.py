@@ -16,6 +16,31 @@ BASES = "bases.slipway.internal/"
 
 
 @dataclass(frozen=True)
+class MavenCache:
+    """What builds of one repository keep at ``root``.
+
+    What they write themselves is in ``own``. All else they find and cannot change.
+    """
+
+    root: Path
+
+    @property
+    def own(self) -> Path:
+        """Maven's repository and Jib's layers."""
+        return self.root / "own"
+
+    @property
+    def classes(self) -> Path:
+        """The archives of the classes of Maven's JVM, one for each image."""
+        return self.root / "classes"
+
+    @property
+    def resolved(self) -> Path:
+        """The marks that all is downloaded which a set of poms needs."""
+        return self.root / "resolved"
+
+
+@dataclass(frozen=True)
 class CacheLayout:
     """The places below the cache at ``root``, whether there is something yet or not."""
 
@@ -74,34 +99,19 @@ class CacheLayout:
         return self.root / "buildx"
 
     @property
-    def jib(self) -> Path:
-        """The folder of what builds with Maven and Jib keep."""
-        return self.root / "jib"
-
-    @property
-    def jib_bases(self) -> Path:
-        """Jib's own cache of base images that a project names itself."""
-        return self.jib / "base"
-
-    @property
-    def jib_layers(self) -> Path:
-        """Jib's own cache of layers of applications."""
-        return self.jib / "application"
-
-    @property
-    def jvm_classes(self) -> Path:
-        """The folder of archives of Maven's classes, one for each Java."""
-        return self.jib / "classes"
-
-    @property
-    def resolved_poms(self) -> Path:
-        """The folder of marks that all is downloaded which a set of poms needs."""
-        return self.jib / "resolved"
+    def maven(self) -> Path:
+        """The folder of what builds with Maven and Jib keep, by repository."""
+        return self.root / "maven"
 
     @property
     def maven_extensions(self) -> Path:
         """The folder of Slipway's extensions of Maven, compiled."""
-        return self.jib / "extensions"
+        return self.root / "maven-extensions"
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of this machine's certificates as Java reads them."""
+        return self.root / "certificates"
 
     @property
     def bundles(self) -> Path:

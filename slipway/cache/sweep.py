@@ -163,8 +163,7 @@ class _Sweeper:
     def _sweep_builders(self) -> None:
         """Remove what builds with Maven and Jib left long ago, and can make or fetch again."""
         cache = self.cache
-        layers = (cache.jib_bases / "layers", cache.jib_layers / "layers")
-        for folder in (*layers, cache.jvm_classes, cache.resolved_poms, cache.maven_extensions):
+        for folder in (cache.maven, cache.maven_extensions, cache.certificates):
             self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:

@@ -149,7 +149,7 @@ TOOLS = {
 """Needs by name."""
 
 OF_A_RUN = (
-    *("c_compiler", "docker", "git", "jdk", "libseccomp", "maven"),
+    *("c_compiler", "docker", "git", "libseccomp"),
     *("mmdebstrap", "pkg_config", "python", "uidmap"),
 )
 """What ``make up`` needs where nothing is in the cache yet."""

@@ -26,7 +26,7 @@ from slipway.waiting import allowed, wait_until
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
 
-RECIPE = 4
+RECIPE = 5
 """Raised when the way of making them changes."""
 
 CONTAINERD = "/var/lib/containerd"
@@ -77,14 +77,18 @@ def bare(
 
 
 def preloaded(
-    client: docker.DockerClient, bundle: Path, machine: str, say: Callable[[str], None]
+    client: docker.DockerClient,
+    bundle: Path,
+    machine: str,
+    say: Callable[[str], None],
+    refs: Sequence[str],
 ) -> str:
     """The name of the node image for ``bundle``, made if the engine has none.
 
-    ``machine`` is the bundle's image of a bare machine. Raises SlipwayError when images cannot
-    be loaded into it.
+    ``machine`` is the bundle's image of a bare machine, ``refs`` are those that nodes have. Raises
+    SlipwayError when images cannot be loaded into it.
     """
-    tag = key_of(RECIPE, bundle.name)[:16]
+    tag = key_of(RECIPE, bundle.name, sorted(refs))[:16]
     name = f"{REPOSITORY}:{tag}"
     try:
         client.images.get(name)
@@ -103,7 +107,7 @@ def preloaded(
             for target, path in {**_files(bundle), RECORD: scratch / "record"}.items():
                 files.add(path, target)
         with (scratch / "images.tar").open("wb") as images:
-            store.write_archive([ref for ref in store.images() if ref != machine], images)
+            store.write_archive(refs, images)
         say("loading the bundle's images into it")
         _fill(client, base, scratch, seed)
         say("putting it together")

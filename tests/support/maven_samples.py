@@ -21,4 +21,4 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 def order(root: Path, **secrets: str) -> Order[JibBuild]:
     """To build what is in ``checkout`` below ``root``."""
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=root))
-    return Order("web (main)", root / "checkout", JibBuild(), None, secrets, scratch)
+    return Order("web (main)", "web", root / "checkout", JibBuild(), None, secrets, scratch)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from plugins.filter.image_ref import image_ref
+from slipway.apps.builders.sandbox import Sandboxes
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -18,5 +20,15 @@ def real_bundle() -> Path:
     """Where it is, as group_vars say."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
     cache = CacheLayout(root)
-    versions = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())
-    return bundle_path(SourceProvider(PROJECT, versions["slipway_versions"], cache), cache)
+    return bundle_path(SourceProvider(PROJECT, _versions(), cache), cache)
+
+
+def _versions() -> dict[str, str]:
+    text = (PROJECT / "group_vars/all/versions.yml").read_text()
+    versions: dict[str, str] = yaml.safe_load(text)["slipway_versions"]
+    return versions
+
+
+def real_sandboxes() -> Sandboxes:
+    """Those of this checkout, on this machine's engine."""
+    return Sandboxes(real_bundle(), image_ref("maven", _versions()), print)

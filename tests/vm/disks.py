@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from plugins.filter.image_ref import node_image_refs
 from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
@@ -186,7 +187,9 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
         with _engine(cache, say):
             machine = f"bundle.slipway.internal/node:{versions()['debian']}"
             client = containers.connect()
-            name = image.preloaded(client, bundle, machine, say)
+            name = image.preloaded(
+                client, bundle, machine, say, node_image_refs(versions(), control_plane=True)
+            )
             say("taking the node image along")
             archive = unfinished / "node.tar"
             run(["docker", "save", "--output", archive, name], what="node image")

@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +44,7 @@ from slipway.apps.builders.jib import Jib
 from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
 from slipway.apps.builders.order import Builder, Order
 from slipway.apps.builders.prebuilt import Prebuilt
-from slipway.apps.builders.registry import serve
+from slipway.apps.builders.sandbox import Sandboxes
 from slipway.apps.names import image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
@@ -71,7 +71,8 @@ class Settings:
     """Where things are and how to build: the arguments of a run.
 
     ``bundle`` is the bundle's directory, ``bases`` the default base image of each builder,
-    ``secrets`` what builds may ask for by name. ``buildkit`` is false where Docker's engine is to
+    ``maven`` the bundle's image in which Maven builds, ``secrets`` what builds may ask for by name.
+    ``buildkit`` is false where Docker's engine is to
     build Dockerfiles, though a BuildKit daemon could be run. ``session`` is the one that this run
     belongs to, if any.
     """
@@ -79,6 +80,7 @@ class Settings:
     cache: Path
     bundle: Path
     bases: Mapping[str, str]
+    maven: str = ""
     buildkit: bool = True
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
     session: Session | None = None
@@ -270,15 +272,14 @@ class _Run:
 
     def _build_all(self, works: list[_Work]) -> None:
         """Build side by side, as many as there are cores, and tell how it goes."""
-        with ExitStack() as stack:
-            builders: dict[str, Builder[Any]] = {}
-            for tool in sorted({work.build.tool for work in works}):
-                own = [work for work in works if work.build.tool == tool]
-                waiting = [app for work in own for app in work.apps]
-                if builder := self._boundary.run(waiting, self._builder, tool, own, stack):
-                    builders[tool] = builder
-            works = [work for work in works if work.build.tool in builders]
-            pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0))))
+        builders: dict[str, Builder[Any]] = {}
+        for tool in sorted({work.build.tool for work in works}):
+            own = [work for work in works if work.build.tool == tool]
+            waiting = [app for work in own for app in work.apps]
+            if builder := self._boundary.run(waiting, self._builder, tool, own):
+                builders[tool] = builder
+        works = [work for work in works if work.build.tool in builders]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             running = {
                 pool.submit(self._build, work, builders[work.build.tool]): work
                 for work in _taking_turns(works)
@@ -296,27 +297,24 @@ class _Run:
                             f"{work.label}: {builders[work.build.tool].doing}: {seconds:.0f} s"
                         )
 
-    def _builder(self, tool: str, works: Sequence[_Work], stack: ExitStack) -> Builder[Any]:
-        """The builder of some works, with what it needs running until ``stack`` is closed."""
+    def _builder(self, tool: str, works: Sequence[_Work]) -> Builder[Any]:
+        """The builder of some works."""
         if tool == "jib":
             program = self._settings.bundle / "tools" / "docker-registry"
-            # What else it may have pushed to it, the store knows from images of the same apps.
-            names = {image_repository(app.name) for work in works for app in work.apps}
-            alike = [each for each in self._stored.values() if each.repository in names]
-            served = serve(program, self._work_folder(), self._store, alike)
-            registry = stack.enter_context(served)
-            return Jib(self._cache, registry, self._standbys(len(works)))
+            sandboxes = Sandboxes(self._settings.bundle, self._settings.maven, self._say)
+            standbys = self._standbys(len(works), sandboxes)
+            return Jib(self._cache, program, self._store, sandboxes, standbys)
         if tool == "prebuilt":
             return Prebuilt()
         program = self._settings.bundle / "tools" / "docker-buildx"
         return self._buildkit or Buildx(self._cache, program)
 
-    def _standbys(self, builds: int) -> Standbys | None:
+    def _standbys(self, builds: int, sandboxes: Sandboxes) -> Standbys | None:
         """Those of the session; a first run that builds many would only start and end them."""
         session = self._settings.session
         if session is None or builds > MOST:
             return None
-        return Standbys(session.folder, session.process, self._cache.maven_extensions)
+        return Standbys(session, sandboxes, self._cache.maven_extensions)
 
     def _build(self, work: _Work, builder: Builder[Any]) -> None:
         """Build one image and enter it under the name of each app that wants it.
@@ -342,9 +340,11 @@ class _Run:
 
     def _make(self, work: _Work, builder: Builder[Any], app: Sourced) -> bool:
         """Build one image and enter it; returns True."""
+        name = image_repository(app.name)
         with self._scratch() as scratch:
             order = Order(
                 label=app.label,
+                repository=Mirror(app.git_url, self._settings.cache).path.stem,
                 checkout=Path(app.checkout),
                 build=work.build,
                 base=work.base,
@@ -352,6 +352,7 @@ class _Run:
                 scratch=scratch,
                 folder=app.project,
                 whole=app.whole,
+                images=[each for each in self._stored.values() if each.repository == name],
             )
             self._enter(work, builder.build(order), scratch)
         return True

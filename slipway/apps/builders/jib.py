@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,11 +24,12 @@ from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
 from slipway.apps.builders.order import Order
-from slipway.apps.builders.registry import Registry
+from slipway.apps.builders.registry import REPOSITORY, Registry, serve
+from slipway.apps.builders.sandbox import CACHE, IN, REGISTRY, WORK, Place, Sandboxes, give
 from slipway.apps.source.project import POM, lacking, poms
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import machine_platform
+from slipway.oci import ImageStore, machine_platform
 from slipway.oci.model import (
     CONFIG,
     INDEX,
@@ -45,6 +47,9 @@ RECIPE = "jib 1"
 PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
 PLUGIN_VERSION = "3.5.2"
 """Jib for projects whose poms do not name the plugin; others are built with their own version."""
+
+BASE = "base.tar"
+"""The file of a base image below ``/in``."""
 
 _NO_IMAGE = (
     "Jib makes none of a project whose packaging is pom, or that jib.containerize does not name: "
@@ -126,10 +131,9 @@ def command(project: Project, properties: Mapping[str, str]) -> list[str]:
     ]
 
 
-def properties(
-    project: Project, target: str, digest_file: Path, cache: CacheLayout, base: str | None
-) -> dict[str, str]:
-    """Jib's settings: push to ``target``, build on ``base`` (None: the pom's own).
+def properties(project: Project, name: str, base: str | None) -> dict[str, str]:
+    """Jib's settings: push an image with the tag ``name``, and write its digest to a file of that
+    name; build on ``base`` (None: the pom's own).
 
     No test is run, and none is compiled where nobody needs it.
 
@@ -146,14 +150,14 @@ def properties(
         "jib.disableUpdateChecks": "true",
         "jib.allowInsecureRegistries": "true",
         "jib.container.format": "OCI",
-        "jib.to.image": target,
+        "jib.to.image": f"{REGISTRY}/{REPOSITORY}:{name}",
         "jib.to.auth.username": "slipway",
         "jib.to.auth.password": "slipway",
         **({"jib.from.image": base} if base else {}),
         "jib.from.platforms": machine_platform(),
-        "jib.outputPaths.digest": str(digest_file),
-        "jib.baseImageCache": str(cache.jib_bases),
-        "jib.applicationCache": str(cache.jib_layers),
+        "jib.outputPaths.digest": f"{WORK}/{name}",
+        "jib.baseImageCache": f"{CACHE}/base",
+        "jib.applicationCache": f"{CACHE}/application",
     }
 
 
@@ -174,43 +178,55 @@ def on_base(
 
 
 class Jib:
-    """Builds Maven projects; several at the same time share what is kept in the cache."""
+    """Builds Maven projects, each with a registry of its own: the ``program``.
+
+    What ``store`` has of an app's earlier images is not pushed again.
+    """
 
     doing = "maven"
 
     def __init__(
-        self, cache: CacheLayout, registry: Registry, standbys: Standbys | None = None
+        self,
+        cache: CacheLayout,
+        program: Path,
+        store: ImageStore,
+        sandboxes: Sandboxes,
+        standbys: Standbys | None = None,
     ) -> None:
         self._cache = cache
-        self._registry = registry
-        self._maven = Maven(self._cache, standbys)
+        self._program = program
+        self._store = store
+        self._sandboxes = sandboxes
+        self._maven = Maven(cache, sandboxes, standbys)
 
     def build(self, order: Order[JibBuild]) -> Path:
         """As Builder; the failure has Maven's last lines."""
         project = Project.read(order)
         stored = order.base.fetch() if order.base and order.base.fetch else None
-        base = order.base.ref if order.base else None
-        if stored:
-            archive = order.scratch / "base.tar"
-            write_stand_in(stored, archive)
-            base = f"tar://{archive}"
-        digest_file = order.scratch / "digest"
-        settings = properties(
-            project,
-            f"{self._registry.repository}:{order.scratch.name.lower()}",
-            digest_file,
-            self._cache,
-            base,
+        base = f"tar://{IN}/{BASE}" if stored else order.base.ref if order.base else None
+        registries: list[Registry] = []
+
+        @contextmanager
+        def receive(place: Place) -> Iterator[None]:
+            if stored:
+                write_stand_in(stored, place.given / BASE)
+                give(place.given / BASE)
+            files = order.scratch / f"registry-{len(registries)}"
+            with serve(self._program, files, place.registry, self._store, order.images) as registry:
+                registries.append(registry)
+                yield
+
+        name = order.scratch.name.lower()
+        extension = compiled("JibSettings", self._sandboxes, self._cache.maven_extensions)
+        settings = {**properties(project, name, base), CLASS_PATH: extension}
+        digest = self._maven.build(
+            order, lambda given: command(project, given), settings, receive, name
         )
-        if extension := compiled("JibSettings", self._cache.maven_extensions):
-            settings[CLASS_PATH] = str(extension)
-        self._maven.build(order, lambda given: command(project, given), settings)
-        if not digest_file.exists():
+        if not digest:
             what = "Maven has built it, and Jib has made no image of it"
             raise SlipwayError(Problem(order.label, what, _NO_IMAGE))
-        digest = digest_file.read_text().strip()
         try:
-            return _result(digest, stored, self._registry, order.scratch / "image")
+            return _result(digest.strip(), stored, registries[-1], order.scratch / "image")
         except (ValueError, TypeError, KeyError) as error:
             what = f"its build pushed no image that can be read: {error}"
             raise SlipwayError(Problem(order.label, what)) from error

@@ -1,25 +1,44 @@
-"""Maven: what it needs is downloaded once, and it starts as quickly as can be had."""
+"""Maven: each build in a sandbox, what it needs downloaded once, and started as quickly as can be.
+
+What one build leaves for the next, no build of another repository ever sees.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven_daemon.daemon import BUILD_SECONDS, Standbys
+from slipway.apps.builders.maven_extension.compiled import EXTENSIONS
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.order import Order
+from slipway.apps.builders.sandbox import (
+    CACHE,
+    WORK,
+    Place,
+    Program,
+    Receive,
+    Sandboxes,
+    give,
+    give_folder,
+)
 from slipway.apps.source.project import POM, found
-from slipway.cache.layout import CacheLayout
-from slipway.errors import Problem, SlipwayError
-from slipway.run import run
+from slipway.cache.layout import CacheLayout, MavenCache
+from slipway.errors import SlipwayError
 
-ARCHIVES = 13
-"""The first Java that can archive the classes of a program that runs."""
+CLASSES, SHARED = "/classes", "/repository"
+"""Where a build finds the archives of classes and the user's own artifacts."""
+
+_NEW_CLASSES = "classes.jsa"
 
 _OWN = {
     # A build is over before the JVM's second compiler has paid for itself.
@@ -28,70 +47,123 @@ _OWN = {
 }
 """The options of Maven's JVM, each with what of the user's takes its place."""
 
+_HOME = f"-Duser.home={WORK}/home"
+"""The user of a sandbox has no name, by which Java would look for its home."""
+
 _NO_JVM = re.compile(r"initialization of VM|CDS dumping|create the Java Virtual Machine")
 """What Java says when it does not start with the options that it was given."""
-
-_VERSION = re.compile(r'^JAVA_VERSION="(?P<version>(?P<major>\d+)[^"\s]*)"', re.MULTILINE)
 
 Call = Callable[[Mapping[str, str]], Sequence[str]]
 """The call of Maven with some properties."""
 
 
 class Maven:
-    """Builds projects; several at the same time share what is kept in the cache.
+    """Builds projects; several at the same time share what is kept for their repository.
 
     ``standbys`` are those of the session, if this is one.
     """
 
-    def __init__(self, cache: CacheLayout, standbys: Standbys | None = None) -> None:
+    def __init__(
+        self, cache: CacheLayout, sandboxes: Sandboxes, standbys: Standbys | None = None
+    ) -> None:
         self._cache = cache
+        self._sandboxes = sandboxes
         self._standbys = standbys
-        self._downloading = threading.Lock()
+        self._user = MavenUser.here(cache)
+        self._alone: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def build(self, order: Order[JibBuild], call: Call, settings: Mapping[str, str]) -> None:
-        """Build a copy of the work tree; SlipwayError has Maven's last lines.
+    def build(
+        self,
+        order: Order[JibBuild],
+        call: Call,
+        settings: Mapping[str, str],
+        receive: Receive,
+        result: str,
+    ) -> str:
+        """Build a copy of the work tree; the text of the file ``result`` that came of it.
 
-        Maven is alone as long as it may have to download what this project needs: its local
-        repository is not made for two that fill it at the same time.
+        SlipwayError has Maven's last lines. Maven is alone with what its repository keeps as long
+        as it may have to download what this project needs: its local repository is not made for
+        two that fill it at the same time.
         """
-        if not shutil.which("mvn"):
-            fix = "install Maven and a JDK, on Debian the packages maven and default-jdk-headless"
-            raise SlipwayError(Problem(order.label, "is built with Maven, which is not here", fix))
-        complete = self._cache.resolved_poms / _hash_of_poms(order)
+        kept = self._kept(order)
+        for folder in (kept.own, kept.classes, kept.resolved, self._cache.maven_extensions):
+            folder.mkdir(parents=True, exist_ok=True)
+        os.utime(kept.root)
+        give_folder(kept.own)
+        complete = kept.resolved / _hash_of_poms(order)
         if not complete.exists():
-            with self._downloading:
+            with self._alone[order.repository]:
                 if not complete.exists():
-                    self._run(order, call(settings))
-                    complete.parent.mkdir(parents=True, exist_ok=True)
+                    handed_over = self._run(order, call(settings), receive, result)
                     complete.touch()
-                    return
-        if not (
-            self._standbys and self._standbys.build(order, call({}), settings, _options(order))
-        ):
-            self._run(order, call(settings))
+                    return handed_over
+        if self._standbys:
+            program = self._program(order, call({}), _options(order, self._variables))
+            built = self._standbys.build(order, program, self._user, settings, receive, result)
+            if built is not None:
+                return built
+        return self._run(order, call(settings), receive, result)
 
-    def _run(self, order: Order[JibBuild], argv: Sequence[str]) -> None:
+    def _kept(self, order: Order[JibBuild]) -> MavenCache:
+        """What builds of a repository keep, and no others have."""
+        return MavenCache(self._cache.maven / order.repository)
+
+    @cached_property
+    def _variables(self) -> Mapping[str, str]:
+        return self._user.environment()
+
+    def _run(
+        self, order: Order[JibBuild], call: Sequence[str], receive: Receive, result: str
+    ) -> str:
         """Start Maven, with the JVM's own classes as an earlier build has left them.
 
         Where the JVM does not start with all options, Maven gets the user's alone.
         """
-        made = order.scratch / "classes.jsa"
-        archive, classes = _class_archive(self._cache.jvm_classes, made)
-        folder = order.copy()
+        kept = self._kept(order)
+        archive = kept.classes / f"{self._sandboxes.image.removeprefix('sha256:')[:12]}.jsa"
+        with self._place(order) as place, receive(place):
 
-        def start(options: str) -> None:
-            env = {"MAVEN_OPTS": options, **order.secrets}
-            run(argv, what=order.label, cwd=folder, timeout=BUILD_SECONDS, env=env)
+            def start(options: str) -> None:
+                program = self._program(order, call, options)
+                self._sandboxes.run(place, program, what=order.label, timeout=BUILD_SECONDS)
 
-        try:
-            start(_options(order, *classes))
-        except SlipwayError as error:
-            if not _NO_JVM.search(str(error)):
-                raise
-            start(_users_options())
-        if made.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            made.replace(archive)
+            try:
+                start(_options(order, self._variables, *_class_archive(archive)))
+            except SlipwayError as error:
+                if not _NO_JVM.search(str(error)):
+                    raise
+                start(f"{_HOME} {_users_options(self._variables)}")
+            if os.path.lexists(place.work / _NEW_CLASSES):
+                (place.work / _NEW_CLASSES).replace(archive)
+            return place.handed_over(result)
+
+    @contextmanager
+    def _place(self, order: Order[JibBuild]) -> Iterator[Place]:
+        """The folders of a sandbox; sockets have to have short paths (unix(7))."""
+        with TemporaryDirectory(prefix="slipway-") as handover:
+            place = Place(order.scratch / "sandbox", Path(handover) / "handover")
+            place.make()
+            order.copy_to(place.source)
+            self._user.give(place.given)
+            give(place.given)
+            yield place
+
+    def _program(self, order: Order[JibBuild], call: Sequence[str], options: str) -> Program:
+        """Maven with its call, the options of its JVM, and all that it may see."""
+        kept = self._kept(order)
+        seen = {CLASSES: kept.classes, EXTENSIONS: self._cache.maven_extensions}
+        argv = [*call, f"-Dmaven.repo.local={CACHE}/repository"]
+        if shared := self._user.repository():
+            seen[SHARED] = shared
+            argv.append(f"-Dmaven.repo.local.tail={SHARED}")
+        return Program(
+            argv,
+            {**self._variables, "MAVEN_OPTS": options, **order.secrets},
+            folder=order.folder,
+            cache=kept.own,
+            readable={**self._user.readable(), **seen},
+        )
 
 
 def _hash_of_poms(order: Order[JibBuild]) -> str:
@@ -105,16 +177,16 @@ def _hash_of_poms(order: Order[JibBuild]) -> str:
     return poms.hexdigest()
 
 
-def _options(order: Order[JibBuild], *more: str) -> str:
+def _options(order: Order[JibBuild], variables: Mapping[str, str], *more: str) -> str:
     """The options of Maven's JVM; the user's own win over others, here or in the project."""
-    users = _users_options()
+    users = _users_options(variables)
     said = f"{_projects_options(order)} {users}"
     own = [option for option, theirs in _OWN.items() if not theirs.search(said)]
-    return " ".join(filter(None, [*own, *more, users]))
+    return " ".join(filter(None, [_HOME, *own, *more, users]))
 
 
-def _users_options() -> str:
-    return os.environ.get("MAVEN_OPTS", "")
+def _users_options(variables: Mapping[str, str]) -> str:
+    return variables.get("MAVEN_OPTS", "")
 
 
 def _projects_options(order: Order[JibBuild]) -> str:
@@ -127,19 +199,8 @@ def _projects_options(order: Order[JibBuild]) -> str:
     return ""
 
 
-def _class_archive(folder: Path, new: Path) -> tuple[Path, list[str]]:
-    """The archive of classes of Maven's JVM, and the options to start with it or to make it.
-
-    It is made as ``new`` when there is none in ``folder``. Archives came with Java 13 (JEP 350).
-    """
-    home = os.environ.get("JAVA_HOME") or Path(shutil.which("java") or "").resolve().parent.parent
-    try:
-        version = _VERSION.search(Path(home, "release").read_text())
-    except OSError:
-        version = None
-    archive = folder / f"{version['version'] if version else ''}.jsa"
-    # mvn would take a path with a blank for two options.
-    if version is None or int(version["major"]) < ARCHIVES or re.search(r"\s", f"{archive}{new}"):
-        return archive, []
-    classes = f"SharedArchiveFile={archive}" if archive.exists() else f"ArchiveClassesAtExit={new}"
-    return archive, ["-Xlog:cds*=off", f"-XX:{classes}"]
+def _class_archive(archive: Path) -> list[str]:
+    """The options by which Maven's JVM starts with an archive of its classes, or makes it."""
+    there = f"SharedArchiveFile={CLASSES}/{archive.name}"
+    classes = there if archive.exists() else f"ArchiveClassesAtExit={WORK}/{_NEW_CLASSES}"
+    return ["-Xlog:cds*=off", f"-XX:{classes}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -15,6 +15,7 @@ from slipway.apps.builders.bases import Base
 from slipway.apps.source.commands import git
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
+from slipway.oci import Image
 
 B_co = TypeVar("B_co", bound=Build, covariant=True)
 B_contra = TypeVar("B_contra", bound=Build, contravariant=True)
@@ -24,14 +25,17 @@ B_contra = TypeVar("B_contra", bound=Build, contravariant=True)
 class Order(Generic[B_co]):
     """One image to build.
 
-    ``label`` names the app in messages, ``checkout`` is its work tree, which stays as it is,
+    ``label`` names the app in messages, ``repository`` is the key of where it comes from: whoever
+    can write there is trusted with what other builds of it left, and nobody else. ``checkout`` is
+    its work tree, which stays as it is,
     ``build`` is what apps.yml says of it, ``secrets`` the values by the id under which the build
     asks for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is that of
     the project, seen from the checkout; unless it gets the ``whole`` checkout, a build gets that
-    folder alone, since its image is known by that.
+    folder alone, since its image is known by that. ``images`` were made of the app before.
     """
 
     label: str
+    repository: str
     checkout: Path
     build: B_co
     base: Base | None
@@ -39,6 +43,7 @@ class Order(Generic[B_co]):
     scratch: Path
     folder: str = "."
     whole: bool = True
+    images: Sequence[Image] = ()
 
     @property
     def project(self) -> Path:

@@ -1,12 +1,12 @@
-"""A registry on the loopback interface, for as long as builds take.
+"""A registry for one build, for as long as it takes.
 
 Jib pushes what it built layer by layer, and only what is not there yet, which costs less than to
 write and to read whole images as archives. The registry is the CNCF's (Debian's docker-registry);
 it knows the layers that the image store has, by symbolic links, and its own files become the
 store's, by hard links.
 
-Everything pushed is checked against its digest, and a result is known by the digest that the
-builder wrote down, so nobody else on this machine can put another image in its place.
+Everything pushed is checked against its digest. It listens on a socket that is in one sandbox, so
+that nobody else can push to it or read from it: its place takes the place of a login.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from slipway.apps.builders.sandbox import give
 from slipway.errors import Problem, SlipwayError
+from slipway.files import read_bytes
 from slipway.oci import Image, ImageStore
 from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
@@ -31,25 +32,25 @@ REPOSITORY = "app"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
-_LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+LISTENING = "listening on "
+"""What it says when it can be asked."""
+
+LONGEST = 4 << 20
+"""How many bytes a manifest or a config may have, as registries take them."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Registry:
-    """A running registry; ``address`` is ``127.0.0.1:<port>``.
+    """A registry that runs, or has run.
 
     Its files are laid out as its own documentation says (registry/storage/paths.go of the
     distribution project): a blob's ``data`` is shared by all repositories, and a ``link`` says
     that a repository has it.
     """
 
-    def __init__(self, address: str, root: Path) -> None:
-        self.address = address
+    def __init__(self, root: Path) -> None:
         self._root = root / "docker" / "registry" / "v2"
-
-    @property
-    def repository(self) -> str:
-        """Where builders push to, without a tag."""
-        return f"{self.address}/{REPOSITORY}"
 
     def path(self, digest: str) -> Path:
         """The file of a blob or manifest, if it was pushed."""
@@ -58,10 +59,13 @@ class Registry:
 
     def read(self, digest: str) -> bytes:
         """A manifest or config, checked; SlipwayError when it was never pushed or is damaged."""
+        if not _DIGEST.fullmatch(digest):
+            raise SlipwayError(Problem("registry", "the builder named no digest of its image"))
         try:
-            content = self.path(digest).read_bytes()
-        except FileNotFoundError as error:
-            what = "was named by the builder but never pushed"
+            content = read_bytes(self.path(digest), LONGEST)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            what = "was named by the builder but never pushed" if missing else str(error.strerror)
             raise SlipwayError(Problem(digest, what)) from error
         if f"sha256:{sha256(content).hexdigest()}" != digest:
             raise SlipwayError(Problem(digest, "is not what was pushed under this digest"))
@@ -80,38 +84,39 @@ class Registry:
 
 @contextmanager
 def serve(
-    program: Path, folder: Path, store: ImageStore, images: Iterable[Image]
+    program: Path, scratch: Path, place: Path, store: ImageStore, images: Iterable[Image]
 ) -> Iterator[Registry]:
-    """Run a registry that has the layers of ``images`` of ``store``; all goes with its end.
+    """Run a registry that has the layers of ``images`` of ``store``, at the socket ``place``.
 
-    Raises SlipwayError when ``program`` is not there or does not start.
+    Its files are in the folder ``scratch``. Raises SlipwayError when ``program`` is not there or
+    does not start.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix="registry-") as place:
-        scratch = Path(place)
-        root = scratch / "root"
-        # Ports are the kernel's to give: the registry says which one it got.
-        settings = {
-            "version": 0.1,
-            "log": {"level": "info", "accesslog": {"disabled": True}},
-            "storage": {
-                "filesystem": {"rootdirectory": str(root)},
-                "maintenance": {"uploadpurging": {"enabled": False}},
-            },
-            "http": {"addr": "127.0.0.1:0"},
-        }
-        (scratch / "config.yml").write_text(json.dumps(settings))
-        registry = Registry("", root)
-        for image in images:
-            for layer in image.layers:
-                name = layer.digest.removeprefix("sha256:")
-                registry.know(layer.digest, store.root / "blobs" / "sha256" / name)
-        with _running(program, scratch) as address:
-            yield Registry(address, root)
+    root = scratch / "root"
+    root.mkdir(parents=True)
+    settings = {
+        "version": 0.1,
+        "log": {"level": "info", "accesslog": {"disabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(root)},
+            "maintenance": {"uploadpurging": {"enabled": False}},
+        },
+        "http": {"net": "unix", "addr": str(place)},
+    }
+    (scratch / "config.yml").write_text(json.dumps(settings))
+    registry = Registry(root)
+    for image in images:
+        for layer in image.layers:
+            name = layer.digest.removeprefix("sha256:")
+            registry.know(layer.digest, store.root / "blobs" / "sha256" / name)
+    place.unlink(missing_ok=True)
+    with _running(program, scratch):
+        give(place)
+        yield registry
 
 
 @contextmanager
-def _running(program: Path, scratch: Path) -> Iterator[str]:
-    """The address of the registry, which ends when this does or when this process does."""
+def _running(program: Path, scratch: Path) -> Iterator[None]:
+    """The registry, which ends when this does or when this process does."""
     log = scratch / "log"
     try:
         with log.open("wb") as output:
@@ -125,16 +130,15 @@ def _running(program: Path, scratch: Path) -> Iterator[str]:
         raise SlipwayError(Problem("registry", f"{error.filename}: {error.strerror}")) from error
     try:
         wait_until(
-            lambda: _LISTENING.search(log.read_text()) or process.poll() is not None,
+            lambda: LISTENING in log.read_text() or process.poll() is not None,
             allowed(START_SECONDS),
             pause=0.01,
         )
         said = log.read_text()
-        listening = _LISTENING.search(said)
-        if listening is None:
+        if LISTENING not in said:
             what = f"{program} does not start; it last said\n{last_lines(said)}"
             raise SlipwayError(Problem("registry", what, "make the bundle first"))
-        yield listening[1]
+        yield
     finally:
         process.terminate()
         try:

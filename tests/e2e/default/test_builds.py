@@ -18,12 +18,12 @@ import pytest
 from slipway.apps.app import App, Built
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import Daemon, Programs
-from slipway.apps.builders.registry import serve
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
 from tests.support.apps import reason
+from tests.support.registries import served
 from tests.support.scenario import PROJECT, Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
@@ -191,8 +191,11 @@ class Workshop:
         self.buildkit = True
         self.bundle = root / "bundle"
         images = ImageStore(self.bundle / "images")
-        self.python = next(ref for ref in ImageStore(real / "images").images() if "/python:" in ref)
-        images.add_archive(real / "images", self.python, spare=True)
+        there = ImageStore(real / "images").images()
+        self.python = next(ref for ref in there if "/python:" in ref)
+        self.maven = next(ref for ref in there if "/maven:" in ref)
+        for ref in (self.python, self.maven):
+            images.add_archive(real / "images", ref, spare=True)
         for ref in (JRE, PYTHON):
             layer = layer_from_tree({"etc/base": ref.encode(), "bin": TreeEntry(None)})
             images.add_image(ref, [layer], ImageConfig(env={"BASE": ref}))
@@ -223,8 +226,9 @@ class Workshop:
             self.cache,
             self.bundle,
             {"jib": JRE, "buildx": PYTHON},
-            self.buildkit,
-            Secrets(self.secrets),
+            maven=self.maven,
+            buildkit=self.buildkit,
+            secrets=Secrets(self.secrets),
         )
         return build_images(sources.apps, settings, check=False, say=self.said.append).apps
 
@@ -554,15 +558,13 @@ def test_secret_of_a_maven_project_is_in_its_environment(workshop: Workshop) -> 
 
 def test_base_of_a_registry_is_asked_for_once(workshop: Workshop) -> None:
     tools = workshop.bundle / "tools"
-    place = workshop.root / "registry"
-    place.mkdir()
     workshop.repository("web", {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY a /a\n"})
     workshop.repository("web", {"a": "1"})
     workshop.repository(
         "api", {"pom.xml": POM.format(more=""), "src/main/java/s/Main.java": MAIN_CLASS}
     )
-    with serve(tools / "docker-registry", place, ImageStore(place / "none"), []) as registry:
-        base = f"{registry.repository}:1"
+    with served(tools / "docker-registry", workshop.root / "registry") as registry:
+        base = f"{registry}/base:1"
         push(workshop, base)
         apps = [{"name": name, "git_url": name, "base_image": base} for name in ("web", "api")]
         first = [workshop.image(app) for app in workshop.build(apps)]

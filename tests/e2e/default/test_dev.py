@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.apps.builders.sandbox import LABEL
+from slipway.nodes.containers import connect
 from slipway.waiting import wait_until
 from tests.support.apps_file import Apps, AppsFile
 from tests.support.scenario import PROJECT, Scenario, environment, wait_for
@@ -84,17 +86,10 @@ class _Session:
         assert old in text
         file.write_text(text.replace(old, new))
 
-    def mavens(self) -> list[int]:
-        """The processes of Maven that stand by for it."""
-        session = f"-Dslipway.session={self._process.pid}".encode()
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if session in path.read_bytes().split(b"\0"):
-                    found.append(int(path.parent.name))
-            except OSError:  # it has ended meanwhile
-                continue
-        return found
+    def mavens(self) -> list[str]:
+        """The sandboxes of Maven that stand by, of this session as no other one runs."""
+        running = connect().containers.list(filters={"label": LABEL})
+        return [str(each.id) for each in running if each.labels[LABEL]]
 
 
 @contextmanager

@@ -20,16 +20,18 @@ from slipway.waiting import wait_until
 PROJECT = Path(__file__).parents[3]
 
 RUN = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 
 log, steps, *given = sys.argv[1:]
 before = Path(log).read_text().splitlines() if Path(log).exists() else []
 session = Path(json.loads(given[-1])["slipway_session_dir"])
-about = {
-    "given": given,
-    "process": (session / "pid").read_text(),
-}
+life = os.open(session / "life", os.O_RDONLY | os.O_NONBLOCK)
+try:
+    held = os.read(life, 1) != b""
+except BlockingIOError:
+    held = True
+about = {"given": given, "held": held}
 with open(log, "a") as out:
     print(json.dumps(about), file=out)
 takes, code = json.loads(steps)[len(before)]
@@ -59,8 +61,22 @@ time.sleep(60)
 def test_the_folder_is_there_as_long_as_the_session() -> None:
     with new_session() as session:
         assert session.folder.is_dir()
-        assert session.process == os.getpid()
+        assert session.life.is_fifo()
     assert not session.folder.exists()
+
+
+def test_what_the_session_holds_open_is_closed_when_it_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from slipway.dev_session import new_session
+with new_session() as session:
+    os.link(session.life, {str(tmp_path / "life")!r})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False, env={"PYTHONPATH": str(PROJECT)})
+    life = os.open(tmp_path / "life", os.O_RDONLY | os.O_NONBLOCK)
+    assert os.read(life, 1) == b""
+    os.close(life)
 
 
 def test_the_folder_goes_when_the_session_fails() -> None:
@@ -86,7 +102,7 @@ def test_a_run_knows_what_the_one_before_it_took_up() -> None:
             another = Session(session.folder)
             assert another.taken() == found
             assert another.heads == {"/web": {"main": head}}
-        assert {file.name for file in session.folder.iterdir()} == {"pid", "taken.json"}
+        assert {file.name for file in session.folder.iterdir()} == {"life", "taken.json"}
 
 
 class Runs:
@@ -117,7 +133,7 @@ def test_runs_follow_one_another_while_they_take_something_up(runs: Runs) -> Non
     assert len(runs.done) == 4
     assert len(extras) == 1
     assert not Path(json.loads(extras.pop())["slipway_session_dir"]).exists()
-    assert {each["process"] for each in runs.done} == {str(os.getpid())}
+    assert all(each["held"] for each in runs.done)
 
 
 def test_a_first_run_that_cannot_begin_ends_the_session(runs: Runs) -> None:

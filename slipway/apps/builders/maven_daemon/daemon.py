@@ -1,9 +1,9 @@
 """A Maven that stands by: started once in a session, it builds a project again and again.
 
 What a new JVM spends on loading Maven, its plugins and Jib, and on compiling them while it runs,
-is most of the time of a small build. Within one session of ``make dev`` the JVM of a project stays,
-with an extension (``Standby.java``) that has Maven build whenever it is asked over a socket,
-in the same folder each time.
+is most of the time of a small build. Within one session of ``make dev`` the JVM of a project stays
+in its sandbox, with an extension (``Standby.java``) that has Maven build whenever it is asked over
+a socket, in the same folder each time. No two repositories share one.
 
 Nobody depends on it: where it cannot be had, or a build in it fails, Maven is started as always,
 which also tells what is wrong in Maven's own words.
@@ -14,146 +14,129 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import socket
-import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.order import Order
+from slipway.apps.builders.sandbox import WORK, Place, Program, Receive, Sandboxes, give
 from slipway.apps.source.project import found
-from slipway.waiting import allowed
+from slipway.dev_session import Session
 
 MOST = 2
 """How many stay; each takes some 300 MB of memory."""
 
-START_SECONDS = 60.0
 BUILD_SECONDS = 3600.0
+
+STANDING = "standing"
+"""The file that says that a Maven was started in a folder."""
+
+SOCKET = "standby"
+"""The socket in ``/work`` at which Maven listens."""
 
 
 class Standbys:
-    """The Mavens of the session in ``folder``, whose process is ``session``.
+    """The Mavens of a session, each in a sandbox; they end with it.
 
-    They end with it. ``cache`` is where extensions are kept once they are compiled.
+    ``cache`` is where extensions are kept once they are compiled.
     """
 
-    def __init__(self, folder: Path, session: int, cache: Path) -> None:
-        self._folder = folder / "maven"
+    def __init__(self, session: Session, sandboxes: Sandboxes, cache: Path) -> None:
         self._session = session
+        self._folder = session.folder / "maven"
+        self._sandboxes = sandboxes
         self._cache = cache
 
     def build(
         self,
         order: Order[JibBuild],
-        command: Sequence[str],
+        program: Program,
+        user: MavenUser,
         settings: Mapping[str, str],
-        options: str,
-    ) -> bool:
-        """Build by the Maven that was started with this ``command``, or that is now.
+        receive: Receive,
+        result: str,
+    ) -> str | None:
+        """Build by the Maven that was started as this ``program``, or that is now.
 
-        ``settings`` are the properties of this build, ``options`` those of the JVM. False when it
-        has to be done in another way.
+        ``settings`` are the properties of this build. The text of the file ``result`` that came of
+        it; None when it has to be done in another way.
         """
-        extension = compiled("Standby", self._cache)
-        if extension is None:
-            return False
-        extensions = ":".join(filter(None, [str(extension), settings.get(CLASS_PATH)]))
-        secrets = sorted(order.secrets.items())
-        same = [extensions, options, command, order.folder, _read_at_start(order), secrets]
-        key = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:12]
-        place = self._folder / key
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "asked").touch()
+        own = compiled("Standby", self._sandboxes, self._cache)
+        extensions = ":".join(filter(None, [own, settings.get(CLASS_PATH)]))
+        more = [
+            # Maven 3.8 would keep the poms that it has read.
+            "-Dmaven.defaultProjectBuilder.disableGlobalModelCache=true",
+            f"-D{CLASS_PATH}={extensions}",
+            f"-Dslipway.socket={WORK}/{SOCKET}",
+        ]
+        program = replace(program, argv=[*program.argv, *more], asked=SOCKET)
+        same = [self._sandboxes.image, order.repository, program.order().decode(), user.state()]
+        text = json.dumps([*same, _read_at_start(order)], sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        place = Place(self._folder / key, self._folder / key / "handover")
+        place.root.mkdir(parents=True, exist_ok=True)
+        (place.root / "asked").touch()
         with _alone(place):
-            _fill(place / "source", order)
-            peer = _connected(place / "socket")
-            if peer is None:
-                (place / "socket").unlink(missing_ok=True)
-                self._make_room()
-                environment = {"MAVEN_OPTS": options, **order.secrets}
-                peer = self._started(place, order.folder, command, extensions, environment)
-            if peer is None:
-                return False
-            with peer:
-                return _ask(peer, settings)
+            place.make()
+            _refill(place, order, user)
+            with receive(place):
+                peer = self._asked(place) or self._started(place, program, order.label)
+                if peer is None:
+                    return None
+                with peer:
+                    return place.handed_over(result) if _build(peer, settings) else None
 
-    def _make_room(self) -> None:
-        """End those that were asked longest ago, so that one more may start."""
-        there = [path.parent for path in self._folder.glob("*/socket")]
-        there.sort(key=lambda place: (place / "asked").stat().st_mtime)
-        for oldest in there[: max(0, len(there) - MOST + 1)]:
-            (oldest / "socket").unlink(missing_ok=True)
+    def _asked(self, place: Place) -> socket.socket | None:
+        """A connection to the Maven at a place; None when there is none."""
+        with suppress(OSError):
+            return place.asked() if (place.root / STANDING).exists() else None
+        return None
 
-    def _started(
-        self,
-        place: Path,
-        folder: str,
-        command: Sequence[str],
-        extensions: str,
-        environment: Mapping[str, str],
-    ) -> socket.socket | None:
-        """Start a Maven in a folder of what it is to build, and connect to it.
+    def _started(self, place: Place, program: Program, what: str) -> socket.socket | None:
+        """Start a Maven, for which the one makes room that was asked longest ago.
 
         None when it ends instead, or takes too long.
         """
-        started = subprocess.Popen(
-            [
-                *command,
-                # Maven 3.8 would keep the poms that it has read.
-                "-Dmaven.defaultProjectBuilder.disableGlobalModelCache=true",
-                f"-D{CLASS_PATH}={extensions}",
-                f"-Dslipway.socket={place / 'socket'}",
-                f"-Dslipway.session={self._session}",
-            ],
-            cwd=place / "source" / folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + allowed(START_SECONDS)
-        while started.poll() is None and time.monotonic() < deadline:
-            if peer := _connected(place / "socket"):
-                return peer
-            time.sleep(0.02)
-        started.kill()
-        started.wait()
-        return None
+        self._end(place.root)
+        there = [path.parent for path in self._folder.glob(f"*/{STANDING}")]
+        there.sort(key=lambda place: (place / "asked").stat().st_mtime)
+        for oldest in there[: max(0, len(there) - MOST + 1)]:
+            self._end(oldest)
+        (place.root / STANDING).touch()
+        life, name = self._session.life, self._name(place.root)
+        return self._sandboxes.start(place, program, life, name, what=what)
+
+    def _end(self, root: Path) -> None:
+        """Have no Maven in a folder."""
+        self._sandboxes.end(self._name(root))
+        (root / STANDING).unlink(missing_ok=True)
+
+    def _name(self, root: Path) -> str:
+        return f"{self._session.folder.name}-{root.name}"
+
+
+def _refill(place: Place, order: Order[JibBuild], user: MavenUser) -> None:
+    """Have what is to be built, and nothing else, where the sandbox takes it from."""
+    for old in place.given.iterdir():
+        shutil.rmtree(old)
+    place.source.mkdir()
+    order.copy_to(place.source)
+    user.give(place.given)
+    give(place.given)
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Hold the folder of one Maven, which does one thing after the other."""
-    with (place / "lock").open("w") as lock:
+def _alone(place: Place) -> Iterator[None]:
+    """Hold the folders of one Maven, which does one thing after the other."""
+    with (place.root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _fill(folder: Path, order: Order[JibBuild]) -> None:
-    """Put what is to be built, and nothing else, into a folder; the project's, where a JVM is,
-    stays.
-    """
-    project = folder / order.folder
-    project.mkdir(parents=True, exist_ok=True)
-    _empty(folder, project)
-    order.copy_to(folder)
-
-
-def _empty(folder: Path, project: Path) -> None:
-    """Remove all that is in a folder but the project's, of which all that is in it."""
-    for old in folder.iterdir():
-        if project.is_relative_to(old):
-            _empty(old, project)
-        elif old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
 
 
 def _read_at_start(order: Order[JibBuild]) -> list[tuple[str, str]]:
@@ -163,7 +146,6 @@ def _read_at_start(order: Order[JibBuild]) -> list[tuple[str, str]]:
     own = [path for folder in folders for path in sorted(folder.glob(".mvn/*"))]
     names = [str(path.relative_to(order.checkout)) for path in own]
     files = {name: found(order.checkout, name, order.label) for name in names}
-    files["~/.m2/settings.xml"] = Path.home() / ".m2" / "settings.xml"
     return [
         (name, path.read_text(errors="replace"))
         for name, path in files.items()
@@ -171,20 +153,9 @@ def _read_at_start(order: Order[JibBuild]) -> list[tuple[str, str]]:
     ]
 
 
-def _connected(path: Path) -> socket.socket | None:
-    """A connection to the Maven at a socket; None when there is none."""
-    peer = socket.socket(socket.AF_UNIX)
-    peer.settimeout(BUILD_SECONDS)
-    try:
-        peer.connect(str(path))
-    except OSError:
-        peer.close()
-        return None
-    return peer
-
-
-def _ask(peer: socket.socket, settings: Mapping[str, str]) -> bool:
+def _build(peer: socket.socket, settings: Mapping[str, str]) -> bool:
     """Have Maven build; whether it has."""
+    peer.settimeout(BUILD_SECONDS)
     order = "".join(f"{name}={value}\n" for name, value in settings.items())
     try:
         peer.sendall(f"{order}\n".encode())

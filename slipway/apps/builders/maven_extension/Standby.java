@@ -12,7 +12,6 @@ import java.nio.channels.Channels;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Date;
 import java.util.Properties;
@@ -31,12 +30,9 @@ import org.eclipse.aether.DefaultRepositoryCache;
  *
  * <p>It listens on the socket that the property {@code slipway.socket} names. An order is lines of
  * {@code name=value}, properties of that one build, and an empty line; what the command line says
- * wins over them. The answer is a line, {@code built} or {@code failed}. Maven ends when the file
- * of the socket goes, or the process {@code slipway.session}.
+ * wins over them. The answer is a line, {@code built} or {@code failed}.
  */
 public final class Standby extends AbstractEventSpy {
-    private static final long LOOK_MILLIS = 500;
-
     private final Properties own = joined(System.getProperties(), new Properties());
     private PlexusContainer container;
     private boolean serving;
@@ -66,7 +62,6 @@ public final class Standby extends AbstractEventSpy {
         Maven maven = container.lookup(Maven.class);
         try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             server.bind(UnixDomainSocketAddress.of(socket));
-            endWith(socket, Long.parseLong(System.getProperty("slipway.session")));
             while (true) {
                 try (SocketChannel client = server.accept()) {
                     String answer = build(maven, called, order(client)) ? "built\n" : "failed\n";
@@ -129,23 +124,5 @@ public final class Standby extends AbstractEventSpy {
             }
         }
         return request;
-    }
-
-    private static void endWith(Path socket, long session) {
-        Thread look =
-                new Thread(
-                        () -> {
-                            while (Files.exists(socket)
-                                    && ProcessHandle.of(session).isPresent()) {
-                                try {
-                                    Thread.sleep(LOOK_MILLIS);
-                                } catch (InterruptedException end) {
-                                    break;
-                                }
-                            }
-                            Runtime.getRuntime().halt(0);
-                        });
-        look.setDaemon(true);
-        look.start();
     }
 }

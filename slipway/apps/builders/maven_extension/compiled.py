@@ -1,47 +1,58 @@
-"""An extension, compiled once for each Maven by the compiler that there is."""
+"""An extension, compiled once for each Maven, in a sandbox and by the compiler that is there."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from slipway.errors import SlipwayError
-from slipway.run import run
+from slipway.apps.builders.sandbox import IN, WORK, Place, Program, Sandboxes, give
 
 CLASS_PATH = "maven.ext.class.path"
 """The property that names the folders of extensions."""
 
+EXTENSIONS = "/extensions"
+"""Where a sandbox finds them."""
+
+LIBRARY = "/usr/share/maven/lib/*"
+"""Where Debian's Maven has its own classes."""
+
+SECONDS = 120.0
+
 _HERE = Path(__file__).parent
 
 
-def compiled(name: str, cache: Path) -> Path | None:
-    """The folder of the extension of this name in ``cache``; None where it cannot be compiled."""
-    maven = shutil.which("mvn")
-    home = os.environ.get("JAVA_HOME")
-    compiler = shutil.which(f"{home}/bin/javac" if home else "javac")
-    if maven is None or compiler is None:
-        return None
-    library = Path(maven).resolve().parent.parent / "lib"
-    java = _HERE / f"{name}.java"
-    of = sha256(f"{library} {Path(compiler).resolve()}".encode() + java.read_bytes())
-    made = cache / of.hexdigest()[:16]
+def compiled(name: str, sandboxes: Sandboxes, cache: Path) -> str:
+    """The folder of the extension of this name, as sandboxes see it; it is kept in ``cache``.
+
+    Raises SlipwayError when it cannot be compiled.
+    """
+    java = (_HERE / f"{name}.java").read_bytes()
+    made = cache / sha256(sandboxes.image.encode() + java).hexdigest()[:16]
     if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
-            new = Path(scratch) / "new"
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            new = _classes(name, sandboxes, Path(scratch))
             components = new / "META-INF" / "plexus" / "components.xml"
             components.parent.mkdir(parents=True)
             components.write_text(_components(name))
-            command = [compiler, "-d", str(new), "-cp", f"{library}/*", str(java)]
-            try:
-                run(command, what=f"Maven's extension {name}")
+            give(new)
+            with suppress(OSError):  # somebody else has made it meanwhile
                 new.rename(made)
-            except (SlipwayError, OSError):
-                return made if made.exists() else None
-    return made
+    return f"{EXTENSIONS}/{made.name}"
+
+
+def _classes(name: str, sandboxes: Sandboxes, scratch: Path) -> Path:
+    place = Place(scratch / "sandbox", scratch / "handover")
+    place.make()
+    shutil.copy(_HERE / f"{name}.java", place.source)
+    give(place.given)
+    argv = ["javac", "-d", f"{WORK}/made", "-cp", LIBRARY, f"{IN}/source/{name}.java"]
+    program = Program(argv, {}, network=False)
+    sandboxes.run(place, program, what=f"Maven's extension {name}", timeout=SECONDS)
+    return place.work / "made"
 
 
 def _components(name: str) -> str:

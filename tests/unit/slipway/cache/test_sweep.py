@@ -194,17 +194,11 @@ def test_a_mirror_goes_when_it_is_old_and_there_is_no_work_tree_of_it(tmp_path: 
     assert paths(cluster(tmp_path, later=WEEK + 60).sweep(claimed)) == {"git/c-02.git"}
 
 
-def test_what_jib_left_goes_after_a_month(tmp_path: Path) -> None:
-    kept = ("application/selectors/01", "base/images/java/manifest_config.json")
-    gone = {
-        "jib/application/layers/01",
-        "jib/base/layers/01",
-        "jib/classes/21.0.1.jsa",
-        "jib/resolved/0123",
-        "jib/extensions/0123",
-    }
-    for name in (*kept, *(f"{name.removeprefix('jib/')}/file" for name in gone)):
-        file(tmp_path / "jib" / name)
+def test_what_maven_left_goes_when_a_repository_was_not_built_for_a_month(tmp_path: Path) -> None:
+    gone = {"maven/web-01", "maven-extensions/0123", "certificates/0123.p12"}
+    for name in ("maven/web-01/own/repository/a.jar", "maven-extensions/0123/file"):
+        file(tmp_path / name)
+    file(tmp_path / "certificates/0123.p12")
     assert paths(cluster(tmp_path, later=MONTH - 60).sweep(claims())) == set()
     assert paths(cluster(tmp_path, later=MONTH + 60).sweep(claims())) == gone
 

@@ -21,6 +21,7 @@ from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 
 MACHINE = "bundle.slipway.internal/node:1"
 PAUSE = "registry.k8s.io/pause:3.10"
+TOOLS = "bundle.slipway.internal/maven:21"
 ENTRYPOINT = ["/first-process"]
 
 
@@ -208,7 +209,7 @@ def bundle(tmp_path: Path) -> Path:
         (path / place).parent.mkdir(parents=True)
         (path / place).write_text(place)
     store = ImageStore(path / "images")
-    for ref in (MACHINE, PAUSE):
+    for ref in (MACHINE, PAUSE, TOOLS):
         store.add_image(ref, [layer_from_tree({"/name": ref.encode()})], ImageConfig())
     return path
 
@@ -217,7 +218,7 @@ def preloaded(engine: FakeEngine, bundle: Path) -> tuple[str, list[str]]:
     """The node image's name, and what was said."""
     said: list[str] = []
     client = cast(docker.DockerClient, engine)
-    return node_image.preloaded(client, bundle, MACHINE, said.append), said
+    return node_image.preloaded(client, bundle, MACHINE, said.append, [PAUSE]), said
 
 
 def test_a_bare_machine_is_loaded_once(engine: FakeEngine, bundle: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +64,15 @@ class Shop:
         context = order.build.context if isinstance(order.build, BuildxBuild) else "."
         content = (source / context / "content").read_bytes()
         base = order.base.identity if order.base else None
-        self.calls.append({"label": order.label, "base": base, "build": order.build})
+        self.calls.append(
+            {
+                "label": order.label,
+                "base": base,
+                "build": order.build,
+                "repository": order.repository,
+                "images": [image.ref for image in order.images],
+            }
+        )
         (source / "rubbish").touch()
         if self.wait:
             self.wait.wait(10)
@@ -83,14 +90,6 @@ class Shop:
         return store.root
 
 
-@contextmanager
-def no_registry(program: Path, *_: object) -> Iterator[None]:
-    """A registry that nobody pushes to; it starts only where its program is."""
-    if not program.exists():
-        raise SlipwayError(Problem("registry", f"{program} does not start"))
-    yield None
-
-
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(tmp_path)
@@ -98,9 +97,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
         monkeypatch.setattr(
             f"slipway.apps.builders.{builder}.build", lambda self, order: made.build(order)
         )
-    monkeypatch.setattr("slipway.apps.builders.build.serve", no_registry)
-    (tmp_path / "bundle" / "tools").mkdir()
-    (tmp_path / "bundle" / "tools" / "docker-registry").touch()
     commit(made.repository, {"Dockerfile": "", "content": "1", "sub/content": "s"})
     return made
 
@@ -488,11 +484,19 @@ def test_dockers_engine_builds_where_it_is_chosen(
     assert by_buildkit == (["web (main)"] if buildkit else [])
 
 
-def test_registry_that_does_not_start_leaves_other_builders_alone(shop: Shop) -> None:
-    (shop.root / "bundle" / "tools" / "docker-registry").unlink()
-    java, web = shop.apps("name: java, build: jib", "name: web").apps
-    assert "docker-registry does not start" in reason(java)
+def test_images_of_the_same_app_alone_are_known_to_its_next_build(shop: Shop) -> None:
+    other, web = shop.apps("name: other, build: jib", "name: web").apps
     assert isinstance(web, Built)
+    assert isinstance(other, Built)
+    commit(shop.repository, {"content": "2"})
+    shop.apps("name: web")
+    assert shop.calls[-1]["images"] == [web.image]
+
+
+def test_builds_are_known_by_their_repository(shop: Shop) -> None:
+    shop.apps("name: a", "name: b, build: jib")
+    [repository] = {call["repository"] for call in shop.calls}
+    assert repository.startswith("web-")
 
 
 def test_an_exception_that_nobody_foresaw_fails_its_app_alone(

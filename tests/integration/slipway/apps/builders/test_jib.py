@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,12 +13,11 @@ from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.jib import Jib
 from slipway.apps.builders.order import Order
-from slipway.apps.builders.registry import Registry, serve
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.maven_samples import write
-from tests.support.real_bundle import real_bundle
+from tests.support.real_bundle import real_bundle, real_sandboxes
 
 BASE = "bundle.slipway.internal/base:1"
 VERSION = "3.5.2"
@@ -78,10 +75,11 @@ BOUND = """<executions><execution>
 class Workshop:
     """A builder with a cache, and a base in a bundle."""
 
-    def __init__(self, root: Path, registry: Registry, store: ImageStore) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.cache = CacheLayout(root / "cache")
-        self.builder = Jib(self.cache, registry)
+        store = ImageStore(root / "bundle")
+        program = real_bundle() / "tools" / "docker-registry"
+        self.builder = Jib(CacheLayout(root / "cache"), program, store, real_sandboxes())
         image = store.add_image(BASE, [layer_from_tree({"base": b"x"})], ImageConfig())
         self.base = Base(BASE, image.manifest_digest, lambda: StoredImage(store, image))
 
@@ -91,7 +89,8 @@ class Workshop:
         scratch = self.root / "scratch"
         scratch.mkdir()
         place = self.root / "checkout"
-        order = Order("web (main)", place, JibBuild(**options), self.base, {}, scratch)
+        build = JibBuild(**options)
+        order = Order("web (main)", "web", place, build, self.base, {}, scratch)
         image = self.builder.build(order)
         [entry] = json.loads((image / "index.json").read_bytes())["manifests"]
         blobs = image / "blobs" / "sha256"
@@ -104,11 +103,8 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    store = ImageStore(tmp_path / "bundle")
-    program = real_bundle() / "tools" / "docker-registry"
-    with TemporaryDirectory() as folder, serve(program, Path(folder), store, []) as registry:
-        yield Workshop(tmp_path, registry, store)
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
 
 
 def test_a_project_that_is_written_for_a_company_s_registry(workshop: Workshop) -> None:

@@ -33,7 +33,7 @@ def test_files_have_the_modes_that_git_knows(tmp_path: Path, whole: bool) -> Non
     mirror = Mirror(str(repository), tmp_path / "cache")
     mirror.fetch(["main"])
     order = Order(
-        "web", mirror.lay_out(head), BuildxBuild(), None, {}, tmp_path / "a", "web", whole
+        "web", "web", mirror.lay_out(head), BuildxBuild(), None, {}, tmp_path / "a", "web", whole
     )
     modes = {".": 0o755, "Dockerfile": 0o644, "run": 0o755}
     modes |= {"sub": 0o755, "sub/deep": 0o755, "sub/deep/file": 0o644}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from slipway.apps.builders.registry import Registry, serve
+from slipway.apps.builders.registry import LONGEST, Registry, serve
 from slipway.errors import SlipwayError
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.waiting import wait_until
@@ -37,20 +39,34 @@ def stored(store: ImageStore) -> Image:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, store: ImageStore, stored: Image) -> Iterator[Registry]:
-    work = tmp_path / "work"
-    work.mkdir()
-    with serve(PROGRAM, work, store, [stored]) as running:
+def place() -> Iterator[Path]:
+    """Where the registry's socket is; such a path is short."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder, "registry")
+
+
+@pytest.fixture
+def registry(tmp_path: Path, place: Path, store: ImageStore, stored: Image) -> Iterator[Registry]:
+    with serve(PROGRAM, tmp_path / "work", place, store, [stored]) as running:
         yield running
-    assert list(work.iterdir()) == []
-    with pytest.raises(ConnectionRefusedError):
-        ask(running, "GET", "/v2/")
+    with pytest.raises(OSError, match=r"No such file|refused"):
+        ask(place, "GET", "/v2/")
 
 
-def ask(
-    registry: Registry, method: str, path: str, body: bytes = b"", kind: str = ""
-) -> HTTPResponse:
-    connection = HTTPConnection(registry.address, timeout=5)
+class Local(HTTPConnection):
+    """A connection to a socket of this machine."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__("localhost", timeout=5)
+        self._place = place
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._place))
+
+
+def ask(place: Path, method: str, path: str, body: bytes = b"", kind: str = "") -> HTTPResponse:
+    connection = Local(place)
     connection.request(method, path, body, {"Content-Type": kind} if kind else {})
     response = connection.getresponse()
     response.read()
@@ -58,42 +74,42 @@ def ask(
     return response
 
 
-def push(registry: Registry, content: bytes, digest: str) -> int:
-    begun = ask(registry, "POST", "/v2/app/blobs/uploads/")
-    place = begun.headers["Location"].removeprefix(f"http://{registry.address}")
+def push(place: Path, content: bytes, digest: str) -> int:
+    begun = ask(place, "POST", "/v2/app/blobs/uploads/")
+    upload = begun.headers["Location"].removeprefix("http://localhost")
     return ask(
-        registry, "PUT", f"{place}&digest={digest}", content, "application/octet-stream"
+        place, "PUT", f"{upload}&digest={digest}", content, "application/octet-stream"
     ).status
 
 
 def test_stored_layer_is_known_and_takes_no_room(
-    registry: Registry, store: ImageStore, stored: Image
+    registry: Registry, place: Path, store: ImageStore, stored: Image
 ) -> None:
     layer = stored.layers[0]
-    answer = ask(registry, "HEAD", f"/v2/app/blobs/{layer.digest}")
+    answer = ask(place, "HEAD", f"/v2/app/blobs/{layer.digest}")
     assert (answer.status, answer.headers["Content-Length"]) == (200, str(layer.size))
     original = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
     assert registry.path(layer.digest).samefile(original)
     assert original.stat().st_nlink == 1
 
 
-def test_other_layer_is_not_known(registry: Registry) -> None:
-    assert ask(registry, "HEAD", f"/v2/app/blobs/{digest_of(b'new')}").status == 404
+def test_other_layer_is_not_known(registry: Registry, place: Path) -> None:
+    assert ask(place, "HEAD", f"/v2/app/blobs/{digest_of(b'new')}").status == 404
 
 
-def test_pushed_layer_is_a_file(registry: Registry) -> None:
-    assert push(registry, b"new", digest_of(b"new")) == 201
+def test_pushed_layer_is_a_file(registry: Registry, place: Path) -> None:
+    assert push(place, b"new", digest_of(b"new")) == 201
     assert registry.path(digest_of(b"new")).read_bytes() == b"new"
 
 
-def test_layer_that_is_not_what_it_says_is_refused(registry: Registry) -> None:
-    assert push(registry, b"other", digest_of(b"promised")) == 400
+def test_layer_that_is_not_what_it_says_is_refused(registry: Registry, place: Path) -> None:
+    assert push(place, b"other", digest_of(b"promised")) == 400
     assert not registry.path(digest_of(b"promised")).exists()
 
 
-def test_pushed_manifest_is_read_by_its_digest(registry: Registry) -> None:
+def test_pushed_manifest_is_read_by_its_digest(registry: Registry, place: Path) -> None:
     config = b"{}"
-    push(registry, config, digest_of(config))
+    push(place, config, digest_of(config))
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = json.dumps(
         {
@@ -107,44 +123,58 @@ def test_pushed_manifest_is_read_by_its_digest(registry: Registry) -> None:
             "layers": [],
         }
     ).encode()
-    assert ask(registry, "PUT", "/v2/app/manifests/tag", manifest, kind).status == 201
+    assert ask(place, "PUT", "/v2/app/manifests/tag", manifest, kind).status == 201
     assert registry.read(digest_of(manifest)) == manifest
 
 
-def test_what_was_never_pushed(registry: Registry) -> None:
+def test_what_was_never_pushed(registry: Registry, place: Path) -> None:
     with pytest.raises(SlipwayError, match="never pushed"):
         registry.read(digest_of(b"nothing"))
 
 
-def test_what_was_changed_since(registry: Registry) -> None:
-    push(registry, b"new", digest_of(b"new"))
+def test_what_was_changed_since(registry: Registry, place: Path) -> None:
+    push(place, b"new", digest_of(b"new"))
     registry.path(digest_of(b"new")).write_bytes(b"bad")
     with pytest.raises(SlipwayError, match="is not what was pushed"):
         registry.read(digest_of(b"new"))
 
 
-def test_two_at_once(tmp_path: Path, store: ImageStore, registry: Registry) -> None:
-    with serve(PROGRAM, tmp_path / "work", store, []) as other:
-        push(other, b"new", digest_of(b"new"))
-        assert other.address != registry.address
+def test_what_is_no_digest_is_not_shown(registry: Registry) -> None:
+    with pytest.raises(SlipwayError) as caught:
+        registry.read("root:*:19000:")
+    assert "root" not in str(caught.value)
+
+
+def test_a_manifest_without_end_is_not_read(registry: Registry, place: Path) -> None:
+    content = bytes(LONGEST + 1)
+    assert push(place, content, digest_of(content)) == 201
+    with pytest.raises(SlipwayError, match="larger than"):
+        registry.read(digest_of(content))
+
+
+def test_two_at_once(tmp_path: Path, store: ImageStore, registry: Registry, place: Path) -> None:
+    with serve(PROGRAM, tmp_path / "other", place.with_name("other"), store, []) as other:
+        push(place.with_name("other"), b"new", digest_of(b"new"))
+        assert other.path(digest_of(b"new")).exists()
         assert not registry.path(digest_of(b"new")).exists()
 
 
-def test_registry_of_a_run_that_was_killed_ends_too(tmp_path: Path, store: ImageStore) -> None:
-    address = tmp_path / "address"
+def test_registry_of_a_run_that_was_killed_ends_too(
+    tmp_path: Path, place: Path, store: ImageStore
+) -> None:
     killed = os.fork()
     if killed == 0:
         try:
-            with serve(PROGRAM, tmp_path, store, []) as running:
-                address.write_text(running.address)
+            with serve(PROGRAM, tmp_path / "work", place, store, []):
                 os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)  # where it does not start: the tests go on in one process alone
     os.waitpid(killed, 0)
+    assert place.exists()
 
     def is_gone() -> bool:
         try:
-            ask(Registry(address.read_text(), tmp_path), "GET", "/v2/")
+            ask(place, "GET", "/v2/")
         except ConnectionError:
             return True
         return False
@@ -153,9 +183,11 @@ def test_registry_of_a_run_that_was_killed_ends_too(tmp_path: Path, store: Image
 
 
 @pytest.mark.parametrize("program", ["/nowhere/docker-registry", "/bin/false"])
-def test_registry_that_does_not_start(tmp_path: Path, store: ImageStore, program: str) -> None:
+def test_registry_that_does_not_start(
+    tmp_path: Path, place: Path, store: ImageStore, program: str
+) -> None:
     with (
         pytest.raises(SlipwayError, match=f"{program} does not start"),
-        serve(Path(program), tmp_path, store, []),
+        serve(Path(program), tmp_path / "work", place, store, []),
     ):
         pass

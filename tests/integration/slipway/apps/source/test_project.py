@@ -332,7 +332,9 @@ def order(tmp_path: Path, shop: Path, *, whole: bool) -> Order[JibBuild]:
     mirror.fetch(["main"])
     checkout = mirror.lay_out(git(shop, "rev-parse", "main"))
     (tmp_path / "scratch").mkdir()
-    return Order("orders", checkout, JibBuild(), None, {}, tmp_path / "scratch", FOLDER, whole)
+    return Order(
+        "orders", "shop", checkout, JibBuild(), None, {}, tmp_path / "scratch", FOLDER, whole
+    )
 
 
 def files(folder: Path) -> set[str]:

@@ -74,7 +74,7 @@ class Place:
         for folder in (checkout, scratch):
             folder.mkdir()
         (checkout / "Dockerfile").touch()
-        return Order("web (main)", checkout, BuildxBuild(), base, secrets, scratch)
+        return Order("web (main)", "web", checkout, BuildxBuild(), base, secrets, scratch)
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ def test_what_leads_out_of_the_repository_gets_to_no_builder(
     for link, target in links.items():
         (checkout / link).parent.mkdir(parents=True, exist_ok=True)
         (checkout / link).symlink_to(target)
-    order = Order("web (main)", checkout, build, None, {}, place.root / "scratch")
+    order = Order("web (main)", "web", checkout, build, None, {}, place.root / "scratch")
     with place.daemon() as daemon, pytest.raises(SlipwayError) as caught:
         if builder == "buildkit":
             BuildKit(daemon, ImageStore(place.root / "images")).build(order)
@@ -343,7 +343,7 @@ def test_links_within_the_repository_get_to_buildkit(place: Place) -> None:
     (checkout / "context").symlink_to("real")
     (place.root / "scratch").mkdir()
     build = BuildxBuild(context="context")
-    order = Order("web (main)", checkout, build, None, {}, place.root / "scratch")
+    order = Order("web (main)", "web", checkout, build, None, {}, place.root / "scratch")
     with place.daemon() as daemon:
         BuildKit(daemon, ImageStore(place.root / "images")).build(order)
     said = (place.log / "argv").read_text()

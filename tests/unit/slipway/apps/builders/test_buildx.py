@@ -72,7 +72,7 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     secrets = {"npm": "hidden-1234"}
     folders = tmp_path / "checkout", tmp_path / "scratch"
-    order = Order("web (main)", folders[0], BuildxBuild(), None, secrets, folders[1])
+    order = Order("web (main)", "web", folders[0], BuildxBuild(), None, secrets, folders[1])
 
     archive = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx").build(
         order

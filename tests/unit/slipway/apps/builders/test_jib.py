@@ -23,7 +23,6 @@ from slipway.apps.builders.jib import (
     write_stand_in,
 )
 from slipway.apps.builders.order import Order
-from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest, machine_platform
@@ -37,7 +36,9 @@ PLAIN = Project(None, (), has_plugin=True, needs_package=False, needs_tests=Fals
 
 def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any) -> Project:
     write(root, poms)
-    return Project.read(Order("web (main)", root, JibBuild(**options), None, {}, root, folder))
+    return Project.read(
+        Order("web (main)", "web", root, JibBuild(**options), None, {}, root, folder)
+    )
 
 
 def test_plain_project(tmp_path: Path) -> None:
@@ -96,14 +97,14 @@ def test_tests_of_a_module_are_compiled_where_another_one_needs_them(
 ) -> None:
     poms = {"pom.xml": "<modules><module>a</module></modules>", "b/pom.xml": TEST_JARS[case]}
     found = project(tmp_path, poms, module="a")
-    settings = properties(found, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+    settings = properties(found, "x", None)
     assert (settings["maven.test.skip"], settings["skipTests"]) == ("false", "true")
 
 
 def test_no_tests_are_compiled_where_nobody_needs_them(tmp_path: Path) -> None:
     alone = project(tmp_path, {"pom.xml": TEST_JARS["goal"]})
     for found in (alone, PLAIN):
-        settings = properties(found, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+        settings = properties(found, "x", None)
         assert settings["maven.test.skip"] == "true"
 
 
@@ -196,25 +197,23 @@ def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
 
 
 def test_properties_for_a_base_at_hand() -> None:
-    found = properties(
-        PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "tar:///base.tar"
-    )
-    assert found["jib.to.image"] == "r:1/app:x"
+    found = properties(PLAIN, "x", "tar:///base.tar")
+    assert found["jib.to.image"] == "127.0.0.1:39187/app:x"
     assert found["jib.from.image"] == "tar:///base.tar"
     assert found["jib.from.platforms"] == machine_platform()
     assert found["jib.container.format"] == "OCI"
-    assert found["jib.outputPaths.digest"] == "/d"
-    assert found["jib.baseImageCache"] == "/cache/jib/base"
+    assert found["jib.outputPaths.digest"] == "/work/x"
+    assert found["jib.baseImageCache"] == "/cache/base"
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
-    found = properties(PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), "java:21")
+    found = properties(PLAIN, "x", "java:21")
     assert found["jib.from.image"] == "java:21"
     assert not any(name.startswith("jib.from.auth") for name in found)
 
 
 def test_properties_for_the_poms_own_base() -> None:
-    found = properties(PLAIN, "r:1/app:x", Path("/d"), CacheLayout(Path("/cache")), None)
+    found = properties(PLAIN, "x", None)
     of_base = {name: text for name, text in found.items() if name.startswith("jib.from")}
     assert of_base == {"jib.from.platforms": machine_platform()}
 

@@ -1,164 +1,160 @@
-"""How Maven is started, and when a standby takes its place; Maven and standbys are doubles."""
+"""What Maven is told and may see, and when a standby takes its place; the sandboxes are doubles."""
 
 from __future__ import annotations
 
 import itertools
-import re
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slipway.apps.app import JibBuild
-from slipway.apps.builders.maven import Maven
+from slipway.apps.builders.maven import CLASSES, SHARED, Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
+from slipway.apps.builders.maven_user import AUTHORITIES, MavenUser
 from slipway.apps.builders.order import Order
+from slipway.apps.builders.sandbox import Place, Program, Receive
 from slipway.cache.layout import CacheLayout
-from slipway.errors import SlipwayError
+from slipway.errors import Problem, SlipwayError
 from tests.support.maven_samples import order, write
-
-MAVEN = """#!/bin/sh
-printf '%s\n' "$@" > "$LOG/argv"
-env > "$LOG/environment"
-case $MAVEN_OPTS in *UseSerialGC*$REFUSED*) echo "$WORDS"; exit 1;; esac
-case $MAVEN_OPTS in *ArchiveClassesAtExit=*) echo > "${MAVEN_OPTS##*=}";; esac
-echo "the value is $TOKEN" >&2
-exit ${CODE:-1}
-"""
+from tests.support.sandboxes import Noting, Run, make
 
 
 def call(properties: Mapping[str, str]) -> list[str]:
     return ["mvn", "validate", *(f"-D{name}={value}" for name, value in properties.items())]
 
 
+@contextmanager
+def receive(place: Place) -> Iterator[None]:
+    yield
+
+
 class Answering(Standbys):
     """Standbys that note what they are asked, and give one answer."""
 
-    def __init__(self, answer: bool) -> None:
+    def __init__(self, answer: str | None) -> None:
         self.answer = answer
-        self.asked: list[tuple[Order[JibBuild], list[str], dict[str, str], str]] = []
+        self.asked: list[tuple[Order[JibBuild], Program, dict[str, str]]] = []
 
     def build(
         self,
         order: Order[JibBuild],
-        command: Sequence[str],
+        program: Program,
+        user: MavenUser,
         settings: Mapping[str, str],
-        options: str,
-    ) -> bool:
-        self.asked.append((order, list(command), dict(settings), options))
+        receive: Receive,
+        result: str,
+    ) -> str | None:
+        self.asked.append((order, program, dict(settings)))
         return self.answer
 
 
-@pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a double of Maven writes down how it was called; a project is in ``checkout``."""
-    for folder in ("bin", "log"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "bin" / "mvn").write_text(MAVEN)
-    (tmp_path / "bin" / "mvn").chmod(0o755)
-    write(tmp_path / "checkout", {"pom.xml": ""})
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    monkeypatch.setenv("LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("REFUSED", "-Xrefused")
-    monkeypatch.delenv("MAVEN_OPTS", raising=False)
-    return tmp_path / "log"
+class Workshop:
+    """A user with a cache, and a project in ``checkout``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cache = CacheLayout(root / "cache")
+        self.sandboxes = Noting()
+        write(root / "checkout", {"pom.xml": ""})
+
+    def build(self, one: Order[JibBuild] | None = None, standbys: Standbys | None = None) -> str:
+        maven = Maven(self.cache, self.sandboxes, standbys)
+        return maven.build(one or order(self.root), call, {"a": "1"}, receive, "digest")
+
+    @property
+    def last(self) -> Run:
+        return self.sandboxes.runs[-1]
+
+    def fail(self, words: str, when: str = "") -> None:
+        """Have Maven fail, if it has an option."""
+
+        def act(run: Run) -> None:
+            if when in run.program.environment["MAVEN_OPTS"]:
+                raise SlipwayError(Problem("web (main)", words))
+
+        self.sandboxes.act = act
 
 
 @pytest.fixture
-def resolved(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache after the project's first build; ``log`` is empty, and Maven succeeds."""
-    monkeypatch.setenv("CODE", "0")
-    Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
-    for path in log.iterdir():
-        path.unlink()
-    return tmp_path / "cache"
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    for name in [*os.environ]:
+        if name not in ("PATH", "TMPDIR"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    return Workshop(tmp_path)
 
 
 @pytest.fixture
-def options(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What the JVM is told, with a Java of some version and a cache of some name."""
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setenv("CODE", "0")
-
-    def told(version: str, cache: str = "cache") -> str:
-        (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
-        Maven(CacheLayout(tmp_path / cache)).build(order(tmp_path), call, {})
-        return next(
-            line for line in (log / "environment").read_text().splitlines() if "MAVEN_OPTS" in line
-        )
-
-    return told
+def resolved(workshop: Workshop) -> Workshop:
+    """The same after the project's first build."""
+    workshop.build()
+    workshop.sandboxes.runs.clear()
+    return workshop
 
 
-def test_machine_without_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SlipwayError) as caught:
-        Maven(CacheLayout(tmp_path)).build(order(tmp_path), call, {})
-    [problem] = caught.value.problems
-    assert problem.what == "is built with Maven, which is not here"
-    assert "packages maven" in problem.fix
+def test_a_build_hands_over_the_text_of_its_result(workshop: Workshop) -> None:
+    workshop.sandboxes.act = lambda run: (make(run.place, "digest", "sha256:1"), None)[1]
+    assert workshop.build() == "sha256:1"
+
+
+def test_a_result_is_no_link(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of the user")
+    workshop.sandboxes.act = lambda run: (run.place.work / "digest").symlink_to(tmp_path / "secret")
+    assert workshop.build() == ""
 
 
 def test_what_projects_need_is_downloaded_by_one_build_and_used_by_the_others_together(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, workshop: Workshop
 ) -> None:
     turns = itertools.count()
     others_began = threading.Event()
     others = threading.Barrier(2)
     joined_by_others: list[bool] = []
 
-    def run(self: Maven, order: Order[JibBuild], argv: Sequence[str]) -> None:
+    def act(run: Run) -> None:
         if next(turns) == 0:
             joined_by_others.append(others_began.wait(0.3))
         else:
             others_began.set()
             others.wait(10)
 
-    monkeypatch.setattr(Maven, "_run", run)
+    workshop.sandboxes.act = act
+    maven = Maven(workshop.cache, workshop.sandboxes)
     for name in "abc":
         write(tmp_path / name / "checkout", {"pom.xml": "the same"})
     with ThreadPoolExecutor(3) as pool:
-        maven = Maven(CacheLayout(tmp_path / "cache"))
-        builds = [pool.submit(maven.build, order(tmp_path / name), call, {}) for name in "abc"]
+        builds = [
+            pool.submit(maven.build, order(tmp_path / name), call, {}, receive, "digest")
+            for name in "abc"
+        ]
         for build in builds:
             build.result()
     assert joined_by_others == [False]
 
 
-def test_classes_are_archived_once_for_each_java(
-    tmp_path: Path, options: Callable[..., str]
-) -> None:
-    assert "ArchiveClassesAtExit=" in options("17.0.15")
-    [archive] = (tmp_path / "cache" / "jib" / "classes").iterdir()
-    assert options("17.0.15").endswith(f"-XX:SharedArchiveFile={archive}")
-    assert "ArchiveClassesAtExit=" in options("17.0.16")
+def test_repositories_share_nothing(tmp_path: Path, workshop: Workshop) -> None:
+    workshop.build(replace(order(tmp_path), repository="one"))
+    workshop.build(replace(order(tmp_path), repository="two"))
+    one, two = (run.program for run in workshop.sandboxes.runs)
+    assert one.cache != two.cache
+    assert one.readable[CLASSES] != two.readable[CLASSES]
 
 
-@pytest.mark.parametrize(
-    ("version", "cache"), [("1.8.0_392", "cache"), ("11.0.21", "cache"), ("17.0.15", "my cache")]
-)
-def test_no_archive_where_java_or_mvn_cannot_have_one(
-    options: Callable[..., str], version: str, cache: str
-) -> None:
-    assert "Archive" not in options(version, cache)
-
-
-def test_a_java_that_does_not_say_what_it_is(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(SlipwayError):
-        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
-    assert "Archive" not in (log / "environment").read_text()
-
-
-def told(log: Path) -> list[str]:
-    """The options that Maven's JVM got."""
-    lines = (log / "environment").read_text().splitlines()
-    return next(line for line in lines if line.startswith("MAVEN_OPTS=")).split("=", 1)[1].split()
+def test_classes_are_archived_once_for_each_repository(tmp_path: Path, workshop: Workshop) -> None:
+    workshop.sandboxes.act = lambda run: (make(run.place, "classes.jsa"), None)[1]
+    workshop.build()
+    assert "-XX:ArchiveClassesAtExit=/work/classes.jsa" in workshop.last.options
+    workshop.build()
+    assert "-XX:SharedArchiveFile=/classes/0123456789ab.jsa" in workshop.last.options
+    workshop.build(replace(order(tmp_path), repository="other"))
+    assert "-XX:ArchiveClassesAtExit=/work/classes.jsa" in workshop.last.options
 
 
 @pytest.mark.parametrize("place", ["MAVEN_OPTS", ".mvn/jvm.config", "../.mvn/jvm.config"])
@@ -175,7 +171,7 @@ def told(log: Path) -> list[str]:
 )
 def test_options_of_the_user_take_the_place_of_others(
     tmp_path: Path,
-    log: Path,
+    workshop: Workshop,
     monkeypatch: pytest.MonkeyPatch,
     place: str,
     users: str,
@@ -186,28 +182,31 @@ def test_options_of_the_user_take_the_place_of_others(
         monkeypatch.setenv("MAVEN_OPTS", users)
     else:
         write(tmp_path / "checkout" / "sub", {place: users})
-    monkeypatch.setenv("CODE", "0")
-    Maven(CacheLayout(tmp_path / "cache")).build(replace(order(tmp_path), folder="sub"), call, {})
+    workshop.build(replace(order(tmp_path), folder="sub"))
     theirs = users.split() if place == "MAVEN_OPTS" else []
-    others = [option for option in told(log) if not re.search(r"SharedArchive|cds|AtExit", option)]
-    assert {*others} - {*theirs} == own - {*theirs}
+    told = workshop.last.options
+    others = [each for each in told if "cds" not in each and "AtExit" not in each]
+    assert {*others} - {*theirs, "-Duser.home=/work/home"} == own - {*theirs}
     assert others[len(others) - len(theirs) :] == theirs
 
 
-def test_settings_above_those_of_the_project_say_nothing(tmp_path: Path, log: Path) -> None:
+def test_settings_above_those_of_the_project_say_nothing(
+    tmp_path: Path, workshop: Workshop
+) -> None:
     files = {"sub/pom.xml": "", "sub/.mvn/x": "", ".mvn/jvm.config": "-XX:+UseG1GC"}
     write(tmp_path / "checkout", files)
-    with pytest.raises(SlipwayError):
-        Maven(CacheLayout(tmp_path)).build(replace(order(tmp_path), folder="sub"), call, {})
-    assert "-XX:+UseSerialGC" in told(log)
+    workshop.build(replace(order(tmp_path), folder="sub"))
+    assert "-XX:+UseSerialGC" in workshop.last.options
 
 
-def test_options_that_lead_out_of_the_repository_are_not_read(tmp_path: Path, log: Path) -> None:
+def test_options_that_lead_out_of_the_repository_are_not_read(
+    tmp_path: Path, workshop: Workshop
+) -> None:
     (tmp_path / "checkout" / ".mvn").mkdir()
     (tmp_path / "checkout" / ".mvn" / "jvm.config").symlink_to("/etc/passwd")
     with pytest.raises(SlipwayError, match=r"\.mvn/jvm\.config cannot be read: it leads out"):
-        Maven(CacheLayout(tmp_path)).build(order(tmp_path), call, {})
-    assert not (log / "argv").exists()
+        workshop.build()
+    assert workshop.sandboxes.runs == []
 
 
 @pytest.mark.parametrize(
@@ -219,69 +218,111 @@ def test_options_that_lead_out_of_the_repository_are_not_read(tmp_path: Path, lo
     ],
 )
 def test_where_the_jvm_does_not_start_it_gets_the_options_of_the_user_alone(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, words: str
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    monkeypatch.setenv("WORDS", words)
     monkeypatch.setenv("MAVEN_OPTS", "-Xmx1g -Xrefused")
-    monkeypatch.setenv("CODE", "0")
-    Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
-    assert told(log) == ["-Xmx1g", "-Xrefused"]
+    workshop.fail(words, "UseSerialGC")
+    workshop.build()
+    assert workshop.last.options == ["-Duser.home=/work/home", "-Xmx1g", "-Xrefused"]
 
 
-def test_a_build_that_fails_leaves_no_archive(tmp_path: Path, log: Path) -> None:
-    with pytest.raises(SlipwayError):
-        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path), call, {})
-    assert not (tmp_path / "cache").exists()
+def test_of_the_environment_a_build_gets_what_it_may(
+    tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "home/.m2", {"settings.xml": "<password>${env.PROXY_PASSWORD}</password>"})
+    for name in ("LANG", "PROXY_PASSWORD", "CLOUD_TOKEN", "KUBECONFIG", "https_proxy"):
+        monkeypatch.setenv(name, name.lower())
+    workshop.build(order(tmp_path, TOKEN="hidden-1234"))
+    found = {*workshop.last.program.environment} - {"MAVEN_OPTS"}
+    assert found == {"LANG", "PROXY_PASSWORD", "https_proxy", "TOKEN"}
 
 
-def test_secrets_are_in_mavens_environment_and_nowhere_else(tmp_path: Path, log: Path) -> None:
-    with pytest.raises(SlipwayError, match="the value is hidden-1234"):
-        Maven(CacheLayout(tmp_path / "cache")).build(order(tmp_path, TOKEN="hidden-1234"), call, {})
-
-    assert "TOKEN=hidden-1234" in (log / "environment").read_text().splitlines()
-    (log / "environment").unlink()
+def test_secrets_are_in_no_file(tmp_path: Path, workshop: Workshop) -> None:
+    workshop.build(order(tmp_path, TOKEN="hidden-1234"))
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(b"hidden-1234" in path.read_bytes() for path in left)
-    assert log / "argv" in left
+    assert left
 
 
-def test_a_standby_is_asked_once_the_project_is_resolved(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+def test_settings_of_the_user_are_given_whole(tmp_path: Path, workshop: Workshop) -> None:
+    files = {"settings.xml": "<settings/>", "settings-security.xml": "<x/>", "other": "private"}
+    write(tmp_path / "home/.m2", files)
+    workshop.build()
+    assert workshop.last.given == {
+        "source/pom.xml": "<project></project>",
+        "home/.m2/settings.xml": "<settings/>",
+        "home/.m2/settings-security.xml": "<x/>",
+    }
+
+
+def test_stores_that_options_name_are_given(
+    tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    standbys = Answering(True)
-    maven = Maven(CacheLayout(tmp_path / "cache"), standbys)
+    (tmp_path / "own.jks").write_text("certificates")
+    option = f"-Djavax.net.ssl.trustStore={tmp_path}/own.jks"
+    monkeypatch.setenv("MAVEN_OPTS", f"-Xmx1g {option}")
+    workshop.build()
+    [(name, text)] = [each for each in workshop.last.given.items() if "stores" in each[0]]
+    assert text == "certificates"
+    assert f"-Djavax.net.ssl.trustStore=/in/{name}" in workshop.last.options
+    assert option not in workshop.last.options
+
+
+def test_artifacts_of_the_user_are_seen_and_stay(tmp_path: Path, workshop: Workshop) -> None:
+    workshop.build()
+    assert SHARED not in workshop.last.program.readable
+    write(tmp_path / "home/.m2/repository", {"a.jar": ""})
+    workshop.build()
+    assert workshop.last.program.readable[SHARED] == tmp_path / "home/.m2/repository"
+    assert f"-Dmaven.repo.local.tail={SHARED}" in workshop.last.program.argv
+
+
+def test_authorities_of_the_machine_are_trusted(
+    tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "authorities.pem").write_text("")
+    (tmp_path / "java/lib/security").mkdir(parents=True)
+    (tmp_path / "java/lib/security/cacerts").write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
+    workshop.build()
+    readable = workshop.last.program.readable
+    assert readable[AUTHORITIES] == tmp_path / "authorities.pem"
+    assert readable["/etc/ssl/certs/java/cacerts"] == tmp_path / "java/lib/security/cacerts"
+
+
+def test_a_standby_is_asked_once_the_project_is_resolved(workshop: Workshop) -> None:
+    standbys = Answering("sha256:1")
+    workshop.fail("no")
     with pytest.raises(SlipwayError):
-        maven.build(order(tmp_path), call, {})
-    monkeypatch.setenv("CODE", "0")
-    maven.build(order(tmp_path), call, {})
+        workshop.build(standbys=standbys)
+    workshop.sandboxes.act = lambda run: None
+    workshop.build(standbys=standbys)
     assert standbys.asked == []
-    maven.build(order(tmp_path), call, {})
-    assert len(standbys.asked) == 1
+    assert workshop.build(standbys=standbys) == "sha256:1"
+    [(_, program, settings)] = standbys.asked
+    assert settings == {"a": "1"}
+    assert "-Da=1" not in program.argv
 
 
-def test_other_poms_are_resolved_first(tmp_path: Path, log: Path, resolved: Path) -> None:
-    standbys = Answering(True)
+def test_other_poms_are_resolved_first(tmp_path: Path, resolved: Workshop) -> None:
+    standbys = Answering("")
     write(tmp_path / "checkout", {"module/pom.xml": ""})
-    Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {})
+    resolved.build(standbys=standbys)
     assert standbys.asked == []
-    assert (log / "argv").exists()
+    assert len(resolved.sandboxes.runs) == 1
 
 
-def test_maven_is_not_started_for_what_a_standby_has_built(
-    tmp_path: Path, log: Path, resolved: Path
-) -> None:
-    Maven(CacheLayout(resolved), Answering(True)).build(order(tmp_path), call, {"a": "1"})
-    assert list(log.iterdir()) == []
+def test_no_sandbox_is_made_for_what_a_standby_has_built(resolved: Workshop) -> None:
+    resolved.build(standbys=Answering(""))
+    assert resolved.sandboxes.runs == []
 
 
-def test_maven_is_started_for_what_a_standby_has_not_built(
-    tmp_path: Path, log: Path, resolved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    standbys = Answering(False)
-    Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {"a": "1"})
-    assert (log / "argv").read_text().split() == ["validate", "-Da=1"]
-
-    monkeypatch.setenv("CODE", "3")
+def test_maven_is_started_for_what_a_standby_has_not_built(resolved: Workshop) -> None:
+    standbys = Answering(None)
+    resolved.build(standbys=standbys)
+    assert "-Da=1" in resolved.last.program.argv
+    resolved.fail("ended with code 3")
     with pytest.raises(SlipwayError, match="ended with code 3"):
-        Maven(CacheLayout(resolved), standbys).build(order(tmp_path), call, {"a": "1"})
+        resolved.build(standbys=standbys)
     assert len(standbys.asked) == 2

@@ -1,0 +1,186 @@
+"""What the user of this machine has set up for Maven, which holds in sandboxes as well.
+
+That is all of the machine that a build gets to see: settings with their mirrors, proxies and
+servers, options of the JVM, the authorities that are trusted, and a few variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import ssl
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import NoEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import (
+    PKCS12Certificate,
+    serialize_java_truststore,
+)
+
+from slipway.apps.builders.sandbox import IN
+from slipway.cache.layout import CacheLayout
+from slipway.files import replacing
+
+OPTIONS = ("MAVEN_OPTS", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
+"""The variables by which a JVM is told its options."""
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+
+VARIABLES = (
+    *OPTIONS,
+    *("MAVEN_ARGS", "LANG", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH"),
+    *(spelt for name in _PROXIES for spelt in (name, name.upper())),
+)
+"""The variables of this process that a build gets, beside those that the settings name."""
+
+SETTINGS = ("settings.xml", "settings-security.xml", "toolchains.xml")
+"""The files in ``~/.m2`` that Maven reads."""
+
+JAVA_AUTHORITIES = "/etc/ssl/certs/java/cacerts"
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian has the authorities that are trusted, for Java and for others."""
+
+_ELSEWHERE = (AUTHORITIES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+_ENVIRONMENT = re.compile(r"\$\{env\.(\w+)\}")
+"""A variable that settings name."""
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+_STORE = re.compile(r"(?<=-Djavax\.net\.ssl\.trustStore=)\S+|(?<=-Djavax\.net\.ssl\.keyStore=)\S+")
+"""The file that an option names for certificates or keys."""
+
+
+@dataclass(frozen=True)
+class MavenUser:
+    """The user, at ``home``."""
+
+    home: Path
+    cache: CacheLayout
+
+    @classmethod
+    def here(cls, cache: CacheLayout) -> MavenUser:
+        """The one that runs this."""
+        return cls(Path.home(), cache)
+
+    @property
+    def _files(self) -> dict[str, Path]:
+        """What is copied, by the name below ``/in``."""
+        own = {f"home/.m2/{name}": self.home / ".m2" / name for name in SETTINGS}
+        own["home/.mavenrc"] = self.home / ".mavenrc"
+        stores = [Path(path) for name in OPTIONS for path in _STORE.findall(_variable(name))]
+        own |= {f"stores/{_name_of(path)}": path for path in stores}
+        return {name: path for name, path in own.items() if path.is_file()}
+
+    def give(self, folder: Path) -> None:
+        """Put the user's files into a folder that becomes ``/in``."""
+        for name, path in self._files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that a build gets."""
+        text = "".join(
+            path.read_text(errors="replace")
+            for name, path in self._files.items()
+            if name.endswith(SETTINGS)
+        )
+        names = {*VARIABLES, *_ENVIRONMENT.findall(text)}
+        found = {name: os.environ[name] for name in sorted(names) if name in os.environ}
+        return {name: _with_stores(name, value) for name, value in found.items()}
+
+    def readable(self) -> dict[str, Path]:
+        """What a build may read, by the place where Debian's Maven and Java look for it."""
+        maven = shutil.which("mvn")
+        own = Path(maven).resolve().parent.parent / "conf" if maven else Path("/etc/maven")
+        found = {
+            "/etc/maven/settings.xml": own / "settings.xml",
+            AUTHORITIES: _authorities(),
+            JAVA_AUTHORITIES: self._java_authorities(),
+        }
+        return {place: path for place, path in found.items() if path and _is_public(path)}
+
+    def repository(self) -> Path | None:
+        """The user's own local repository, which builds look into and cannot change."""
+        path = self.home / ".m2" / "repository"
+        return path if path.is_dir() and _is_public(path) else None
+
+    def state(self) -> Mapping[str, str]:
+        """What changes when what the user has set up does."""
+        files = {**self._files, **self.readable()}
+        return {name: _digest(path) for name, path in sorted(files.items())}
+
+    def _java_authorities(self) -> Path | None:
+        """Those that this machine's Java trusts; without one, those that the machine does."""
+        java = os.environ.get("JAVA_HOME") or shutil.which("java")
+        if java:
+            home = Path(java).resolve()
+            home = home if home.is_dir() else home.parent.parent
+            own = home / "lib" / "security" / "cacerts"
+            return own.resolve() if own.is_file() else None
+        return self._made_for_java(_authorities())
+
+    def _made_for_java(self, authorities: Path | None) -> Path | None:
+        """A file with certificates as Java reads them."""
+        if authorities is None:
+            return None
+        made = self.cache.certificates / f"{_digest(authorities)}.p12"
+        if not made.exists():
+            named = [
+                PKCS12Certificate(each, f"{number}".encode())
+                for number, each in enumerate(_certificates(authorities.read_bytes()))
+            ]
+            made.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(made) as file:
+                file.write(serialize_java_truststore(named, NoEncryption()))
+        return made
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def _with_stores(name: str, value: str) -> str:
+    """A variable's value, in which the files of options are where a build finds them."""
+    if name not in OPTIONS:
+        return value
+    return _STORE.sub(lambda found: f"{IN}/stores/{_name_of(Path(found[0]))}", value)
+
+
+def _name_of(store: Path) -> str:
+    return f"{hashlib.sha256(str(store).encode()).hexdigest()[:12]}-{store.name}"
+
+
+def _authorities() -> Path | None:
+    """The file of the authorities that this machine trusts."""
+    given = os.environ.get(ssl.get_default_verify_paths().openssl_cafile_env)
+    return next(
+        (Path(path) for path in (given, *_ELSEWHERE) if path and Path(path).is_file()), None
+    )
+
+
+def _certificates(pem: bytes) -> Iterator[x509.Certificate]:
+    """The certificates of a file, but for those that are too old-fashioned to be read."""
+    for each in _CERTIFICATE.findall(pem):
+        with suppress(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield x509.load_pem_x509_certificate(each)
+
+
+def _is_public(path: Path) -> bool:
+    """Whether the user of sandboxes can read a file or enter a folder."""
+    with suppress(OSError):
+        wanted = 0o005 if path.is_dir() else 0o004
+        return os.geteuid() != 0 or path.stat().st_mode & wanted == wanted
+    return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
