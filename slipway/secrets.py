@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +18,9 @@ MASK = "***"
 
 ENCRYPTED = "$ANSIBLE_VAULT;"
 """What begins a text that Ansible Vault encrypted."""
+
+VAULT_PASSWORD = "SLIPWAY_VAULT_PASSWORD"
+"""The variable that may bring the password of the vault."""
 
 SHORTEST_LINE = 8
 """Characters of a line of a secret (a key, a certificate) from which on it is masked by itself."""
@@ -94,3 +100,25 @@ def _forms(values: Iterable[str]) -> Iterator[str]:
         for line in map(str.strip, text.splitlines()):
             if len(line) >= SHORTEST_LINE and not line.startswith("-----"):
                 yield line
+
+
+def conceal(variable: str) -> None:
+    """Have ``/proc/<pid>/environ`` of this process show no value of a variable any more.
+
+    What is there is the text with which the kernel started the process (proc(5)): to change the
+    environment does not change it. The variable stays what it is, also for children.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        return
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = (int(fields[number - 3]) for number in (50, 51))  # env_start, env_end
+    if start:
+        block = b"\0" + ctypes.string_at(start, end - start)
+        name = os.fsencode(variable) + b"="
+        at = block.find(b"\0" + name)
+        while at >= 0:
+            begin = at + len(name)
+            ctypes.memset(start + begin, 0, block.index(b"\0", begin + 1) - begin - 1)
+            at = block.find(b"\0" + name, begin)
+    os.environ[variable] = value  # the C library looked it up in there

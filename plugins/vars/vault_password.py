@@ -12,6 +12,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import AnsibleVaultError, VaultSecret, is_encrypted
 from ansible.plugins.vars import BaseVarsPlugin
 
+from slipway.secrets import VAULT_PASSWORD, conceal
+
 DOCUMENTATION = r"""
 name: vault_password
 short_description: Give Ansible Vault its password and say when it does not fit
@@ -27,12 +29,10 @@ author:
   - Slipway
 """
 
-VARIABLE = "SLIPWAY_VAULT_PASSWORD"
-
 _OPEN = re.compile(rb"^slipway_secrets:\s*(?![\"']\{\{)\S", re.MULTILINE)
 
 WAYS = (
-    f"give it by --vault-password-file FILE, by the environment variable {VARIABLE}, or by "
+    f"give it by --vault-password-file FILE, by the environment variable {VAULT_PASSWORD}, or by "
     "ANSIBLE_VAULT_PASSWORD_FILE, which names a file or a program that prints it"
 )
 
@@ -66,9 +66,11 @@ class VarsModule(BaseVarsPlugin):  # type: ignore[misc]
 def _use_the_environment(loader: Any) -> None:
     """Move the password of the environment to those that Ansible has, in the list that it uses.
 
-    It is out of the environment of everything that is run from here on, builds for example.
+    It is out of the environment of everything that is run from here on, builds for example, and
+    of what such things can read of this process.
     """
-    password = os.environ.pop(VARIABLE, "").encode()
+    conceal(VAULT_PASSWORD)
+    password = os.environ.pop(VAULT_PASSWORD, "").encode()
     if password:
         loader._vault.secrets.append(("default", VaultSecret(password)))
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from slipway.dev_session import Session, new_session
+from slipway.secrets import VAULT_PASSWORD, conceal
 
 LATER = ("--skip-tags", "always")
 """What is added for all runs but the first: the arguments of roles, which Ansible validates under
@@ -62,5 +63,6 @@ def _moment(session: Session) -> int:
 
 
 if __name__ == "__main__":
+    conceal(VAULT_PASSWORD)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main(sys.argv[1:]))

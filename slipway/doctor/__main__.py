@@ -16,6 +16,7 @@ from pathlib import Path
 from slipway.doctor.findings import Finding, State, decoded, encoded, works
 from slipway.doctor.report import table
 from slipway.run import last_lines
+from slipway.secrets import VAULT_PASSWORD, conceal
 
 FORMATS = ("text", "json")
 
@@ -49,4 +50,5 @@ def found_by(command: Sequence[str]) -> list[Finding]:
 
 
 if __name__ == "__main__":
+    conceal(VAULT_PASSWORD)
     sys.exit(main(sys.argv[1:]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.secrets import Secrets
+from slipway.secrets import VAULT_PASSWORD, Secrets
 
 PROJECT = Path(__file__).parents[3]
 WORDS = "PRIVATE KEY-----"
@@ -87,3 +89,32 @@ def test_what_is_wrong_with_a_grant_is_told_without_its_value() -> None:
         "slipway_secrets.c.apps",
     ]
     assert "hunter2" not in str(error.value)
+
+
+CONCEALING = f"""
+import os, subprocess, sys
+from pathlib import Path
+from slipway.secrets import VAULT_PASSWORD, conceal
+
+conceal(VAULT_PASSWORD)
+print(b"hidden" in Path("/proc/self/environ").read_bytes())
+print(b"OTHER=seen" in Path("/proc/self/environ").read_bytes())
+print(os.environ[VAULT_PASSWORD])
+child = "import os; print(os.environ[{VAULT_PASSWORD!r}], os.environ['OTHER'])"
+print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout)
+"""
+
+
+@pytest.mark.parametrize("password", ["hidden-1234", "hidden ü=1", "hidden" * 2000])
+def test_a_concealed_variable_is_for_children_and_not_to_be_read(password: str) -> None:
+    env = {"PYTHONPATH": str(PROJECT), VAULT_PASSWORD: password, "OTHER": "seen"}
+    for given in (env, dict(reversed(env.items()))):
+        command = [sys.executable, "-c", CONCEALING]
+        done = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
+        assert done.stdout.split("\n")[:4] == ["False", "True", password, f"{password} seen"]
+
+
+def test_a_variable_that_is_not_there_is_not_concealed() -> None:
+    program = "from slipway.secrets import conceal; conceal('NOT_THERE')"
+    env = {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)

@@ -19,7 +19,11 @@ PLAY = """\
   gather_facts: false
   tasks:
     - ansible.builtin.command:
-        argv: [sh, -c, 'echo "names {{ names }} environment ${SLIPWAY_VAULT_PASSWORD:-clean}"']
+        argv:
+          - sh
+          - -c
+          - echo "names {{ names }} environment ${SLIPWAY_VAULT_PASSWORD:-clean}
+            seen $(cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c "=canary-vault")"
       vars:
         names: "{{ (slipway_secrets | default({})).keys() | join(',') }}"
 """
@@ -76,7 +80,7 @@ def run(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[
 def test_a_password_opens_the_vault(play: Path, options: list[str], env: dict[str, str]) -> None:
     done = run(play, *options, **env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "names git_token environment clean" in done.stdout
+    assert "names git_token environment clean seen 0" in done.stdout
 
 
 @pytest.mark.parametrize(
