@@ -129,7 +129,7 @@ class Edit:
 
 def measure(*, keep: bool) -> Report:
     """Measure on a cluster that is made for it, and removed unless it is to be kept."""
-    play(INVENTORY, "playbooks/bundle.yml", "playbooks/reset.yml")
+    play(INVENTORY, "bench/playbooks/by_hand.yml", "playbooks/bundle.yml", "playbooks/reset.yml")
     up = play(INVENTORY, "site.yml")
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)

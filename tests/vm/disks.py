@@ -52,10 +52,7 @@ MACHINE = (
 NODE = ("python3", "conntrack", "nftables")
 """What a node needs that is not on every machine."""
 
-CONTROL_NODE = (
-    *("docker.io", "docker-cli", "git", "make", "maven", "mmdebstrap"),
-    *("default-jdk-headless", "python3-venv"),
-)
+CONTROL_NODE = (*("docker.io", "docker-cli", "git", "make", "mmdebstrap", "python3-venv"),)
 """What Slipway would install."""
 
 REQUIREMENTS = ("requirements.txt", "requirements.yml", "requirements-collections.txt")
