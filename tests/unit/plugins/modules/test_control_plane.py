@@ -34,12 +34,13 @@ esac
 PODS = """
 import json, pathlib, sys
 def pod(path):
+    text = "old\\n" if {lags} else path.read_text()
     down = {down} and path.read_text() == "new\\n"
     ready = {{"type": "Ready", "status": "False" if down else "True"}}
     return {{
         "metadata": {{
             "labels": {{"component": path.stem}},
-            "annotations": {{"kubernetes.io/config.hash": path.read_text()}},
+            "annotations": {{"kubernetes.io/config.hash": text}},
         }},
         "status": {{"conditions": [ready]}},
     }}
@@ -70,12 +71,20 @@ class Machine:
         self._script("journalctl", f"#!/bin/sh\necho '{text}'\n")
 
     def behaves(
-        self, *, changes: str = "kube-apiserver", fails: str = "none", down: bool = False
+        self,
+        *,
+        changes: str = "kube-apiserver",
+        fails: str = "none",
+        down: bool = False,
+        lags: bool = False,
     ) -> None:
-        """Let kubeadm change such static pods, or fail; ``down`` are those that do not run then."""
+        """Let kubeadm change such static pods, or fail.
+
+        They do not run then (``down``), or those of before still do (``lags``).
+        """
         names = {"log": self.log, "manifests": self.manifests}
         self._script("kubeadm", KUBEADM.format(**names, changes=changes, fails=fails))
-        self._pods.write_text(PODS.format(down=down))
+        self._pods.write_text(PODS.format(down=down, lags=lags))
         self.conflicts(0)
 
     def conflicts(self, times: int) -> None:
@@ -190,6 +199,12 @@ def test_a_control_plane_that_does_not_come_up_gets_its_former_static_pods(
     assert machine.texts() == dict.fromkeys(STATIC, "old")
     machine.behaves()
     assert machine.run()["changed"]
+
+
+def test_a_static_pod_that_runs_as_before_is_not_taken_for_the_new_one(machine: Machine) -> None:
+    machine.behaves(lags=True)
+    assert "not ready: kube-apiserver.yaml" in machine.run()["msg"]
+    assert machine.texts() == dict.fromkeys(STATIC, "old")
 
 
 def test_a_phase_that_fails_leaves_the_control_plane_as_it_was(machine: Machine) -> None:

@@ -205,3 +205,16 @@ def test_no_key_is_left_behind(
         keys = [path for path in place.rglob("*") if path.is_file()]
         assert b"key" in [path.read_bytes() for path in keys]
     assert list(place.iterdir()) == [], f"left by the client of {kube.server}"
+
+
+def test_a_part_of_an_object_is_applied_where_the_api_takes_it(kube: Kube, api: FakeApi) -> None:
+    kind, plural, version = "Widget", "widgets", "example.org/v1"
+    api.kinds[version] = [(kind, plural, False)]
+    kube.apply({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}}, part="approval")
+    assert api.writes == [("PATCH", f"/apis/{version}/{plural}/a/approval")]
+
+
+def test_a_kubelet_is_asked_by_way_of_the_api_server(kube: Kube, api: FakeApi) -> None:
+    api.put("nodes", {"metadata": {"name": "worker"}})
+    assert kube.kubelet("worker", "/healthz")
+    assert api.requests == [("GET", "/api/v1/nodes/worker/proxy/healthz")]
