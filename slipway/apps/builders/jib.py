@@ -41,7 +41,7 @@ from slipway.oci.model import (
     parsed,
 )
 
-RECIPE = "jib 1"
+RECIPE = "jib 2"
 """Changes whenever the same source would be built into another image."""
 
 PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
@@ -110,8 +110,8 @@ class Project:
         )
 
 
-def command(project: Project, properties: Mapping[str, str]) -> list[str]:
-    """The call of Maven that compiles the project and lets Jib build the image.
+def command(project: Project, properties: Mapping[str, str], goal: str) -> list[str]:
+    """The call of Maven that compiles the project and has Jib do a ``goal``.
 
     Classes are enough for Jib; it wants packages of modules that depend on one another and of
     web archives.
@@ -125,7 +125,7 @@ def command(project: Project, properties: Mapping[str, str]) -> list[str]:
         "--quiet",
         *modules,
         "package" if project.needs_package else "process-classes",
-        f"{PLUGIN}{version}:build",
+        f"{PLUGIN}{version}:{goal}",
         *(f"-D{name}={value}" for name, value in {**properties, **scope}.items()),
         *project.args,
     ]
@@ -148,7 +148,8 @@ def properties(project: Project, name: str, base: str | None) -> dict[str, str]:
         "jib.skip": "false",
         "jib.console": "plain",
         "jib.disableUpdateChecks": "true",
-        "jib.allowInsecureRegistries": "true",
+        # Of the one that takes the image; where Jib asks no other one, it needs no certificate.
+        "jib.allowInsecureRegistries": str(is_at_hand(base)).lower(),
         "jib.container.format": "OCI",
         "jib.to.image": f"{REGISTRY}/{REPOSITORY}:{name}",
         "jib.to.auth.username": "slipway",
@@ -156,9 +157,15 @@ def properties(project: Project, name: str, base: str | None) -> dict[str, str]:
         **({"jib.from.image": base} if base else {}),
         "jib.from.platforms": machine_platform(),
         "jib.outputPaths.digest": f"{WORK}/{name}",
+        "jib.outputPaths.tar": f"{WORK}/{name}.tar",
         "jib.baseImageCache": f"{CACHE}/base",
         "jib.applicationCache": f"{CACHE}/application",
     }
+
+
+def is_at_hand(base: str | None) -> bool:
+    """Whether Jib gets a base as a file, and asks no registry for it."""
+    return bool(base and base.startswith("tar://"))
 
 
 def stand_in(base: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,6 +212,7 @@ class Jib:
         stored = order.base.fetch() if order.base and order.base.fetch else None
         base = f"tar://{IN}/{BASE}" if stored else order.base.ref if order.base else None
         registries: list[Registry] = []
+        name, archive = order.scratch.name.lower(), order.scratch / "image.tar"
 
         @contextmanager
         def receive(place: Place) -> Iterator[None]:
@@ -215,16 +223,20 @@ class Jib:
             with serve(self._program, files, place.registry, self._store, order.images) as registry:
                 registries.append(registry)
                 yield
+            place.take(f"{name}.tar", archive)
 
-        name = order.scratch.name.lower()
+        # From a registry that is asked for its base, an image comes back as a file.
+        goal = "build" if stored else "buildTar"
         extension = compiled("JibSettings", self._sandboxes, self._cache.maven_extensions)
         settings = {**properties(project, name, base), CLASS_PATH: extension}
         digest = self._maven.build(
-            order, lambda given: command(project, given), settings, receive, name
+            order, lambda given: command(project, given, goal), settings, receive, name
         )
         if not digest:
             what = "Maven has built it, and Jib has made no image of it"
             raise SlipwayError(Problem(order.label, what, _NO_IMAGE))
+        if not stored:
+            return archive
         try:
             return _result(digest.strip(), stored, registries[-1], order.scratch / "image")
         except (ValueError, TypeError, KeyError) as error:

@@ -20,6 +20,7 @@ import fcntl
 import inspect
 import json
 import os
+import shutil
 import socket
 import stat
 import threading
@@ -45,6 +46,9 @@ from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
 
 IN, WORK, CACHE, HANDOVER = "/in", "/work", "/cache", "/handover"
+
+OBJECTS = "/objects"
+"""Where a sandbox finds the objects of the git mirror that its source comes from, to read."""
 
 REGISTRY = f"127.0.0.1:{sandbox_init.PORT}"
 """Where a sandbox finds the registry that takes its image."""
@@ -137,6 +141,13 @@ class Place:
         with os.fdopen(descriptor, "rb") as file:
             return file.read(HANDED_OVER).decode(errors="replace")
 
+    def take(self, name: str, target: Path) -> None:
+        """Copy a file that it has put into ``/work``, if there is one that is no link."""
+        with suppress(OSError):
+            descriptor = os.open(self.work / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file, target.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+
     def asked(self) -> socket.socket:
         """A connection to the program that answers there; raises OSError where there is none.
 
@@ -205,16 +216,19 @@ class Sandboxes:
         self._ref = ref
         self._say = say
         self._connect = client
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._image = ""
 
     @cached_property
     def _client(self) -> docker.DockerClient:
         return self._connect()
 
-    @cached_property
+    @property
     def image(self) -> str:
-        """The engine's id of the image."""
-        return bare(self._client, self._bundle, self._ref, self._say)
+        """The engine's id of the image, which is loaded when the first one needs it."""
+        with self._lock:
+            self._image = self._image or bare(self._client, self._bundle, self._ref, self._say)
+            return self._image
 
     @cached_property
     def _network(self) -> str:
@@ -315,7 +329,8 @@ class Sandboxes:
                 network=network,
                 read_only=True,
                 cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
+                # The folders that it gets have no label of containers', where SELinux has labels.
+                security_opt=["no-new-privileges", "label=disable"],
                 pids_limit=PROCESSES,
                 mem_limit=MEMORY,
                 memswap_limit=MEMORY,

@@ -22,7 +22,8 @@ public final class JibSettings extends AbstractEventSpy {
         if (mojo.getGroupId().equals("com.google.cloud.tools")
                 && mojo.getArtifactId().equals("jib-maven-plugin")) {
             set(mojo.getConfiguration(), "skip", mojo.getSource() != MojoExecution.Source.CLI);
-            set(mojo.getConfiguration(), "allowInsecureRegistries", true);
+            boolean insecure = Boolean.getBoolean("jib.allowInsecureRegistries");
+            set(mojo.getConfiguration(), "allowInsecureRegistries", insecure);
         }
     }
 

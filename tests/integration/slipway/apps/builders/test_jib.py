@@ -81,17 +81,13 @@ class Workshop:
         program = real_bundle() / "tools" / "docker-registry"
         self.builder = Jib(CacheLayout(root / "cache"), program, store, real_sandboxes())
         image = store.add_image(BASE, [layer_from_tree({"base": b"x"})], ImageConfig())
-        self.base = Base(BASE, image.manifest_digest, lambda: StoredImage(store, image))
+        self.base: Base | None = Base(
+            BASE, image.manifest_digest, lambda: StoredImage(store, image)
+        )
 
     def build(self, files: dict[str, str], **options: Any) -> dict[str, int]:
         """Build a project; the files of its image, with their modes."""
-        write(self.root / "checkout", files)
-        scratch = self.root / "scratch"
-        scratch.mkdir()
-        place = self.root / "checkout"
-        build = JibBuild(**options)
-        order = Order("web (main)", "web", place, build, self.base, {}, scratch)
-        image = self.builder.build(order)
+        image = self.built(files, **options)
         [entry] = json.loads((image / "index.json").read_bytes())["manifests"]
         blobs = image / "blobs" / "sha256"
         manifest = json.loads((blobs / entry["digest"][7:]).read_bytes())
@@ -100,6 +96,16 @@ class Workshop:
             with tarfile.open(blobs / layer["digest"][7:]) as tar:
                 found |= {member.name: member.mode & 0o777 for member in tar if member.isreg()}
         return found
+
+    def built(self, files: dict[str, str], **options: Any) -> Path:
+        """The image of a project."""
+        write(self.root / "checkout", files)
+        scratch = self.root / "scratch"
+        scratch.mkdir()
+        place = self.root / "checkout"
+        build = JibBuild(**options)
+        order = Order("web (main)", "web", place, build, self.base, {}, scratch)
+        return self.builder.build(order)
 
 
 @pytest.fixture
@@ -147,3 +153,13 @@ def test_a_project_of_which_jib_makes_no_image_is_told_why(workshop: Workshop) -
     pom = COMMON + "<artifactId>web</artifactId><packaging>pom</packaging>"
     with pytest.raises(SlipwayError, match=r"Jib has made no image of it\n +fix: Jib makes"):
         workshop.build({"pom.xml": pom})
+
+
+def test_an_image_on_a_base_that_jib_fetches_comes_back_as_a_file(workshop: Workshop) -> None:
+    """Jib needs no registry for ``scratch``, which has no certificate either."""
+    workshop.base = None
+    pom = COMMON + "<artifactId>web</artifactId>" + jib("<from><image>scratch</image></from>")
+    archive = workshop.built({"pom.xml": pom, "src/main/java/Main.java": MAIN % ""})
+    assert archive.is_file()
+    store = ImageStore(workshop.root / "images")
+    assert store.add_archive(archive, "a.test/web:1").layers

@@ -43,7 +43,7 @@ def project(root: Path, poms: dict[str, str], folder: str = ".", **options: Any)
 
 def test_plain_project(tmp_path: Path) -> None:
     found = project(tmp_path, {"pom.xml": JIB})
-    assert command(found, {"a": "1"}) == [
+    assert command(found, {"a": "1"}, "build") == [
         "mvn",
         "--batch-mode",
         "--quiet",
@@ -55,7 +55,7 @@ def test_plain_project(tmp_path: Path) -> None:
 
 def test_project_without_the_plugin_gets_a_pinned_one(tmp_path: Path) -> None:
     found = project(tmp_path, {"pom.xml": ""})
-    assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in command(found, {})
+    assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in command(found, {}, "build")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_project_without_the_plugin_gets_a_pinned_one(tmp_path: Path) -> None:
     ],
 )
 def test_project_that_needs_its_package(tmp_path: Path, text: str) -> None:
-    assert "package" in command(project(tmp_path, {"pom.xml": text}), {})
+    assert "package" in command(project(tmp_path, {"pom.xml": text}), {}, "build")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_no_tests_are_compiled_where_nobody_needs_them(tmp_path: Path) -> None:
 
 def test_module_and_what_it_needs(tmp_path: Path) -> None:
     poms = {"pom.xml": "<modules><module>a</module></modules>", "a/pom.xml": JIB}
-    call = command(project(tmp_path, poms, module="a", args=["-Pfast", "-X"]), {"a": "1"})
+    call = command(project(tmp_path, poms, module="a", args=["-Pfast", "-X"]), {"a": "1"}, "build")
     assert call[3:] == [
         "-pl",
         "a",
@@ -153,19 +153,19 @@ def test_no_pom_here_but_in_another_folder(tmp_path: Path) -> None:
 def test_a_parent_above_may_have_the_plugin(tmp_path: Path) -> None:
     parent = "<parent><artifactId>all</artifactId></parent>"
     poms = {"a/pom.xml": parent, "pom.xml": f"<artifactId>all</artifactId>{JIB}"}
-    assert f"{PLUGIN}:build" in command(project(tmp_path, poms, "a"), {})
+    assert f"{PLUGIN}:build" in command(project(tmp_path, poms, "a"), {}, "build")
 
 
 def test_a_project_beside_has_nothing_to_say(tmp_path: Path) -> None:
     poms = {"a/pom.xml": "", "b/pom.xml": f"{JIB}<packaging>war</packaging>", "pom.xml": JIB}
-    call = command(project(tmp_path, poms, "a"), {})
+    call = command(project(tmp_path, poms, "a"), {}, "build")
     assert f"{PLUGIN}:{PLUGIN_VERSION}:build" in call
     assert "process-classes" in call
 
 
 def test_a_module_of_a_project_in_a_folder(tmp_path: Path) -> None:
     poms = {"a/pom.xml": "<modules><module>b</module></modules>", "a/b/pom.xml": JIB}
-    assert command(project(tmp_path, poms, "a", module="b"), {})[3:5] == ["-pl", "b"]
+    assert command(project(tmp_path, poms, "a", module="b"), {}, "build")[3:5] == ["-pl", "b"]
 
 
 @pytest.mark.parametrize("name", ["pom.xml", "a/pom.xml"])
@@ -204,6 +204,16 @@ def test_properties_for_a_base_at_hand() -> None:
     assert found["jib.container.format"] == "OCI"
     assert found["jib.outputPaths.digest"] == "/work/x"
     assert found["jib.baseImageCache"] == "/cache/base"
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [("tar:///in/base.tar", "true"), ("127.0.0.1:5000/java:21", "false"), (None, "false")],
+)
+def test_certificates_of_registries_count_where_any_but_our_own_is_asked(
+    base: str | None, expected: str
+) -> None:
+    assert properties(PLAIN, "x", base)["jib.allowInsecureRegistries"] == expected
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:

@@ -63,3 +63,12 @@ def test_a_socket_of_the_machine_is_never_asked(place: Place) -> None:
         (place.work / FRONT).symlink_to(place.handover / "engine")
         with pytest.raises(OSError, match="no socket"):
             place.asked()
+
+
+def test_a_large_file_is_copied_unless_it_is_a_link(place: Place, tmp_path: Path) -> None:
+    (place.work / "image").write_bytes(bytes(100_000))
+    place.take("image", tmp_path / "image")
+    assert (tmp_path / "image").stat().st_size == 100_000
+    (place.work / "link").symlink_to("/etc/passwd")
+    place.take("link", tmp_path / "passwd")
+    assert not (tmp_path / "passwd").exists()
