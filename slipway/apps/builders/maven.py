@@ -23,6 +23,7 @@ from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.order import Order
 from slipway.apps.builders.sandbox import (
     CACHE,
+    OBJECTS,
     WORK,
     Place,
     Program,
@@ -144,7 +145,7 @@ class Maven:
         with TemporaryDirectory(prefix="slipway-") as handover:
             place = Place(order.scratch / "sandbox", Path(handover) / "handover")
             place.make()
-            order.copy_to(place.source)
+            order.copy_apart(place.source, OBJECTS)
             self._user.give(place.given)
             give(place.given)
             yield place
@@ -154,6 +155,8 @@ class Maven:
         kept = self._kept(order)
         seen = {CLASSES: kept.classes, EXTENSIONS: self._cache.maven_extensions}
         argv = [*call, f"-Dmaven.repo.local={CACHE}/repository"]
+        if order.objects:
+            seen[OBJECTS] = order.objects
         if shared := self._user.repository():
             seen[SHARED] = shared
             argv.append(f"-Dmaven.repo.local.tail={SHARED}")

@@ -17,6 +17,9 @@ from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import Image
 
+_SHARED = Path(".git", "objects", "info", "alternates")
+"""The file in which git notes where else objects are (gitrepository-layout(5))."""
+
 B_co = TypeVar("B_co", bound=Build, covariant=True)
 B_contra = TypeVar("B_contra", bound=Build, contravariant=True)
 
@@ -54,6 +57,18 @@ class Order(Generic[B_co]):
     def source(self) -> Path:
         """What of the work tree a build gets."""
         return self.checkout if self.whole else self.project
+
+    @property
+    def objects(self) -> Path | None:
+        """Where the work tree's repository finds the objects that it shares with its mirror."""
+        shared = self.checkout / _SHARED
+        return Path(shared.read_text().splitlines()[0]) if shared.is_file() else None
+
+    def copy_apart(self, place: Path, objects: str) -> None:
+        """Copy as :meth:`copy_to` does, for a place where the shared objects are elsewhere."""
+        self.copy_to(place)
+        if self.objects:
+            (place / _SHARED).write_text(f"{objects}\n")
 
     def copy(self, *, with_git: bool = True) -> Path:
         """The project in a copy to build in, with or without git's own files."""

@@ -25,7 +25,7 @@ from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
 from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.order import Order
-from slipway.apps.builders.sandbox import WORK, Place, Program, Receive, Sandboxes, give
+from slipway.apps.builders.sandbox import OBJECTS, WORK, Place, Program, Receive, Sandboxes, give
 from slipway.apps.source.project import found
 from slipway.dev_session import Session
 
@@ -126,7 +126,7 @@ def _refill(place: Place, order: Order[JibBuild], user: MavenUser) -> None:
     for old in place.given.iterdir():
         shutil.rmtree(old)
     place.source.mkdir()
-    order.copy_to(place.source)
+    order.copy_apart(place.source, OBJECTS)
     user.give(place.given)
     give(place.given)
 

@@ -268,6 +268,15 @@ def test_stores_that_options_name_are_given(
     assert option not in workshop.last.options
 
 
+def test_git_finds_the_objects_of_the_mirror(tmp_path: Path, workshop: Workshop) -> None:
+    shared = ".git/objects/info/alternates"
+    write(tmp_path / "checkout", {shared: f"{tmp_path}/web.git/objects\n"})
+    workshop.build()
+    assert workshop.last.given[f"source/{shared}"] == "/objects\n"
+    assert workshop.last.program.readable["/objects"] == tmp_path / "web.git/objects"
+    assert (tmp_path / "checkout" / shared).read_text() == f"{tmp_path}/web.git/objects\n"
+
+
 def test_artifacts_of_the_user_are_seen_and_stay(tmp_path: Path, workshop: Workshop) -> None:
     workshop.build()
     assert SHARED not in workshop.last.program.readable
