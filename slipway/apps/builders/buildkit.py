@@ -1,8 +1,9 @@
 """Dockerfiles, built by a BuildKit daemon of our own.
 
 BuildKit reads base images where they are stored, writes what is new of an image and nothing else,
-and keeps one cache for all apps and branches. The daemon is shared by all runs with the same
-cache: the first one starts it, the last one to leave stops it.
+and keeps one cache of layers for all apps and branches; cache mounts are a repository's own. Steps
+are on a network apart from the machine's, with bounds of memory and processes. The daemon is shared
+by all runs with the same cache: the first one starts it, the last one to leave stops it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import IO
 
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.cgroup import bounded
 from slipway.apps.builders.order import Order, context_of
 from slipway.errors import Problem, SlipwayError
+from slipway.nodes.containers import nameservers, resolv_conf
 from slipway.oci import ImageStore
 from slipway.run import last_lines, run
 from slipway.waiting import allowed, wait_until
@@ -40,6 +44,22 @@ BASE_ARGUMENT = "BASE_IMAGE"
 
 SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 """The build argument that asks for a frontend in place of the Dockerfile's."""
+
+CACHE_ARGUMENT = "BUILDKIT_CACHE_MOUNT_NS"
+"""The build argument that BuildKit puts before the ids of cache mounts."""
+
+BRIDGE = "slipway-builds0"
+"""The network device at which builds are."""
+
+RANGES = ("10.209.0.0/16", "172.30.0.0/16", "192.168.224.0/20")
+"""Ranges of addresses for builds; the first counts that leads nowhere else yet."""
+
+PLUGINS = ("bridge", "firewall", "host-local", "loopback")
+"""The CNI plugins that connect a build."""
+
+MEMORY = 4 << 30
+PROCESSES = 1024
+"""How many bytes of memory and how many processes the steps of a build may have."""
 
 CACHE_SIZE = "10GB"
 """What the daemon's cache may take of the disk; it removes what was not used for longest."""
@@ -57,8 +77,10 @@ _OWN_FRONTEND = re.compile(
 )
 """The frontends that are what BuildKit has built in, as they are asked for from a registry."""
 
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
-"""A line before all others of a Dockerfile that says how to read it."""
+_DIRECTIVES_BY = {
+    mark: re.compile(mark + r"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*") for mark in ("#", "//")
+}
+"""A line before all others that says how to read a file, by how comments begin there."""
 
 HEAD = 1 << 16
 """How many characters of a Dockerfile are looked at for such lines."""
@@ -73,16 +95,19 @@ class Programs:
     buildkitd: Path
     buildctl: Path
     runc: Path
+    plugins: Sequence[Path]
 
     @classmethod
     def of(cls, bundle: Path) -> Programs:
         """Where a bundle has them."""
         tools = bundle / "tools"
-        return cls(tools / "buildkitd", tools / "buildctl", bundle / "bin" / "runc")
+        plugins = [*map((bundle / "cni").joinpath, PLUGINS)]
+        return cls(tools / "buildkitd", tools / "buildctl", bundle / "bin" / "runc", plugins)
 
     def can_run(self) -> bool:
         """Whether all are there, and this user may run containers with them."""
-        there = all(path.exists() for path in (self.buildkitd, self.buildctl, self.runc))
+        all_of_it = (self.buildkitd, self.buildctl, self.runc, *self.plugins)
+        there = all(path.exists() for path in all_of_it)
         return there and os.geteuid() == 0
 
 
@@ -146,7 +171,7 @@ class Daemon:
     def _launch(self) -> None:
         RUNTIME_FOLDER.mkdir(mode=0o700, exist_ok=True)
         settings = self._state / "buildkitd.toml"
-        settings.write_text(_settings(self._state / "root", self.address, self.programs.runc))
+        settings.write_text(self._settings())
         log = self._state / "buildkitd.log"
         try:
             with log.open("wb") as output:
@@ -211,25 +236,53 @@ class Daemon:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def _settings(self) -> str:
+        """The daemon's configuration; TOML takes JSON's strings and arrays as they are.
 
-def _settings(root: Path, address: str, runc: Path) -> str:
-    """The daemon's configuration; TOML takes JSON's strings and arrays as they are."""
-    return f"""\
-root = {json.dumps(str(root))}
+        Steps of builds are on a network of their own, and no frontend is fetched.
+        """
+        places = {path.parent for path in self.programs.plugins}
+        return f"""\
+root = {json.dumps(str(self._state / "root"))}
 [grpc]
-address = {json.dumps([address])}
+address = {json.dumps([self.address])}
+[dns]
+nameservers = {json.dumps(_name_servers())}
 [worker.containerd]
 enabled = false
 [worker.oci]
 enabled = true
-binary = {json.dumps(str(runc))}
-networkMode = "host"
+binary = {json.dumps(str(self.programs.runc))}
+networkMode = "bridge"
+cniBinaryPath = {json.dumps(str(places.pop()))}
+bridgeName = {json.dumps(BRIDGE)}
+bridgeSubnet = {json.dumps(free_range())}
 gc = true
 maxUsedSpace = "{CACHE_SIZE}"
+[frontend."gateway.v0"]
+enabled = false
 [history]
 maxEntries = 0
 maxAge = "0s"
 """
+
+
+def free_range(routes: Path = Path("/proc/net/route")) -> str:
+    """The first of the ranges to which no route of this machine leads."""
+    taken = []
+    for line in routes.read_text().splitlines()[1:]:
+        device, target, _gateway, _flags, _, _, _, mask, *_ = line.split()
+        if device != BRIDGE and mask != "00000000":
+            network = (int(value, 16).to_bytes(4, "little") for value in (target, mask))
+            taken.append(IPv4Network("/".join(str(IPv4Address(each)) for each in network)))
+    free = (each for each in RANGES if not any(map(IPv4Network(each).overlaps, taken)))
+    return next(free, RANGES[0])
+
+
+def _name_servers() -> list[str]:
+    """Those of this machine that another network can ask; without any, BuildKit decides."""
+    path = resolv_conf()
+    return nameservers(path.read_text(errors="replace")) if path else []
 
 
 def command(
@@ -253,7 +306,7 @@ def command(
         stored = [f"--oci-layout=base={base.store.root}"]
     if build.target:
         settings["target"] = build.target
-    if _has_own_frontend(dockerfile, arguments):
+    if _OWN_FRONTEND.fullmatch(asked_frontend(dockerfile, arguments)):
         settings["cmdline"] = "docker/dockerfile"
     settings |= {f"build-arg:{name}": value for name, value in arguments.items()}
     return [
@@ -266,26 +319,48 @@ def command(
     ]
 
 
-def _has_own_frontend(dockerfile: Path, arguments: Mapping[str, str]) -> bool:
-    """Whether the frontend is asked for that BuildKit itself brings."""
+def asked_frontend(dockerfile: Path, arguments: Mapping[str, str]) -> str:
+    """What a Dockerfile wants to be read by; empty where it does not say."""
     asked = (arguments.get(SYNTAX_ARGUMENT) or _syntax(dockerfile)).split()
-    return bool(asked and _OWN_FRONTEND.fullmatch(asked[0]))
+    return asked[0] if asked else ""
+
+
+def refuse_foreign_frontend(order: Order[BuildxBuild], dockerfile: Path) -> None:
+    """Raise SlipwayError where a Dockerfile wants to be read by another program than BuildKit's."""
+    asked = asked_frontend(dockerfile, order.build.args)
+    if asked and not _OWN_FRONTEND.fullmatch(asked):
+        what = f"{order.build.dockerfile} asks for the frontend {asked}, which is a foreign program"
+        fix = "remove the line, or name docker/dockerfile:1, which is what is built in"
+        raise SlipwayError(Problem(order.label, what, fix))
 
 
 def _syntax(dockerfile: Path) -> str:
     """The frontend that a Dockerfile asks for, as BuildKit finds it; empty for none."""
     try:
         with dockerfile.open(encoding="utf-8-sig", errors="replace") as file:
-            lines = file.read(HEAD).split("\n")
+            text = file.read(HEAD)
     except OSError:  # BuildKit says so, in words that users know
         return ""
-    for line in lines[1:] if lines[0].startswith("#!") else lines:
-        directive = _DIRECTIVE.fullmatch(line)
-        if directive is None or (key := directive[1].lower()) not in _DIRECTIVES:
-            break
-        if key == "syntax":
-            return directive[2]
-    return ""
+    lines = text.split("\n")
+    lines = lines[1:] if lines[0].startswith("#!") else lines
+    for directive in _DIRECTIVES_BY.values():
+        for line in lines:
+            found = directive.fullmatch(line)
+            if found is None or (key := found[1].lower()) not in _DIRECTIVES:
+                break
+            if key == "syntax":
+                return found[2]
+    return _syntax_in_json("\n".join(lines))
+
+
+def _syntax_in_json(text: str) -> str:
+    """The frontend that a file asks for that is JSON, which no Dockerfile is."""
+    if not text.lstrip().startswith("{"):
+        return ""
+    try:
+        return str(json.loads(text).get("syntax", ""))
+    except (ValueError, RecursionError):
+        return "(JSON)" if len(text) >= HEAD - 1 else ""
 
 
 def secret_variables(ids: Sequence[str]) -> dict[str, str]:
@@ -305,19 +380,24 @@ class BuildKit:
     def build(self, order: Order[BuildxBuild]) -> Path:
         """As Builder; the failure has BuildKit's last lines."""
         context = context_of(order)
+        refuse_foreign_frontend(order, context / order.build.dockerfile)
         base = order.base.fetch() if order.base and order.base.fetch else None
         arguments = {BASE_ARGUMENT: order.base.ref} if order.base else {}
-        arguments |= order.build.args
+        arguments |= {**order.build.args, CACHE_ARGUMENT: order.repository}
         layout = order.scratch / "image"
         stores = [self._store, *([base.store] if base else [])]
         _link_layers(stores, layout / "blobs" / "sha256")
         variables = secret_variables(list(order.secrets))
-        self._solve(
-            command(context, order.build, arguments, base, variables),
-            layout,
-            order.label,
-            {variable: order.secrets[name] for name, variable in variables.items()},
-        )
+        with bounded(f"slipway-{order.scratch.name}", MEMORY, PROCESSES) as group:
+            self._solve(
+                [
+                    *command(context, order.build, arguments, base, variables),
+                    f"--opt=cgroup-parent={group}",
+                ],
+                layout,
+                order.label,
+                {variable: order.secrets[name] for name, variable in variables.items()},
+            )
         return layout
 
     def pull(self, ref: str, layout: Path) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import StoredImage
-from slipway.apps.builders.buildkit import BASE_ARGUMENT, secret_variables
+from slipway.apps.builders.buildkit import (
+    BASE_ARGUMENT,
+    CACHE_ARGUMENT,
+    refuse_foreign_frontend,
+    secret_variables,
+)
 from slipway.apps.builders.order import Order, context_of
 from slipway.cache.layout import CacheLayout
 from slipway.run import run
@@ -63,6 +68,7 @@ class Buildx:
     def build(self, order: Order[BuildxBuild]) -> Path:
         """As Builder; the failure has buildx's last lines."""
         context = context_of(order)
+        refuse_foreign_frontend(order, context / order.build.dockerfile)
         base = order.base
         if base and base.fetch:
             self._load(base.fetch(), order.scratch)
@@ -70,7 +76,12 @@ class Buildx:
         variables = secret_variables(list(order.secrets))
         values = {variable: order.secrets[name] for name, variable in variables.items()}
         run(
-            command(self._buildx, tag, context, order.build, base.ref if base else None, variables),
+            [
+                *command(
+                    self._buildx, tag, context, order.build, base.ref if base else None, variables
+                ),
+                f"--build-arg={CACHE_ARGUMENT}={order.repository}",
+            ],
             what=order.label,
             env={**self._settings, **values},
             timeout=BUILD_SECONDS,

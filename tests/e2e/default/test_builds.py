@@ -199,7 +199,7 @@ class Workshop:
         for ref in (JRE, PYTHON):
             layer = layer_from_tree({"etc/base": ref.encode(), "bin": TreeEntry(None)})
             images.add_image(ref, [layer], ImageConfig(env={"BASE": ref}))
-        for name in ("bin", "tools"):
+        for name in ("bin", "cni", "tools"):
             (self.bundle / name).mkdir()
             for program in (real / name).iterdir():
                 (self.bundle / name / program.name).symlink_to(program)

@@ -13,6 +13,7 @@ import pytest
 
 from slipway.apps.app import App, BuildxBuild, Built, JibBuild
 from slipway.apps.builders.build import Images, Settings, build_images
+from slipway.apps.builders.buildkit import PLUGINS
 from slipway.apps.builders.order import Order
 from slipway.apps.environments.resolve import Finder, Repositories
 from slipway.apps.plan.plan import plan
@@ -468,7 +469,8 @@ def test_secret_that_is_not_there(shop: Shop) -> None:
 def test_dockers_engine_builds_where_it_is_chosen(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, buildkit: bool
 ) -> None:
-    for program in ("tools/buildkitd", "tools/buildctl", "bin/runc"):
+    plugins = [f"cni/{name}" for name in PLUGINS]
+    for program in ("tools/buildkitd", "tools/buildctl", "bin/runc", *plugins):
         (shop.root / "bundle" / program).parent.mkdir(exist_ok=True)
         (shop.root / "bundle" / program).touch()
     by_buildkit: list[str] = []

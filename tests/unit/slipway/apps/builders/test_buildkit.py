@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders import buildkit
 from slipway.apps.builders.bases import Base, StoredImage
-from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command
+from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command, free_range
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.order import Order
 from slipway.cache.layout import CacheLayout
@@ -49,10 +50,13 @@ class Place:
         self.state = root / "state"
         self.log = root / "log"
         self.log.mkdir()
-        self.programs = Programs(*(root / name for name in ("buildkitd", "buildctl", "runc")))
+        plugins = [root / "cni" / "bridge"]
+        self.programs = Programs(root / "buildkitd", root / "buildctl", root / "runc", plugins)
         self.program("buildkitd", BUILDKITD)
         self.program("buildctl", BUILDCTL)
         self.program("runc", "")
+        (root / "cni").mkdir()
+        self.program("cni/bridge", "")
 
     def program(self, name: str, text: str) -> None:
         """Put a program there."""
@@ -140,7 +144,7 @@ def test_what_builds_said_is_forgotten(place: Place) -> None:
     assert (place.log / "argv").read_text().splitlines()[-1] == "prune-histories"
 
 
-@pytest.mark.parametrize("missing", ["buildkitd", "buildctl", "runc"])
+@pytest.mark.parametrize("missing", ["buildkitd", "buildctl", "runc", "cni/bridge"])
 def test_bundle_without_a_program(place: Place, missing: str) -> None:
     assert place.programs.can_run()
     (place.root / missing).unlink()
@@ -253,6 +257,76 @@ def test_an_argument_asks_for_another_frontend_than_the_dockerfile(tmp_path: Pat
     assert has_own_frontend(
         tmp_path, "# syntax=example.com/other:1\n", BUILDKIT_SYNTAX="docker/dockerfile"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# syntax=example.com/other:1\nFROM scratch\n",
+        "// syntax=example.com/other:1\nFROM scratch\n",
+        "#!/bin/sh\n// check=skip=all\n// syntax=example.com/other:1 more words\n",
+        '{"syntax": "example.com/other:1"}',
+    ],
+)
+@pytest.mark.parametrize("builder", ["buildkit", "buildx"])
+def test_a_foreign_frontend_is_not_run(place: Place, text: str, builder: str) -> None:
+    order = place.order()
+    (order.checkout / "Dockerfile").write_text(text)
+    with place.daemon() as daemon, pytest.raises(SlipwayError) as caught:
+        if builder == "buildkit":
+            BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+        else:
+            Buildx(CacheLayout(place.root / "cache"), place.root / "no-buildx").build(order)
+    [problem] = caught.value.problems
+    assert "asks for the frontend example.com/other:1, which is a foreign" in problem.what
+    assert "docker/dockerfile:1" in problem.fix
+
+
+def test_a_frontend_that_is_hidden_behind_a_long_text_is_foreign(place: Place) -> None:
+    order = place.order()
+    blanks = " " * buildkit.HEAD
+    (order.checkout / "Dockerfile").write_text(f'{{{blanks}"syntax": "example.com/other:1"}}')
+    with place.daemon() as daemon, pytest.raises(SlipwayError, match="a foreign program"):
+        BuildKit(daemon, ImageStore(place.root / "images")).build(order)
+
+
+def test_cache_mounts_are_those_of_the_repository(place: Place) -> None:
+    order = place.order()
+    args = {"BUILDKIT_CACHE_MOUNT_NS": "another"}
+    with place.daemon() as daemon:
+        kit = BuildKit(daemon, ImageStore(place.root / "images"))
+        kit.build(replace(order, build=BuildxBuild(args=args)))
+    said = (place.log / "argv").read_text().splitlines()
+    found = [each for each in said if "CACHE_MOUNT" in each]
+    assert found == ["--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=web"]
+
+
+def test_steps_are_apart_from_the_machine_s_network_and_fetch_no_frontend(place: Place) -> None:
+    with place.daemon() as daemon:
+        daemon.start()
+    settings = tomllib.loads((place.state / "buildkitd.toml").read_text())
+    worker = settings["worker"]["oci"]
+    assert worker["networkMode"] == "bridge"
+    assert worker["cniBinaryPath"] == str(place.root / "cni")
+    assert worker["bridgeSubnet"] in buildkit.RANGES
+    assert settings["frontend"]["gateway.v0"] == {"enabled": False}
+    assert "insecure-entitlements" not in settings
+
+
+ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0
+{} 0010D10A 00000000 0001 0 0 0 00F0FFFF 0 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("tun0", "172.30.0.0/16"), (buildkit.BRIDGE, "10.209.0.0/16")]
+)
+def test_builds_take_a_range_that_leads_nowhere_else(
+    tmp_path: Path, device: str, expected: str
+) -> None:
+    (tmp_path / "route").write_text(ROUTES.format(device))
+    assert free_range(tmp_path / "route") == expected
 
 
 def test_layers_at_hand_are_there_before_and_git_is_not(place: Place) -> None:
