@@ -113,7 +113,14 @@ SETTINGS = {
         added=frozenset({"binary"}),
     ),
     "manifest": Setting(
-        Manifest, {"content": "a: 1\n", "source": "a", "file": "/b", "template": False}
+        Manifest,
+        {
+            "content": "a: 1\n",
+            "source": "a",
+            "file": "/b",
+            "template": False,
+            "allow_kinds": ["ClusterRole"],
+        },
     ),
     "helm_release": Setting(
         Chart,
@@ -122,6 +129,7 @@ SETTINGS = {
             "source": "chart",
             "file": "/chart",
             "values": {"size": 1.5, "more": [{"name": "ä", "is": True, "none": None}]},
+            "allow_kinds": ["ClusterRole"],
         },
     ),
     "security": Setting(
@@ -163,6 +171,8 @@ WHOLE: dict[str, Any] = {
     "helm": [SETTINGS["helm_release"].given],
     "service_account": "reader",
     "security": SETTINGS["security"].given,
+    "pod_security": "privileged",
+    "quota": {"pods": "50"},
     "node_selector": {"disk": "ssd"},
     "ingress": {
         **SETTINGS["ingress"].given,
