@@ -78,6 +78,18 @@ INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
 PODS = Resource("v1", "Pod", "pods")
+POLICIES = Resource(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    namespaced=False,
+)
+POLICY_BINDINGS = Resource(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
 RESOURCE_QUOTAS = Resource("v1", "ResourceQuota", "resourcequotas")
 LIMIT_RANGES = Resource("v1", "LimitRange", "limitranges")
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
@@ -89,6 +101,8 @@ EVENTS = Resource("v1", "Event", "events")
 APPLIED = (
     NAMESPACES,
     CLUSTER_ROLES,
+    POLICIES,
+    POLICY_BINDINGS,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
     RESOURCE_QUOTAS,

@@ -14,7 +14,7 @@ from slipway.apps.environments.found import marks
 from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.bounds_ingress import Routes, paths_left
-from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, role
+from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, rights
 from slipway.apps.manifests.extras import owner_of_extra
 from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
@@ -48,8 +48,8 @@ class Withdrawal:
 class Decision:
     """What a run will do; all of it empty when the cluster is as it should be."""
 
-    role: list[Object]
-    """The role of environments, if it differs."""
+    rights: list[Object]
+    """What differs of what environments may do."""
     environments: dict[str, list[Object]]
     """By namespace, what differs of itself and of what is in it beside its apps."""
     marks: list[Object]
@@ -140,12 +140,12 @@ def decide(
     needed = {*namespaces_of(apps), *(left.namespace for left in leaving)}
     if known:
         needed.add(ROUTES_NAMESPACE)
-    own_role = [role()] if known else []
+    of_all = rights() if known else []
     untold = known - rendered.keys()
     staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
     kept_hosts = _hosts_of(staying.values())
     kept = {
-        *by_key(_flat((own_role, *of_hosts.values(), *rendered.values()))),
+        *by_key(_flat((of_all, *of_hosts.values(), *rendered.values()))),
         *by_key(_flat(contents(name) for name in needed - {ROUTES_NAMESPACE})),
         *staying,
         *(key for key in state.objects if key[1] == ROUTES_NAMESPACE and key[2] in kept_hosts),
@@ -172,7 +172,7 @@ def decide(
     in_space = grouped(apps, lambda app: app.namespace)
     hard = {name: quota_of(users, quota) for name, users in in_space.items()}
     return Decision(
-        role=_differing(own_role, state.objects) if ready else [],
+        rights=_differing(of_all, state.objects) if ready else [],
         environments={
             name: differing
             for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})

@@ -272,7 +272,7 @@ class _Run:
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))
-        self.boundary.run(self.apps.values(), self._apply, decision.role)
+        self.boundary.run(self.apps.values(), self._apply, decision.rights)
         in_space = _by_need(self.apps.values(), namespaces_of)
 
         def make(name: str) -> None:

@@ -12,12 +12,15 @@ from types import MappingProxyType
 
 from slipway.apps.app import RESTRICTED, App
 from slipway.apps.manifests.bounds import KINDS
-from slipway.apps.manifests.labels import OWN
+from slipway.apps.manifests.labels import MANAGED_BY, OWN
 from slipway.apps.manifests.pod import USUAL_MEMORY
+from slipway.apps.manifests.routes import MERGEABLE
 from slipway.kube.client import (
     CLUSTER_ROLES,
     LIMIT_RANGES,
     NAMESPACES,
+    POLICIES,
+    POLICY_BINDINGS,
     RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
@@ -39,6 +42,39 @@ NO_QUOTA: Mapping[str, str] = MappingProxyType(dict.fromkeys(_OUTWARD, "0"))
 """What nobody has, however much there is of all else."""
 
 POD_SECURITY = "pod-security.kubernetes.io/"
+
+_RULES = {
+    "finalizers and owners are": (
+        "request.kind.kind == 'PersistentVolumeClaim' || "
+        "(!has(object.metadata.finalizers) && !has(object.metadata.ownerReferences))"
+    ),
+    "Slipway's own labels are": (
+        "!has(object.metadata.labels) || "
+        f"!('{MANAGED_BY}' in object.metadata.labels) || "
+        f"object.metadata.labels['{MANAGED_BY}'] != '{OWN[MANAGED_BY]}'"
+    ),
+    "a Service that leads out of its namespace is": (
+        "request.kind.kind != 'Service' || (object.spec.type == 'ClusterIP' && "
+        "!has(object.spec.externalIPs) && !has(object.spec.loadBalancerIP) && "
+        "!has(object.spec.externalName))"
+    ),
+    "an Ingress other than a minion with a host is": (
+        "request.kind.kind != 'Ingress' || (!has(object.spec.defaultBackend) && "
+        "!has(object.spec.tls) && has(object.metadata.annotations) && "
+        f"'{MERGEABLE}' in object.metadata.annotations && "
+        f"object.metadata.annotations['{MERGEABLE}'] == 'minion' && has(object.spec.rules) && "
+        "object.spec.rules.all(rule, has(rule.host) && !rule.host.startsWith('*')))"
+    ),
+    "a volume by its name is": (
+        "request.kind.kind != 'PersistentVolumeClaim' || request.operation != 'CREATE' || "
+        "!has(object.spec.volumeName)"
+    ),
+    "the token of an account is": (
+        "request.kind.kind != 'Secret' || !has(object.type) || "
+        "object.type != 'kubernetes.io/service-account-token'"
+    ),
+}
+"""What the API server checks of objects beyond their kind, by what is refused, in its language."""
 
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -71,7 +107,7 @@ def level_of(found: Object) -> str:
     return str((found["metadata"].get("labels") or {}).get(f"{POD_SECURITY}enforce", ""))
 
 
-def role() -> Object:
+def _role() -> Object:
     """What the identity of an environment may do there: write objects of the allowed kinds."""
     rules = [
         {"apiGroups": [group], "resources": sorted(kinds.values()), "verbs": ["create", "patch"]}
@@ -85,6 +121,47 @@ def role() -> Object:
             "rules": rules,
         }
     )
+
+
+def rights() -> list[Object]:
+    """What holds for the identities of all environments, whatever their namespace."""
+    about = {"name": NAME, "labels": dict(OWN)}
+    policy = {
+        "apiVersion": POLICIES.api_version,
+        "kind": POLICIES.kind,
+        "metadata": about,
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": ["*"],
+                        "apiVersions": ["*"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["*"],
+                    }
+                ]
+            },
+            "matchConditions": [
+                {"name": "environment", "expression": f"'{GROUP}' in request.userInfo.groups"}
+            ],
+            "validations": [
+                {
+                    "expression": rule,
+                    "message": f"{what} not for a branch",
+                    "reason": "Forbidden",
+                }
+                for what, rule in _RULES.items()
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": POLICY_BINDINGS.api_version,
+        "kind": POLICY_BINDINGS.kind,
+        "metadata": about,
+        "spec": {"policyName": NAME, "validationActions": ["Deny"]},
+    }
+    return [_role(), sealed(policy), sealed(binding)]
 
 
 def contents(

@@ -14,7 +14,7 @@ from msgspec import structs
 from slipway.apps.app import Built, Failure
 from slipway.apps.deploy.decide import Decision, decide
 from slipway.apps.deploy.state import State
-from slipway.apps.manifests.environment import contents, namespace, role
+from slipway.apps.manifests.environment import contents, namespace, rights
 from slipway.apps.manifests.extras import Extra, adopted, extra_key
 from slipway.apps.manifests.labels import ROUTES_NAMESPACE
 from slipway.apps.manifests.render import render
@@ -37,7 +37,7 @@ def state_of(apps: Iterable[Built], *others: Object) -> State:
     apps = list(apps)
     objects = [obj for app in apps for obj in render(app, "nginx")]
     if apps:
-        objects += [master(HOST, "nginx"), role()]
+        objects += [master(HOST, "nginx"), *rights()]
     names = {app.namespace for app in apps}
     objects += [obj for name in names for obj in contents(name)]
     names |= {ROUTES_NAMESPACE} if apps else set()
@@ -65,7 +65,7 @@ def test_everything_is_made_in_an_empty_cluster() -> None:
     }
     assert decision.environments["quote-main"][1:] == contents("quote-main")
     assert decision.environments[ROUTES_NAMESPACE][1:] == []
-    assert decision.role == [role()]
+    assert decision.rights == rights()
     assert names(decision.hosts.pop(HOST)) == [f"Ingress {HOST}"]
     assert not decision.hosts
     assert decision.apply == {app.id: render(app, "nginx") for app in APPS}

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from slipway.apps.app import App, Built, Failure
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
-from slipway.apps.manifests.environment import contents
+from slipway.apps.manifests.environment import contents, rights
 from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
@@ -47,9 +47,9 @@ def controllers(api: FakeApi) -> None:
 
 def test_the_second_run_reads_each_kind_once_and_writes_nothing(kube: Kube, api: FakeApi) -> None:
     assert run(kube, APPS).changed
-    # namespaces, role, what is in environments, master, notes, and each app's objects
+    # namespaces, rights, what is in environments, master, notes, and each app's objects
     inner = len(contents("greeter-main"))
-    assert len(api.objects) == 4 + 1 + 3 * inner + 1 + 1 + 4 + 4 + 3
+    assert len(api.objects) == 4 + len(rights()) + 3 * inner + 1 + 1 + 4 + 4 + 3
     api.requests.clear()
     outcome = run(kube, APPS)
     assert not outcome.changed
@@ -321,7 +321,7 @@ def test_a_namespace_that_will_not_go_fails_its_apps(
 def test_a_dry_run_tells_all_and_stores_nothing(kube: Kube, api: FakeApi) -> None:
     outcome = run(kube, APPS, dry_run=True)
     assert outcome.changed
-    assert len(outcome.changes) == 16 + 1 + 3 * len(contents("greeter-main"))
+    assert len(outcome.changes) == 16 + len(rights()) + 3 * len(contents("greeter-main"))
     assert api.objects == {}
     assert api.writes == []
 
