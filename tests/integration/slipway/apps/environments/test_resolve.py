@@ -169,7 +169,7 @@ def test_a_branch_whose_namespace_would_be_the_systems_fails_alone(tmp_path: Pat
     assert "apps.yml:2 apps[0].namespace: nginx-ingress is that of the ingress" in why
 
 
-def test_a_branch_is_not_put_into_what_is_another_apps_by_default(tmp_path: Path) -> None:
+def test_a_branch_is_not_put_into_what_is_another_apps(tmp_path: Path) -> None:
     for branch in ("main", "pay-main", "shared"):
         commit(tmp_path / "web", {"file": branch}, branch)
     text = """
@@ -180,9 +180,10 @@ apps:
   - {name: pay}
   - {name: other, namespace: shared}
 """
-    [app] = [app for app in planned(tmp_path, text=text) if app.failed]
-    assert app.id == "pay-main/web"
-    assert "apps.yml:5 apps[0].namespace: pay-main is the namespace of pay" in reason(app)
+    failed = {app.id: reason(app) for app in planned(tmp_path, text=text) if app.failed}
+    assert failed.keys() == {"pay-main/web", "shared/web"}
+    for name, owner in {"pay-main": "pay", "shared": "other"}.items():
+        assert f"apps[0].namespace: {name} is the namespace of {owner}" in failed[f"{name}/web"]
 
 
 def test_a_branch_whose_name_cannot_be_filled_in_fails_alone(tmp_path: Path) -> None:
