@@ -295,7 +295,7 @@ class Sandboxes:
     def end(self, name: str) -> None:
         """End the one that stays under this name, if there is one."""
         mine = {"label": f"{LABEL}={name}"}
-        for container in self._client.containers.list(all=True, filters=mine):
+        for container in self._client.containers.list(all=True, filters=mine, ignore_removed=True):
             _remove(container)
 
     @contextmanager

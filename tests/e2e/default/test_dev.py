@@ -88,7 +88,7 @@ class _Session:
 
     def mavens(self) -> list[str]:
         """The sandboxes of Maven that stand by, of this session as no other one runs."""
-        running = connect().containers.list(filters={"label": LABEL})
+        running = connect().containers.list(filters={"label": LABEL}, ignore_removed=True)
         return [str(each.id) for each in running if each.labels[LABEL]]
 
 

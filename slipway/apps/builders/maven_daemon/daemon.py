@@ -124,7 +124,10 @@ class Standbys:
 def _refill(place: Place, order: Order[JibBuild], user: MavenUser) -> None:
     """Have what is to be built, and nothing else, where the sandbox takes it from."""
     for old in place.given.iterdir():
-        shutil.rmtree(old)
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
     place.source.mkdir()
     order.copy_apart(place.source, OBJECTS)
     user.give(place.given)

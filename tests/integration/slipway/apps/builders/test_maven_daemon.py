@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -65,6 +65,14 @@ GOOD = {"pom.xml": pom()}
 KIND = {"pom.xml": broken_when(having("kind", "bad"))}
 
 
+@contextmanager
+def _ready(place: Place) -> Iterator[None]:
+    """Give a sandbox a base image, as Jib's has one; who gave one before has not left it there."""
+    assert [path.name for path in place.given.iterdir()] == ["source"]
+    (place.given / "base.tar").touch()
+    yield
+
+
 class Dev:
     """A session, its Mavens, and checkouts to build."""
 
@@ -104,12 +112,12 @@ class Dev:
             )
             user = MavenUser(Path(root, "home"), self.cache)
             given = settings or {}
-            built = self.standbys.build(one, program, user, given, lambda _: nullcontext(), "x")
+            built = self.standbys.build(one, program, user, given, _ready, "x")
             return built is not None
 
     def mavens(self) -> set[str]:
         """The sandboxes of its Mavens."""
-        running = connect().containers.list(filters={"label": LABEL})
+        running = connect().containers.list(filters={"label": LABEL}, ignore_removed=True)
         mine = f"{self.session.folder.name}-"
         return {str(each.id) for each in running if each.labels[LABEL].startswith(mine)}
 

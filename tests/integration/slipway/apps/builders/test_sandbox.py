@@ -214,7 +214,7 @@ def test_a_poisoned_artifact_is_for_its_own_repository_alone(machine: Machine) -
 
 def sandboxes() -> list[str]:
     """The sandboxes that run."""
-    found = connect().containers.list(filters={"label": sandbox.LABEL})
+    found = connect().containers.list(filters={"label": sandbox.LABEL}, ignore_removed=True)
     return [str(each.id) for each in found]
 
 
