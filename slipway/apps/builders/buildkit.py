@@ -388,7 +388,8 @@ class BuildKit:
         stores = [self._store, *([base.store] if base else [])]
         _link_layers(stores, layout / "blobs" / "sha256")
         variables = secret_variables(list(order.secrets))
-        with bounded(f"slipway-{order.scratch.name}", MEMORY, PROCESSES) as group:
+        # To BuildKit, a step in another group is another step, which it has not done yet.
+        with bounded(f"slipway-{order.repository}", MEMORY, PROCESSES) as group:
             self._solve(
                 [
                     *command(context, order.build, arguments, base, variables),

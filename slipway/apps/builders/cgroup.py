@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -12,13 +14,18 @@ MEMORY = {"memory": "memory.limit_in_bytes", "": "memory.max"}
 PROCESSES = {"pids": "pids.max", "": "pids.max"}
 """The file of each bound, by the controller of version 1; that of version 2 has none."""
 
+_USERS: Counter[str] = Counter()
+_COUNTING = Lock()
+
 
 @contextmanager
 def bounded(name: str, memory: int, processes: int, root: Path = ROOT) -> Iterator[str]:
-    """A new group for as long as it is needed; gives its path below the top of groups.
+    """A group for as long as somebody in this process needs it; gives its path below the top.
 
     What is not bounded on this machine stays so. All that was started there has ended before.
     """
+    with _COUNTING:
+        _USERS[name] += 1
     version = "" if (root / "cgroup.controllers").exists() else "1"
     made = []
     for files, most in ((MEMORY, memory), (PROCESSES, processes)):
@@ -32,8 +39,11 @@ def bounded(name: str, memory: int, processes: int, root: Path = ROOT) -> Iterat
     try:
         yield f"/{name}"
     finally:
-        for group in made:
-            _remove(group)
+        with _COUNTING:
+            _USERS[name] -= 1
+            if not _USERS[name]:
+                for group in made:
+                    _remove(group)
 
 
 def _remove(group: Path) -> None:

@@ -46,3 +46,13 @@ def test_one_that_is_not_empty_keeps_no_build_from_its_end(tmp_path: Path) -> No
     with bounded("a", 7, 5, tmp_path):
         pass
     assert (tmp_path / "pids/a/pids.max").exists()
+
+
+def test_a_group_stays_until_nobody_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "pids").mkdir()
+    with bounded("a", 7, 5, tmp_path):
+        with bounded("a", 7, 5, tmp_path):
+            pass
+        assert (tmp_path / "pids/a/pids.max").exists()
+        (tmp_path / "pids/a/pids.max").unlink()
+    assert not (tmp_path / "pids/a").exists()
