@@ -13,12 +13,15 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.executor.process import worker
 from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from slipway.documentation import argument_spec, documented_options
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import end_with_parent, watched_signals
+from slipway.locks import News
 from slipway.secrets import Secrets
 from slipway.waiting import Patience, allowed
 
@@ -34,7 +37,8 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     argument ``timeout`` has been multiplied by ``slipway_wait_factor`` there.
     An argument ``secrets`` names the variable that has them; there, it is they themselves. A
     SlipwayError raised there becomes the task's failure with its text as the message. The values of
-    secrets are masked there and in progress lines.
+    secrets are masked there and in progress lines. What :mod:`slipway.interrupts` has to be done is
+    done when a signal ends the run.
     """
 
     TRANSFERS_FILES = False
@@ -67,6 +71,9 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         # What Ansible has in memory stays, and to look there for garbage takes longer than many a
         # task.
         gc.freeze()
+        News.say = self.say
+        if worker.current_worker:  # a process of the run's, which nobody could end any more
+            end_with_parent()
         trace = self._trace()
         _LOG.addHandler(trace)
         if (task_vars or {}).get("slipway_answer_only"):
@@ -75,7 +82,8 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
             if "secrets" in plain:
                 found = self._secrets_in(plain["secrets"], task_vars or {})
                 plain["secrets"] = self._secrets = Secrets(found)
-            result.update(self.act(plain, task_vars or {}))
+            with watched_signals():
+                result.update(self.act(plain, task_vars or {}))
         except SlipwayError as error:
             result.update(failed=True, msg=self._secrets.redact(str(error)))
         finally:

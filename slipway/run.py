@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 import re
 import resource
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import on_signal
+from slipway.waiting import allowed, wait_until
 
 LAST_LINES = 20
 """How many of a failed tool's last lines go into the error."""
 
+LONGEST = 2 * 3600.0
+"""Seconds after which a tool of which nobody knows better does not get anywhere any more."""
+
+QUICK = 60.0
+"""Seconds for a tool that only says what it knows."""
+
+TIDY_SECONDS = 2.0
+"""How long a tool that is broken off may take to leave things in order."""
 
 _FOR_TERMINALS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 """Colours and the like (ECMA-48): control sequences, commands to the system, single functions."""
@@ -44,54 +55,100 @@ def run(
     """Run ``argv`` and return its standard output as text.
 
     ``what`` names the step in the error ("build of greeter (main)"), ``env`` is added to the
-    environment, ``timeout`` is in seconds, ``memory`` how many bytes it may have.
+    environment, ``timeout`` is in seconds (without one, nothing takes longer than LONGEST), and
+    ``memory`` how many bytes it may have.
     The tool never gets a terminal to ask questions on.
 
     Raises SlipwayError with the last lines of its output when the tool is missing, fails or
     takes longer than ``timeout``.
     """
     command = [str(part) for part in argv]
+    seconds = timeout or allowed(LONGEST)
     try:
-        done = _done(command, cwd, env, stdin or b"", timeout, memory)
+        done = finished(command, seconds, cwd=cwd, env=env, stdin=stdin or b"", memory=memory)
     except OSError as error:  # also for a directory to run it in that is not there
         missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
         reason = "no such command" if missing else error.strerror
         raise SlipwayError(Problem(what, f"{error.filename}: {reason}", fix)) from error
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"") + (error.stderr or b"")
-        said = last_lines(output.decode(errors="replace"))
-        reason = f"{command[0]} took longer than {timeout:.0f} s; it last said\n{said}"
+        last = last_lines(output.decode(errors="replace"))
+        reason = f"{command[0]} took longer than {seconds:.0f} s; it last said\n{last}"
         raise SlipwayError(Problem(what, reason, fix)) from error
     if done.returncode != 0:
-        said = last_lines((done.stdout + done.stderr).decode(errors="replace"))
-        reason = f"{command[0]} ended with code {done.returncode}; it last said\n{said}"
+        last = last_lines((done.stdout + done.stderr).decode(errors="replace"))
+        reason = f"{command[0]} ended with code {done.returncode}; it last said\n{last}"
         raise SlipwayError(Problem(what, reason, fix))
     return done.stdout.decode(errors="replace")
 
 
-def _done(
+def said(*argv: str) -> subprocess.CompletedProcess[str]:
+    """What came of a tool that only says what it knows; it fails when it does not know soon.
+
+    Raises FileNotFoundError for one that is not there.
+    """
+    seconds = allowed(QUICK)
+    try:
+        done = finished(argv, seconds)
+    except subprocess.TimeoutExpired:
+        late = f"{argv[0]} does not answer within {seconds:.0f} s"
+        return subprocess.CompletedProcess(argv, 124, "", late)
+    texts = [each.decode(errors="replace") for each in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(argv, done.returncode, *texts)
+
+
+def finished(
     command: Sequence[str],
-    cwd: Path | None,
-    env: Mapping[str, str] | None,
-    stdin: bytes,
-    timeout: float | None,
-    memory: int | None,
+    seconds: float,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    memory: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """As ``subprocess.run``, which cannot bound memory."""
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **env} if env else None,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    """As ``subprocess.run``, but nothing of a tool outlives what breaks it off.
+
+    It has a process group of its own, which is ended as a whole: when its time is over, and by a
+    signal to this process while signals are watched. Raises TimeoutExpired and OSError.
+    """
+    with (
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **env} if env else None,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        ) as process,
+        on_signal(lambda: _end(process)),
+    ):
         try:
             if memory is not None:
                 with suppress(ProcessLookupError):  # it is over already
                     resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
-            stdout, stderr = process.communicate(stdin, timeout)
+            stdout, stderr = process.communicate(stdin, seconds)
         except BaseException:
-            process.kill()
+            _end(process)
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started; what does not tidy up soon is killed.
+
+    Until a process is waited for, nobody else gets its number.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            if number == signal.SIGTERM:
+                wait_until(lambda: _has_ended(process.pid), TIDY_SECONDS, 0.02)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has ended, whether or not somebody has waited for it."""
+    with suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True

@@ -14,7 +14,6 @@ from slipway.apps.environments.resolve import Existing, Finder, Repositories
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
-from slipway.apps.source.interrupts import watched_signals
 
 
 class ActionModule(SlipwayAction):
@@ -30,14 +29,13 @@ class ActionModule(SlipwayAction):
             repositories.branches,
             datetime.now(UTC),
         )
-        with watched_signals():
-            apps = plan(
-                Path(args["path"]),
-                domain=args["domain"],
-                bounds=Bounds.of(args),
-                secrets=secrets,
-                find_branches=finder,
-            )
+        apps = plan(
+            Path(args["path"]),
+            domain=args["domain"],
+            bounds=Bounds.of(args),
+            secrets=secrets,
+            find_branches=finder,
+        )
         for line in finder.waiting:
             self.say(secrets.redact(line))
         return {

@@ -9,7 +9,6 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.environments.resolve import Repositories
 from slipway.apps.source.git_auth import Keys
-from slipway.apps.source.interrupts import watched_signals
 from slipway.dev.watch import Watch
 from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
@@ -47,5 +46,4 @@ class ActionModule(SlipwayAction):
         if session.taken() is None:
             with Kube(Path(args["kubeconfig"])) as kube:
                 kube.version()
-        with watched_signals():
-            return {"changed": False, "waited": watch.wait(session)}
+        return {"changed": False, "waited": watch.wait(session)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ import yaml
 from slipway.bundle.keys import key_of
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
-from slipway.run import run
+from slipway.run import run, said
 
 RECIPE = 1
 """Raised when the way of compiling changes, so that what was compiled before is made anew."""
@@ -199,8 +198,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _version_of(go: str) -> tuple[int, ...]:
-    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
-    return _numbers(said.stdout)
+    return _numbers(said(go, "env", "GOVERSION").stdout)
 
 
 def _install(version: str, home: Path) -> None:

@@ -6,7 +6,6 @@ did. ``source`` builds from Go modules and Debian packages.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from slipway.bundle import manifest
 from slipway.cache.layout import CacheLayout
+from slipway.locks import locked
 
 
 class Provider(Protocol):
@@ -59,8 +59,7 @@ def ensure(
     if check:
         return Bundle(path, made=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with cache.bundle_lock.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(cache.bundle_lock, "the bundle"):
         if manifest.damaged(path) == []:  # somebody else made it while this one waited
             return Bundle(path, made=False)
         if damaged:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import write_whole
+from slipway.locks import locked
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,5 @@ class Claimant:
     def alone(self) -> Iterator[None]:
         """Keep all others from changing claims and from sweeping meanwhile."""
         self.cache.claims.mkdir(parents=True, exist_ok=True)
-        with self.cache.claims_lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.cache.claims_lock, "what clusters need of the cache"):
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import platform
@@ -12,17 +13,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
-from slipway.run import last_lines, run
+from slipway.interrupts import also_when_ended
+from slipway.run import QUICK, last_lines, run, said
 from slipway.waiting import allowed, wait_until
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian's place for the rule on which services packages may start."""
+
+OWN_POLICY = "#!/bin/sh\n# Slipway installs tools, and not their services.\nexit 101\n"
+"""The rule that no service may start, as Slipway writes it."""
 
 SYSTEMD = Path("/run/systemd/system")
 """Is there where systemd runs (sd_booted(3)), and starts what has to run."""
@@ -67,19 +72,19 @@ def _ask_engine() -> subprocess.CompletedProcess[str]:
     """What Docker's engine says; other programs that are called docker have no server to ask."""
     argv = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
+        return said(*argv)
     except FileNotFoundError as error:
         return subprocess.CompletedProcess(argv, 127, "", str(error))
 
 
 def _engine_answers() -> bool:
     """Whether a container engine can be asked, by this user or by others."""
-    said = _ask_engine()
-    return said.returncode == 0 or _is_refusal(said.stderr)
+    answer = _ask_engine()
+    return answer.returncode == 0 or _is_refusal(answer.stderr)
 
 
-def _is_refusal(said: str) -> bool:
-    return "permission denied" in said.lower()
+def _is_refusal(text: str) -> bool:
+    return "permission denied" in text.lower()
 
 
 def _makes_environments() -> bool:
@@ -157,6 +162,7 @@ OF_A_RUN = (
 
 def have(names: Iterable[str], say: Callable[[str], None]) -> list[str]:
     """Install what is missing of the needs, as :func:`install` does; return what that was."""
+    _remove_left_over(POLICY)
     lacking = missing(names)
     if lacking:
         install(lacking, say)
@@ -259,9 +265,7 @@ def _known(packages: Sequence[str]) -> set[str]:
     """Those of the packages that are in an archive of this machine's."""
     if not packages or not shutil.which("apt-cache"):
         return set()
-    shown = subprocess.run(
-        ["apt-cache", "show", *packages], capture_output=True, text=True, check=False
-    )
+    shown = said("apt-cache", "show", *packages)
     return set(re.findall(r"^Package: (\S+)$", shown.stdout, re.MULTILINE))
 
 
@@ -275,12 +279,20 @@ def _services_stay_down(policy: Path) -> Iterator[None]:
     if policy.exists():
         yield
         return
-    policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    policy.write_text(OWN_POLICY, encoding="ascii")
     policy.chmod(0o755)
-    try:
+    # Whoever removes what a killed run left sees by the lock that this one is not that.
+    with policy.open() as file, also_when_ended(lambda: policy.unlink(missing_ok=True)):
+        fcntl.flock(file, fcntl.LOCK_SH)
         yield
-    finally:
-        policy.unlink()
+
+
+def _remove_left_over(policy: Path) -> None:
+    """Remove the rule of a run that was killed: no service would start at its installation."""
+    with suppress(OSError), policy.open(encoding="utf-8", errors="replace") as file:
+        if file.read(len(OWN_POLICY) + 1) == OWN_POLICY:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            policy.unlink()
 
 
 @dataclass(frozen=True)
@@ -299,7 +311,11 @@ class Engine:
 
     def has_containers(self) -> bool:
         """Whether containers run on the engine; raises SlipwayError when it does not say."""
-        return bool(run(["docker", "ps", "--quiet"], what="list of containers").strip())
+        return bool(
+            run(
+                ["docker", "ps", "--quiet"], what="list of containers", timeout=allowed(QUICK)
+            ).strip()
+        )
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start the engine and wait until it answers.
@@ -313,7 +329,11 @@ class Engine:
             raise SlipwayError(Problem("Docker", what, _as_root(start)))
         say("starting the container engine")
         if SYSTEMD.is_dir():
-            run(["systemctl", "enable", "--now", "docker"], what="start of Docker")
+            run(
+                ["systemctl", "enable", "--now", "docker"],
+                what="start of Docker",
+                timeout=allowed(QUICK),
+            )
             return
         self.state.mkdir(parents=True, exist_ok=True)
         log = self.state / "dockerd.log"
@@ -325,12 +345,17 @@ class Engine:
                 stderr=output,
                 start_new_session=True,
                 cwd="/",
+                # Before it runs, so that it is known also if this run is killed now.
+                preexec_fn=self._note,  # noqa: PLW1509 - a task has one thread
             )
-        self._pid_file.write_text(f"{process.pid}\n", encoding="ascii")
         wait_until(lambda: self.answers() or process.poll() is not None, allowed(ENGINE_SECONDS))
         if not self.answers():
-            said = last_lines(log.read_text(encoding="utf-8", errors="replace"))
-            raise SlipwayError(Problem("dockerd", f"does not answer; it last said\n{said}"))
+            last = last_lines(log.read_text(encoding="utf-8", errors="replace"))
+            raise SlipwayError(Problem("dockerd", f"does not answer; it last said\n{last}"))
+
+    def _note(self) -> None:
+        """Note this process as the engine."""
+        self._pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
 
     def is_ours(self) -> bool:
         """Whether the engine that :meth:`start` started still runs.

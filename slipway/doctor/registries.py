@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import ssl
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -23,6 +22,7 @@ from xml.etree import ElementTree
 from slipway.bundle import go
 from slipway.bundle.source import SourceProvider
 from slipway.doctor.findings import Result, State, fail, ok, warn
+from slipway.run import said
 from slipway.waiting import answered
 
 SECONDS = 5.0
@@ -89,7 +89,7 @@ def apt() -> Source:
 
 
 def _said(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    return said(*argv).stdout
 
 
 def go_modules(version: str, home: Path) -> Source:
@@ -116,8 +116,8 @@ def _goproxy(home: Path) -> str:
 
 def pypi() -> Source:
     """The index of Python's packages, as pip is set up."""
-    said = _said(sys.executable, "-m", "pip", "config", "list")
-    settings = dict(re.findall(r"^(\S+?)='(.*)'$", said, re.MULTILINE))
+    listed = _said(sys.executable, "-m", "pip", "config", "list")
+    settings = dict(re.findall(r"^(\S+?)='(.*)'$", listed, re.MULTILINE))
     names = (":env:.index-url", "download.index-url", "global.index-url")
     index = next((settings[name] for name in names if name in settings), PYPI)
     return Source(
@@ -153,13 +153,13 @@ def maven(home: Path) -> Source:
 def answers(found: Sequence[Source], seconds: float = SECONDS) -> Iterable[Result]:
     """What came of asking each source; a time that passes without an answer is none."""
     proxies = {url: source.proxies for source in found for url in source.files}
-    said = answered(proxies, lambda url: _asked(url, proxies[url], seconds), seconds)
-    return [_judged(source, said, seconds) for source in found]
+    heard = answered(proxies, lambda url: _asked(url, proxies[url], seconds), seconds)
+    return [_judged(source, heard, seconds) for source in found]
 
 
-def _judged(source: Source, said: Mapping[str, str], seconds: float) -> Result:
+def _judged(source: Source, heard: Mapping[str, str], seconds: float) -> Result:
     late = f"no answer within {seconds:.0f} s"
-    shown = {url: said.get(url, late) for url in source.files}
+    shown = {url: heard.get(url, late) for url in source.files}
     if not shown:
         return fail(f"{source.name}: nowhere to be had from", source.fix)
     if good := [url for url, answer in shown.items() if not answer]:

@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 
 from slipway.errors import Problem, SlipwayError
 from slipway.files import replacing
+from slipway.locks import locked
 from slipway.oci.archives import (
     LAYOUT,
     LAYOUT_FILE,
@@ -321,8 +322,7 @@ class ImageStore:
 
     @contextmanager
     def _lock(self, name: str, kind: int) -> Iterator[None]:
-        with (self.root / f"{name}.lock").open("a") as file:
-            fcntl.flock(file, kind)
+        with locked(self.root / f"{name}.lock", f"the image store {self.root}", kind):
             yield
 
 

@@ -18,6 +18,8 @@ FLOORS = [
         "documentation",
         "errors",
         "files",
+        "interrupts",
+        "locks",
         "run",
         "secrets",
         "status_line",

@@ -19,7 +19,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
@@ -31,6 +31,8 @@ from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.cgroup import bounded
 from slipway.apps.builders.order import Order, context_of
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import on_signal
+from slipway.locks import locked, take
 from slipway.nodes.containers import nameservers, resolv_conf
 from slipway.oci import ImageStore
 from slipway.run import last_lines, run
@@ -125,6 +127,7 @@ class Daemon:
         self._socket = RUNTIME_FOLDER / f"buildkit-{key}.sock"
         self._starting = threading.Lock()
         self._use: IO[str] | None = None
+        self._watching = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -143,8 +146,9 @@ class Daemon:
                 with self._locked("gate"):
                     if not self.answers():
                         self._launch()
-                    self._use = self._open("users")
-                    fcntl.flock(self._use, fcntl.LOCK_SH)
+                    self._use = self._path("users").open("a")
+                    take(self._use, "the BuildKit daemon", fcntl.LOCK_SH)
+                    self._watching.enter_context(on_signal(self._leave_at_once))
 
     def call(self, *arguments: str, what: str, env: Mapping[str, str] | None = None) -> None:
         """Have buildctl do something; SlipwayError, of ``what``, with its last lines."""
@@ -156,6 +160,7 @@ class Daemon:
         )
 
     def __exit__(self, *_: object) -> None:
+        self._watching.close()
         if self._use is None:
             return
         with self._locked("gate"), self._use as use, suppress(BlockingIOError):
@@ -167,6 +172,13 @@ class Daemon:
                 finally:
                     self._stop()
         self._use = None
+
+    def _leave_at_once(self) -> None:
+        """Stop it unless others use it; a signal came, perhaps while the gate is held here."""
+        if self._use:
+            with suppress(BlockingIOError):
+                fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._stop()
 
     def _launch(self) -> None:
         RUNTIME_FOLDER.mkdir(mode=0o700, exist_ok=True)
@@ -227,13 +239,12 @@ class Daemon:
         pid: int = struct.unpack("3i", credentials)[0]
         return pid
 
-    def _open(self, lock: str) -> IO[str]:
-        return (self._state / f"{lock}.lock").open("a")
+    def _path(self, lock: str) -> Path:
+        return self._state / f"{lock}.lock"
 
     @contextmanager
     def _locked(self, lock: str) -> Iterator[None]:
-        with self._open(lock) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._path(lock), "the BuildKit daemon"):
             yield
 
     def _settings(self) -> str:

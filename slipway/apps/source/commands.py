@@ -17,6 +17,9 @@ PROTOCOLS = "file:git:http:https:ssh"
 """Those that git may use, as git's documentation has them under ``GIT_ALLOW_PROTOCOL``; others run
 programs that an address names."""
 
+SSH = "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+"""Options by which ssh asks nobody, and gives up on a server that is gone."""
+
 _OLD_WAYS = (
     "badDate",
     "badEmail",
@@ -63,7 +66,7 @@ def _environment() -> dict[str, str]:
         "GIT_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
         "GCM_INTERACTIVE": "never",  # Git Credential Manager's windows
-        "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=10",
+        "GIT_SSH_COMMAND": f"{ssh} {SSH}",
         "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
         "GIT_HTTP_LOW_SPEED_TIME": "20",
         "GIT_ALLOW_PROTOCOL": os.environ.get("GIT_ALLOW_PROTOCOL", PROTOCOLS),

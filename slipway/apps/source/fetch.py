@@ -18,8 +18,8 @@ from slipway.apps.boundary import failing
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror, branches, tree_of
 from slipway.apps.source.git_auth import Access, Keys
-from slipway.apps.source.interrupts import watched_signals
 from slipway.errors import SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.kube.objects import grouped
 
 STEP = "source"

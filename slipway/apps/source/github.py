@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from slipway.apps.source.interrupts import also_when_ended
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import also_when_ended
 
 API = "https://api.github.com"
 

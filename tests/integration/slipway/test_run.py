@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.run import run
+from slipway.run import run, said
+from slipway.waiting import wait_until
+
+PROJECT = Path(__file__).parents[3]
 
 
 def sh(script: str, **options: object) -> str:
@@ -81,6 +87,62 @@ def test_a_tool_that_takes_too_long_is_stopped_and_quoted() -> None:
     assert time.monotonic() - begun < 5
     assert "sh took longer than 0 s" in message
     assert "| waiting for the lock" in message
+
+
+STARTS_ANOTHER = "sleep 300 & echo $! >{mark}; wait"
+"""A tool that leaves its work to another process."""
+
+
+def runs(mark: Path) -> bool:
+    """Whether the process of the number in a file runs; one that ended may be a zombie."""
+    try:
+        return ") Z" not in Path(f"/proc/{mark.read_text().strip()}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_what_a_tool_started_ends_with_it_when_its_time_is_over(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    failure(STARTS_ANOTHER.format(mark=mark), timeout=0.5)
+    assert wait_until(lambda: not runs(mark), 5)
+
+
+TOLD_TO_END = """
+import sys, threading
+from slipway.interrupts import watched_signals
+from slipway.run import run
+with watched_signals():
+    threading.Thread(target=run, args=(["sh", "-c", sys.argv[1]],), kwargs={"what": "a"}).start()
+    run(["sh", "-c", sys.argv[2]], what="b")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_tools_started_ends_with_a_process_that_is_told_to_end(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    marks = [tmp_path / "one", tmp_path / "two"]
+    scripts = [STARTS_ANOTHER.format(mark=mark) for mark in marks]
+    process = subprocess.Popen([sys.executable, "-c", TOLD_TO_END, *scripts], cwd=PROJECT)
+    assert wait_until(lambda: all(map(runs, marks)), 20)
+    process.send_signal(number)
+    assert process.wait(20) != 0
+    assert wait_until(lambda: not any(map(runs, marks)), 5)
+
+
+def test_a_tool_of_which_nobody_knows_better_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.run.LONGEST", 0.2)
+    assert "sh took longer than 0 s" in failure("exec sleep 30")
+
+
+def test_a_tool_that_only_says_what_it_knows_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert said("sh", "-c", "echo it; exit 3").returncode == 3
+    assert said("sh", "-c", "echo it").stdout == "it\n"
+    monkeypatch.setattr("slipway.run.QUICK", 0.2)
+    late = said("sleep", "30")
+    assert (late.returncode, late.stderr) == (124, "sleep does not answer within 0 s")
 
 
 def test_a_tool_that_is_not_there_is_told() -> None:

@@ -11,7 +11,6 @@ which also tells what is wrong in Maven's own words.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -28,6 +27,7 @@ from slipway.apps.builders.order import Order
 from slipway.apps.builders.sandbox import OBJECTS, WORK, Place, Program, Receive, Sandboxes, give
 from slipway.apps.source.project import found
 from slipway.dev_session import Session
+from slipway.locks import locked
 
 MOST = 2
 """How many stay; each takes some 300 MB of memory."""
@@ -137,8 +137,7 @@ def _refill(place: Place, order: Order[JibBuild], user: MavenUser) -> None:
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
     """Hold the folders of one Maven, which does one thing after the other."""
-    with (place.root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(place.root / "lock", "the Maven that stands by"):
         yield
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,11 +20,13 @@ from slipway.bundle import source
 from slipway.control_node import tools
 from slipway.control_node.tools import Engine, Tool
 from slipway.errors import SlipwayError
+from slipway.waiting import wait_until
 
 DOCKERD = """#!{python} -IS
 import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("listening", flush=True)
+open("{noted}", "w").write(open("{engine}/dockerd.pid").read())
 open("{ready}", "w").write(str(os.getpid()))
 signal.sigwait([signal.SIGTERM])
 os.unlink("{ready}")
@@ -43,13 +48,16 @@ class Machine:
         self.bin.mkdir()
         self.ready = root / "ready"
         self.told = root / "told"
+        self.noted = root / "noted"
         self.engine = Engine(root / "cache" / "engine")
         self.said: list[str] = []
 
     def command(self, name: str, script: str = "#!/bin/sh\n") -> None:
         """Have a command."""
         path = self.bin / name
-        path.write_text(script.format(ready=self.ready, told=self.told, python=sys.executable))
+        places = {"ready": self.ready, "told": self.told, "noted": self.noted}
+        places["engine"] = self.engine.state
+        path.write_text(script.format(**places, python=sys.executable))
         path.chmod(0o755)
 
     def has_packages(self, *commands: str, before: str = ":") -> None:
@@ -317,6 +325,23 @@ def test_a_need_that_packages_do_not_meet_is_told(
     )
 
 
+def test_the_rule_of_a_run_that_was_killed_goes_with_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(tools, "POLICY", policy)
+    policy.write_text(tools.OWN_POLICY)
+    with policy.open() as of_another:
+        fcntl.flock(of_another, fcntl.LOCK_SH)
+        tools.have([], print)
+        assert policy.exists(), "the run that installs just now needs it"
+    tools.have([], print)
+    assert not policy.exists()
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    tools.have([], print)
+    assert policy.exists(), "the owner's own is gone"
+
+
 def test_the_owner_s_own_policy_decides(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,6 +369,20 @@ def test_an_engine_is_started_and_stopped(machine: Machine, engine: Engine) -> N
     assert not engine.answers()
     assert not engine.is_ours()
     assert not (engine.state / "dockerd.pid").exists()
+
+
+def test_an_engine_is_noted_before_it_runs(
+    machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            assert wait_until(machine.noted.exists, 5), "a run that is killed now leaves it unknown"
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    engine.start(machine.said.append)
+    assert machine.noted.read_text() == f"{machine.ready.read_text()}\n"
+    engine.stop()
 
 
 def test_an_engine_that_ends_at_once_is_told_with_its_last_words(

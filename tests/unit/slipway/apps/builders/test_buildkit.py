@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.order import Order
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.waiting import wait_until
 
 BUILDKITD = f"""#!{sys.executable}
 import os, signal, socket, sys, tomllib
@@ -121,6 +125,26 @@ def test_daemon_of_a_run_that_was_killed_is_taken_over(place: Place) -> None:
         daemon.start()
         assert place.started == 1
     assert not daemon.answers()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_daemon_ends_with_a_run_that_is_told_to_end_unless_others_use_it(
+    place: Place, others: bool
+) -> None:
+    with ExitStack() as stack:
+        if others:
+            stack.enter_context(place.daemon()).start()
+        run = os.fork()
+        if run == 0:
+            with watched_signals():
+                place.daemon().start()
+                (place.root / "ready").touch()
+                signal.pause()
+            os._exit(0)
+        assert wait_until((place.root / "ready").exists, 20)
+        os.kill(run, signal.SIGTERM)
+        assert os.waitpid(run, 0)[1] == signal.SIGTERM
+        assert place.daemon().answers() == others
 
 
 def test_daemon_that_ended_by_itself(place: Place) -> None:

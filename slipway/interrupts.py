@@ -1,7 +1,8 @@
-"""Work that is done at the end of a block, also when a signal ends the process."""
+"""Work that is still done when a signal ends the process."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -13,8 +14,13 @@ from slipway.errors import Problem, SlipwayError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_PR_SET_PDEATHSIG = 1
+"""The option of prctl(2) that has the kernel send a signal when the parent ends."""
+
 _open: dict[object, Callable[[], None]] = {}
 """What is still to be done, of all threads."""
+
+os.register_at_fork(after_in_child=_open.clear)  # it is the parent's to do
 
 
 @contextmanager
@@ -39,6 +45,22 @@ def also_when_ended(work: Callable[[], None]) -> Iterator[None]:
                 problems += error.problems
     if problems:
         raise SlipwayError(problems)
+
+
+@contextmanager
+def on_signal(work: Callable[[], None]) -> Iterator[None]:
+    """Do the work when a signal comes before the end of the block, while signals are watched."""
+    mark = object()
+    _open[mark] = work
+    try:
+        yield
+    finally:
+        _open.pop(mark, None)
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends, however that does."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager
