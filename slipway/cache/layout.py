@@ -146,6 +146,10 @@ class CacheLayout:
         """The folder of what each cluster claims of the cache."""
         return self.root / "clusters"
 
+    def run_lock(self, cluster: str) -> Path:
+        """Return the file that a run locks for as long as it changes a cluster."""
+        return self.claims / f"{cluster}.lock"
+
     @property
     def claims_lock(self) -> Path:
         """The file that whoever changes claims, or sweeps, locks."""

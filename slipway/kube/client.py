@@ -6,23 +6,25 @@ models are left alone: loading them costs more than all of Slipway's requests to
 
 from __future__ import annotations
 
+import base64
 import builtins
 import json
+import os
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import urllib3
 import yaml
 from kubernetes.client import ApiClient, ApiException, Configuration
-from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.config import ConfigException, load_kube_config_from_dict
 
 from slipway.errors import Problem, SlipwayError
 from slipway.waiting import allowed
@@ -97,6 +99,7 @@ SECRETS = Resource("v1", "Secret", "secrets")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 EVENTS = Resource("v1", "Event", "events")
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
 APPLIED = (
     NAMESPACES,
@@ -118,7 +121,7 @@ APPLIED = (
 _REPEATABLE = ("GET", "PATCH")
 """Methods whose requests may be sent twice: reads, and server-side applies."""
 
-_KNOWN = {(resource.api_version, resource.kind): resource for resource in APPLIED}
+_KNOWN = {(resource.api_version, resource.kind): resource for resource in (*APPLIED, LEASES)}
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,8 @@ class Busy(ApiError):
 class Kube:
     """A client for the cluster that a kubeconfig's current context names.
 
-    Use it as a context manager: the client certificate lies in a private temporary directory
-    for as long as it is open. It may be shared between threads.
+    Use it as a context manager: certificates and keys are in memory for as long as it is open, and
+    never in a file that a run which is killed would leave. It may be shared between threads.
 
     Every method raises Unreachable when the API does not answer and ApiError when it refuses. An
     API that was there and breaks off is asked again for a while, where asking twice does no harm:
@@ -165,18 +168,20 @@ class Kube:
             raise SlipwayError(
                 Problem(str(kubeconfig), "there is no such kubeconfig", "make up makes one")
             )
-        self._certificates = TemporaryDirectory(prefix="slipway-")
+        self._held = ExitStack()
         configuration = Configuration()
         configuration.retries = False
         try:
-            load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=str(kubeconfig),
+            load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+                _in_memory(kubeconfig, self._held),
                 client_configuration=configuration,
                 persist_config=False,
-                temp_file_path=self._certificates.name,
             )
-        except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
-            self._certificates.cleanup()
+        except (
+            *(AttributeError, ConfigException, KeyError),
+            *(OSError, TypeError, ValueError, yaml.YAMLError),
+        ) as error:
+            self._held.close()
             what = f"this kubeconfig cannot be used: {error}"
             raise SlipwayError(Problem(str(kubeconfig), what)) from error
         self.server: str = configuration.host
@@ -195,7 +200,7 @@ class Kube:
         trace: TracebackType | None,
     ) -> None:
         self._api.close()  # type: ignore[no-untyped-call]
-        self._certificates.cleanup()
+        self._held.close()
 
     def acting_as(self, user: str, group: str) -> Kube:
         """This client with another identity: the API allows what that one may do.
@@ -217,7 +222,9 @@ class Kube:
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         body = json.dumps(review).encode()  # what is called JSON, the client would encode once more
-        answer = json.loads(self._ask("POST", path, body=body, body_type="application/yaml"))
+        answer = json.loads(
+            self._again(lambda: self._ask("POST", path, body=body, body_type="application/yaml"))
+        )
         return bool(answer["status"]["allowed"])
 
     def list(
@@ -318,6 +325,28 @@ class Kube:
             )
         )
         return applied
+
+    def create(self, obj: Object) -> bool:
+        """Store an object of a kind that is known; False when there is one of its name."""
+        return self._store("POST", obj, None)
+
+    def replace(self, obj: Object) -> bool:
+        """Store an object in place of one; False when it is not the version any more that it names.
+
+        Neither is sent twice: what was done by the first time would be taken for somebody else's.
+        """
+        return self._store("PUT", obj, obj["metadata"]["name"])
+
+    def _store(self, method: str, obj: Object, name: str | None) -> bool:
+        path = _KNOWN[obj["apiVersion"], obj["kind"]].path(obj["metadata"].get("namespace"), name)
+        body = json.dumps(obj).encode()
+        try:
+            self._ask(method, path, body=body, body_type="application/yaml")
+        except ApiError as error:
+            if error.status in (404, 409):
+                return False
+            raise
+        return True
 
     def delete(self, resource: Resource, name: str, namespace: str | None = None) -> bool:
         """Delete an object, what it owns in the background; False when it was not there."""
@@ -459,6 +488,33 @@ class Kube:
     def _unreachable(self, error: Exception) -> Unreachable:
         what = f"the Kubernetes API does not answer: {system_reason(error)}"
         return Unreachable(Problem(self.server, what, "is the cluster up? run make up"))
+
+
+_FILES = {
+    "clusters": ("cluster", ("certificate-authority",)),
+    "users": ("user", ("client-certificate", "client-key", "tokenFile")),
+}
+"""Where a kubeconfig names files, which it may have as data instead."""
+
+
+def _in_memory(path: Path, held: ExitStack) -> Object:
+    """What a kubeconfig says, with all that TLS takes from files in files that are in memory.
+
+    They are there for as long as ``held`` is open (memfd_create(2)).
+    """
+    document: Object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for section, (part, names) in _FILES.items():
+        for entry in document.get(section) or ():
+            about = entry[part]
+            for name in names:
+                data = about.pop(f"{name}-data", None)
+                if data:
+                    file = held.enter_context(os.fdopen(os.memfd_create(name), "wb", 0))
+                    file.write(base64.b64decode(data))
+                    about[name] = f"/proc/self/fd/{file.fileno()}"
+                elif name in about:
+                    about[name] = str(path.parent / about[name])
+    return document
 
 
 def _broke_off(error: BaseException) -> bool:

@@ -180,9 +180,25 @@ class Handler(BaseHTTPRequestHandler):
         self.warning = self.api.warnings.get(f"{plural}/{name}", "")
         return self._json(self.api.apply(plural, wanted, dry_run=query.get("dryRun") == "All"))
 
+    def do_PUT(self) -> None:
+        """Put an object in the place of one, if that is still the version that is named."""
+        plural, namespace, name, _rest, _query = self._parse()
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        before = self.api.objects.get((plural, namespace, name))
+        if before is None:
+            return self._refuse(404, "not found")
+        if before["metadata"]["resourceVersion"] != wanted["metadata"]["resourceVersion"]:
+            return self._refuse(409, "the object has been modified")
+        return self._json(self.api.put(plural, wanted))
+
     def do_POST(self) -> None:
-        """Say whether whoever asks may do something: a SelfSubjectAccessReview."""
-        assert self.path.endswith("/selfsubjectaccessreviews")
+        """Store a new object, or say whether whoever asks may do something."""
+        if not self.path.endswith("/selfsubjectaccessreviews"):
+            plural, namespace, _name, _rest, _query = self._parse()
+            wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if (plural, namespace, wanted["metadata"]["name"]) in self.api.objects:
+                return self._refuse(409, "already exists")
+            return self._json(self.api.put(plural, wanted), 201)
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         about = asked["spec"]["resourceAttributes"]
         user = self.headers["Impersonate-User"]

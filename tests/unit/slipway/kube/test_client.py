@@ -202,9 +202,10 @@ def test_no_key_is_left_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     kubeconfig.write_text(kubeconfig.read_text().replace("http:", "https:"))
     with Kube(kubeconfig) as kube:
-        keys = [path for path in place.rglob("*") if path.is_file()]
-        assert b"key" in [path.read_bytes() for path in keys]
-    assert list(place.iterdir()) == [], f"left by the client of {kube.server}"
+        assert list(place.iterdir()) == []
+        assert Path(kube._api.configuration.key_file).read_bytes() == b"key"
+        assert Path(kube._api.configuration.cert_file).read_bytes() == b"cert"
+    assert not Path(kube._api.configuration.key_file).exists()
 
 
 def test_a_part_of_an_object_is_applied_where_the_api_takes_it(kube: Kube, api: FakeApi) -> None:
@@ -218,3 +219,13 @@ def test_a_kubelet_is_asked_by_way_of_the_api_server(kube: Kube, api: FakeApi) -
     api.put("nodes", {"metadata": {"name": "worker"}})
     assert kube.kubelet("worker", "/healthz")
     assert api.requests == [("GET", "/api/v1/nodes/worker/proxy/healthz")]
+
+
+def test_files_that_a_kubeconfig_names_are_found_beside_it(
+    tmp_path: Path, kubeconfig: Path
+) -> None:
+    (tmp_path / "admin.key").write_bytes(b"of a file")
+    text = kubeconfig.read_text().replace('"client-key-data": "a2V5"', '"client-key": "admin.key"')
+    kubeconfig.write_text(text.replace("http:", "https:"))
+    with Kube(kubeconfig) as kube:
+        assert Path(kube._api.configuration.key_file).read_bytes() == b"of a file"
