@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -109,17 +110,27 @@ def tool(*argv: str, keep: int = -1) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, pass_fds=kept, env=env)
 
 
+class NotOurs(Exception):
+    """What is there is nothing that a run of this cluster was interrupted in."""
+
+
 @contextmanager
-def noted(note: dict[str, str]) -> Iterator[int]:
+def noted(note: dict[str, str], *, begun: bool) -> Iterator[int]:
     """Have the note on the disk, and hold a lock on it; gives its file descriptor.
 
     Whoever keeps the descriptor open keeps the lock, so that a kubeadm that outlives the run still
-    has it.
+    has it. Raises NotOurs when the machine is not as it was seen any more: another run may have
+    made it a node meanwhile, which is not to be undone.
     """
     path = place(MARKER)
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path) as file:
+        before, found = file.read(), made()
+        ours = begun and before and of_cluster(before) in (None, of_cluster(json.dumps(note)))
+        if found and not ours:
+            if not before:
+                path.unlink()
+            raise NotOurs(" ".join(found))
         file.truncate(0)
         json.dump(note, file)
         file.flush()
@@ -128,6 +139,27 @@ def noted(note: dict[str, str]) -> Iterator[int]:
         os.fsync(folder)
         os.close(folder)
         yield file.fileno()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[IO[str]]:
+    """The note's file, locked: the one that is there, not one that was removed meanwhile."""
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                file.seek(0)
+                yield file
+                return
+
+
+def of_cluster(note: str) -> tuple[str, str] | None:
+    """The cluster that a note is of; None of one that says nothing."""
+    try:
+        said = json.loads(note)
+        return said["cluster"], said["endpoint"]
+    except (ValueError, KeyError):
+        return None
 
 
 def made() -> list[str]:
@@ -176,9 +208,12 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, undone=begun)
     note = {key: params[key] for key in ("command", "cluster", "endpoint")}
-    with noted(note) as lock:
-        reason = undo(lock) if begun else ""
-        reason = reason or carry_out(command, params["config"], lock)
+    try:
+        with noted(note, begun=begun) as lock:
+            reason = undo(lock) if begun else ""
+            reason = reason or carry_out(command, params["config"], lock)
+    except NotOurs as error:
+        module.fail_json(msg=f"the machine is not bare any more, and left alone: {error}")
     if reason:
         module.fail_json(msg=f"kubeadm {command} failed: {reason}")
     module.exit_json(changed=True, undone=begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,40 @@ def test_a_check_tells_of_a_change_and_makes_none(machine: Machine) -> None:
     assert machine.run(check=True, begun=True)["undone"]
     assert machine.told() == []
     assert not machine.marked
+
+
+def test_what_another_run_has_made_a_node_meanwhile_is_not_undone(machine: Machine) -> None:
+    """The note that this run saw is gone: what was begun has come to its end."""
+    machine.has("/etc/kubernetes/kubelet.conf")
+    result = machine.run(begun=True)
+    assert result["msg"].startswith("the machine is not bare any more, and left alone: ")
+    assert machine.told() == []
+    assert not machine.marked
+
+
+def test_what_a_run_of_another_cluster_has_begun_meanwhile_is_not_undone(machine: Machine) -> None:
+    machine.has("/etc/kubernetes/kubelet.conf")
+    machine.has(kubeadm.MARKER)
+    note = {**CLUSTER, "command": "join", "endpoint": "https://198.51.100.7:6443"}
+    (machine.root / kubeadm.MARKER[1:]).write_text(json.dumps(note))
+    assert machine.run(begun=True)["failed"]
+    assert machine.told() == []
+    assert json.loads((machine.root / kubeadm.MARKER[1:]).read_text()) == note
+
+
+def test_who_waits_for_a_note_that_is_removed_meanwhile_has_one_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    entered = threading.Event()
+
+    def wait() -> None:
+        with kubeadm.locked(path) as file:
+            file.write("mine")
+            entered.set()
+
+    with kubeadm.locked(path):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert not entered.wait(0.3)
+        path.unlink()
+    waiting.join(10)
+    assert path.read_text() == "mine"
