@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from slipway.errors import Problem, SlipwayError
+from slipway.files import settle
 
 ROOT_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=397)
@@ -129,7 +130,7 @@ class Authority:
                 _write(ready / ROOT_FILE, made.root, 0o644)
                 _write(ready / KEY_FILE, _key_text(made._key), 0o600)
                 try:
-                    ready.rename(folder)
+                    settle(ready, folder)
                 except OSError:
                     if not folder.exists():  # else another run was faster
                         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -17,6 +18,9 @@ LONGEST = 16 << 20
 
 MOST_FILES = 10_000
 """How many files a folder that is read whole may have once more, behind links."""
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Refused(ValueError):
@@ -90,6 +94,26 @@ def link_or_copy(source: Path, target: Path) -> None:
         raise
     except OSError:
         shutil.copy2(source, target)
+
+
+def settle(new: Path, final: Path) -> None:
+    """Give a folder its name, once all that is below it is on the disk (syncfs(2)).
+
+    Others see it whole or not at all, also after the machine has failed. Raises OSError.
+    """
+    descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "cannot be written to the disk", str(new))
+    finally:
+        os.close(descriptor)
+    new.rename(final)
+
+
+def flush(path: Path) -> None:
+    """Have what somebody else wrote into a file on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager

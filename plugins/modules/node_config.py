@@ -116,6 +116,9 @@ units:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
+TOOL_SECONDS = 300.0
+"""How long a tool may take."""
+
 RECORD = "/var/lib/slipway/placed.json"
 """The record; M(node_reset) reads it."""
 
@@ -244,8 +247,8 @@ def replace(wanted: dict[str, Any]) -> None:
                     shutil.copyfileobj(source, target)
             else:
                 target.write(text_for(wanted).encode())
-                target.flush()
-                os.fsync(handle)
+            target.flush()
+            os.fsync(handle)
         temporary.chmod(int(wanted["mode"], 8))
         temporary.rename(path)
     except BaseException:
@@ -255,7 +258,14 @@ def replace(wanted: dict[str, Any]) -> None:
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    try:
+        return subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(
+            argv, 124, "", f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+        )
 
 
 def newest(files: list[dict[str, Any]]) -> float:

@@ -18,6 +18,7 @@ import yaml
 from slipway.bundle.keys import key_of
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
+from slipway.files import settle
 from slipway.run import run, said
 
 RECIPE = 1
@@ -214,4 +215,4 @@ def _install(version: str, home: Path) -> None:
             if mode & 0o111:
                 (unfinished / entry.filename).chmod(0o755)
     wheel.unlink()
-    unfinished.rename(home)
+    settle(unfinished, home)

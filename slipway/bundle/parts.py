@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.bundle import manifest
+from slipway.files import settle
 
 HEARTBEAT = 30.0
 """Seconds between two lines that say what is being made."""
@@ -116,7 +117,7 @@ def make(parts: Sequence[Part], store: Path, say: Callable[[str], None]) -> dict
             say(f"{progress.elapsed()} {part.name}: failed; waiting for what else is under way")
             raise
         manifest.write(unfinished, about)
-        unfinished.rename(final)
+        settle(unfinished, final)
         progress.end(part.name)
 
     heartbeat = threading.Thread(target=progress.heartbeat, args=(stop,), daemon=True)

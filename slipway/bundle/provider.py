@@ -14,6 +14,7 @@ from typing import Protocol
 
 from slipway.bundle import manifest
 from slipway.cache.layout import CacheLayout
+from slipway.files import settle
 from slipway.locks import locked
 
 
@@ -69,5 +70,5 @@ def ensure(
             shutil.rmtree(leftover, ignore_errors=True)
         unfinished.mkdir()
         manifest.write(unfinished, dict(provider.fill(unfinished, say)))
-        unfinished.rename(path)
+        settle(unfinished, path)
     return Bundle(path, made=True)

@@ -20,6 +20,7 @@ from slipway.apps.source.git_auth import OPEN, Access
 from slipway.apps.source.submodules import Granted, lay_out
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
+from slipway.files import settle
 
 ANSWER_SECONDS = 30.0
 """How long a git server may take to list its branches."""
@@ -137,7 +138,7 @@ class Mirror:
             with tempfile.TemporaryDirectory(dir=self.path.parent) as scratch:
                 new = Path(scratch) / "new.git"
                 git("init", "--quiet", "--bare", new, what=self.url)
-                new.rename(self.path)
+                settle(new, self.path)
         self._make_way(wanted)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
         fetch = ["fetch", "--quiet", "--force", *_served(self.url), "--", self.url, *refspecs]
@@ -187,7 +188,7 @@ class Mirror:
             git("-C", tree, "checkout", "--quiet", "--detach", commit, what=self.url)
             if (tree / ".gitmodules").exists():
                 lay_out(tree, Granted(self.url, access, submodules, self._cache))
-            tree.rename(place)
+            settle(tree, place)
         finally:
             shutil.rmtree(scratch)
         return place

@@ -15,6 +15,7 @@ from pathlib import Path
 from slipway.apps.source.commands import git
 from slipway.apps.source.git import Mirror, author, branches, trusting
 from slipway.errors import SlipwayError
+from slipway.files import flush
 
 _AUTHOR = author("Slipway", "dev@slipway.test")
 
@@ -65,6 +66,7 @@ def _as_it_is(mirror: Mirror, branch: str, head: str) -> str:
         run("read-tree", "--reset", head, **own)
         run("add", "--all", **own)
         tree = run("write-tree", **own)
+        flush(index)
         index.replace(kept)
         if [tree] == mirror.trees([head]):
             return head

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from slipway import files
-from slipway.files import Refused, inside, refused_below, replacing, write_whole
+from slipway.files import Refused, inside, refused_below, replacing, settle, write_whole
 
 
 @pytest.fixture
@@ -149,3 +150,45 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_folder_gets_its_name_when_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, final = tmp_path / "new", tmp_path / "final"
+    new.mkdir()
+    (new / "file").write_text("x")
+    flushed: list[bool] = []
+    own = files._LIBC.syncfs
+
+    def syncfs(descriptor: int) -> int:
+        assert os.fstat(descriptor).st_ino == new.stat().st_ino
+        flushed.append(final.exists())
+        return int(own(descriptor))
+
+    monkeypatch.setattr(files, "_LIBC", SimpleNamespace(syncfs=syncfs))
+    settle(new, final)
+    assert flushed == [False]
+    assert (final / "file").read_text() == "x"
+
+
+def test_a_folder_that_is_not_on_the_disk_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(files, "_LIBC", SimpleNamespace(syncfs=lambda _descriptor: -1))
+    with pytest.raises(OSError, match="cannot be written to the disk"):
+        settle(tmp_path / "new", tmp_path / "final")
+    assert not (tmp_path / "final").exists()
+
+
+def test_folders_are_named_that_way_alone() -> None:
+    """Whoever renames a folder of its own into place would name one that may be empty later."""
+    library = Path(files.__file__).parent
+    renaming = {
+        path.relative_to(library).as_posix()
+        for path in library.rglob("*.py")
+        if ".rename(" in path.read_text()
+    }
+    # The compiler's names binaries below a folder that has no name yet.
+    assert renaming == {"files.py", "bundle/go.py"}

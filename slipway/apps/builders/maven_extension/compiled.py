@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from slipway.apps.builders.sandbox import IN, WORK, Place, Program, Sandboxes, give
+from slipway.files import settle
 
 CLASS_PATH = "maven.ext.class.path"
 """The property that names the folders of extensions."""
@@ -40,7 +41,7 @@ def compiled(name: str, sandboxes: Sandboxes, cache: Path) -> str:
             components.write_text(_components(name))
             give(new)
             with suppress(OSError):  # somebody else has made it meanwhile
-                new.rename(made)
+                settle(new, made)
     return f"{EXTENSIONS}/{made.name}"
 
 
