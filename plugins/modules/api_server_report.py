@@ -49,6 +49,9 @@ text:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
+TOOL_SECONDS = 30.0
+"""How long a tool may take."""
+
 LOCAL = "https://127.0.0.1:6443/livez"
 SECONDS = 5.0
 LINES = 10
@@ -57,7 +60,13 @@ LINES = 10
 
 def tool(*argv: str) -> str:
     """What a tool says."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+    return done.stdout.strip()
 
 
 def answers(url: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -71,6 +72,9 @@ restarted:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
+TOOL_SECONDS = 1800.0
+"""How long a tool may take; kubeadm's own waits are shorter."""
+
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
 
@@ -108,8 +112,22 @@ def place(path: str) -> Path:
 
 def tool(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
-    env = {**os.environ, "PATH": PATH}
-    return subprocess.run(argv, input=given, capture_output=True, text=True, check=False, env=env)
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env={**os.environ, "PATH": PATH},
+        start_new_session=True,
+    ) as process:
+        try:
+            out, said = process.communicate(given, timeout=TOOL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it started
+            out, _said = process.communicate()
+            said = f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+    return subprocess.CompletedProcess(argv, process.returncode, out, said)
 
 
 def kubectl(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,9 @@ undone:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
+TOOL_SECONDS = 1800.0
+"""How long a tool may take; kubeadm's own waits are shorter."""
+
 MARKER = "/var/lib/slipway/kubeadm-began"
 """The note, which M(node_look) reads."""
 
@@ -105,9 +109,23 @@ def tool(*argv: str, keep: int = -1) -> subprocess.CompletedProcess[str]:
 
     kubeadm looks for the kubelet where programs are.
     """
-    kept = (keep,) if keep >= 0 else ()
-    env = {**os.environ, "PATH": PATH}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, pass_fds=kept, env=env)
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env={**os.environ, "PATH": PATH},
+        start_new_session=True,
+        pass_fds=(keep,) if keep >= 0 else (),
+    ) as process:
+        try:
+            out, said = process.communicate(timeout=TOOL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it started
+            out, _said = process.communicate()
+            said = f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+    return subprocess.CompletedProcess(argv, process.returncode, out, said)
 
 
 class NotOurs(Exception):

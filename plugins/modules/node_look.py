@@ -102,6 +102,9 @@ control_groups:
 ROOT = Path("/")
 """Of the file system that the paths are in."""
 
+TOOL_SECONDS = 300.0
+"""How long a tool may take."""
+
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
 
@@ -237,7 +240,14 @@ def place(path: str) -> Path:
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
     env = {**os.environ, "PATH": PATH}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    try:
+        return subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS, env=env
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(
+            argv, 124, "", f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+        )
 
 
 def text_of(path: str) -> str:

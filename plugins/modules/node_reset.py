@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,9 @@ restored:
 
 ROOT = Path("/")
 """Of the file system that the paths are in."""
+
+TOOL_SECONDS = 1800.0
+"""How long a tool may take; kubeadm's own waits are shorter."""
 
 HOME = "/var/lib/slipway"
 """What Slipway itself has on a node."""
@@ -155,8 +159,22 @@ def place(path: str) -> Path:
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a tool and return what came of it."""
-    env = {**os.environ, "PATH": PATH}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env={**os.environ, "PATH": PATH},
+        start_new_session=True,
+    ) as process:
+        try:
+            out, said = process.communicate(timeout=TOOL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it started
+            out, _said = process.communicate()
+            said = f"{argv[0]} took longer than {TOOL_SECONDS:.0f} s"
+    return subprocess.CompletedProcess(argv, process.returncode, out, said)
 
 
 def others(endpoint: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,18 @@ def test_who_waits_for_a_note_that_is_removed_meanwhile_has_one_of_its_own(tmp_p
         path.unlink()
     waiting.join(10)
     assert path.read_text() == "mine"
+
+
+def test_a_command_that_does_not_come_to_an_end_is_ended_with_what_it_started(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    script = f"[ $1 = reset ] && exit 0; sleep 60 & echo $! >{mark}; echo begun; wait"
+    machine._script("kubeadm", f"#!/bin/sh\n{script}\n")
+    monkeypatch.setattr(kubeadm, "TOOL_SECONDS", 0.5)
+    begun = time.monotonic()
+    assert "kubeadm took longer than 0 s" in machine.run()["msg"]
+    assert time.monotonic() - begun < 30
+    state = Path(f"/proc/{mark.read_text().strip()}/stat")
+    assert not state.exists() or ") Z" in state.read_text()
+    assert not machine.marked
