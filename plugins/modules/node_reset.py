@@ -95,6 +95,7 @@ MADE = {
     "kubelet": ("/var/lib/kubelet", "/var/log/containers", "/var/log/pods"),
     "containerd": ("/var/lib/containerd",),
     "kube-proxy": ("table ip kube-proxy", "table ip6 kube-proxy"),
+    "network-policies": ("table inet kube-network-policies",),
     "CNI's bridge": ("link cni0",),
     "CNI's host-local": ("/var/lib/cni",),
     "CNI's portmap": ("table inet cni_hostport",),

@@ -18,6 +18,7 @@ SYSTEM_NAMESPACES = {
     "istio-system": "is that of an add-on",
     "local-path-storage": "is that of an add-on",
     "metallb-system": "is that of the load balancer",
+    "network-policies": "is that of what enforces NetworkPolicies",
     "nginx-ingress": "is that of the ingress controller",
     "slipway-dashboard": "is that of the page of all environments",
     "slipway-routes": "has the hosts and certificates of all apps",

@@ -21,7 +21,9 @@ echo "${{0##*/}} $*" >>{log}
 
 ENDPOINT = "https://192.0.2.11:6443"
 
-NFT = "[ \"$1\" = list ] && printf 'table %s\\n' 'ip slipway' 'ip6 kube-proxy' 'ip own' || true"
+TABLES = "'ip slipway' 'ip6 kube-proxy' 'inet kube-network-policies' 'ip own'"
+
+NFT = f"[ \"$1\" = list ] && printf 'table %s\\n' {TABLES} || true"
 
 QUESTIONS = ("nft list", "ip link show", "systemctl show")
 
@@ -207,6 +209,7 @@ def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> N
         "/etc/kubernetes/pki",
         "/var/lib/containerd",
         "table ip6 kube-proxy",
+        "table inet kube-network-policies",
         "link cni0",
     ]
     assert node.files() == [
@@ -221,6 +224,7 @@ def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> N
     assert node.told() == [
         "kubeadm reset --force",
         "nft delete table ip6 kube-proxy",
+        "nft delete table inet kube-network-policies",
         "ip link delete cni0",
         "systemctl daemon-reload",
     ]
@@ -240,6 +244,7 @@ def test_a_machine_of_a_version_without_a_record_is_cleaned_as_well(node: Node) 
         *(f"systemctl disable --now {name}.service" for name in ("pod-routes", "kubelet")),
         "systemctl disable --now containerd.service",
         "nft delete table ip6 kube-proxy",
+        "nft delete table inet kube-network-policies",
         "systemctl daemon-reload",
     ]
     assert not node.run()["changed"]
