@@ -14,6 +14,7 @@ from slipway.apps.deploy.deploy import deploy, render_change
 from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.deploy.helm import helm_program
 from slipway.apps.environments.resolve import Leaving
+from slipway.apps.manifests.network import Network
 from slipway.kube.client import Kube
 
 
@@ -39,6 +40,7 @@ class ActionModule(SlipwayAction):
                 leaving=msgspec.convert(args["leaving"], list[Leaving]),
                 ports=args["ports"],
                 quota={name: str(value) for name, value in args["quota"].items()},
+                network=Network.of(kube, args["pod_subnet"], args["service_subnet"]),
                 dry_run=self.check_mode,
             )
         result: dict[str, Any] = {

@@ -61,6 +61,15 @@ options:
         share a namespace have the sum.
     type: dict
     default: {}
+  pod_subnet:
+    description:
+      - The addresses of pods, as a network. Environments reach one another only where apps say so.
+    type: str
+    required: true
+  service_subnet:
+    description: The addresses of services, as a network.
+    type: str
+    required: true
   timeout:
     description: How many seconds the roll-outs may take altogether.
     type: int
@@ -103,6 +112,8 @@ EXAMPLES = r"""
     apps: "{{ images.apps }}"
     ca_dir: ~/.local/share/slipway/ca
     bundle: "{{ bundle_dir }}"
+    pod_subnet: 10.244.0.0/16
+    service_subnet: 10.96.0.0/16
     timeout: 120
   register: deployed
 """

@@ -131,6 +131,9 @@ apps:
     service_account:
       description: The ServiceAccount that the pods run as.
       type: str
+    reach:
+      description: Other apps that its environment reaches on the network.
+      type: list
     security:
       description: What the container may do beyond the default.
       type: dict

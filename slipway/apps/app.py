@@ -145,6 +145,13 @@ class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tru
     allow_kinds: list[str] = []
 
 
+class Reach(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Another app that is reached on the network; without a ``branch``, that of the same one."""
+
+    app: str
+    branch: str | None = None
+
+
 class Security(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What the container may do beyond the default."""
 
@@ -254,6 +261,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Charts that belong to the app."""
     service_account: str | None = None
     """The ServiceAccount that the pods run as."""
+    reach: list[Reach] = []
+    """Other apps that its environment reaches on the network."""
     security: Security = msgspec.field(default_factory=Security)
     """What the container may do beyond the default."""
     pod_security: str = RESTRICTED

@@ -94,6 +94,8 @@ POLICY_BINDINGS = Resource(
 )
 RESOURCE_QUOTAS = Resource("v1", "ResourceQuota", "resourcequotas")
 LIMIT_RANGES = Resource("v1", "LimitRange", "limitranges")
+NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 SECRETS = Resource("v1", "Secret", "secrets")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -110,6 +112,7 @@ APPLIED = (
     SERVICE_ACCOUNTS,
     RESOURCE_QUOTAS,
     LIMIT_RANGES,
+    NETWORK_POLICIES,
     CONFIG_MAPS,
     SECRETS,
     SERVICES,

@@ -15,7 +15,7 @@ from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.bounds_ingress import Routes, paths_left
 from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, rights
-from slipway.apps.manifests.extras import owner_of_extra
+from slipway.apps.manifests.extras import kind_of, owner_of_extra
 from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
     ROUTES_NAMESPACE,
@@ -23,11 +23,19 @@ from slipway.apps.manifests.labels import (
     is_own,
     owner_of,
 )
+from slipway.apps.manifests.network import Network, check, policies
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
 from slipway.certificates import Pair
-from slipway.kube.client import CONFIG_MAPS, DEPLOYMENTS, INGRESSES, SECRETS, Object
+from slipway.kube.client import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    INGRESSES,
+    NETWORK_POLICIES,
+    SECRETS,
+    Object,
+)
 from slipway.kube.namespaces import usable
 from slipway.kube.objects import Key, applicable, by_key, contains, grouped, is_sealed, key_of
 
@@ -91,13 +99,14 @@ def decide(
     extras: Mapping[str, list[Object]] = NO_EXTRAS,
     boundary: Boundary[App] = THROUGH,
     quota: Mapping[str, str] = NO_QUOTA,
+    network: Network | None = None,
 ) -> Decision:
     """Compare the apps, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
     image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
     as they are, too, and so does an app that fails here, in its ``boundary``. ``quota`` is how much
-    each app may have.
+    each app may have. By the ``network``, environments are apart, those of apps that fail, too.
     """
     apps = list(apps)
     ready = [*runnable(apps)]
@@ -120,6 +129,8 @@ def decide(
 
         Until then the kinds of those are noted as well, so that they can be found again.
         """
+        for obj in filter(_is_policy, wanted[app.id]):
+            check(obj)
         own = secret(app, secrets, live_secrets.get(app.id, ()))
         left = of_extras.leftovers.get(app.id, ())
         now, *then = (
@@ -144,7 +155,20 @@ def decide(
     untold = known - rendered.keys()
     staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
     kept_hosts = _hosts_of(staying.values())
+    spaces = {left.namespace for left in leaving}
+    guards = {key: obj for key, obj in state.objects.items() if key[0] == NETWORK_POLICIES.kind}
+    brought = [
+        obj
+        for obj in (
+            *_flat(wanted[app.id] for app in ready),
+            *(obj for obj in state.extras.values() if owner_of_extra(obj) in untold),
+        )
+        if _is_policy(obj)
+    ]
+    ways = policies(apps, network, guards.values(), spaces, brought) if network else {}
     kept = {
+        *(key for key in guards if key[1] in spaces),
+        *by_key(_flat(ways.values())),
         *by_key(_flat((of_all, *of_hosts.values(), *rendered.values()))),
         *by_key(_flat(contents(name) for name in needed - {ROUTES_NAMESPACE})),
         *staying,
@@ -176,7 +200,17 @@ def decide(
         environments={
             name: differing
             for name in sorted({*namespaces_of(ready), *({ROUTES_NAMESPACE} & needed)})
-            if (differing := _environment(name, levels.get(name, RESTRICTED), hard, state))
+            if (
+                differing := [
+                    *_environment(name, levels.get(name, RESTRICTED), hard, state),
+                    *_apart(name, ways, state),
+                ]
+            )
+        }
+        | {
+            name: differing
+            for name in sorted(ways.keys() - {*namespaces_of(ready)})
+            if name in state.namespaces and (differing := _apart(name, ways, state))
         },
         marks=marks(state.namespaces, apps, leaving),
         hosts={
@@ -235,6 +269,17 @@ def _environment(
     own = live is None or not usable(live) or is_own(live)
     inner = [] if name == ROUTES_NAMESPACE else contents(name, hard[name], is_own=own)
     return [*itself, *_differing(inner, state.objects)]
+
+
+def _apart(name: str, ways: Mapping[str, list[Object]], state: State) -> list[Object]:
+    """What differs of the policies of a namespace, if nobody else made it."""
+    live = state.namespaces.get(name)
+    own = live is None or not usable(live) or is_own(live)
+    return _differing(ways.get(name, ()), state.objects) if own else []
+
+
+def _is_policy(obj: Object) -> bool:
+    return kind_of(obj) == (NETWORK_POLICIES.api_version, NETWORK_POLICIES.kind)
 
 
 def _is_made(obj: Object) -> bool:

@@ -48,6 +48,7 @@ from slipway.apps.manifests.labels import (
     is_own,
     owner_of,
 )
+from slipway.apps.manifests.network import Network
 from slipway.apps.manifests.routes import hosts, tls_of
 from slipway.certificates import Authority, Pair
 from slipway.control_node.localhost import NO_PORTS, Ports
@@ -131,6 +132,7 @@ def deploy(
     helm: Path = Path("helm"),
     ports: Ports = NO_PORTS,
     quota: Mapping[str, str] = NO_QUOTA,
+    network: Network | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
@@ -145,7 +147,7 @@ def deploy(
     The environments that are ``leaving`` stay as they are, and their namespaces are marked.
     ``helm`` is the program for the apps that have charts. ``ports`` of this machine that lead to
     the ingress controller are noted with the addresses of apps. ``quota`` is how much each app may
-    have in its environment.
+    have in its environment. By the ``network`` of the cluster, environments are apart.
 
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
@@ -163,7 +165,7 @@ def deploy(
         kube, apps, contents, ingress_class, leaving, say, Secrets(secrets), ports, dry_run=dry_run
     )
     certificates = run.certificates(secrets, ca_dir)
-    return run.deploy(certificates, quota, seconds)
+    return run.deploy(certificates, quota, network, seconds)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -255,7 +257,11 @@ class _Run:
         return pairs(tls_of(self.apps.values()), secrets, authority, self.state.objects)
 
     def deploy(
-        self, certificates: Mapping[str, Pair], quota: Mapping[str, str], seconds: float
+        self,
+        certificates: Mapping[str, Pair],
+        quota: Mapping[str, str],
+        network: Network | None,
+        seconds: float,
     ) -> Outcome:
         """Decide, and carry it out."""
         decision = decide(
@@ -268,6 +274,7 @@ class _Run:
             self.extras,
             self.boundary,
             quota,
+            network,
         )
         self._tell(decision)
         for obj in decision.marks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from slipway.apps.app import App, Built
 from slipway.apps.deploy.decide import Decision
 from slipway.apps.environments.rows import in_one_line
 from slipway.apps.manifests.labels import BRANCH, NAME, owner_of, pod_hash
+from slipway.apps.manifests.network import reached
 from slipway.apps.placement import may_run
 from slipway.kube.client import DEPLOYMENTS, INGRESSES, Object
 from slipway.kube.objects import Key, key_of
@@ -123,8 +124,16 @@ def table(
         if app and app.allow_kinds:
             kinds = ", ".join(sorted(app.allow_kinds))
             text += f"; may bring {kinds}, applied by the operator"
+        text += "".join(_ways(app, by_id.values())) if app else ""
         lines.append((intent.name, intent.branch, intent.namespace, text))
     return aligned(lines)
+
+
+def _ways(app: App, apps: Iterable[App]) -> Iterator[str]:
+    """Whom its environment reaches on the network beside what all reach."""
+    for entry in app.reach:
+        target = reached(app, entry, apps)
+        yield f"; reaches {target.label if target else f'{entry.app} nowhere'}"
 
 
 def _steps(

@@ -17,7 +17,7 @@ from msgspec import structs
 from slipway.apps.app import App, BranchRules, Environment
 from slipway.apps.boundary import tried
 from slipway.apps.names import pattern_id, slug
-from slipway.apps.plan.branches import Matches, Sample, source
+from slipway.apps.plan.branches import Matches, Sample, matches, source
 from slipway.apps.source import git
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.git_auth import Keys
@@ -66,24 +66,6 @@ class Resolved:
     leaving: Sequence[Leaving]
     waiting: Mapping[str, str]
     gone: Sequence[str]
-
-
-def matches(pattern: str, branch: str) -> bool:
-    """Whether a branch is what a pattern, or a plain name, means."""
-    first, *others = pattern.split("*")
-    if not others:
-        return branch == pattern
-    *inner, last = others
-    at, end = len(first), len(branch) - len(last)
-    if at > end or not (branch.startswith(first) and branch.endswith(last)):
-        return False
-    for part in inner:
-        # The leftmost place leaves the most to the parts that follow.
-        at = branch.find(part, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return True
 
 
 def seconds_of(grace: str) -> timedelta:

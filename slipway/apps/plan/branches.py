@@ -56,6 +56,24 @@ def is_pattern(git_branch: str) -> bool:
     return "*" in git_branch
 
 
+def matches(pattern: str, branch: str) -> bool:
+    """Whether a branch is what a pattern, or a plain name, means."""
+    first, *others = pattern.split("*")
+    if not others:
+        return branch == pattern
+    *inner, last = others
+    at, end = len(first), len(branch) - len(last)
+    if at > end or not (branch.startswith(first) and branch.endswith(last)):
+        return False
+    for part in inner:
+        # The leftmost place leaves the most to the parts that follow.
+        at = branch.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
 def sample(pattern: str) -> str:
     """A branch that the pattern matches, to check with what every branch would give."""
     return pattern.replace("*", _SAMPLE)

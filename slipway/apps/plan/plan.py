@@ -13,7 +13,7 @@ from msgspec import structs
 from slipway.apps.app import App
 from slipway.apps.boundary import tried
 from slipway.apps.names import namespace_of, reserved, slug
-from slipway.apps.plan import branches, plaintext, routes, schema, source, workload
+from slipway.apps.plan import branches, plaintext, reach, routes, schema, source, workload
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
@@ -44,7 +44,7 @@ _MERGED = (
 
 @dataclass(frozen=True)
 class Context:
-    """What apps are checked against: the file's folder, its hosts, and the secrets there are.
+    """What apps are checked against: the file's folder, hosts and branches, and known secrets.
 
     ``domain`` is what ``{{ domain }}`` stands for. ``secrets`` are names, or a mapping that has
     them; None when they are not known, as where no vault is at hand.
@@ -54,6 +54,7 @@ class Context:
     domain: str
     bounds: Bounds
     hosts: Mapping[str, Any]
+    branches: reach.Branches
     secrets: Collection[str] | None
 
 
@@ -80,7 +81,8 @@ def plan(
         # The mistakes lie in single apps: the others can be compared with one another.
         unsound = {place[1] for place, _ in found}
         hosts = routes.hosts_of(document, domain)
-        context = Context(path.resolve().parent, domain, bounds, hosts, secrets)
+        named = reach.branches_of(document.value)
+        context = Context(path.resolve().parent, domain, bounds, hosts, named, secrets)
         found += routes.host_mistakes(document, domain, secrets)
         for at in range(len(document.value["apps"])):
             if at in unsound:
@@ -143,6 +145,7 @@ def _entry(
         *source.mistakes(places, settings, context.secrets),
         *branches.mistakes(places, settings),
         *workload.mistakes(places, settings, context.folder, context.secrets, context.bounds),
+        *reach.mistakes(places, settings, context.branches),
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
     ]
@@ -294,6 +297,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
         "pattern": pattern,
         **source.settings_of(settings, context.folder),
         **workload.settings_of(settings, context.folder),
+        "reach": reach.settings_of(settings),
         "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),
     }
     return msgspec.convert(given, App)

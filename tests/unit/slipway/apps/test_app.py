@@ -173,6 +173,7 @@ WHOLE: dict[str, Any] = {
     "security": SETTINGS["security"].given,
     "pod_security": "privileged",
     "quota": {"pods": "50"},
+    "reach": [{"app": "orders", "branch": "main"}],
     "node_selector": {"disk": "ssd"},
     "ingress": {
         **SETTINGS["ingress"].given,

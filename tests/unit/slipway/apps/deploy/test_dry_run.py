@@ -141,7 +141,8 @@ def test_a_check_without_a_cluster_ends_in_the_table(
     saved = save(UNBUILT, tmp_path)
     places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
     pending = {"pending": [app.id for app in UNBUILT], "timeout": 10}
-    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places, **pending}
+    subnets = {"pod_subnet": "10.244.0.0/16", "service_subnet": "10.96.0.0/12"}
+    args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places, **pending, **subnets}
     shown = action(apps_deploy.ActionModule, args, check=True).run()
     assert shown["table"][0].split() == ["APP", "BRANCH", "NAMESPACE", "WOULD"]
     assert shown["table"][1].endswith("build, load to its nodes, roll, route")
@@ -201,3 +202,10 @@ def test_the_page_s_name_is_told_like_those_of_the_apps(
     assert told["names"] == ["192.0.2.7 all.test demo.test"]
     assert "All environments: http://all.test/" in capsys.readouterr().out
     assert action(apps_verify.ActionModule, args).run()["names"] == ["192.0.2.7 demo.test"]
+
+
+def test_the_table_shows_whom_an_app_reaches() -> None:
+    entries = [{"app": "orders"}, {"app": "none"}]
+    web, orders = built("web", "feature", reach=entries), built("orders")
+    [line, _other] = lines([web, orders], intent(web), intent(orders))
+    assert line == "nothing; reaches orders (main); reaches none nowhere"

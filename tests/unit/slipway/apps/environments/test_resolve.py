@@ -16,10 +16,9 @@ from slipway.apps.environments.resolve import (
     Finder,
     Leaving,
     Resolved,
-    matches,
     resolve,
 )
-from slipway.apps.plan.branches import Matches, Sample
+from slipway.apps.plan.branches import Matches, Sample, matches
 from slipway.apps.plan.plan import plan
 from slipway.errors import Problem, SlipwayError
 from tests.support.apps import reason

@@ -10,9 +10,11 @@ from msgspec import structs
 
 from slipway.apps.app import App
 from slipway.apps.deploy.deploy import Outcome, deploy
+from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.environment import GROUP, identity
 from slipway.apps.manifests.labels import ADMITS, EXTRA_OF
-from slipway.kube.client import ApiError, Kube
+from slipway.apps.manifests.network import Network
+from slipway.kube.client import NETWORK_POLICIES, ApiError, Kube
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built, reason
 from tests.support.attacks import ATTACKS
@@ -351,3 +353,110 @@ def test_who_reserves_more_than_is_usual_may_use_it(
     pod = api.named("deployments", "odd-main", "odd")["spec"]["template"]["spec"]
     found = pod["containers"][0].get("resources", {}).get("limits", {})
     assert found.get("memory") == wanted
+
+
+POLICIES = NETWORK_POLICIES.plural
+
+NETWORK = Network("10.244.0.0/16", "10.96.0.0/16")
+
+
+def guarded(api: FakeApi) -> list[str]:
+    """The policies that Slipway made, as namespace and name."""
+    return sorted(f"{place}/{name}" for kind, place, name in api.objects if kind == POLICIES)
+
+
+def test_environments_are_apart_on_the_network(kube: Kube, api: FakeApi) -> None:
+    """Also that of an app that fails, if it is there already."""
+    web = built("web", reach=[{"app": "quote"}])
+    run(kube, built("odd"))
+    assert not guarded(api)
+    failing = built("odd")
+    failing.fail("build", "no compiler")
+    unmade = built("unmade")
+    unmade.fail("build", "no compiler")
+    apps = [failing, unmade, built("quote"), web]
+    assert run(kube, *apps, network=NETWORK).changed
+    assert guarded(api) == [
+        "odd-main/slipway-environment",
+        "odd-main/slipway-own-pods-egress-0",
+        "odd-main/slipway-own-pods-ingress-0",
+        "quote-main/slipway-environment",
+        "quote-main/slipway-own-pods-egress-0",
+        "quote-main/slipway-own-pods-ingress-0",
+        "quote-main/slipway-reach-quote",
+        "web-main/slipway-environment",
+        "web-main/slipway-own-pods-egress-0",
+        "web-main/slipway-own-pods-ingress-0",
+    ]
+    assert not run(kube, *apps, network=NETWORK).changed
+    api.named(POLICIES, "odd-main", "slipway-environment")["spec"]["ingress"] = [{}]
+    assert run(kube, *apps, network=NETWORK).changed
+    assert api.named(POLICIES, "odd-main", "slipway-environment")["spec"]["ingress"] != [{}]
+    run(kube, *apps[:3], built("web"), network=NETWORK)
+    assert "quote-main/slipway-reach-quote" not in guarded(api)
+
+
+def test_a_way_to_others_stays_as_long_as_the_environment(kube: Kube, api: FakeApi) -> None:
+    web = built("web", reach=[{"app": "quote"}])
+    run(kube, built("quote"), web, network=NETWORK)
+    before = guarded(api)
+    going = Leaving(id=web.id, name="web", namespace=web.namespace, git_branch="main")
+    assert not run(kube, built("quote"), network=NETWORK, leaving=[going]).changed
+    assert guarded(api) == before
+
+
+def test_a_namespace_of_others_gets_no_policies(kube: Kube, api: FakeApi) -> None:
+    labels = {ADMITS: "true", "pod-security.kubernetes.io/enforce": "restricted"}
+    space = {"metadata": {"name": "theirs", "labels": labels}, "status": {"phase": "Active"}}
+    api.put("namespaces", space)
+    run(kube, built("odd", namespace="theirs"), built("quote"), network=NETWORK)
+    assert {each.partition("/")[0] for each in guarded(api)} == {"quote-main"}
+
+
+def test_the_address_of_the_api_is_asked_of_the_cluster(kube: Kube, api: FakeApi) -> None:
+    assert Network.of(kube, "10.244.0.0/16", "10.96.0.0/16") == NETWORK
+    about = {"name": "kubernetes", "namespace": "default"}
+    endpoints = [{"addresses": ["192.0.2.12"]}, {"addresses": ["192.0.2.11"]}]
+    api.put("endpointslices", {"metadata": about, "endpoints": endpoints, "ports": [{"port": 1}]})
+    found = Network.of(kube, "10.244.0.0/16", "10.96.0.0/16")
+    assert found.api == (("192.0.2.11", 1), ("192.0.2.12", 1))
+
+
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: own}}
+spec: {spec}
+"""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "text",
+        "{podSelector: [a]}",
+        "{policyTypes: [1]}",
+        "{podSelector: {matchLabels: [a]}}",
+        "{podSelector: {matchLabels: {a: [b, {}]}}}",
+        "{podSelector: {matchExpressions: [{key: a, operator: Odd}]}}",
+    ],
+)
+def test_a_policy_that_is_none_fails_its_app_alone(
+    kube: Kube, api: FakeApi, tmp_path: Path, spec: str
+) -> None:
+    apps = [odd(tmp_path, POLICY.format(spec=spec)), built("quote")]
+    outcome = run(kube, *apps, network=NETWORK)
+    assert "NetworkPolicy own" in reason(outcome.apps[0])
+    assert not outcome.apps[1].failed
+
+
+def test_a_policy_of_a_branch_decides_for_the_pods_that_it_selects(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    text = POLICY.format(spec="{podSelector: {matchLabels: {app: cache}}}")
+    assert not run(kube, odd(tmp_path, text), network=NETWORK).apps[0].failed
+    own = api.named(POLICIES, "odd-main", "slipway-own-pods-ingress-0")["spec"]["podSelector"]
+    assert own == {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["cache"]}]}
+    failing = odd(tmp_path, text)
+    failing.fail("build", "no compiler")
+    assert not run(kube, failing, network=NETWORK).changed
