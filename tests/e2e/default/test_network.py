@@ -135,7 +135,7 @@ def test_rules_hold_while_a_killed_engine_comes_back(
 ) -> None:
     for table in killed.values():
         assert table.count("10.244.0.0/16") == 4, table
-    assert both_ways(scenario) == ("silence", "silence")
-    own = partial(asked, scenario, MAIN, QUOTES, f"quotes.{MAIN}")
-    wait_for(own, lambda found: found == "reached")
+    address = pod_address(scenario, PROVERBS)
+    assert asked(scenario, MAIN, QUOTES, address, 8000) == "silence"
+    wait_for(scenario.wrong_routes, lambda wrong: not wrong)
     assert both_ways(scenario) == ("silence", "silence")
