@@ -60,6 +60,9 @@ _NO_IMAGE = (
 _PACKAGED = [(name, "packaged") for name in ("containerizingMode", "jib.containerizingMode")]
 """By which element and text a pom has Jib take the package in place of its classes."""
 
+_LAX = ("-c", "--lax-checksums")
+"""By which of Maven's options a user has it take what its repository has no right checksum of."""
+
 _TEST_JAR = [("goal", "test-jar"), ("type", "test-jar"), ("classifier", "tests")]
 """By which of them a project gives its test classes to others, or has those of another one."""
 
@@ -114,15 +117,18 @@ def command(project: Project, properties: Mapping[str, str], goal: str) -> list[
     """The call of Maven that compiles the project and has Jib do a ``goal``.
 
     Classes are enough for Jib; it wants packages of modules that depend on one another and of
-    web archives.
+    web archives. What is downloaded has to be as its checksum says, unless the user's arguments
+    are lax; what a branch says in ``.mvn/maven.config`` does not change that.
     """
     version = "" if project.has_plugin else f":{PLUGIN_VERSION}"
     modules = ["-pl", project.module, "-am"] if project.module else []
     scope = {"jib.containerize": project.module} if project.module else {}
+    checksums = [] if {*_LAX} & {*project.args} else ["--strict-checksums"]
     return [
         "mvn",
         "--batch-mode",
         "--quiet",
+        *checksums,
         *modules,
         "package" if project.needs_package else "process-classes",
         f"{PLUGIN}{version}:{goal}",

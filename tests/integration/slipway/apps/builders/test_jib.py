@@ -163,3 +163,30 @@ def test_an_image_on_a_base_that_jib_fetches_comes_back_as_a_file(workshop: Work
     assert archive.is_file()
     store = ImageStore(workshop.root / "images")
     assert store.add_archive(archive, "a.test/web:1").layers
+
+
+NEEDED = "<groupId>test</groupId><artifactId>needed</artifactId><version>1</version>"
+OWN_REPOSITORY = f"""
+<repositories><repository>
+  <id>own</id><url>file://${{project.basedir}}/repository</url>
+</repository></repositories>
+<dependencies><dependency>{NEEDED}<type>pom</type></dependency></dependencies>
+"""
+DAMAGED = {
+    "pom.xml": COMMON + "<artifactId>web</artifactId>" + OWN_REPOSITORY + jib(""),
+    "src/main/java/Main.java": MAIN % "",
+    "repository/test/needed/1/needed-1.pom": (
+        f"<project><modelVersion>4.0.0</modelVersion>{NEEDED}<packaging>pom</packaging></project>"
+    ),
+    "repository/test/needed/1/needed-1.pom.sha1": "0" * 40,
+    ".mvn/maven.config": "--lax-checksums\n",
+}
+
+
+def test_what_is_not_as_its_checksum_says_is_built_with_only_by_who_is_lax(
+    workshop: Workshop,
+) -> None:
+    with pytest.raises(SlipwayError, match="Checksum validation failed"):
+        workshop.build(DAMAGED)
+    (workshop.root / "scratch").rename(workshop.root / "before")
+    assert workshop.build(DAMAGED, args=["--lax-checksums"])

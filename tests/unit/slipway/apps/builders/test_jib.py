@@ -47,6 +47,7 @@ def test_plain_project(tmp_path: Path) -> None:
         "mvn",
         "--batch-mode",
         "--quiet",
+        "--strict-checksums",
         "process-classes",
         f"{PLUGIN}:build",
         "-Da=1",
@@ -111,7 +112,7 @@ def test_no_tests_are_compiled_where_nobody_needs_them(tmp_path: Path) -> None:
 def test_module_and_what_it_needs(tmp_path: Path) -> None:
     poms = {"pom.xml": "<modules><module>a</module></modules>", "a/pom.xml": JIB}
     call = command(project(tmp_path, poms, module="a", args=["-Pfast", "-X"]), {"a": "1"}, "build")
-    assert call[3:] == [
+    assert call[4:] == [
         "-pl",
         "a",
         "-am",
@@ -122,6 +123,16 @@ def test_module_and_what_it_needs(tmp_path: Path) -> None:
         "-Pfast",
         "-X",
     ]
+
+
+@pytest.mark.parametrize("lax", ["-c", "--lax-checksums"])
+def test_checksums_count_unless_the_author_of_apps_yml_is_lax(tmp_path: Path, lax: str) -> None:
+    poms = {"pom.xml": JIB, ".mvn/maven.config": "--lax-checksums\n"}
+    strict = command(project(tmp_path, poms, args=["-Pfast"]), {}, "build")
+    assert "--strict-checksums" in strict
+    call = command(project(tmp_path, poms, args=["-Pfast", lax]), {}, "build")
+    assert "--strict-checksums" not in call
+    assert lax in call
 
 
 def test_module_has_to_be_named(tmp_path: Path) -> None:
@@ -165,7 +176,7 @@ def test_a_project_beside_has_nothing_to_say(tmp_path: Path) -> None:
 
 def test_a_module_of_a_project_in_a_folder(tmp_path: Path) -> None:
     poms = {"a/pom.xml": "<modules><module>b</module></modules>", "a/b/pom.xml": JIB}
-    assert command(project(tmp_path, poms, "a", module="b"), {}, "build")[3:5] == ["-pl", "b"]
+    assert command(project(tmp_path, poms, "a", module="b"), {}, "build")[4:6] == ["-pl", "b"]
 
 
 @pytest.mark.parametrize("name", ["pom.xml", "a/pom.xml"])
