@@ -20,7 +20,8 @@ class ActionModule(SlipwayAction):
         """Return where the bundle is and whether it was made just now."""
         cache = CacheLayout(Path(args["cache"]))
         versions = {name: str(version) for name, version in args["versions"].items()}
-        provider: Provider = PROVIDERS[args["provider"]](Path(args["project"]), versions, cache)
+        kind, project = PROVIDERS[args["provider"]], Path(args["project"])
+        provider: Provider = kind(project, versions, cache, args["strict"])
         if args["locate"]:
             return {"changed": False, "path": str(bundle_path(provider, cache))}
         bundle = ensure(provider, cache, self.say, check=self.check_mode)

@@ -28,6 +28,13 @@ options:
     description: The version of every component, by name.
     type: dict
     required: true
+  strict:
+    description:
+      - Whether it is a failure that Debian has other packages than C(images/debian-RELEASE.lock),
+        when root file systems are made. Otherwise a line says so.
+      - That a package has another content than was recorded of the same version is always one.
+    type: bool
+    default: false
   locate:
     description: Only say where the bundle lies, without a look at what is there.
     type: bool

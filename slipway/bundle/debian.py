@@ -6,13 +6,14 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the way of making them changes."""
 
 _LOADED = re.compile(r"\S+ => (/\S+) \(")
@@ -32,10 +33,32 @@ _EXCLUDED = (
 )
 
 
+@dataclass(frozen=True)
+class Package:
+    """A package of Debian's archive.
+
+    ``source`` and ``source_version`` are what it was built of, and ``sha256`` is of its file, as
+    the index of the archive has it, which is signed.
+    """
+
+    version: str
+    architecture: str
+    source: str
+    source_version: str
+    sha256: str
+
+
+Packages = Mapping[str, Package]
+"""Packages by name."""
+
+_FIELD = re.compile(r"^([\w-]+): (.*)$", re.MULTILINE)
+_SOURCE = re.compile(r"(\S+)(?: \((\S+)\))?")
+
+
 def make_rootfs(
     suite: str, variant: str, packages: Sequence[str], target: Path, keys: Path
-) -> dict[str, str]:
-    """Write the tar file ``target`` with ``packages``; return each package's version.
+) -> Packages:
+    """Write the tar file ``target`` with ``packages``; return all that is in it.
 
     ``variant`` is mmdebstrap's: ``extract`` unpacks only what is named and needed, without
     running maintainer scripts; ``essential`` and ``minbase`` are configured systems.
@@ -43,11 +66,15 @@ def make_rootfs(
     Debian's: other distributions have none of them, or older ones.
     """
     listing = target.with_suffix(".packages")
-    if variant == "extract":
-        when, ask = "extract", 'ls "$1/var/cache/apt/archives"'
+    if variant == "extract":  # name_version_architecture.deb, in which %3a is a colon
+        when = "extract"
+        names = 'cd "$1/var/cache/apt/archives" && ls *.deb | sed "s/%3a/:/; s/_/=/; s/_.*//"'
     else:
-        query = 'dpkg-query --admindir="$1/var/lib/dpkg" --show'
-        when, ask = "customize", f"{query} --showformat='${{Package}}_${{Version}}\\n'"
+        when = "customize"
+        form = r"--showformat='${Package}=${Version}\n'"
+        names = f'dpkg-query --admindir="$1/var/lib/dpkg" --show {form}'
+    # What the archive's index says of each, with the settings by which it was fetched.
+    ask = f'({names}) | APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" xargs apt-cache show --no-all-versions'
     # For who is not root, what asks is root of a name space, who may not write here.
     hooks = (f'{ask} > "$1/packages"', f'download /packages "{listing}"', 'rm "$1/packages"')
     argv = [
@@ -64,9 +91,33 @@ def make_rootfs(
         str(target),
     ]
     run(argv, what=f"packages of {target.stem}", env={"SOURCE_DATE_EPOCH": "0"})
-    entries = [line.removesuffix(".deb").split("_") for line in listing.read_text().splitlines()]
+    stanzas = listing.read_text(encoding="utf-8").split("\n\n")
     listing.unlink()
-    return {entry[0]: entry[1].replace("%3a", ":") for entry in entries if len(entry) > 1}
+    return dict(_packages(stanzas))
+
+
+def _packages(stanzas: Iterable[str]) -> Iterator[tuple[str, Package]]:
+    for stanza in stanzas:
+        if said := dict(_FIELD.findall(stanza)):
+            name, version = said["Package"], said["Version"]
+            source, of = source_of(said.get("Source", ""), name, version)
+            yield name, Package(version, said["Architecture"], source, of, said["SHA256"])
+
+
+def source_of(field: str, name: str, version: str) -> tuple[str, str]:
+    """What a package was built of, and its version, which are only said where they differ."""
+    found = _SOURCE.match(field)
+    return (found[1], found[2] or version) if found else (name, version)
+
+
+def as_record(packages: Packages) -> dict[str, object]:
+    """What a manifest records of packages."""
+    return {name: asdict(package) for name, package in packages.items()}
+
+
+def of_record(record: Mapping[str, Mapping[str, str]]) -> Packages:
+    """The packages of :func:`as_record`."""
+    return {name: Package(**package) for name, package in record.items()}
 
 
 def make_portable(archive: Path, program: str, into: Path) -> None:

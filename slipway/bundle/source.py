@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
-from slipway.bundle import debian, go, manifest, parts
+from slipway.bundle import debian, debian_lock, go, manifest, parts
 from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
@@ -32,12 +33,14 @@ class SourceProvider:
     """Compiles ``project``'s components and packs its images.
 
     ``project`` is the checkout, ``versions`` the lock, and ``cache`` outlives both checkout and
-    bundle: toolchain, compiler cache and finished parts are kept there.
+    bundle: toolchain, compiler cache and finished parts are kept there. ``strict`` has it fail
+    where Debian has other packages than the lock.
     """
 
     project: Path
     versions: Mapping[str, str]
     cache: CacheLayout
+    strict: bool = False
 
     @cached_property
     def components(self) -> Sequence[Component]:
@@ -68,10 +71,11 @@ class SourceProvider:
                 _link_tree(packed / place, into / place)
             store.adopt(ImageStore(packed / "images"))
         packages = {
-            recipe.name: (manifest.read(made[f"packages-{recipe.name}"]) or {}).get("about")
+            recipe.name: (manifest.read(made[f"packages-{recipe.name}"]) or {})["about"]
             for recipe in self.recipes
             if recipe.packages
         }
+        self._compare(packages, say)
         return {
             "provider": "source",
             "platform": machine_platform(),
@@ -79,6 +83,16 @@ class SourceProvider:
             "packages": packages,
             "parts": [part.folder for part in self._parts],
         }
+
+    def _compare(self, packages: Mapping[str, Any], say: Callable[[str], None]) -> None:
+        """Say what Debian has changed since the lock was written; if strict, raise SlipwayError."""
+        found = [debian.of_record(record) for record in packages.values()]
+        locked = debian_lock.read(self.lock_file)
+        if changed := debian_lock.changes(found, locked, strict=self.strict):
+            told = debian_lock.told(changed, self.lock_file)
+            if self.strict:
+                raise SlipwayError(Problem(str(self.lock_file), told, debian_lock.MEND))
+            say(f"{told}; {debian_lock.MEND}")
 
     def to_make(self) -> list[Part]:
         """The parts of the bundle that are not there; those that are there are not read."""
@@ -88,10 +102,16 @@ class SourceProvider:
     def _store(self) -> Path:
         return self.cache.bundle_parts
 
+    @property
+    def lock_file(self) -> Path:
+        """The file with the packages that Debian's release had; there may be none."""
+        return self.project / "images" / f"debian-{self.versions['debian']}.lock"
+
     @cached_property
     def _parts(self) -> list[Part]:
         """Beside the compiler, modules and packages are fetched and images packed."""
         suite = self.versions["debian"]
+        lock = [self.lock_file] if self.lock_file.exists() else []
         modules = [
             Part(f"modules-{each.name}", each.key, "modules", partial(self._fetch, each))
             for each in self.components
@@ -103,7 +123,7 @@ class SourceProvider:
         unpacked = [
             Part(
                 name=f"packages-{recipe.name}",
-                key=key_of(debian.RECIPE, suite, recipe.variant, list(recipe.packages)),
+                key=key_of(debian.RECIPE, suite, recipe.variant, list(recipe.packages), *lock),
                 lane="packages",
                 make=partial(self._unpack, recipe),
             )
@@ -150,9 +170,16 @@ class SourceProvider:
 
     @cached_property
     def _toolchain(self) -> Toolchain:
-        return go.toolchain(self.versions["go"], self.cache)
+        pins = self.project / "bundle" / "go" / "requirements.txt"
+        return go.toolchain(self.versions["go"], self.cache, pins)
 
     def _unpack(self, recipe: Recipe, into: Path) -> Mapping[str, object]:
+        found = self.unpack(recipe, into)
+        debian_lock.refuse_forged(recipe.name, found, debian_lock.read(self.lock_file))
+        return debian.as_record(found)
+
+    def unpack(self, recipe: Recipe, into: Path) -> debian.Packages:
+        """Write the root file system of a recipe's packages into a folder; return what is in it."""
         target = into / f"{recipe.name}.tar"
         suite = self.versions["debian"]
         keys = self.project / "images" / f"debian-{suite}.asc"

@@ -20,6 +20,7 @@ BENCHMARK = "cis-1.10"
 """The newest that this version has."""
 
 PINS = Path(__file__).parents[1] / "kube_bench"
+TOOLCHAIN = Path(__file__).parents[2] / "bundle" / "go" / "requirements.txt"
 FOLDER = "/srv/kube-bench"
 """Of a node, for as long as it is asked."""
 
@@ -27,7 +28,7 @@ FOLDER = "/srv/kube-bench"
 def archive(cache: CacheLayout, go: str) -> bytes:
     """The program and its questions; it is compiled once, and stays in the cache."""
     component = Component("kube-bench", PINS, VERSION, go, {"kube-bench": MODULE}, module=MODULE)
-    tools = toolchain(go, cache)
+    tools = toolchain(go, cache, TOOLCHAIN)
     made = cache.root / f"kube-bench-{component.key[:16]}"
     if not (made / "kube-bench").exists():
         tools.fetch(component)

@@ -450,8 +450,8 @@ def node_17(node: Node, tmp_path: Path) -> Iterator[Node]:
     """The node with Debian 13's containerd, configured as Slipway does."""
     archive = tmp_path / "containerd.tar"
     keys = PROJECT / "images" / "debian-trixie.asc"
-    versions = debian.make_rootfs("trixie", "extract", ["containerd"], archive, keys)
-    assert versions["containerd"].startswith("1.7.")
+    packages = debian.make_rootfs("trixie", "extract", ["containerd"], archive, keys)
+    assert packages["containerd"].version.startswith("1.7.")
     node.shell(f"mkdir -p {SECOND}")
     with tarfile.open(archive) as tar:
         for name in ("containerd", "ctr"):

