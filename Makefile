@@ -12,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment doctor up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs vm bench version
+.PHONY: help environment test-environment lock-environment doctor up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,6 +22,9 @@ environment:
 
 test-environment:
 	bin/bootstrap test >&2
+
+lock-environment:
+	bin/bootstrap lock >&2
 
 doctor: environment ## Say whether "make up" will work here and on the nodes, and what mends what will not; OUTPUT=json
 	python -m slipway.doctor --output "$(OUTPUT)" $(playbook) playbooks/doctor.yml
@@ -73,6 +76,9 @@ e2e: test-environment ## Prove whole clusters: SCENARIO=name; T=expression asks 
 
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate
+
+lock: lock-environment ## Write the hashes of all that is downloaded; ARGS=debian: of its packages alone
+	PYTHONPATH=$(CURDIR) python bin/lock.py $(ARGS)
 
 vm: environment ## Try it on a virtual machine with control groups of version 2; ARGS=lab: on two over SSH
 	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)

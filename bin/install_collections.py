@@ -1,11 +1,15 @@
 """Install the collections of requirements.yml into the folder that is given.
 
 They come from Galaxy if it answers, else out of the Python package that carries all collections, of
-which only these are unpacked. Either way the versions are those of requirements.yml.
+which only these are unpacked. Either way the versions are those of requirements.yml, and all files
+are as requirements-collections.sha256 has them: the hash of a manifest pins the list of files that
+it names, and that the files. The carrier leaves some files out. With "lock", a version that has no
+hash yet will do, so that "make lock" can write it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +17,7 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +26,8 @@ import yaml
 PROJECT = Path(__file__).resolve().parent.parent
 WANTED = PROJECT / "requirements.yml"
 CARRIER = PROJECT / "requirements-collections.txt"
+PINS = PROJECT / "requirements-collections.sha256"
+"""The sha256 of the manifest of each collection."""
 
 GALAXY = os.environ.get("ANSIBLE_GALAXY_SERVER", "https://galaxy.ansible.com/")
 SECONDS = 4
@@ -48,37 +55,83 @@ def from_carrier(folder: Path, names: list[str]) -> None:
     """Take the collections out of the wheel that carries them."""
     with TemporaryDirectory() as place:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        argv = [*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", place]
-        subprocess.run([*argv, "--requirement", CARRIER], check=True)
+        argv = [*pip, "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        subprocess.run([*argv, "--dest", place, "--requirement", CARRIER], check=True)
         (wheel,) = Path(place).glob("*.whl")
         inside = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in names)
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder, [n for n in archive.namelist() if n.startswith(inside)])
 
 
+def manifest_of(folder: Path, name: str) -> Path:
+    """What a collection says of itself; it need not be there."""
+    return folder / "ansible_collections" / name.replace(".", "/") / "MANIFEST.json"
+
+
 def version(folder: Path, name: str) -> str:
     """The version of a collection that was installed."""
-    manifest = folder / "ansible_collections" / name.replace(".", "/") / "MANIFEST.json"
+    manifest = manifest_of(folder, name)
     if not manifest.exists():
         return "in no version"
     return str(json.loads(manifest.read_text())["collection_info"]["version"])
 
 
-def main(folder: Path) -> str | None:
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def changed(manifest: Path, pin: str) -> Iterator[str]:
+    """The files of a collection that are not as it was published with this manifest."""
+    root = manifest.parent
+    if sha256_of(manifest) != pin:
+        yield manifest.name
+        return
+    listed = json.loads(manifest.read_text())["file_manifest_file"]
+    if sha256_of(root / listed["name"]) != listed["chksum_sha256"]:
+        yield listed["name"]
+        return
+    files = json.loads((root / listed["name"]).read_text())["files"]
+    sums = {each["name"]: each["chksum_sha256"] for each in files if each["ftype"] == "file"}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        is_listed = path.is_file() and path != manifest and name != listed["name"]
+        if is_listed and sums.get(name) != sha256_of(path):
+            yield name
+
+
+def pins() -> dict[str, str]:
+    """The sha256 of the manifest of each collection, by ``name:version``."""
+    lines = (line.split() for line in PINS.read_text().splitlines() if not line.startswith("#"))
+    return {name: sha256 for sha256, name in lines}
+
+
+def wanted() -> dict[str, str]:
+    """The collections and their versions."""
+    document = yaml.safe_load(WANTED.read_text())
+    return {each["name"]: each["version"] for each in document["collections"]}
+
+
+def wrong(folder: Path, locking: bool) -> Iterator[str]:
+    """What is wrong with the collections that were installed."""
+    pinned = pins()
+    for name, number in wanted().items():
+        if (found := version(folder, name)) != number:
+            yield f"{CARRIER.name} has other collections than {WANTED.name} names: {name} {found}"
+        elif pin := pinned.get(f"{name}:{number}"):
+            if files := [*changed(manifest_of(folder, name), pin)]:
+                yield f"{name} {number} is not as {PINS.name} has it: {', '.join(files)}"
+        elif not locking:
+            yield f"{PINS.name} has no hash of {name} {number}: run make lock"
+
+
+def main(folder: Path, *, locking: bool = False) -> str | None:
     """Install; return what is wrong, if anything is."""
-    wanted = {
-        entry["name"]: entry["version"]
-        for entry in yaml.safe_load(WANTED.read_text())["collections"]
-    }
     shutil.rmtree(folder, ignore_errors=True)
     if not (galaxy_answers() and from_galaxy(folder)):
-        from_carrier(folder, [*wanted])
-    found = {name: version(folder, name) for name in wanted}
-    others = [f"{name} {number}" for name, number in found.items() if number != wanted[name]]
-    if others:
-        return f"{CARRIER.name} has other collections than {WANTED.name} names: {', '.join(others)}"
-    return None
+        from_carrier(folder, [*wanted()])
+    return "\n".join(wrong(folder, locking)) or None
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), locking="lock" in sys.argv[2:]))

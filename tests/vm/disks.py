@@ -55,7 +55,10 @@ NODE = ("python3", "conntrack", "nftables")
 CONTROL_NODE = (*("docker.io", "docker-cli", "git", "make", "mmdebstrap", "python3-venv"),)
 """What Slipway would install."""
 
-REQUIREMENTS = ("requirements.txt", "requirements.yml", "requirements-collections.txt")
+REQUIREMENTS = (
+    *("requirements.txt", "requirements.yml"),
+    *("requirements-collections.txt", "requirements-collections.sha256"),
+)
 BOOTSTRAP = ("bin/bootstrap", "bin/install_collections.py")
 """What the Python environment is made of."""
 
@@ -130,7 +133,7 @@ def _control_node(folder: Path, say: Callable[[str], None]) -> Path:
             return target
         say("fetching Python packages for it")
         wheels = unfinished / "wheels"
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         pip += ["--only-binary=:all:", f"--python-version={PYTHON}", f"--dest={wheels}"]
         pip += [f"--requirement={PROJECT / name}" for name in REQUIREMENTS if name.endswith("txt")]
         run(pip, what="Python packages")

