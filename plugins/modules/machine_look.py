@@ -134,6 +134,7 @@ MODULES = {
     "bridge": "CONFIG_BRIDGE",
     "nf_conntrack": "CONFIG_NF_CONNTRACK",
     "nf_tables": "CONFIG_NF_TABLES",
+    "nft_connlimit": "CONFIG_NFT_CONNLIMIT",
     "nft_masq": "CONFIG_NFT_MASQ",
     "overlay": "CONFIG_OVERLAY_FS",
     "veth": "CONFIG_VETH",

@@ -66,6 +66,7 @@ OF_THE_WHOLE = {
     "ingress/tests/integration/test_apps_ingress.py",
     "ingress/tests/integration/test_fuzz.py",
     "ingress/tests/integration/test_live.py",
+    "ingress/tests/integration/test_slow_clients.py",
 }
 """Tests that are about more than one file or folder has."""
 

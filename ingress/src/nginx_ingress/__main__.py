@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -18,7 +19,9 @@ from nginx_ingress.health import health_server
 from nginx_ingress.kube import HttpApi
 from nginx_ingress.model import Key
 from nginx_ingress.nginx import Nginx
-from nginx_ingress.render import Settings
+from nginx_ingress.render import OPEN_FILES, Settings
+
+log = logging.getLogger(__name__)
 
 
 class OneLine(logging.Formatter):
@@ -72,6 +75,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def open_files() -> int:
+    """How many files a worker of nginx may have open, which raises its own limit to that."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most < OPEN_FILES:
+        log.warning("no more than %d open files, so %d connections a worker", most, most // 2)
+    return min(most, OPEN_FILES)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the controller; the process's exit code."""
     args = arguments(argv)
@@ -83,6 +94,7 @@ def main(argv: Sequence[str]) -> int:
         http_port=args.http_port,
         https_port=args.https_port,
         worker_processes=args.worker_processes,
+        open_files=open_files(),
         **({"access_log": "off"} if args.no_access_log else {}),
     )
     nginx = Nginx(args.nginx, settings)

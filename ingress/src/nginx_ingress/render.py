@@ -16,6 +16,9 @@ from nginx_ingress.model import EndpointSlice, Key, Snapshot
 VERSION_BEFORE, VERSION_AFTER = 'return 200 "', '"'
 """What stands around the version in a configuration, which has it before any server's text."""
 
+OPEN_FILES = 16_384
+"""How many files a worker may have open where the system lets it."""
+
 Endpoints = Mapping[tuple[Key, str], tuple[str, ...]]
 """Addresses with port (``10.0.0.1:8080``) by Service and name of its port."""
 
@@ -25,13 +28,15 @@ class Settings:
     """What a configuration depends on beside the cluster.
 
     ``run_dir`` is where everything is written. The ports are those that nginx listens on;
-    ``worker_processes`` and ``access_log`` are nginx's own settings.
+    ``worker_processes`` and ``access_log`` are nginx's own settings. ``open_files`` is how many
+    files a worker may have open, connections among them.
     """
 
     run_dir: Path
     http_port: int = 8080
     https_port: int = 8443
     worker_processes: int = 1
+    open_files: int = OPEN_FILES
     access_log: str = "/dev/stdout main"
     worker_shutdown_timeout: str = "300s"
 
@@ -138,6 +143,7 @@ def render_config(servers: str, version: int, settings: Settings) -> str:
         http_port=settings.http_port,
         https_port=settings.https_port,
         worker_processes=settings.worker_processes,
+        open_files=settings.open_files,
         worker_shutdown_timeout=settings.worker_shutdown_timeout,
         access_log=settings.access_log,
     )

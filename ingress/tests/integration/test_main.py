@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nginx_ingress.__main__ import OneLine, arguments
+from nginx_ingress.__main__ import OneLine, arguments, open_files
 from nginx_ingress.kube import ApiError, ApiUnreachable, HttpApi
 from nginx_ingress.model import Key
+from nginx_ingress.render import OPEN_FILES
 
 from ingress.tests.support.fake_api import COLLECTIONS, FakeApi, served
 from ingress.tests.support.objects import ingress_class, service
@@ -69,6 +71,16 @@ def test_the_defaults_are_the_image_s() -> None:
     assert args.run_dir == Path("/var/run/nginx-ingress")
     assert (args.http_port, args.https_port, args.health_port) == (8080, 8443, 8081)
     assert args.worker_processes == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("hard", "given"), [(OPEN_FILES, OPEN_FILES), (1 << 20, OPEN_FILES), (2000, 2000)]
+)
+def test_a_worker_has_as_many_files_as_it_is_let(
+    monkeypatch: pytest.MonkeyPatch, hard: int, given: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, hard))
+    assert open_files() == given
 
 
 def test_the_external_service_is_a_key() -> None:

@@ -31,6 +31,7 @@ PACKAGE = Path(__file__).parents[2] / "src"
 PATIENCE_SECONDS = 15.0
 ADDRESS = "192.0.2.10"
 WORKERS = 2
+MUCH = bytes(2**24)
 
 UNWELCOME = "unwelcome-to-nginx"
 """What no configuration may have in it: stands for whatever this controller does not foresee."""
@@ -75,11 +76,12 @@ class Backend(ThreadingHTTPServer):
     A request for ``/slow`` is answered when ``release`` is set; ``arrived`` says that it is there.
     One for ``/halves`` is answered at once, but for the second half, which waits for ``release``.
     So are the two events of ``/events``, which ``/events?yes`` wants buffered. ``/head?9`` has a
-    cookie of so many bytes, and ``/to?/login`` is a redirect to there. An upgrade of ``/echo``
-    becomes a WebSocket that sends back what it is sent.
+    cookie of so many bytes, and ``/to?/login`` is a redirect to there; ``/much`` has many bytes. An
+    upgrade of ``/echo`` becomes a WebSocket that sends back what it is sent.
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, name: str) -> None:
         self.arrived = threading.Event()
@@ -99,6 +101,9 @@ class Backend(ThreadingHTTPServer):
                     return
                 if where in ("/head", "/to"):
                     self.headed(what)
+                    return
+                if where == "/much":
+                    self.much()
                     return
                 if self.path == "/slow":
                     backend.arrived.set()
@@ -138,6 +143,14 @@ class Backend(ThreadingHTTPServer):
                 self.wfile.write(b"data: 1\n\n")
                 backend.release.wait(PATIENCE_SECONDS)
                 self.wfile.write(b"data: 2\n\n")
+
+            def much(self) -> None:
+                """An answer that no buffer on its way has room for."""
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(MUCH)))
+                self.end_headers()
+                with suppress(ConnectionError):
+                    self.wfile.write(MUCH)
 
             def headed(self, what: str) -> None:
                 """An answer that is all head: a cookie of a length, or a redirect."""

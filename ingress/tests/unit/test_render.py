@@ -85,3 +85,23 @@ def test_the_configuration_names_its_version_and_where_to_write() -> None:
     written = re.findall(r"_temp_path (\S+);", text)
     assert len(written) == 5
     assert all(path.startswith("/run/test/") for path in written)
+
+
+def test_a_worker_has_room_for_both_ends_of_a_request_and_its_files() -> None:
+    text = render_config("", 1, Settings(Path("/run/test"), open_files=3000))
+    assert "worker_rlimit_nofile 3000;" in text
+    assert "worker_connections 1500;" in text
+
+
+@pytest.mark.parametrize(
+    ("directive", "most"),
+    [
+        ("client_header_timeout", 20),
+        ("client_body_timeout", 30),
+        ("send_timeout", 30),
+        ("keepalive_timeout", 65),
+    ],
+)
+def test_who_is_slow_has_a_place_for_so_long(directive: str, most: int) -> None:
+    text = render_config("", 1, Settings(Path("/run/test")))
+    assert re.findall(rf"\n    {directive} (\d+)s;", text) == [str(most)]

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from nginx_ingress.render import Settings, render_config
 
 from tests.support.role_templates import PROJECT, rendered, variables
 
 
-def service(provider: str, inventory: str, **more: Any) -> dict[str, Any]:
-    """The Service of a provider's controller."""
+def spec(provider: str, kind: str, inventory: str = "lab", **more: Any) -> dict[str, Any]:
+    """What a provider's one object of a kind is to be, or to hold."""
     path = PROJECT / "roles/nginx_ingress/templates" / f"{provider}.yml.j2"
     more |= {"nginx_ingress_image": "image:1", "__nginx_ingress_image_digest": "sha256:0"}
     text = rendered(path.read_text(), variables(inventory, "nginx_ingress", **more))
-    [found] = [each for each in yaml.safe_load_all(str(text)) if each["kind"] == "Service"]
-    return dict(found["spec"])
+    [found] = [each for each in yaml.safe_load_all(str(text)) if each["kind"] == kind]
+    return dict(found.get("spec") or found["data"])
+
+
+def service(provider: str, inventory: str, **more: Any) -> dict[str, Any]:
+    """The Service of a provider's controller."""
+    return spec(provider, "Service", inventory, **more)
 
 
 @pytest.mark.parametrize("provider", ["slipway", "nginx"])
@@ -26,17 +34,17 @@ def test_published_ports_of_the_embedded_cluster_lead_to_it(provider: str, inven
     known = variables(inventory, "node_containers")
     leads = rendered("{{ __node_containers_ports }}", known)
     here = known["slipway_published_ports"]
-    spec = service(provider, inventory)
-    there = {each["name"]: each["nodePort"] for each in spec["ports"]}
+    found = service(provider, inventory)
+    there = {each["name"]: each["nodePort"] for each in found["ports"]}
     assert {name: leads[port] for name, port in there.items()} == here
-    assert spec["externalTrafficPolicy"] == "Cluster"
+    assert found["externalTrafficPolicy"] == "Cluster"
 
 
 @pytest.mark.parametrize("provider", ["slipway", "nginx"])
 def test_without_published_ports_nobody_chooses_ports_of_the_nodes(provider: str) -> None:
     assert rendered("{{ __node_containers_ports }}", variables("lab", "node_containers")) == {}
-    for spec in (service(provider, "lab"), service(provider, "local", slipway_published_ports={})):
-        assert [[*each] for each in spec["ports"]] == [["name", "port", "targetPort"]] * 2
+    for found in (service(provider, "lab"), service(provider, "local", slipway_published_ports={})):
+        assert [[*each] for each in found["ports"]] == [["name", "port", "targetPort"]] * 2
 
 
 @pytest.mark.parametrize(
@@ -63,3 +71,27 @@ def test_two_embedded_clusters_do_not_want_the_same_ports() -> None:
         for port in variables(inventory, "node_containers")["slipway_published_ports"].values()
     ]
     assert len(found) == len({*found}) == 4
+
+
+def directives(text: str) -> dict[str, str]:
+    """The directives of nginx in a text, wherever they are, but for blocks."""
+    return dict(re.findall(r"^\s*([a-z_]+) ([^{};]+);$", text, re.MULTILINE))
+
+
+def test_both_controllers_bear_with_slow_clients_alike() -> None:
+    ours = directives(render_config("", 1, Settings(Path("/run/test"))))
+    given = spec("nginx", "ConfigMap")
+    snippets = directives(given.pop("http-snippets"))
+    theirs = {name.replace("-", "_"): value for name, value in given.items()} | snippets
+    assert {"client_header_timeout", "worker_rlimit_nofile", "send_timeout"} <= theirs.keys()
+    assert theirs | {"proxy_buffering": "off"} == {name: ours[name] for name in theirs}
+
+
+def test_what_waits_for_slow_clients_fills_no_disk() -> None:
+    known = {"nginx_ingress_disk": "3Gi"}
+    [volume] = spec("slipway", "Deployment", **known)["template"]["spec"]["volumes"]
+    assert volume["emptyDir"] == {"sizeLimit": "3Gi"}
+    [container] = spec("nginx", "Deployment", **known)["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"ephemeral-storage": "3Gi"}
+    # Or as much of the node's disk would be set aside.
+    assert "ephemeral-storage" in container["resources"]["requests"]

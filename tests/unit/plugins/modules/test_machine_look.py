@@ -230,6 +230,7 @@ def test_modules_are_there_loadable_or_absent(machine: Machine) -> None:
         "bridge": "there",
         "nf_conntrack": "absent",
         "nf_tables": "absent",
+        "nft_connlimit": "absent",
         "nft_masq": "there",
         "overlay": "there",
         "veth": "loadable",
