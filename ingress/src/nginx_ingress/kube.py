@@ -15,8 +15,10 @@ from kubernetes.client import ApiClient, Configuration
 from nginx_ingress.model import Json
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
-# A watch is quiet for as long as nothing happens; a dead peer shows by TCP's own keep-alive.
-_WATCH_TIMEOUT = urllib3.Timeout(connect=5, read=None)
+QUIET_SECONDS = 420
+"""For how long a watch may be quiet: the server has been asked to end it before that. A peer that
+is dead shows by TCP's own keep-alive, but not one that has stopped."""
+_WATCH_TIMEOUT = urllib3.Timeout(connect=5, read=QUIET_SECONDS)
 # The library gives these no types.
 _load_kube_config: Callable[..., None] = config.load_kube_config
 _load_incluster_config: Callable[..., None] = config.load_incluster_config
@@ -58,7 +60,10 @@ class Api(Protocol):
         """Send JSON (with PATCH, a merge patch) and return the JSON that is answered."""
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[Any]:
-        """The JSON lines of an answer as they come, until the server ends it."""
+        """The JSON lines of an answer as they come, until the server ends it.
+
+        A line that is no JSON is a ValueError.
+        """
 
 
 class HttpApi:
@@ -92,7 +97,7 @@ class HttpApi:
             for chunk in response.stream(65536):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from map(json.loads, lines)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
+        except urllib3.exceptions.HTTPError as error:
             raise ApiUnreachable(str(error)) from error
         finally:
             response.close()

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 300
 """After how long the server is asked to end a watch."""
-_PAGE = "500"
+_PAGE = "100"
+"""Objects in one answer, each of which may have more than a megabyte."""
 _GONE = 410
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _SHORT_WATCH_SECONDS = 1.0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import urllib3
+from nginx_ingress import kube
 from nginx_ingress.__main__ import OneLine, arguments, open_files
 from nginx_ingress.kube import ApiError, ApiUnreachable, HttpApi
+from nginx_ingress.mirror import WATCH_SECONDS
 from nginx_ingress.model import Key
 from nginx_ingress.render import OPEN_FILES
 
@@ -46,6 +51,25 @@ def test_a_watch_gives_each_line_whole(fake: FakeApi, api: HttpApi) -> None:
         ("ADDED", "a"),
         ("ADDED", "b"),
     ]
+
+
+def test_a_watch_that_is_quiet_for_too_long_has_ended(
+    api: HttpApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kube.QUIET_SECONDS > WATCH_SECONDS * 1.2
+    monkeypatch.setattr(kube, "_WATCH_TIMEOUT", urllib3.Timeout(read=0.2))
+    query = {"watch": "1", "resourceVersion": "0"}
+    with pytest.raises(ApiUnreachable, match="Read timed out"):
+        list(api.stream(COLLECTIONS["Service"], query))
+
+
+def test_a_watch_that_is_no_json_says_so(
+    fake: FakeApi, api: HttpApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.put(service("a"))
+    monkeypatch.setattr(kube, "json", SimpleNamespace(loads=lambda _: json.loads("nonsense")))
+    with pytest.raises(ValueError, match="Expecting value"):
+        list(api.stream(COLLECTIONS["Service"], {"watch": "1", "resourceVersion": "0"}))
 
 
 def test_a_refusal_has_the_server_s_own_words(api: HttpApi) -> None:

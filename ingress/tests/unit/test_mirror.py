@@ -124,7 +124,7 @@ def test_it_lists_and_then_follows_changes() -> None:
 def test_it_asks_for_its_selection_bookmarks_and_an_end() -> None:
     run = Run(listed(5), [bookmark(6)])
     lists, watch = run.script.asked[:2]
-    assert lists == {"fieldSelector": "type=x", "limit": "500"}
+    assert lists == {"fieldSelector": "type=x", "limit": "100"}
     assert watch["fieldSelector"] == "type=x"
     assert (watch["watch"], watch["allowWatchBookmarks"]) == ("1", "true")
     assert 240 <= int(watch["timeoutSeconds"]) <= 360
@@ -274,7 +274,8 @@ def test_an_answer_that_makes_no_sense_is_asked_for_again(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [{}, {"type": "ADDED"}, event("ADDED", thing("a", 1)) | {"object": 7}]
+    "nonsense",
+    [{}, {"type": "ADDED"}, event("ADDED", thing("a", 1)) | {"object": 7}, ValueError("no JSON")],
 )
 def test_a_watch_that_makes_no_sense_is_listed_anew(nonsense: Any) -> None:
     run = Run(listed(5, thing("a", 1)), [nonsense], listed(9, thing("b", 2)))
