@@ -17,6 +17,9 @@ WEBSOCKETS = "nginx.org/websocket-services"
 SET_HEADERS = "nginx.org/proxy-set-headers"
 REWRITE_REDIRECTS = "slipway.internal/rewrite-redirects"
 """This controller's own: redirects of a service that does not know of a rewrite are put right."""
+BUFFER_SIZE = "nginx.org/proxy-buffer-size"
+BUFFERS = "nginx.org/proxy-buffers"
+BUSY_SIZE = "nginx.org/proxy-busy-buffers-size"
 SSL_REDIRECT = "nginx.org/ssl-redirect"
 SSL_REDIRECT_DEPRECATED = "ingress.kubernetes.io/ssl-redirect"
 REDIRECT_TO_HTTPS = "nginx.org/redirect-to-https"
@@ -119,6 +122,8 @@ def header_list(value: str) -> dict[str, str | None]:
         name, colon, text = (each.strip() for each in part.partition(":"))
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"{words.quoted(part)} is not of the form <name>: <value> or <name>")
+        if words.is_too_long(text, _LONGEST_HEADER):
+            raise ValueError(f"a header must have at most {_LONGEST_HEADER} bytes")
         if "$" in text or words.has_control(text):
             raise ValueError(f"{words.quoted(part)} must not include `$` or a control character")
         headers[name] = text if colon else None
@@ -134,7 +139,9 @@ def headers_of(own: Mapping[str, str], inherited: Mapping[str, str]) -> Headers:
     return (*mine.items(), *(each for each in others.items() if each[0].lower() not in named))
 
 
-_HEADER_NAME = re.compile(r"[-A-Za-z0-9]+")
+_HEADER_NAME = re.compile(r"[-A-Za-z0-9]{1,100}")
+_LONGEST_HEADER = 2_000
+"""In bytes. With every one of them escaped, it is as long as a word of nginx's may be."""
 
 _UNITS = {
     "y": 365 * 24 * 3600 * 1000,
@@ -151,8 +158,8 @@ _MOST_DIGITS = 19
 _OFFSET_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LARGEST = 2**62
 """What nginx can still add to the present time; its own numbers end at 2^63 - 1."""
-_LARGEST_BUFFER, _MOST_BUFFERS = 2**20, 64
-"""What one request may have of the memory that all share."""
+_LARGEST_BUFFER, _MOST_BUFFERS, _LARGEST_BUFFERS = 2**20, 64, 2**22
+"""What one request may have of the memory that all share; the last is of all its buffers."""
 
 
 def milliseconds(value: str) -> int:
@@ -199,6 +206,8 @@ def buffers(value: str) -> str:
     match = re.fullmatch(r"(\d{1,4}) (\S+)", value, re.ASCII)
     if not match or not 2 <= int(match[1]) <= _MOST_BUFFERS:
         raise ValueError(f"must be a proxy buffer spec of 2 to {_MOST_BUFFERS} buffers")
+    if int(match[1]) * _kilobytes(match[2]) > _LARGEST_BUFFERS >> 10:
+        raise ValueError(f"must be buffers of no more than {_LARGEST_BUFFERS >> 10}k in all")
     return f"{int(match[1])} {size(match[2])}"
 
 
@@ -220,10 +229,10 @@ def _switch(value: str) -> str:
 
 LOCATION_DIRECTIVES: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "nginx.org/client-max-body-size": ("client_max_body_size", offset),
-    "nginx.org/proxy-buffer-size": ("proxy_buffer_size", size),
+    BUFFER_SIZE: ("proxy_buffer_size", size),
     "nginx.org/proxy-buffering": ("proxy_buffering", _switch),
-    "nginx.org/proxy-buffers": ("proxy_buffers", buffers),
-    "nginx.org/proxy-busy-buffers-size": ("proxy_busy_buffers_size", size),
+    BUFFERS: ("proxy_buffers", buffers),
+    BUSY_SIZE: ("proxy_busy_buffers_size", size),
     "nginx.org/proxy-connect-timeout": ("proxy_connect_timeout", _time_text),
     "nginx.org/proxy-read-timeout": ("proxy_read_timeout", _time_text),
     "nginx.org/proxy-send-timeout": ("proxy_send_timeout", _time_text),
@@ -352,10 +361,10 @@ _VALIDATORS: Mapping[str, Validator] = {
         "case_sensitive|case_insensitive|exact",
         "one of: 'case_sensitive', 'case_insensitive' or 'exact'",
     ),
-    "nginx.org/proxy-buffer-size": _buffer_size,
+    BUFFER_SIZE: _buffer_size,
     "nginx.org/proxy-buffering": _boolean,
-    "nginx.org/proxy-buffers": _buffers,
-    "nginx.org/proxy-busy-buffers-size": _buffer_size,
+    BUFFERS: _buffers,
+    BUSY_SIZE: _buffer_size,
     "nginx.org/proxy-connect-timeout": _time,
     "nginx.org/proxy-hide-headers": _headers,
     "nginx.org/proxy-max-temp-file-size": _size,
@@ -445,6 +454,21 @@ def unsupported(annotations: Mapping[str, str], denied: Collection[str]) -> list
         name
         for name in annotations
         if name.startswith(_OWN_PREFIXES) and name not in _SUPPORTED and name not in denied
+    )
+
+
+def buffers_problem(own: Mapping[str, str], inherited: Mapping[str, str]) -> str:
+    """Why valid sizes of buffers do not go together, as nginx wants them, or nothing."""
+    said = {BUFFER_SIZE: "32k", BUFFERS: "4 32k", **inherited, **own}
+    number, each = buffers(said[BUFFERS]).split()
+    one = _kilobytes(each)
+    largest, most = max(_kilobytes(said[BUFFER_SIZE]), one), (int(number) - 1) * one
+    busy = _kilobytes(said[BUSY_SIZE]) if BUSY_SIZE in said else 2 * largest
+    if largest <= busy <= most:
+        return ""
+    return (
+        f"annotations.{BUSY_SIZE}: Invalid value: {busy}k, twice the largest buffer unless given: "
+        f"must be at least the largest, {largest}k, and at most all of {BUFFERS} but one, {most}k"
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nginx_ingress.decisions import Culprit, Decisions, Server, Tls, identity_of
+from nginx_ingress.decisions import Culprit, Decisions, Server, Tls, identity_of, oldest_first
 from nginx_ingress.model import Key, Snapshot
 from nginx_ingress.nginx import ConfigRefused, Nginx, NginxError
 from nginx_ingress.render import Settings, endpoints_of, render_server
@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 MOST_SECOND_TRIALS = 4
 """How many of those that were refused are tried again in one go."""
+
+MOST_REFUSED = 8
+"""After how many of a namespace its others are not looked for, but wait until these are mended."""
 
 Decide = Callable[[Mapping[Culprit, str]], Decisions]
 """Decisions, given what nginx refuses and in which words."""
@@ -37,12 +40,14 @@ class _Refusal:
     """Why nginx did not take something on ``hosts``, and what it was: changed, it is another thing.
 
     ``beside`` is what those hosts had without it when it was tried last, None before that is known.
+    ``waits`` is said of what has not been tried yet.
     """
 
     words: str
     identity: object
     hosts: tuple[str, ...]
     beside: object = None
+    waits: bool = False
 
 
 class Applied:
@@ -122,6 +127,21 @@ class Applied:
         without = _only(servers, {*members} - {culprit})
         hosts = tuple(host for host in servers if servers[host] != without.get(host))
         self._refused[culprit] = _Refusal(reason, _identity(culprit, snapshot), hosts)
+        if self._has_many_refused(_namespace(culprit)):
+            self._have_wait(_namespace(culprit), servers, snapshot)
+
+    def _has_many_refused(self, namespace: str) -> bool:
+        found = (each for each, refusal in self._refused.items() if not refusal.waits)
+        return bool(namespace) and [*map(_namespace, found)].count(namespace) >= MOST_REFUSED
+
+    def _have_wait(self, namespace: str, servers: Mapping[str, Server], snapshot: Snapshot) -> None:
+        """Leave out what a namespace has that is not served yet: each part may take a search."""
+        words = f"{MOST_REFUSED} others of namespace {namespace} are refused, and have to be mended"
+        wanted, served = _parts(servers), _parts(self._servers)
+        for key in wanted:
+            if key.namespace == namespace and wanted[key] != served.get(key):
+                waiting = _Refusal(words, _identity(key, snapshot), (), waits=True)
+                self._refused.setdefault(key, waiting)
 
     def _problem(self, servers: Mapping[str, Server], snapshot: Snapshot) -> str:
         """Why nginx would not take these, or nothing."""
@@ -164,6 +184,11 @@ class Applied:
             for culprit, refusal in self._refused.items()
             if _identity(culprit, snapshot) == refusal.identity
         }
+        self._refused = {
+            culprit: refusal
+            for culprit, refusal in self._refused.items()
+            if not refusal.waits or self._has_many_refused(_namespace(culprit))
+        }
 
     def _add_certificates(self, servers: Mapping[str, Server], snapshot: Snapshot) -> None:
         names = _certificates(servers)
@@ -195,13 +220,26 @@ def _members(servers: Mapping[str, Server], snapshot: Snapshot) -> list[Culprit]
     """
 
     def aged(keys: Collection[Key]) -> list[Key]:
-        ingresses = [snapshot.ingresses[key] for key in keys]
-        ingresses.sort(key=lambda each: each.uid, reverse=True)
-        return [each.key for each in sorted(ingresses, key=lambda each: each.created)]
+        return [each.key for each in oldest_first(snapshot.ingresses[key] for key in keys)]
 
     owners = {server.source for server in servers.values()}
     sources = {each.source for server in servers.values() for each in server.locations}
     return [*aged(owners), *sorted(_certificates(servers)), *aged(sources - owners)]
+
+
+def _namespace(culprit: Culprit) -> str:
+    """Whose Ingress it is; a certificate may be that of several."""
+    return culprit.namespace if isinstance(culprit, Key) else ""
+
+
+def _parts(servers: Mapping[str, Server]) -> dict[Key, list[object]]:
+    """What each Ingress has of servers."""
+    found: dict[Key, list[object]] = {}
+    for host, server in servers.items():
+        found.setdefault(server.source, []).append((host, server.tls, server.https))
+        for each in server.locations:
+            found.setdefault(each.source, []).append((host, each))
+    return found
 
 
 def _only(servers: Mapping[str, Server], members: Collection[Culprit]) -> dict[str, Server]:

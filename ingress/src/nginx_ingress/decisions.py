@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from nginx_ingress import annotations as known
 from nginx_ingress.model import Backend, Ingress, Key, Path, Snapshot
-from nginx_ingress.validation import Role, as_message, errors_in, role_of
+from nginx_ingress.validation import (
+    MOST_OF_NAMESPACE,
+    Role,
+    as_message,
+    errors_in,
+    role_of,
+    size_of,
+)
 
 CONTROLLER = "nginx.org/ingress-controller"
 """What an IngressClass has to name as its controller."""
@@ -152,9 +160,7 @@ class _Round:
     def decisions(self) -> Decisions:
         claimants: list[Ingress] = []
         minions: dict[str, list[Ingress]] = {}
-        for ingress in self._ours:
-            if not self._sound(ingress):
-                continue
+        for ingress in self._within_limits([each for each in self._ours if self._sound(each)]):
             if role_of(ingress) is Role.MINION:
                 minions.setdefault(ingress.rules[0].host, []).append(ingress)
             else:
@@ -196,6 +202,21 @@ class _Round:
             self._reports[ingress.key] = Report(ingress, identity_of(ingress), message)
         return ingress.key not in self._reports
 
+    def _within_limits(self, sound: Sequence[Ingress]) -> list[Ingress]:
+        """Those that their namespaces have room for, the older ones first; others are refused."""
+        taken: Counter[str] = Counter()
+        for ingress in oldest_first(sound):
+            namespace, size = ingress.key.namespace, size_of(ingress)
+            if taken[namespace] + size <= MOST_OF_NAMESPACE:
+                taken[namespace] += size
+                continue
+            text = (
+                f"spec.rules: Too many: {size} hosts and paths: with older Ingresses, namespace "
+                f"{namespace} would have more than {MOST_OF_NAMESPACE}"
+            )
+            self._refuse(ingress, "Rejected", text)
+        return [each for each in sound if each.key not in self._reports]
+
     def _alone(self, ingress: Ingress, work: Callable[[], T]) -> T | None:
         """What ``work`` gives; if it fails, whatever the reason, that Ingress alone is refused."""
         try:
@@ -213,6 +234,7 @@ class _Round:
 
     def _serve_master(self, master: Ingress, minions: Sequence[Ingress]) -> bool:
         host = master.rules[0].host
+        minions = [each for each in minions if self._goes_with(each, master)]
         tls, tls_warnings = self._tls(master, host)
         owners = _path_owners(minions)
         locations: list[Location] = []
@@ -236,6 +258,13 @@ class _Round:
         whole = (tuple(identity_of(member) for member in (master, *minions)), server)
         self._accept(master, whole, (host,), tls_warnings, known.MASTER_IGNORES)
         return True
+
+    def _goes_with(self, minion: Ingress, master: Ingress) -> bool:
+        """Whether what a minion says goes with what it inherits; if it does not, it is refused."""
+        problem = known.buffers_problem(minion.annotations, master.annotations)
+        if problem:
+            self._refuse(minion, "Rejected", problem)
+        return not problem
 
     def _serve_regular(self, ingress: Ingress, hosts: Sequence[str], lost: Sequence[str]) -> None:
         warnings, servers = list(lost), {}
@@ -359,10 +388,15 @@ def identity_of(ingress: Ingress) -> object:
     return (ingress.key, ingress.uid, ingress.generation, annotations)
 
 
+def oldest_first(ingresses: Iterable[Ingress]) -> list[Ingress]:
+    """In the order in which they come where two want the same."""
+    by_uid = sorted(ingresses, key=lambda each: each.uid, reverse=True)
+    return sorted(by_uid, key=lambda each: each.created)
+
+
 def _senior(candidates: Sequence[Ingress]) -> Ingress:
     """The oldest; of those made in the same second, the one with the largest UID."""
-    oldest = min(each.created for each in candidates)
-    return max((each for each in candidates if each.created == oldest), key=lambda each: each.uid)
+    return oldest_first(candidates)[0]
 
 
 def _host_owners(claimants: Sequence[Ingress]) -> dict[str, Ingress]:

@@ -20,6 +20,11 @@ from typing import Any, NamedTuple
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 """Deprecated; where it is present it wins over ``spec.ingressClassName``."""
 
+LONGEST_CHAIN, LONGEST_KEY = 65_536, 4_096
+"""In bytes, of a certificate chain and of its key in a TLS secret. Each handshake sends the one and
+computes with the other, while everybody else of that worker waits: there is room for an RSA key of
+4,096 bits, and with one of four times as many it takes some sixty times as long."""
+
 Json = Mapping[str, Any]
 
 
@@ -227,6 +232,9 @@ def parse_tls_secret(document: Json) -> TlsSecret:
     missing = [name for name, part in zip(_TLS_DATA, parts, strict=True) if not part.strip()]
     if missing:
         return TlsSecret(key, b"", f"it has no {' and no '.join(missing)}")
+    for name, part, most in zip(_TLS_DATA, parts, (LONGEST_CHAIN, LONGEST_KEY), strict=True):
+        if len(part) > most:
+            return TlsSecret(key, b"", f"its {name} has more than {most} bytes")
     pem = b"\n".join(part.strip() for part in parts) + b"\n"
     return TlsSecret(key, pem, _pem_problem(pem))
 
@@ -241,13 +249,17 @@ def _pem_problem(pem: bytes) -> str:
     try:
         os.write(descriptor, pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # A password keeps OpenSSL from asking for one on the terminal.
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=_no_password)
     except (ssl.SSLError, OSError, ValueError) as error:
         return f"its certificate and key cannot be used: {error}"
     finally:
         os.close(descriptor)
     return ""
+
+
+def _no_password() -> str:
+    """Refuse a key that is encrypted: it says itself how long it takes to try a password."""
+    raise ValueError("the key is encrypted")
 
 
 def _ingress(document: Json) -> Ingress:

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from enum import Enum
 
 from nginx_ingress import words
-from nginx_ingress.annotations import MERGEABLE, annotation_errors
+from nginx_ingress.annotations import MERGEABLE, annotation_errors, buffers_problem
 from nginx_ingress.model import Backend, Ingress, Path
 
 MOST_RULES, MOST_PATHS, MOST_TLS_HOSTS = 100, 500, 500
 """How much one Ingress may bring; paths and hosts of TLS are those of all its rules and entries."""
+MOST_OF_NAMESPACE = 2_000
+"""How many hosts and paths the Ingresses of one namespace may bring in all: each is a part of the
+configuration that all have in common, and of every worker's memory."""
 
 
 class Role(Enum):
@@ -28,6 +31,11 @@ class Role(Enum):
 def role_of(ingress: Ingress) -> Role:
     """The Ingress's role; raises ValueError where its annotation names none."""
     return Role(ingress.annotations.get(MERGEABLE, "regular"))
+
+
+def size_of(ingress: Ingress) -> int:
+    """How many hosts and paths an Ingress brings."""
+    return len(ingress.rules) + sum(len(rule.paths or ()) for rule in ingress.rules)
 
 
 def services_of(ingress: Ingress) -> set[str]:
@@ -46,6 +54,9 @@ def errors_in(ingress: Ingress) -> list[str]:
             errors += _master_errors(ingress)
         case "minion":
             errors += _minion_errors(ingress)
+        # What a minion says, and inherits, is looked at with its master's.
+        case None if not errors and (problem := buffers_problem(ingress.annotations, {})):
+            errors.append(problem)
     return list(dict.fromkeys(errors))
 
 

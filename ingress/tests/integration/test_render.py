@@ -49,7 +49,13 @@ def test_nginx_takes_every_value_that_is_valid(tmp_path: Path, value: dict[str, 
 
 def test_nginx_takes_headers_and_redirects_of_any_path(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "run")
-    headers = (("X-Quoted", '"\\;{}#é'), ("X-Asked", None), ("Host", "a.test"))
+    headers = (
+        ("X-Quoted", '"\\;{}#é'),
+        ("X-Asked", None),
+        ("Host", "a.test"),
+        ("x" * 100, '"' * 2000),
+        ("y" * 100, None),
+    )
     paths = ['/"(a)[b]*+?|^./', "/é/", "/a%41/", "/$a/", "/x/"]
     more = [
         Location(path, False, SOURCE, TEA, rewrite, headers=headers, redirects=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nginx_ingress.applied import MOST_SECOND_TRIALS, Applied, Outcome
+from nginx_ingress.applied import MOST_REFUSED, MOST_SECOND_TRIALS, Applied, Outcome
 from nginx_ingress.decisions import Decisions, Server, decide
 from nginx_ingress.model import (
     Key,
@@ -284,6 +284,41 @@ def test_second_trials_are_few_at_a_time(nginx: Recorder, applied: Applied) -> N
         decisions, outcome = apply(applied, changed)
         counts.append((len(refused(decisions)), outcome.settled))
     assert counts == [(2, False), (0, True)]
+
+
+def test_a_namespace_of_which_many_are_refused_takes_no_long_search(
+    nginx: Recorder, applied: Applied
+) -> None:
+    names = [f"bad-{number:03}" for number in range(100)]
+    nginx.unwelcome = [(f'"/{name}"',) for name in names]
+    others = [minion("fine", "odd", path("/fine"), created="2031-01-01T00:00:00Z")]
+    bad = [minion(name, "odd", path(f"/{name}")) for name in names]
+    good = [master(), *minions("a")]
+    decisions, outcome = apply(applied, snapshot(*good, *bad, *others))
+    assert outcome == Outcome()
+    assert 'location "/a"' in nginx.given[-1]
+    assert nginx.trials <= MOST_REFUSED * (2 + math.ceil(math.log2(len(names) + 2))) + 1
+    assert refused(decisions).keys() == {*names, "fine"}
+    waiting = "but was not applied: 8 others of namespace odd are refused, and have to be mended"
+    assert refused(decisions)["fine"].endswith(waiting)
+    # As soon as there are fewer, the next are looked at.
+    for left in (bad[1:], []):
+        decisions, _ = apply(applied, snapshot(*good, *minions("b"), *left, *others))
+        assert 'location "/b"' in nginx.given[-1]
+        assert ('location "/fine"' in nginx.given[-1]) is (not left)
+    assert refused(decisions) == {}
+
+
+def test_what_is_served_stays_when_many_others_of_its_namespace_are_refused(
+    nginx: Recorder, applied: Applied
+) -> None:
+    good = [master(), *minions("a", "b")]
+    apply(applied, snapshot(*good))
+    names = [f"bad-{number:03}" for number in range(20)]
+    nginx.unwelcome = [(f'"/{name}"',) for name in names]
+    decisions, _ = apply(applied, snapshot(*good, *minions(*names)))
+    assert refused(decisions).keys() == {*names}
+    assert 'location "/b"' in nginx.given[-1]
 
 
 def test_what_nobody_is_to_blame_for_is_nobodys_refusal(nginx: Recorder, applied: Applied) -> None:

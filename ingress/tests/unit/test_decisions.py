@@ -334,6 +334,64 @@ def test_the_minions_of_a_master_that_cannot_be_served_wait(
     assert said(decisions, "tea") == ORPHAN
 
 
+BUFFERS_APART = (
+    "annotations.nginx.org/proxy-busy-buffers-size: Invalid value: {}k, twice the largest buffer "
+    "unless given: must be at least the largest, {}k, and at most all of nginx.org/proxy-buffers "
+    "but one, {}k"
+)
+
+
+@pytest.mark.parametrize(
+    ("masters", "own", "wrong"),
+    [
+        ({}, {"buffers": "2 8k"}, (64, 32, 8)),
+        ({}, {"buffer-size": "64k"}, (128, 64, 96)),
+        ({"buffers": "4 64k"}, {"buffer-size": "64k"}, ()),
+        ({"busy-buffers-size": "96k"}, {}, ()),
+        ({"busy-buffers-size": "97k"}, {}, (97, 32, 96)),
+        ({"busy-buffers-size": "97k"}, {"busy-buffers-size": "31k"}, (31, 32, 96)),
+    ],
+)
+def test_buffers_that_do_not_go_together_are_refused_alone(
+    masters: dict[str, str], own: dict[str, str], wrong: tuple[int, ...]
+) -> None:
+    of_master, of_minion = (
+        {f"nginx.org/proxy-{name}": value for name, value in each.items()}
+        for each in (masters, own)
+    )
+    usual = {"nginx.org/proxy-busy-buffers-size": "64k"}
+    decisions = decided(
+        master(annotations=of_master),
+        minion("odd", "default", path("/odd"), path("/"), annotations=of_minion, created=OLD),
+        minion("tea", "default", path("/"), annotations=usual, created=YOUNG),
+    )
+    expected = rejected(BUFFERS_APART.format(*wrong)) if wrong else accepted("odd")
+    assert said(decisions, "odd") == expected
+    owners = {owner for where, owner in served(decisions) if where == "/"}
+    assert owners == {"default/tea" if wrong else "default/odd"}
+    if not masters:
+        regular = ingress("regular", host="other.test", paths=[path("/")], annotations=of_minion)
+        assert said(decided(regular), "regular") == (expected if wrong else accepted("regular"))
+
+
+def test_a_namespace_brings_no_more_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nginx_ingress.decisions.MOST_OF_NAMESPACE", 5)
+    decisions = decided(
+        master(),
+        minion("late", "branch", path("/c"), created=YOUNG),
+        minion("large", "branch", *map(path, ("/d", "/e", "/f")), created=YOUNG),
+        minion("early", "branch", path("/a"), path("/b"), created=OLD),
+        minion("other", "other", *map(path, ("/1", "/2", "/3", "/4")), created=YOUNG),
+    )
+    too_many = "spec.rules: Too many: {} hosts and paths: with older Ingresses, namespace branch "
+    too_many += "would have more than 5"
+    assert {(where, str(key)) for where, key in served(decisions)} == {
+        *(("/a", "branch/early"), ("/b", "branch/early"), ("/c", "branch/late")),
+        *((f"/{number}", "other/other") for number in (1, 2, 3, 4)),
+    }
+    assert said(decisions, "large", "branch") == rejected(too_many.format(4))
+
+
 def test_a_path_that_a_minion_has_twice_is_not_served() -> None:
     decisions = decided(
         master(),

@@ -7,15 +7,23 @@ import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from nginx_ingress import annotations as known
 from nginx_ingress.annotations import milliseconds, offset, rewrite_list
-from nginx_ingress.model import parse_endpoint_slice, parse_ingress, parse_tls_secret
+from nginx_ingress.model import (
+    LONGEST_CHAIN,
+    LONGEST_KEY,
+    parse_endpoint_slice,
+    parse_ingress,
+    parse_tls_secret,
+)
 from nginx_ingress.validation import as_message, errors_in
 
 from ingress.tests.support.objects import (
     Document,
     endpoint_slice,
     ingress,
+    make_certificate,
     master,
     minion,
     path,
@@ -243,6 +251,33 @@ def test_a_secret_that_cannot_be_read_has_a_problem(data: Any) -> None:
     assert parse_tls_secret({**tls_secret("x", b"", b""), "data": data}).problem
 
 
+def encrypted(key: bytes) -> bytes:
+    """The key with a password, which takes a while to be tried."""
+    loaded = serialization.load_pem_private_key(key, None)
+    slow = serialization.BestAvailableEncryption(b"password")
+    pem = serialization.Encoding.PEM
+    return loaded.private_bytes(pem, serialization.PrivateFormat.PKCS8, slow)
+
+
+def test_no_password_of_a_key_is_tried() -> None:
+    certificate, key = make_certificate("x.example.com")
+    assert parse_tls_secret(tls_secret("x", certificate, encrypted(key))).problem == (
+        "its certificate and key cannot be used: the key is encrypted"
+    )
+
+
+def test_a_certificate_and_its_key_are_no_longer_than_they_may_be() -> None:
+    certificate, key = make_certificate("x.example.com")
+    chain = certificate * (LONGEST_CHAIN // len(certificate))
+    padded = key + b"\n" * (LONGEST_KEY - len(key))
+    assert parse_tls_secret(tls_secret("x", chain, padded)).problem == ""
+    for pair, problem in (
+        ((chain + certificate, key), f"its tls.crt has more than {LONGEST_CHAIN} bytes"),
+        ((certificate, padded + b"\n"), f"its tls.key has more than {LONGEST_KEY} bytes"),
+    ):
+        assert parse_tls_secret(tls_secret("x", *pair)).problem == problem
+
+
 def test_only_an_implementation_may_do_without_a_path() -> None:
     assert errors(minion("m", "default", path("", path_type="Prefix"))) == [
         "spec.rules[0].http.paths[0].path: Required value: "
@@ -304,6 +339,11 @@ def test_values_that_are_valid(name: str, value: str) -> None:
             )
             for value in ("1 8k", "8  8k", "8k", "65 8k")
         ),
+        (
+            "nginx.org/proxy-buffers",
+            "64 65k",
+            'Invalid value: "64 65k": must be buffers of no more than 4096k in all',
+        ),
         *(
             (
                 "nginx.org/proxy-set-headers",
@@ -316,6 +356,17 @@ def test_values_that_are_valid(name: str, value: str) -> None:
                 ("X: $host", "X: $host", "must not include `$` or a control character"),
                 ("X: a\nY: b", "X: a\nY: b", "must not include `$` or a control character"),
             )
+        ),
+        (
+            "nginx.org/proxy-set-headers",
+            "x" * 101,
+            f'Invalid value: "{"x" * 100}...": "{"x" * 100}..." is not of the form '
+            "<name>: <value> or <name>",
+        ),
+        (
+            "nginx.org/proxy-set-headers",
+            "X: " + "x" * 2001,
+            f'Invalid value: "X: {"x" * 97}...": a header must have at most 2000 bytes',
         ),
         (
             "slipway.internal/rewrite-redirects",
