@@ -30,7 +30,9 @@ from nginx_ingress.reporter import Event, Reporter, StatusChange
 log = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS = 0.1
-"""The shortest pause between two turns: a rollout is a few reloads, not many."""
+"""The shortest pause between two turns: a rollout is a few reloads, not many. It is as many times
+longer as there are workers that cannot end yet: whatever changes all the time, and whoever holds on
+to a connection, they become some dozens, and not a thousand."""
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 60.0
 """After how long what did not succeed is tried again: at first, and at most."""
 STUCK_SECONDS = 60.0
@@ -133,7 +135,7 @@ class Controller:
         """Take a turn when something has changed: at once after a quiet time, else after a pause.
 
         The pause is as long as the last turn took, so that no more than about half of a core goes
-        into turns, however much changes.
+        into turns, however much changes, and longer where workers of earlier ones are still there.
         """
         changed, rested = False, 0.0
         while True:
@@ -156,7 +158,8 @@ class Controller:
                 if all(mirror.synced for mirror in self._mirrors):
                     self._take_turn()
                     took = time.monotonic() - self._last_turn
-                    rested = time.monotonic() + max(DEBOUNCE_SECONDS, took)
+                    pause = DEBOUNCE_SECONDS * (1 + self._nginx.leaving)
+                    rested = time.monotonic() + max(pause, took)
 
     def _take_turn(self) -> None:
         """Take a turn; what does not succeed is tried again, less and less often."""

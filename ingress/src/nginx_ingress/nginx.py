@@ -59,6 +59,14 @@ class Nginx:
         """Whether the master process is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def leaving(self) -> int:
+        """How many workers are there only for the connections that they still have."""
+        try:
+            return sum(b"shutting down" in title for title in self._workers().values())
+        except OSError:
+            return 0
+
     def add_certificates(self, certificates: Mapping[str, bytes]) -> None:
         """Write these files, with the key in them, where the configuration looks for them."""
         for name, pem in certificates.items():

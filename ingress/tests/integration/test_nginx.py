@@ -104,6 +104,19 @@ def test_a_reload_is_not_over_while_an_old_worker_takes_connections(
         nginx.apply(saying("new", settings))
 
 
+def test_workers_that_cannot_end_yet_are_counted(nginx: Nginx, settings: Settings) -> None:
+    assert nginx.leaving == 0
+    nginx.apply(saying("old", settings))
+    with socket.create_connection(("127.0.0.1", settings.http_port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        # Whoever is answered after it, by the same worker or another, came after it.
+        assert {answer(settings).body for _ in range(10)} == {"old"}
+        nginx.apply(saying("new", settings))
+        eventually("the others have ended", lambda: len(workers(settings)) == WORKERS + 1)
+        assert nginx.leaving == 1
+    eventually("it has ended", lambda: nginx.leaving == 0)
+
+
 def test_what_is_refused_changes_nothing(nginx: Nginx, settings: Settings) -> None:
     nginx.apply(saying("good", settings))
     before = (settings.run_dir / "nginx.conf").read_text()

@@ -89,6 +89,8 @@ class StubNginx(Nginx):
     ``broken`` end at once. ``resumes`` says whether there is something to go on with.
     """
 
+    leaving = 0
+
     def __init__(self) -> None:
         self.seconds = 0.0
         self.turns: list[tuple[float, float]] = []
@@ -351,6 +353,18 @@ def test_there_is_a_pause_between_turns(
     assert len(turns) > 2
     for (began, ended), (next_began, _) in itertools.pairwise(turns):
         assert next_began - ended >= max(debounced, ended - began)
+
+
+def test_a_pause_is_longer_while_workers_of_earlier_turns_cannot_end(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debounce(monkeypatch, 0.05)
+    monkeypatch.setattr(StubNginx, "leaving", 5)
+    with cluster.running():
+        for _ in range(3):
+            cluster.turn()
+    for (_, ended), (began, _) in itertools.pairwise(cluster.nginx.turns):
+        assert began - ended >= 6 * 0.05
 
 
 def test_a_change_during_a_turn_is_looked_at_in_another(cluster: Cluster) -> None:
