@@ -21,6 +21,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def has(path: Path, sha256: str) -> bool:
+    """Whether there is a file with this content."""
+    return path.is_file() and sha256_of(path) == sha256
+
+
 def _files(root: Path) -> Iterator[Path]:
     return (
         path
