@@ -26,10 +26,16 @@ from slipway.waiting import allowed, wait_until
 REPOSITORY = "slipway-node"
 """Name of the node images in the engine; the tag is a key of what is in them."""
 
+CARRIED = "bundle.slipway.internal/preloaded"
+"""Name of the node image in the store of a bundle that brings it; the tag is a key too."""
+
 RECIPE = 5
 """Raised when the way of making them changes."""
 
 CONTAINERD = "/var/lib/containerd"
+
+BROUGHT = "node"
+"""Folder of a bundle in which that store is."""
 
 LOADED = "/usr/share/slipway/containerd"
 """Where the image keeps what containerd never changes: blobs and unpacked layers."""
@@ -63,14 +69,20 @@ def bare(
 
     By its name, the engine may have that of another bundle.
     """
-    store = ImageStore(bundle / "images")
-    (image,) = store.require([machine])
+    return _loaded(client, ImageStore(bundle / "images"), machine, say)
+
+
+def _loaded(
+    client: docker.DockerClient, store: ImageStore, ref: str, say: Callable[[str], None]
+) -> str:
+    """The engine's id of an image of a store, loaded if the engine has none."""
+    (image,) = store.require([ref])
     try:
         return str(client.images.get(image.config_digest).id)
     except ImageNotFound:
-        say(f"loading {machine}")
-        with tempfile.NamedTemporaryFile(dir=bundle.parent, suffix=".tar") as archive:
-            store.write_docker_archive(machine, Path(archive.name))
+        say(f"loading {ref}")
+        with tempfile.NamedTemporaryFile(dir=store.root.parents[1], suffix=".tar") as archive:
+            store.write_docker_archive(ref, Path(archive.name))
             with Path(archive.name).open("rb") as stream:
                 (loaded,) = client.images.load(stream)
         return str(loaded.id)
@@ -83,7 +95,7 @@ def preloaded(
     say: Callable[[str], None],
     refs: Sequence[str],
 ) -> str:
-    """The name of the node image for ``bundle``, made if the engine has none.
+    """The name of the node image for ``bundle``, loaded or made if the engine has none.
 
     ``machine`` is the bundle's image of a bare machine, ``refs`` are those that nodes have. Raises
     SlipwayError when images cannot be loaded into it.
@@ -94,7 +106,12 @@ def preloaded(
         client.images.get(name)
         return name
     except ImageNotFound:
-        say(f"making the node image {name} (once for each bundle)")
+        pass
+    if brought := _brought(bundle, refs):
+        client.images.get(_loaded(client, *brought, say)).tag(REPOSITORY, tag)
+        _remove_others(client, name)
+        return name
+    say(f"making the node image {name} (once for each bundle)")
     base = bare(client, bundle, machine, say)
     store = ImageStore(bundle / "images")
     with (
@@ -123,6 +140,37 @@ def preloaded(
     return name
 
 
+def carry(
+    client: docker.DockerClient,
+    bundle: Path,
+    machine: str,
+    say: Callable[[str], None],
+    refs: Sequence[str],
+    beside: Path,
+) -> None:
+    """Put the node image for ``bundle`` into a store in ``beside``, unless the bundle brings it."""
+    if _brought(bundle, refs):
+        return
+    name = preloaded(client, bundle, machine, say, refs)
+    say(f"taking {name} along")
+    with tempfile.NamedTemporaryFile(dir=beside.parent, suffix=".tar") as archive:
+        for chunk in client.images.get(name).save(named=True):
+            archive.write(chunk)
+        archive.flush()
+        ImageStore(beside / BROUGHT).add_archive(Path(archive.name), _carried(refs))
+
+
+def _brought(bundle: Path, refs: Sequence[str]) -> tuple[ImageStore, str] | None:
+    """The store that has the node image, and its name there, if the bundle brings it."""
+    store, ref = ImageStore(bundle / BROUGHT), _carried(refs)
+    return (store, ref) if store.get(ref) else None
+
+
+def _carried(refs: Sequence[str]) -> str:
+    """The name of a node image where it is beside the bundle that it was made of."""
+    return f"{CARRIED}:{key_of(RECIPE, sorted(refs))[:16]}"
+
+
 def _files(bundle: Path) -> dict[str, Path]:
     """The bundle's files by their paths on a node."""
     return {
@@ -137,7 +185,8 @@ def _remove_others(client: docker.DockerClient, name: str) -> None:
     used = {container.image.id for container in client.containers.list(all=True)}
     for image in client.images.list(REPOSITORY):
         if image.id not in used and name not in image.tags:
-            client.images.remove(image.id)
+            for tag in image.tags:  # the last of which takes it along
+                client.images.remove(tag)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from slipway.errors import SlipwayError
 from slipway.nodes import image as node_image
 from slipway.nodes.placed import RECORD, record_of
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from tests.support.bundles import silent
 
 MACHINE = "bundle.slipway.internal/node:1"
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -37,6 +38,18 @@ class FakeImage(NamedTuple):
 
     id: str
     tags: list[str]
+    engine: Any = None
+
+    def tag(self, repository: str, tag: str) -> None:
+        """Have one more name."""
+        name = f"{repository}:{tag}"
+        self.tags.append(name)
+        self.engine.there[name] = self
+
+    def save(self, *, named: bool) -> Iterator[bytes]:
+        """An archive of it."""
+        assert named
+        yield self.engine.saved
 
     @property
     def attrs(self) -> dict[str, dict[str, list[str]]]:
@@ -135,16 +148,20 @@ class Images:
         raise ImageNotFound(name)
 
     def load(self, stream: IO[bytes]) -> list[FakeImage]:
-        """Take the machine's image out of an archive, in place of what has its name."""
+        """Take an image out of an archive, in place of what has its name."""
         files = members(stream)
         self.engine.loaded.append(files)
+        stream.seek(0)
+        with tarfile.open(fileobj=stream) as tar:
+            index = json.load(cast(IO[bytes], tar.extractfile("manifest.json")))
+        (name,) = index[0]["RepoTags"]
         (config,) = (
             each.removesuffix(".json")
             for each in files
             if each.endswith(".json") and each != "manifest.json"
         )
-        image = FakeImage(f"sha256:{config}", [MACHINE])
-        self.engine.there[MACHINE] = image
+        image = FakeImage(f"sha256:{config}", [name], self.engine)
+        self.engine.there[name] = image
         return [image]
 
     def list(self, repository: str) -> list[FakeImage]:
@@ -152,10 +169,9 @@ class Images:
         found = self.engine.there.items()
         return [image for name, image in found if name.startswith(f"{repository}:")]
 
-    def remove(self, image_id: str) -> None:
-        """Have an image no more."""
-        there = self.engine.there
-        self.engine.there = {name: each for name, each in there.items() if each.id != image_id}
+    def remove(self, name: str) -> None:
+        """Have an image no more by this name."""
+        del self.engine.there[name]
 
 
 class FakeEngine:
@@ -170,13 +186,14 @@ class FakeEngine:
         self.left: list[object] = []
         self.loaded: list[list[str]] = []
         self.imported: list[str] = []
+        self.saved = b""
         self.versions: Iterator[int] = itertools.chain([1, 1], itertools.repeat(0))
         self.importing = (0, b"")
         self.copying = 0
 
     def add(self, name: str) -> None:
         """Have an image."""
-        self.there[name] = FakeImage(f"sha256:{name}", [name])
+        self.there[name] = FakeImage(f"sha256:{name}", [name], self)
 
     def create(self, image: str | None = None, **options: Any) -> Any:
         """A container of an image, or else a volume."""
@@ -285,6 +302,53 @@ def test_node_images_that_no_node_is_made_of_go(engine: FakeEngine, bundle: Path
     engine.nodes = [used]
     name, _said = preloaded(engine, bundle)
     assert engine.there.keys() == {"slipway-node:used", "debian:13", MACHINE, name}
+
+
+def carried(engine: FakeEngine, bundle: Path, folder: Path) -> list[str]:
+    """What is put beside a bundle."""
+    store = ImageStore(folder / "of the engine")
+    store.add_image("docker.io/library/node:1", [layer_from_tree({"/x": b"baked"})], ImageConfig())
+    store.write_docker_archive("docker.io/library/node:1", folder / "saved.tar")
+    engine.saved = (folder / "saved.tar").read_bytes()
+    beside = folder / "beside"
+    beside.mkdir()
+    client = cast(docker.DockerClient, engine)
+    node_image.carry(client, bundle, MACHINE, silent, [PAUSE], beside)
+    return [path.name for path in beside.iterdir()]
+
+
+def test_a_node_image_goes_beside_the_bundle_that_it_was_made_of_and_is_loaded_from_there(
+    engine: FakeEngine, bundle: Path, tmp_path: Path
+) -> None:
+    assert carried(engine, bundle, tmp_path) == ["node"]
+    (tmp_path / "beside" / "node").rename(bundle / "node")
+    elsewhere = FakeEngine()
+    elsewhere.add("slipway-node:old")
+    name, said = preloaded(elsewhere, bundle.rename(bundle.with_name("fedcba9876543210")))
+    (ref,) = ImageStore(tmp_path / "bundle" / "fedcba9876543210" / "node").images()
+    assert said == [f"loading {ref}"]
+    assert elsewhere.made == []
+    assert set(elsewhere.there) == {ref, name}
+    assert elsewhere.there[name].tags == [ref, name]
+
+
+def test_one_of_other_images_is_made_all_the_same(
+    engine: FakeEngine, bundle: Path, tmp_path: Path
+) -> None:
+    carried(engine, bundle, tmp_path)
+    (tmp_path / "beside" / "node").rename(bundle / "node")
+    client, elsewhere = cast(docker.DockerClient, (fake := FakeEngine())), fake
+    node_image.preloaded(client, bundle, MACHINE, silent, [PAUSE, TOOLS])
+    assert elsewhere.made
+
+
+def test_a_bundle_that_brings_it_is_not_given_another(
+    engine: FakeEngine, bundle: Path, tmp_path: Path
+) -> None:
+    carried(engine, bundle, tmp_path)
+    (tmp_path / "beside" / "node").rename(bundle / "node")
+    (tmp_path / "second").mkdir()
+    assert carried(FakeEngine(), bundle, tmp_path / "second") == []
 
 
 def test_nothing_else_is_left_behind(engine: FakeEngine, bundle: Path) -> None:
