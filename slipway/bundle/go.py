@@ -160,6 +160,24 @@ class Toolchain:
             (built / _binary_name(package)).rename(target)
         built.rmdir()
 
+    @property
+    def root(self) -> Path:
+        """Where this Go is."""
+        return Path(run([self.go, "env", "GOROOT"], what="look-up of Go").strip())
+
+    def modules(self, component: Component) -> dict[str, Path]:
+        """The modules of others that ``component`` is compiled of, and where each was unpacked."""
+        each = "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}}\t{{.Dir}}{{end}}{{end}}"
+        asked = ("-deps", "-f", each, *_tags(component), *component.binaries.values())
+        listed = run(
+            [self.go, "list", *asked],
+            what=f"look-up of {component.name}'s modules",
+            cwd=component.folder,
+            env=self.environment(component),
+        )
+        rows = (line.split("\t") for line in listed.splitlines() if line)
+        return {module: Path(folder) for module, folder in rows}
+
     def module_folder(self, component: Component) -> Path:
         """Where the component's own module was unpacked, for the manifests in it."""
         found = run(

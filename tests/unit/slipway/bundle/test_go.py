@@ -40,9 +40,12 @@ log="$(dirname "$0")/log"
 case "$1" in
 env) echo "go$(cat "$(dirname "$0")/version")" ;;
 list)
-    [ "$2" = -m ] && echo "/modules/$5"
-    [ "$2" = -deps ] && [ -e "$(dirname "$0")/adds" ] && cat "$(dirname "$0")/adds" >>../go.work.sum
-    true ;;
+    case "$2" in
+    -m) echo "/modules/$5" ;;
+    -deps)
+        [ -e "$(dirname "$0")/adds" ] && cat "$(dirname "$0")/adds" >>../go.work.sum
+        printf 'example.com/a@v1.0.0\\t/modules/a\\n\\n%.0s' once twice ;;
+    esac ;;
 build)
     env | grep -E '^(CGO_ENABLED|GO[A-Z]*)=' >"$log.env"
     for argument; do
@@ -248,6 +251,13 @@ def test_a_module_whose_sum_go_would_add_to_the_workspace_is_refused(
 def test_a_component_s_module_is_found(folder: Path, fake_go: Path, tmp_path: Path) -> None:
     found = Toolchain(fake_go / "go", tmp_path).module_folder(named(folder, "tool"))
     assert found == Path("/modules/example.com/tool/v2")
+
+
+def test_the_modules_of_a_component_are_told_with_their_folders(
+    folder: Path, fake_go: Path, tmp_path: Path
+) -> None:
+    found = Toolchain(fake_go / "go", tmp_path).modules(named(folder, "tool"))
+    assert found == {"example.com/a@v1.0.0": Path("/modules/a")}
 
 
 @pytest.mark.parametrize("own", ["1.26.6", "1.26.10", "1.27.0", "2.0"])
