@@ -12,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock vm bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,6 +31,9 @@ doctor: environment ## Say whether "make up" will work here and on the nodes, an
 
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml
+
+bundle: environment ## Only what nodes get; OUT=file writes it as one file, which KEY=file signs
+	$(playbook) $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
-from slipway.bundle.provider import Provider, bundle_path, ensure
-from slipway.bundle.source import SourceProvider
-from slipway.cache.layout import CacheLayout
-
-PROVIDERS: dict[str, type[SourceProvider]] = {"source": SourceProvider}
+from slipway.bundle.archive import ArchiveProvider
+from slipway.bundle.choice import chosen
+from slipway.bundle.provider import bundle_path, ensure
 
 
 class ActionModule(SlipwayAction):
@@ -18,12 +15,13 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return where the bundle is and whether it was made just now."""
-        cache = CacheLayout(Path(args["cache"]))
-        versions = {name: str(version) for name, version in args["versions"].items()}
-        kind, project = PROVIDERS[args["provider"]], Path(args["project"])
-        provider: Provider = kind(project, versions, cache, args["strict"])
+        choice = chosen(args, self.say)
+        provider, cache = choice.provider, choice.provider.cache
         if args["locate"]:
             return {"changed": False, "path": str(bundle_path(provider, cache))}
-        bundle = ensure(provider, cache, self.say, check=self.check_mode)
+        why = f"the bundle comes {choice.why}"
+        bundle = ensure(provider, cache, self.say, check=self.check_mode, why=why)
+        if isinstance(provider, ArchiveProvider) and not self.check_mode:
+            provider.note()
         path = str(bundle.path)
         return {"changed": bundle.made, "path": path, "ansible_facts": {"bundle_dir": path}}

@@ -9,8 +9,7 @@ from typing import Any
 from plugins.modules import machine_look
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.plan.bounds import Bounds
-from slipway.bundle.source import SourceProvider
-from slipway.cache.layout import CacheLayout
+from slipway.bundle.choice import Choice, chosen
 from slipway.doctor.examine import Wanted, examined
 from slipway.doctor.findings import State, encoded, works
 from slipway.doctor.report import warnings
@@ -24,7 +23,8 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write a report, or show warnings and fail with every problem; change nothing."""
         report = args["report"]
-        findings = examined(_wanted(args, names=bool(report)), _look)
+        bundle = chosen(args, self.say)
+        findings = examined(_wanted(args, bundle, names=bool(report)), _look)
         if report:
             text = self._secrets.redact(encoded(findings).decode())
             Path(report).write_text(text, encoding="utf-8")
@@ -36,8 +36,7 @@ class ActionModule(SlipwayAction):
         return {"changed": False}
 
 
-def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
-    versions = {name: str(version) for name, version in args["versions"].items()}
+def _wanted(args: Mapping[str, Any], bundle: Choice, *, names: bool) -> Wanted:
     inventory = Inventory(
         nodes=args["nodes"],
         control_plane=args["control_plane"],
@@ -53,8 +52,8 @@ def _wanted(args: Mapping[str, Any], *, names: bool) -> Wanted:
         apps_file=Path(args["apps_file"]),
         secrets=args["secrets"],
         kubeconfig=Path(args["kubeconfig"]),
-        version=versions["kubernetes"],
-        provider=SourceProvider(Path(args["project"]), versions, CacheLayout(Path(args["cache"]))),
+        version=bundle.provider.versions["kubernetes"],
+        bundle=bundle,
         kept=[Path(each) for each in args["kept"]],
         tools=args["tools"],
         nodes=args["machines"],

@@ -77,6 +77,51 @@ options:
     required: true
 """
 
+    PROVIDER = r"""
+options:
+  provider:
+    description:
+      - Where a bundle comes from. V(archive) unpacks O(archive), V(source) builds from Go modules
+        and Debian packages, and V(auto) is V(archive) if one is named, V(source) otherwise.
+    type: str
+    choices: [archive, auto, source]
+    default: auto
+  archive:
+    description:
+      - The archive of a bundle, a path or an address that begins with C(https://). It has to be
+        made of the same lock, for the same kind of processor. What its server sends is kept when
+        the connection breaks, and gone on with.
+    type: str
+    default: ""
+  signers:
+    description:
+      - A file of allowed signers, as OpenSSH has them. With it, an archive has to be signed by one
+        of them.
+    type: str
+    default: ""
+  login:
+    description:
+      - Who asks for an archive, as C(user) and C(password), which is the name of a secret. Without
+        it, C(~/.netrc) says so, or the file that C(NETRC) names.
+    type: dict
+    default: {}
+  strict:
+    description:
+      - Whether it is a failure that Debian has other packages than C(images/debian-RELEASE.lock),
+        when root file systems are made. Otherwise a line says so.
+      - That a package has another content than was recorded of the same version is always one.
+    type: bool
+    default: false
+  project:
+    description: The checkout, whose folders C(bundle) and C(images) say what goes in.
+    type: path
+    required: true
+  versions:
+    description: The version of every component, by name.
+    type: dict
+    required: true
+"""
+
     STORE = r"""
 options:
   store:

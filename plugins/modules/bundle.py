@@ -12,34 +12,17 @@ description:
   - The bundle lies below O(cache), under a key of everything that decides its content. A changed
     version makes another bundle and leaves the one before alone.
   - What is slow to make is kept part by part, so an interrupted run goes on where it was.
+  - One line says where it comes from, and why, when it has to be made.
   - What a machine needs to make one is installed then, on Debian and as root.
   - It runs on the controller.
 options:
-  provider:
-    description: Where a bundle comes from. V(source) builds it from Go modules and Debian packages.
-    type: str
-    choices: [source]
-    default: source
-  project:
-    description: The checkout, whose folders C(bundle) and C(images) say what goes in.
-    type: path
-    required: true
-  versions:
-    description: The version of every component, by name.
-    type: dict
-    required: true
-  strict:
-    description:
-      - Whether it is a failure that Debian has other packages than C(images/debian-RELEASE.lock),
-        when root file systems are made. Otherwise a line says so.
-      - That a package has another content than was recorded of the same version is always one.
-    type: bool
-    default: false
   locate:
     description: Only say where the bundle lies, without a look at what is there.
     type: bool
     default: false
 extends_documentation_fragment:
+  - shared.provider
+  - shared.secrets
   - shared.cache
 attributes:
   check_mode:

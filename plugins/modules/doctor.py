@@ -66,14 +66,6 @@ options:
         be the inventory's, and of the version in O(versions).
     type: path
     required: true
-  project:
-    description: The checkout.
-    type: path
-    required: true
-  versions:
-    description: The lock.
-    type: dict
-    required: true
   tools:
     description: What builds need of this machine, by the names of M(tools).
     type: list
@@ -95,6 +87,7 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
+  - shared.provider
   - shared.secrets
   - shared.cache
   - shared.domain

@@ -1,6 +1,6 @@
 """The bundle: everything a node gets, in one directory on the controller.
 
-Layout of a bundle directory, the same whichever provider filled it::
+Layout of a bundle directory, but for what is said the same whichever provider filled it::
 
     bin/        what runs on a node outside a container (kubelet, containerd, ...)
     cni/        CNI plugins
@@ -8,5 +8,7 @@ Layout of a bundle directory, the same whichever provider filled it::
     nft/        nft with its libraries, as machines may have another one or none
     manifests/  Kubernetes manifests of the add-ons
     tools/      what this machine runs (BuildKit, a registry, docker buildx, Helm)
+    node/       out of an archive: an OCI image layout with the node image of all that
+    licences/   out of an archive: of packages and modules
     manifest.json   sha256 and size of every file above, and the versions that went in
 """

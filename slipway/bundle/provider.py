@@ -1,7 +1,7 @@
 """Where a bundle comes from, and the one way to have it.
 
 A provider knows how to fill a bundle directory; nothing else in the product can tell which one
-did. ``source`` builds from Go modules and Debian packages.
+did. ``source`` builds from Go modules and Debian packages, ``archive`` unpacks what was built.
 """
 
 from __future__ import annotations
@@ -47,11 +47,17 @@ def bundle_path(provider: Provider, cache: CacheLayout) -> Path:
 
 
 def ensure(
-    provider: Provider, cache: CacheLayout, say: Callable[[str], None], *, check: bool = False
+    provider: Provider,
+    cache: CacheLayout,
+    say: Callable[[str], None],
+    *,
+    check: bool = False,
+    why: str = "",
 ) -> Bundle:
     """Return the provider's bundle in the cache, checked file by file, made if need be.
 
-    With ``check`` nothing is made: ``made`` then says whether it would have to be.
+    With ``check`` nothing is made: ``made`` then says whether it would have to be. ``why`` is said
+    of a provider that makes one.
     """
     path = bundle_path(provider, cache)
     damaged = manifest.damaged(path)
@@ -68,7 +74,13 @@ def ensure(
         unfinished = path.with_name(f"{path.name}.unfinished")
         for leftover in (unfinished, path):
             shutil.rmtree(leftover, ignore_errors=True)
+        if why:
+            say(why)
         unfinished.mkdir()
-        manifest.write(unfinished, dict(provider.fill(unfinished, say)))
-        settle(unfinished, path)
+        try:
+            manifest.write(unfinished, dict(provider.fill(unfinished, say)))
+            settle(unfinished, path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
     return Bundle(path, made=True)

@@ -42,6 +42,11 @@ class SourceProvider:
     cache: CacheLayout
     strict: bool = False
 
+    @property
+    def tools(self) -> Sequence[str]:
+        """What this machine has to have for it."""
+        return TOOLS
+
     @cached_property
     def components(self) -> Sequence[Component]:
         """What is compiled."""

@@ -119,6 +119,11 @@ class CacheLayout:
         return self.root / "bundle"
 
     @property
+    def archives(self) -> Path:
+        """The folder of what is known of archives of bundles, and was downloaded of them."""
+        return self.root / "archives"
+
+    @property
     def bundle_lock(self) -> Path:
         """The file that whoever makes or removes bundles locks."""
         return self.bundles / "lock"

@@ -167,7 +167,7 @@ class _Sweeper:
             self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:
-        """Remove bundles, then the parts that only those were made of, and old compilers."""
+        """Remove bundles, their parts that nothing else is made of, old compilers and archives."""
         cache = self.cache
         if not cache.bundles.exists():
             return
@@ -187,7 +187,7 @@ class _Sweeper:
                 else:
                     self._remove(path)
             self._sweep_parts(cache.bundle_parts, kept)
-            self._remove_older(MONTH, cache.go_toolchains())
+            self._remove_older(MONTH, [*cache.go_toolchains(), *_in(cache.archives)])
 
     def _sweep_parts(self, parts: Path, bundles: Iterable[Path]) -> None:
         """Remove the parts that none of the bundles was made of."""

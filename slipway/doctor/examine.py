@@ -13,9 +13,8 @@ from slipway import preflight
 from slipway.apps.manifests.routes import hosts
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
-from slipway.bundle import source
+from slipway.bundle.choice import Choice
 from slipway.bundle.provider import bundle_path
-from slipway.bundle.source import SourceProvider
 from slipway.control_node import tools
 from slipway.control_node.localhost import Ports, is_here
 from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
@@ -39,10 +38,10 @@ class Wanted:
     """What a run is to make, and of what.
 
     ``nodes`` are what the module machine_look returned for each; none where they are containers.
-    ``kept`` are the paths that a run writes to. ``tools`` are what builds need. ``resolv_conf`` is
-    the file with the name servers of container nodes, if one is named, ``ports`` are those of this
-    machine that lead to them. With ``names``, the names of hosts are asked for as well, which the
-    proof at the end of a run does itself.
+    ``bundle`` is where the bundle comes from, ``kept`` are the paths that a run writes to, and
+    ``tools`` are what builds need. ``resolv_conf`` is the file with the name servers of container
+    nodes, if one is named, ``ports`` are those of this machine that lead to them. With ``names``,
+    the names of hosts are asked for as well, which the proof at the end of a run does itself.
     """
 
     cluster: str
@@ -52,7 +51,7 @@ class Wanted:
     secrets: Mapping[str, str]
     kubeconfig: Path
     version: str
-    provider: SourceProvider
+    bundle: Choice
     kept: Sequence[Path]
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -133,12 +132,12 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     findings = all_of(
         CONTROL_NODE,
         {
-            "bundle": lambda: _bundle(wanted.provider, bundled),
+            "bundle": lambda: _bundle(wanted.bundle, bundled),
             "engine": lambda: _engine(wanted, asked),
         },
     )
     root = asked[0].root if asked else engine.ROOT
-    seen = look({"cache": str(wanted.provider.cache.root), "engine": root})
+    seen = look({"cache": str(wanted.bundle.provider.cache.root), "engine": root})
     use = Use.HOST if wanted.containers else Use.CONTROL_NODE
     own = Machine(CONTROL_NODE, use, seen["facts"], seen["unknown"])
     others = [nodes.machine(name, each, wanted.inventory) for name, each in wanted.nodes.items()]
@@ -166,10 +165,10 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     return findings
 
 
-def _bundle(provider: SourceProvider, bundled: list[bool]) -> Iterable[Result]:
+def _bundle(choice: Choice, bundled: list[bool]) -> Iterable[Result]:
     """Whether it is there, which is noted."""
-    bundled.append(bundle_path(provider, provider.cache).is_dir())
-    yield ok("is there" if bundled[0] else "a run makes it")
+    bundled.append(bundle_path(choice.provider, choice.provider.cache).is_dir())
+    yield ok("is there" if bundled[0] else f"a run has it {choice.why}")
 
 
 def _engine(wanted: Wanted, asked: list[engine.Engine]) -> Iterable[Result]:
@@ -204,13 +203,13 @@ def _of_facts(machine: Machine, cluster: Cluster) -> dict[str, Check]:
 
 def _of_user(wanted: Wanted, cluster: Cluster) -> dict[str, Check]:
     """The checks of what this user has, may write, and fetches."""
-    needed = [*wanted.tools, *(() if cluster.bundled else source.TOOLS)]
+    needed = [*wanted.tools, *(() if cluster.bundled else wanted.bundle.provider.tools)]
 
     def sources_answer() -> Iterable[Result]:
         if cluster.bundled:
             return []
         install = bool(tools.missing(needed)) and not tools.refusal(needed)
-        found = registries.sources(wanted.provider, Path.home(), install=install)
+        found = registries.sources(wanted.bundle.provider, Path.home(), install=install)
         return registries.answers(found, allowed(registries.SECONDS))
 
     found: dict[str, Check] = {

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 from slipway.bundle import go
-from slipway.bundle.source import SourceProvider
+from slipway.bundle.choice import AnyProvider
 from slipway.doctor.findings import Result, State, fail, ok, warn
 from slipway.run import said
 from slipway.waiting import answered
@@ -56,7 +56,7 @@ class Source:
     proxies: Mapping[str, str] | None = None
 
 
-def sources(provider: SourceProvider, home: Path, *, install: bool) -> list[Source]:
+def sources(provider: AnyProvider, home: Path, *, install: bool) -> list[Source]:
     """Those that a run will ask, as their clients are set up; none of what is there already.
 
     ``install`` says whether packages of this machine are to be installed.

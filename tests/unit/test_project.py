@@ -26,9 +26,8 @@ from packaging.utils import canonicalize_name
 from bin import install_collections, lock
 from docs import variables
 from docs.generate import documents
-from plugins.action import bundle
 from slipway.apps.source.github import API
-from slipway.bundle import go
+from slipway.bundle import choice, go
 from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
 from slipway.doctor.reached import PYTHON
@@ -191,7 +190,7 @@ def test_an_action_has_the_arguments_that_ansible_finds_documented(name: str) ->
     ("name", "option", "key", "value"),
     [
         ("tools", "names", "choices", sorted(TOOLS)),
-        ("bundle", "provider", "choices", sorted(bundle.PROVIDERS)),
+        ("bundle", "provider", "choices", sorted(choice.PROVIDERS)),
         ("image_load", "ctr", "default", Containerd.ctr),
         ("image_load", "containerd_root", "default", Containerd.root),
         ("apps_plan", "github_api", "default", API),

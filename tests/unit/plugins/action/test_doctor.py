@@ -112,5 +112,5 @@ def test_what_is_examined_is_what_the_task_says(asked: list[Wanted]) -> None:
     assert (found.cluster, found.version, found.nodes) == ("lab", "1.36.3", machines)
     assert (found.routed, found.kept, found.tools) == (False, [Path("/x")], ["git"])
     assert (found.workers, found.inventory.segment) == (["w"], "10.9.0.0/16")
-    assert found.provider.versions["jre"] == "21"
+    assert found.bundle.provider.versions["jre"] == "21"
     assert found.containers

@@ -10,15 +10,18 @@ from typing import Any, cast
 
 import pytest
 
+from slipway.bundle.archive import ArchiveProvider
+from slipway.bundle.choice import Choice
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.doctor import engine, registries
 from slipway.doctor.engine import Engine
 from slipway.doctor.examine import Wanted, examined
-from slipway.doctor.findings import Finding, works
+from slipway.doctor.findings import Finding, Result, works
 from slipway.errors import Problem, SlipwayError
 from slipway.nodes.containers import NoRight
 from slipway.preflight import Inventory
+from tests.support.bundles import Maker, lock
 from tests.support.machines import CONTAINERS, MACHINES, SOUND
 
 ENGINE = Engine(
@@ -41,7 +44,6 @@ def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     servers.write_text("nameserver 192.0.2.53\n")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr("slipway.bundle.source.TOOLS", ())
     monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
     monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: servers)
     return folder
@@ -53,6 +55,7 @@ class Bundles:
     def __init__(self, cache: Path) -> None:
         self.cache = CacheLayout(cache)
         self.versions = {"kubernetes": "1.36.3", "go": "1.26.6", "debian": "trixie"}
+        self.tools: tuple[str, ...] = ()
         self.problem = ""
 
     @property
@@ -65,6 +68,11 @@ class Bundles:
     def to_make(self) -> list[Any]:
         """What is to be fetched."""
         return [SimpleNamespace(lane="packages")]
+
+
+def choice(bundles: Bundles) -> Choice:
+    """The bundle comes from there."""
+    return Choice(cast(SourceProvider, bundles), "from source, as no archive is named")
 
 
 def wanted(tmp_path: Path, **changes: Any) -> Wanted:
@@ -86,7 +94,7 @@ def wanted(tmp_path: Path, **changes: Any) -> Wanted:
         secrets={},
         kubeconfig=tmp_path / "kubeconfig.yaml",
         version="1.36.3",
-        provider=cast(SourceProvider, Bundles(tmp_path / "cache")),
+        bundle=choice(Bundles(tmp_path / "cache")),
         kept=[tmp_path / "cache"],
         tools=["docker"],
         names=False,
@@ -142,7 +150,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
         tmp_path,
         inventory=replace(CONTAINERS, pool=[]),
         apps_file=tmp_path / "none.yml",
-        provider=cast(SourceProvider, Bundles(tmp_path / "other")),
+        bundle=choice(Bundles(tmp_path / "other")),
         tools=["git"],
     )
 
@@ -191,28 +199,57 @@ def test_packages_are_asked_for_where_a_run_installs_some(
     monkeypatch.setattr("os.geteuid", lambda: user)
     if apt:
         (this_machine / "apt-get").touch(mode=0o755)
-    bundles = cast(SourceProvider, Bundles(tmp_path / "other"))
-    examined(wanted(tmp_path, provider=bundles, tools=["docker", *lacks]), sound)
+    bundle = choice(Bundles(tmp_path / "other"))
+    examined(wanted(tmp_path, bundle=bundle, tools=["docker", *lacks]), sound)
     assert asked == [install]
 
 
 def test_a_bundle_that_is_still_to_be_made_takes_more_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.bundle.source.TOOLS", ("mmdebstrap",))
     monkeypatch.setattr(registries, "sources", lambda *_, **__: [])
     there = examined(wanted(tmp_path), sound)
-    bundles = cast(SourceProvider, Bundles(tmp_path / "other"))
-    still = examined(wanted(tmp_path / "bin", provider=bundles), sound)
+    bundles = Bundles(tmp_path / "other")
+    bundles.tools = ("mmdebstrap",)
+    still = examined(wanted(tmp_path / "bin", bundle=choice(bundles)), sound)
     assert [by_check(each)["tools"] for each in (there, still)] == ["ok", "fail"]
     said = [next(f.found for f in each if f.check == "bundle") for each in (there, still)]
-    assert said == ["is there", "a run makes it"]
+    assert said == ["is there", "a run has it from source, as no archive is named"]
+
+
+def test_of_an_archive_that_is_at_hand_nothing_else_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[registries.Source] = []
+
+    def answers(found: list[registries.Source], _seconds: float) -> list[Result]:
+        asked.extend(found)
+        return []
+
+    monkeypatch.setattr(registries, "answers", answers)
+    monkeypatch.setattr("slipway.bundle.source.TOOLS", ("mmdebstrap",))
+    archive = Maker(tmp_path / "made")()
+    of_archive = ArchiveProvider(lock(tmp_path / "other"), str(archive))
+    named = Choice(of_archive, "from the archive")
+    found = examined(wanted(tmp_path, bundle=named), sound)
+    assert {*by_check(found).values()} == {"ok"}
+    assert [each.found for each in found if each.check == "bundle"] == [
+        "a run has it from the archive"
+    ]
+    assert asked == []
+
+
+def test_an_archive_that_will_not_do_is_a_finding(tmp_path: Path) -> None:
+    of_archive = ArchiveProvider(lock(tmp_path / "other"), str(tmp_path / "none"))
+    found = examined(wanted(tmp_path, bundle=Choice(of_archive, "from the archive")), sound)
+    (failed,) = (each for each in found if each.state == "fail")
+    assert (failed.check, failed.found) == ("bundle", "No such file or directory")
 
 
 def test_a_lock_that_does_not_fit_the_checkout_is_a_finding_like_any_other(tmp_path: Path) -> None:
     bundles = Bundles(tmp_path / "cache")
     bundles.problem = "pins another version"
-    found = examined(wanted(tmp_path, provider=cast(SourceProvider, bundles)), sound)
+    found = examined(wanted(tmp_path, bundle=choice(bundles)), sound)
     (failed,) = (each for each in found if each.state == "fail")
     assert (failed.check, failed.where, failed.found) == ("bundle", "go.mod", bundles.problem)
     assert by_check(found)["memory"] == "ok"

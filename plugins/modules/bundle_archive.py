@@ -1,0 +1,73 @@
+#!/usr/bin/python
+"""Documentation of the action plugin bundle_archive; nothing runs on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bundle_archive
+short_description: Write a bundle as one file
+description:
+  - Writes everything that a node gets, the versions and sha256 sums of it, the licences of what it
+    is made of, and the node image for container nodes, into a tar that zstd compresses. What else
+    is in the folder of the bundle, such as a list of its packages, goes along.
+  - M(bundle) takes the file as O(bundle#module:archive), on any machine with the same lock.
+  - The file is written whole or not at all, and anew each time.
+  - It runs on the controller.
+options:
+  path:
+    description: The file to write.
+    type: path
+    required: true
+  key:
+    description:
+      - A private key of OpenSSH, or the public half of one that its agent has, which signs what the
+        file has; empty for none.
+    type: path
+    default: ""
+  image:
+    description: The bundle's image of a bare machine; empty to leave the node image out.
+    type: str
+    default: ""
+  images:
+    description: The references of the images that are in the node image.
+    type: list
+    elements: str
+    default: []
+  project:
+    description: The checkout, whose folders C(bundle) and C(images) say what goes in.
+    type: path
+    required: true
+  versions:
+    description: The version of every component, by name.
+    type: dict
+    required: true
+extends_documentation_fragment:
+  - shared.bundle
+  - shared.cache
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+author:
+  - Slipway
+"""
+
+EXAMPLES = r"""
+- name: Write the bundle as one file
+  bundle_archive:
+    path: /srv/files/slipway.tar.zst
+    key: ~/.ssh/id_ed25519
+    bundle: "{{ slipway_bundle_dir }}"
+    project: "{{ slipway_project_dir }}"
+    versions: "{{ slipway_versions }}"
+    cache: ~/.cache/slipway
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /srv/files/slipway.tar.zst
+"""

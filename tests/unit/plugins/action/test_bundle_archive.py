@@ -1,0 +1,79 @@
+"""Writing the bundle as one file: what goes into it, and what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.action import bundle_archive
+from slipway.bundle import licences, signature
+from slipway.bundle.source import SourceProvider
+from slipway.nodes import containers, image
+from tests.support.bundles import FILES, KEY, VERSIONS, bundle, contents_of
+from tests.support.fake_ansible import action
+
+MACHINE = "bundle.slipway.internal/node:trixie"
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gathered, without the programs that are asked for it."""
+
+    def collect(_source: object, _bundle: object, beside: Path, _say: object) -> None:
+        (beside / "licences").mkdir()
+        (beside / "licences" / "LICENSE").write_text("free")
+
+    def carry(engine: str, of: Path, machine: str, _say: object, refs: Any, beside: Path) -> None:
+        (beside / "node").mkdir()
+        (beside / "node" / "image").write_text(f"{engine} {of.name} {machine} {refs}")
+
+    monkeypatch.setattr(SourceProvider, "key", KEY)
+    monkeypatch.setattr(licences, "collect", collect)
+    monkeypatch.setattr(containers, "connect", lambda: "engine")
+    monkeypatch.setattr(image, "carry", carry)
+    monkeypatch.setattr(signature, "sign", lambda text, key: f"by {key}".encode())
+
+
+def result(tmp_path: Path, check: bool = False, **changes: Any) -> dict[str, Any]:
+    """What the task returns."""
+    made = tmp_path / "bundle"
+    args = {
+        "path": f"{tmp_path}/out/x.tar.zst",
+        "bundle": str(made if made.exists() else bundle(made)),
+        "project": "/srv/slipway",
+        "versions": VERSIONS,
+        "cache": f"{tmp_path}/cache",
+    }
+    return action(bundle_archive.ActionModule, {**args, **changes}, check=check).run()
+
+
+def test_it_has_the_bundle_and_licences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = result(tmp_path)
+    out = tmp_path / "out" / "x.tar.zst"
+    assert (found["changed"], found["path"]) == (True, str(out))
+    contents = contents_of(out)
+    assert contents.key == KEY
+    assert set(contents.files) == {*FILES, "licences/LICENSE"}
+    assert contents.signature == b""
+    assert capsys.readouterr().out.strip().startswith(f"{out}: ")
+    assert [*(tmp_path / "cache" / "work").iterdir()] == []
+
+
+def test_it_has_the_node_image_where_nodes_are_containers(tmp_path: Path) -> None:
+    result(tmp_path, image=MACHINE, images=["a", "b"])
+    contents = contents_of(tmp_path / "out" / "x.tar.zst")
+    assert set(contents.files) == {*FILES, "licences/LICENSE", "node/image"}
+
+
+def test_a_key_signs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result(tmp_path, key="/root/.ssh/id_ed25519")
+    contents = contents_of(tmp_path / "out" / "x.tar.zst")
+    assert contents.signature == b"by /root/.ssh/id_ed25519"
+    assert capsys.readouterr().out.strip().endswith("signed with /root/.ssh/id_ed25519")
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    assert result(tmp_path, check=True)["changed"]
+    assert not (tmp_path / "out").exists()
