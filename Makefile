@@ -12,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock vm bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock fuzz vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -77,6 +77,9 @@ integration: test-environment ## Run the tests of what works with real programs
 e2e: test-environment ## Prove whole clusters: SCENARIO=name; T=expression asks one that stands, or INVENTORY=path
 	python tests/run.py e2e --scenario "$(SCENARIO)" --tests "$(T)" --inventory "$(GIVEN)"
 
+fuzz: test-environment ## Try the ingress controller on 100,000 clusters that are made up
+	SLIPWAY_FUZZ=100000 pytest -q ingress/tests/unit/test_fuzz.py ingress/tests/integration/test_fuzz.py
+
 docs: environment ## Write what repeats what is written elsewhere: pages of docs/, comments of defaults
 	PYTHONPATH=$(CURDIR) python -m docs.generate
 
@@ -87,7 +90,7 @@ vm: environment ## Try it on a virtual machine with control groups of version 2;
 	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)
 
 bench: environment ## Measure against what one would do instead
-	PYTHONPATH=$(CURDIR) python bench/run.py $(ARGS)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/ingress/src python bench/run.py $(ARGS)
 
 version: ## Say which version this is
 	python3 -c 'import slipway; print(slipway.__version__)'

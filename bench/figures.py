@@ -17,11 +17,13 @@ class Unit(Enum):
     """What a figure counts."""
 
     SECONDS = "s"
+    MILLISECONDS = "ms"
     BYTES = "B"
 
     def text(self, value: float) -> str:
         """``value`` with the unit."""
-        return f"{value:.2f} s" if self is Unit.SECONDS else f"{value:,.0f} B"
+        decimals = {Unit.SECONDS: 2, Unit.MILLISECONDS: 1, Unit.BYTES: 0}[self]
+        return f"{value:,.{decimals}f} {self.value}"
 
 
 @dataclass(frozen=True)

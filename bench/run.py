@@ -1,7 +1,7 @@
 """Measure what people wait for, beside what they would wait for instead.
 
-Each benchmark makes nodes of its own, uses and removes them; bundle, sources and build caches come
-from Slipway's cache.
+Each benchmark makes what it needs of its own, nodes for the most part, uses and removes it; bundle,
+sources and build caches come from Slipway's cache.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from bench import apps, delivery, developer
+from bench import apps, delivery, developer, slow_clients
 
 BENCHMARKS = {
     "developer": developer.measure,
     "delivery": delivery.measure,
     "apps": apps.measure,
+    "slow": slow_clients.measure,
 }
 
 

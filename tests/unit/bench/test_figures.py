@@ -24,6 +24,10 @@ from bench.figures import HEADER, Figure, Report, Target, Unit
             "| long | 3.50 s |  |  |  | at most 3 | **no** |",
         ),
         (
+            Figure("quick", 1234.56, Unit.MILLISECONDS, target=Target(most=50)),
+            "| quick | 1,234.6 ms |  |  |  | at most 50 | **no** |",
+        ),
+        (
             Figure("bytes", 1000, Unit.BYTES, "all", 2_000_000, Target(1000)),
             "| bytes | 1,000 B | all | 2,000,000 B | 2,000 | at least 1,000 | yes |",
         ),
