@@ -145,7 +145,11 @@ class ArchiveProvider:
     def _server(self) -> Server | None:
         if not self._is_address:
             return None
-        parts = urlsplit(self.place)
+        try:
+            parts = urlsplit(self.place)
+            _ = parts.port  # whether it is one
+        except ValueError as error:
+            raise SlipwayError(Problem(str(self), f"is no address: {error}", CORRECT)) from error
         if parts.scheme == "http" and not self.signers and not _is_here(parts.hostname or ""):
             what = "is an address that anybody on the way may answer for"
             fix = (

@@ -81,7 +81,10 @@ class Login:
 
 def shown(url: str) -> str:
     """An address without what opens it: a password, or a query, which may be a signature."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # as of "https://[::1"
+        return f"{url.partition('://')[0]}://..."
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -132,8 +135,8 @@ class Server:
             if response.status not in _REDIRECTS:
                 return self._good(response, url)
             response.close()
-            target = urljoin(url, response.headers.get("Location", ""))
-            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+            target = _joined(url, response.headers.get("Location", ""))
+            if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
                 raise Broken(f"leads on to {shown(target)}, which is not protected")
             url = target
         raise Broken(f"leads on from one address to another, {MOST_REDIRECTS} times")
@@ -165,7 +168,7 @@ class Server:
     def _refused(self) -> str:
         if self.login is None:
             return "it wants to know who asks"
-        return f"it lets {self.login.user} not have it"
+        return f"it does not give it to {self.login.user}"
 
 
 def _basic(login: Login) -> str:
@@ -189,10 +192,20 @@ def _seconds_after(response: urllib3.BaseHTTPResponse) -> float | None:
         return None
 
 
+def _joined(url: str, location: str) -> str:
+    """Where an address leads on to."""
+    try:
+        target = urljoin(url, location)
+        is_one = urlsplit(target).scheme in ("http", "https") and _origin(target)[1]
+    except ValueError:
+        is_one = None
+    if not is_one:
+        raise Broken("leads on to what is no address of a file")
+    return target
+
+
 def _asked(url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Broken(f"leads on to {shown(url)}, which is no address of a file")
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
     sent = {"User-Agent": "slipway", "Accept-Encoding": "identity"}
     timeout = urllib3.Timeout(connect=allowed(CONNECT_SECONDS), read=allowed(QUIET_SECONDS))
@@ -206,6 +219,10 @@ def _asked(url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
             preload_content=False,
             decode_content=False,
         )
+    except urllib3.exceptions.ProxySchemeUnknown as error:
+        raise Broken("the proxy of the environment is none of HTTP", _PROXY_LOGIN) from error
+    except ValueError as error:  # also urllib3's own, and a host that no name server may have
+        raise Broken("is no address of a file", "correct the address") from error
     except HTTPError as error:
         _raise(error)
 
@@ -213,8 +230,7 @@ def _asked(url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
 def _manager(parts: SplitResult, timeout: urllib3.Timeout) -> urllib3.PoolManager:
     """What asks, by the proxies of the environment and with the authorities of this machine."""
     trust = ssl.create_default_context() if parts.scheme == "https" else None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all", "")
+    proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return urllib3.PoolManager(ssl_context=trust, timeout=timeout)
     way = urlsplit(proxy if "://" in proxy else f"http://{proxy}")

@@ -104,6 +104,8 @@ def test_a_path_that_leads_nowhere_is_told_with_what_names_it(machine: Machine) 
     assert "Is a directory" in machine.fails(machine.cache.parent)
     said = machine.fails("s3://key:secret@files/x.tar.zst")
     assert said.startswith("s3://files/x.tar.zst: is neither a path nor an address")
+    assert machine.fails("https://key:secret@[::1/x").startswith("https://...: is no address")
+    assert machine.fails("https://files:port/x").startswith("https://files:port/x: is no address")
 
 
 def test_one_for_another_processor_is_refused_with_both(

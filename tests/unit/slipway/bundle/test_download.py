@@ -333,7 +333,13 @@ def test_where_it_leads_on_to_is_followed_but_not_out_of_https_or_for_ever(
     assert [path for path, _headers in file.asked] == ["/bundle.tar.zst", "/elsewhere"]
     file.faults = [Fault(302, {"Location": file.url})] * 20
     assert "leads on" in str(Run(tmp_path / "b", file.url).fails())
-    for target in ("file:///etc/passwd", "https:///x", "ftp://localhost/x"):
+    for target in (
+        "file:///etc/passwd",
+        "https:///x",
+        "ftp://localhost/x",
+        "http://[::1/",
+        "http://a:b/",
+    ):
         file.faults = [Fault(302, {"Location": target})]
         assert "no address of a file" in str(Run(tmp_path / "c", file.url).fails())
     with served(CONTENT, tmp_path) as secure:
@@ -351,6 +357,20 @@ def test_https_is_by_the_authorities_of_the_machine(
         assert "SSL_CERT_FILE" in broken.fix
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
         assert Run(tmp_path, file.url)() == CONTENT
+    assert waits == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost:port/x", "http://a..b/x", "http:///x"])
+def test_what_is_no_address_is_told(url: str, tmp_path: Path, waits: list[float]) -> None:
+    assert str(Run(tmp_path, url).fails()) == "is no address of a file"
+    assert waits == []
+
+
+def test_a_proxy_of_another_kind_is_told(
+    tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5h://localhost:1080")
+    assert "none of HTTP" in str(Run(tmp_path, "https://files.test/x").fails())
     assert waits == []
 
 

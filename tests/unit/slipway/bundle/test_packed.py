@@ -153,6 +153,8 @@ def test_what_is_there_already_gets_one_more_name(made: Maker, tmp_path: Path) -
     assert tree(folder) == FILES
     assert (folder / "tools/buildkitd").samefile(there / "tools/buildkitd")
     assert (folder / "bin/kubelet").samefile(there / "images/blobs/sha256/a")
+    locks = [path for top in (folder, there) for path in (top / "images").glob("*.lock")]
+    assert len({path.stat().st_ino for path in locks}) == len(locks) == 4
 
 
 def test_a_file_that_cannot_be_run_is_no_program_by_a_link(made: Maker, tmp_path: Path) -> None:
@@ -266,12 +268,16 @@ def test_there_is_what_the_manifest_says_and_nothing_else(
         {"bundle": {"a": {"sha256": KEY, "size": -1}}},
         {"bundle": {"a": {"sha256": "abc", "size": 1}}},
         {"bundle": {"a": {"sha256": KEY, "size": 1, "link": "b"}}},
-        {"bundle": {"a": {"sha256": KEY, "size": 1}}, "beside": {"b": {"sha256": KEY, "size": 2}}},
         {"beside": None},
     ],
 )
 def test_a_manifest_of_another_kind_is_not_read(changes: Mapping[str, Any], tmp_path: Path) -> None:
     assert refused(Forged(**changes).archive(), tmp_path)
+
+
+def test_a_content_has_one_size(tmp_path: Path) -> None:
+    sizes = {name: {"sha256": KEY, "size": size} for name, size in (("a", 1), ("b", 2))}
+    assert "two sizes" in refused(Forged(bundle=sizes).archive(), tmp_path)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000])
