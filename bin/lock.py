@@ -57,7 +57,7 @@ def compile_requirements(name: str, source: str, arguments: Sequence[str]) -> No
     target = PROJECT / name
     uv = Path(sys.executable).with_name("uv")
     options = ["--universal", "--generate-hashes", "--no-header", "--quiet", "--system-certs"]
-    argv = [uv, "pip", "compile", *options, f"--python-version={OLDEST}", *arguments]
+    argv = [str(uv), "pip", "compile", *options, f"--python-version={OLDEST}", *arguments]
     run([*argv, f"--output-file={target}"], what=f"resolution of {name}", cwd=PROJECT)
     target.write_text(HEADER.format(source=source) + target.read_text())
 

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from slipway.bundle import go, manifest
+from slipway.bundle import manifest
 from slipway.bundle.source import SourceProvider
 
 FOLDER = "licences"
@@ -37,12 +37,11 @@ def collect(
                 say(f"without the licences of {name}, which is not in the cache any more")
             for archive in part.glob("*.tar"):
                 _of_packages(archive, target / "debian")
-    toolchain = go.toolchain(provider.versions["go"], provider.cache)
     for component in provider.components:
-        for module, folder in toolchain.modules(component).items():
+        for module, folder in provider.toolchain.modules(component).items():
             for path in _licences(folder):
                 _copy(path, target / "go" / module)
-    for path in _licences(toolchain.root):
+    for path in _licences(provider.toolchain.root):
         _copy(path, target / "go" / "std")
 
 

@@ -161,20 +161,21 @@ class SourceProvider:
 
     def _fetch(self, component: Component, into: Path) -> Mapping[str, object]:
         """Fill Go's own cache of modules; there is nothing to keep here but that it was done."""
-        self._toolchain.fetch(component)
+        self.toolchain.fetch(component)
         return {"version": component.version}
 
     def _compile(self, component: Component, into: Path) -> Mapping[str, object]:
-        self._toolchain.compile(component, into)
+        self.toolchain.compile(component, into)
         if component.name in MANIFESTS:
             target = into / "manifests" / f"{component.name}.yaml"
             target.parent.mkdir()
-            source = self._toolchain.module_folder(component) / MANIFESTS[component.name]
+            source = self.toolchain.module_folder(component) / MANIFESTS[component.name]
             target.write_bytes(source.read_bytes())
         return {"version": component.version}
 
     @cached_property
-    def _toolchain(self) -> Toolchain:
+    def toolchain(self) -> Toolchain:
+        """What compiles them; fetched where this machine has none that will do."""
         pins = self.project / "bundle" / "go" / "requirements.txt"
         return go.toolchain(self.versions["go"], self.cache, pins)
 

@@ -13,6 +13,7 @@ from slipway.bundle.debian import Package, Packages
 from slipway.bundle.recipes import Recipe
 from slipway.bundle.source import SourceProvider
 from slipway.control_node import tools
+from slipway.errors import SlipwayError
 
 UV = """#!/bin/sh
 for argument; do
@@ -113,7 +114,7 @@ def test_what_cannot_be_resolved_is_told_in_its_own_words(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.root / "bin" / "broken").touch()
-    with pytest.raises(lock.SlipwayError, match=r"requirements\.txt: .*\n.*no such version"):
+    with pytest.raises(SlipwayError, match=r"requirements\.txt: .*\n.*no such version"):
         make_lock(monkeypatch, "python")
 
 

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from slipway.bundle import go, licences, manifest
+from slipway.bundle import licences, manifest
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from tests.support.bundles import bundle, silent
@@ -38,7 +38,7 @@ def packages(archive: Path) -> None:
 
 
 @pytest.fixture
-def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceProvider:
+def provider(tmp_path: Path) -> SourceProvider:
     """A source of one component, whose modules and packages are at hand."""
     cache = CacheLayout(tmp_path / "cache")
     part = cache.bundle_parts / MACHINE
@@ -52,11 +52,8 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceProvider:
             (folder / name).write_text(f"{name} of {folder.name}")
     (module / "licenses").mkdir()
     toolchain = SimpleNamespace(modules=lambda _: {"example.com/x@v1.0.0": module}, root=root)
-    monkeypatch.setattr(go, "toolchain", lambda *_: toolchain)
     (tmp_path / "LICENSE").write_text("Apache License")
-    known = SimpleNamespace(
-        project=tmp_path, cache=cache, versions={"go": "1.26.6"}, components=["tool"]
-    )
+    known = SimpleNamespace(project=tmp_path, cache=cache, toolchain=toolchain, components=["tool"])
     return cast(SourceProvider, known)
 
 
