@@ -23,6 +23,9 @@ PROCESSOR = "max,la57=off,cx16=off"
 """All that qemu can emulate, but what takes it long (la57) and what qemu 7.2 does wrong: after a
 cmpxchg16b the flags are not what they were, and the kernel stops."""
 
+TRANSLATED = 2047
+"""MiB of translated code that are kept: the most that qemu takes."""
+
 BOOT_SECONDS = 600.0
 """How long it may take until its SSH answers."""
 
@@ -158,7 +161,8 @@ def _qemu(name: str, disks: Disks, machine: Machine, processors: int, memory: in
     return [
         *machine.nic.prefix,
         *("qemu-system-x86_64", "-nodefaults", "-display", "none"),
-        *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", PROCESSOR),
+        *("-machine", "q35", "-accel", f"tcg,thread=multi,tb-size={TRANSLATED}"),
+        *("-cpu", PROCESSOR),
         *("-smp", str(processors), "-m", str(memory), "-serial", "stdio"),
         *("-kernel", str(disks.kernel), "-initrd", str(disks.initrd), "-append", " ".join(kernel)),
         *(
