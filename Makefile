@@ -12,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust down test lint unit integration e2e docs lock fuzz vm bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +58,12 @@ hosts: environment ## Write the names of the services into /etc/hosts, as root
 
 trust: environment ## Show the root of the local certificate authority, and how to trust it
 	$(playbook) playbooks/local_ca.yml
+
+sbom: environment ## Write what the bundle and each app's image are made of, as CycloneDX
+	$(playbook) playbooks/sbom.yml
+
+scan: environment ## List known faults of what they are made of, by the databases at hand
+	$(playbook) playbooks/scan.yml
 
 down: environment ## Remove all that "make up" made, but the cache
 	$(playbook) playbooks/reset.yml

@@ -229,11 +229,21 @@ def open_archive(path: Path, scratch: Path, *, spare: bool) -> Iterator[Files]:
     if path.is_dir():
         yield SpareFiles(path) if spare else DirectoryFiles(path)
         return
-    with readable(path).open("rb") as raw, tempfile.TemporaryFile(dir=scratch) as plain:
-        source: IO[bytes] = raw
+    with readable(path).open("rb") as raw, open_tar(raw, path.stat().st_size, scratch) as tar:
+        yield TarFiles(tar)
+
+
+@contextmanager
+def open_tar(raw: IO[bytes], size: int, scratch: Path) -> Iterator[tarfile.TarFile]:
+    """A tar of ``size`` bytes, to be read anywhere; a compressed one is unpacked into ``scratch``.
+
+    Raises Unusable, OSError, or what decompressors and tarfile raise, when it cannot be read.
+    """
+    with tempfile.TemporaryFile(dir=scratch) as plain:
+        source = raw
         if compression := compression_of(raw):
-            copy(decompressed(raw, path.stat().st_size, compression), plain)
+            copy(decompressed(raw, size, compression), plain)
             plain.seek(0)
             source = plain
         with tarfile.open(fileobj=cast(IO[bytes], Bounded(source)), mode="r:") as tar:
-            yield TarFiles(tar)
+            yield tar

@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import shutil
+import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from slipway.oci.archives import (
     write_oci_archive,
 )
 from slipway.oci.blobs import BlobDirectory, DigestMismatch, HashingWriter, is_full
+from slipway.oci.files import UNREADABLE, Unusable, open_tar
 from slipway.oci.layers import Layer
 from slipway.oci.model import (
     CONFIG,
@@ -130,6 +132,23 @@ class ImageStore:
             return chain_id(json.loads(self._blobs.read(image.config_digest))["rootfs"]["diff_ids"])
         except (FileNotFoundError, DigestMismatch, ValueError, KeyError, TypeError):
             return None
+
+    @contextmanager
+    def open_layer(self, layer: Descriptor) -> Iterator[tarfile.TarFile]:
+        """What is in a layer of a stored image, for as long as this lasts.
+
+        Raises SlipwayError when it is not there, or cannot be read as a tar.
+        """
+        try:
+            with (
+                self._holding(),
+                self._blobs.open(layer.digest) as blob,
+                open_tar(blob, layer.size, self._blobs.temporary) as tar,
+            ):
+                yield tar
+        except (*UNREADABLE, Unusable) as error:
+            what = f"{layer.digest} cannot be read as a layer: {error}"
+            raise SlipwayError(Problem(str(self.root), what)) from error
 
     def stored_at(self, image: Image) -> float:
         """When the image was last added, in seconds since the epoch."""

@@ -30,7 +30,7 @@ FLOORS = [
     {"cache", "certificates", "control_node", "kube", "oci"},
     {"bundle", "nodes"},
     {"apps"},
-    {"dashboard", "dev", "doctor", "preflight"},
+    {"dashboard", "dev", "doctor", "preflight", "sbom"},
 ]
 """The parts of the library, the lowest floor first."""
 
