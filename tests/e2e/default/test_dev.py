@@ -27,7 +27,7 @@ def test_what_is_saved_is_served(scenario: Scenario, apps_file: AppsFile, tmp_pa
     clone = Path(apps_file.repository("followed", {}, like="greeter"))
     wanted = apps_file.changed(lambda apps: _follow(apps, clone))
     address = scenario.ingress_address()
-    saved = f"from the file of {uuid.uuid4()}"  # which no image has yet
+    first, saved = (f"from the file of {uuid.uuid4()}" for _ in range(2))  # which no image has yet
 
     def served() -> str:
         return scenario.ask(address, HOST, PATH).text
@@ -35,24 +35,28 @@ def test_what_is_saved_is_served(scenario: Scenario, apps_file: AppsFile, tmp_pa
     with _session(scenario, wanted, tmp_path / "log") as session:
         session.settled(1)
         assert "from main" in served()
-        session.save(clone / GREETING, "from main", saved)
-        wait_for(served, lambda text: saved in text)
+        # What has to download does not stay.
+        session.save(clone / GREETING, "from main", first)
+        wait_for(served, lambda text: first in text)
         session.settled(2)
+        session.save(clone / GREETING, first, saved)
+        wait_for(served, lambda text: saved in text)
+        session.settled(3)
         [maven] = session.mavens()
 
         session.save(clone / GREETING, saved, f'{saved}"')
-        session.settled(3)
+        session.settled(4)
         assert "Greeting.java:[" in session.output
         assert saved in served()
 
         session.save(clone / GREETING, f'{saved}"', f"{saved}, mended")
         wait_for(served, lambda text: f"{saved}, mended" in text)
-        session.settled(4)
+        session.settled(5)
         assert session.mavens() == [maven]
         assert _git(clone, "status", "--porcelain").split() == ["M", GREETING]
 
         _git(clone, "commit", "--all", "--message", "mended")
-        session.settled(5)
+        session.settled(6)
         environments = scenario.play("playbooks/list.yml", slipway_apps_file=wanted)
         assert _git(clone, "rev-parse", "--short=7", "HEAD").strip() in environments.output
     assert session.mavens() == []
