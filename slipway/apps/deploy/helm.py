@@ -96,12 +96,5 @@ def _refused_in_archives(chart: Path) -> Iterator[tuple[str, str]]:
                     for member in tar:
                         if member.issym() or member.islnk():
                             yield f"{name}: {member.name}", "it is a link, which Helm leaves empty"
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            RecursionError,
-            zlib.error,
-            tarfile.TarError,
-        ) as error:
+        except _NO_ARCHIVE as error:
             yield str(name), f"it is no archive of a chart: {error}"
