@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingress.tests.support.objects import make_certificate
+from tests.support.serving import serving
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def served(content: bytes, scratch: Path | None = None, days: int = 2) -> Iterat
         if scratch:
             file.scheme = "https"
             server.socket = _tls(scratch, days).wrap_socket(server.socket, server_side=True)
-        with _running(server):
+        with serving(server):
             yield file
 
 
@@ -143,17 +143,6 @@ def _tls(scratch: Path, days: int) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(scratch / "server.crt", scratch / "server.key")
     return context
-
-
-@contextmanager
-def _running(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 @dataclass
@@ -193,5 +182,5 @@ def proxy(of: Served, login: str = "") -> Iterator[Proxy]:
 
     with _Server(("127.0.0.1", 0), Handler) as server:
         way.port = server.server_port
-        with _running(server):
+        with serving(server):
             yield way

@@ -10,7 +10,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 from ingress.tests.support.objects import make_certificate
 from slipway.waiting import wait_until
+from tests.support.serving import serving
 
 SSHD = "/usr/sbin/sshd"
 
@@ -104,7 +104,7 @@ def https(folder: Path, token: str, scratch: Path, user: str = "x-access-token")
     context.load_cert_chain(scratch / "https.crt", scratch / "https.key")
     with _Server(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        with _served(server):
+        with serving(server):
             yield Https(server.server_port, scratch / "https.crt", served)
 
 
@@ -244,19 +244,8 @@ def github(server: Sshd, token: str) -> Iterator[GitHub]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as api:
         double.api = f"http://127.0.0.1:{api.server_port}"
-        with _served(api):
+        with serving(api):
             yield double
-
-
-@contextmanager
-def _served(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 def _listens(port: int) -> bool:
