@@ -97,6 +97,9 @@ apps:
     base_image:
       description: The base image that the user names for each builder.
       type: dict
+    command:
+      description: What the container runs in place of its image's own.
+      type: list
     port:
       description: Port of the service.
       type: int
@@ -112,6 +115,12 @@ apps:
       type: dict
     resources:
       description: C(requests) and C(limits) of C(cpu) and C(memory).
+      type: dict
+    processes:
+      description: What else runs of its image, by name.
+      type: dict
+    jobs:
+      description: What runs of its image to an end, by name.
       type: dict
     quota:
       description: How much its environment may have, where that is not as for all.

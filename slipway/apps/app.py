@@ -152,6 +152,31 @@ class Reach(Struct, forbid_unknown_fields=True, omit_defaults=True):
     branch: str | None = None
 
 
+class Process(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Pods of the same image beside those that serve: a worker, for example."""
+
+    command: list[str]
+    replicas: int = 1
+    resources: dict[str, dict[str, str]] = {}
+
+
+BEFORE, FIRST = "before", "first"
+"""When a job runs: before each version serves, or once, as soon as the first one does."""
+
+
+class Job(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What runs of the same image to an end: by its ``schedule``, or ``when`` there is none.
+
+    ``timeout`` is in seconds.
+    """
+
+    command: list[str]
+    when: str = BEFORE
+    schedule: str | None = None
+    timeout: int = 600
+    resources: dict[str, dict[str, str]] = {}
+
+
 class Security(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What the container may do beyond the default."""
 
@@ -239,6 +264,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """The builder under ``tool`` with its options; nothing until it is detected."""
     base_image: dict[str, str] = {}
     """The base image that the user names for each builder."""
+    command: list[str] = []
+    """What the container runs in place of its image's own."""
     port: int
     """Port of the service."""
     replicas: int
@@ -249,6 +276,10 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Checks in place of those of the health path: ``startup``, ``readiness``, ``liveness``."""
     resources: dict[str, dict[str, str]] = {}
     """``requests`` and ``limits`` of ``cpu`` and ``memory``."""
+    processes: dict[str, Process] = {}
+    """What else runs of its image, by name."""
+    jobs: dict[str, Job] = {}
+    """What runs of its image to an end, by name."""
     quota: dict[str, str] = {}
     """How much its environment may have, where that is not as for all."""
     env: dict[str, Variable] = {}

@@ -79,6 +79,8 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebin
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
+JOBS = Resource("batch/v1", "Job", "jobs")
+CRON_JOBS = Resource("batch/v1", "CronJob", "cronjobs")
 PODS = Resource("v1", "Pod", "pods")
 POLICIES = Resource(
     "admissionregistration.k8s.io/v1",
@@ -116,7 +118,9 @@ APPLIED = (
     CONFIG_MAPS,
     SECRETS,
     SERVICES,
+    JOBS,
     DEPLOYMENTS,
+    CRON_JOBS,
     INGRESSES,
 )
 """The kinds that Slipway writes, in the order in which they must come to be."""

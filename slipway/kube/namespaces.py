@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from slipway.kube.client import (
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -19,6 +21,9 @@ from slipway.kube.client import (
 
 KEEPING = (DEPLOYMENTS, STATEFUL_SETS, PODS, SERVICES, CONFIG_MAPS, SECRETS, VOLUME_CLAIMS)
 """Kinds of which one object keeps a namespace alive."""
+
+_MAKERS = {REPLICA_SETS.kind: DEPLOYMENTS.kind, JOBS.kind: CRON_JOBS.kind}
+"""The kinds of what makes others."""
 
 GIVEN = "kube-root-ca.crt"
 """What every namespace gets from Kubernetes itself."""
@@ -51,13 +56,10 @@ def titles(objects: Iterable[Object]) -> str:
 def _origins(obj: Object) -> set[tuple[str, str]]:
     """An object and its owners; a pod has its Deployment by way of a ReplicaSet.
 
-    The ReplicaSet is named after the Deployment, with a hash behind.
+    The ReplicaSet is named after the Deployment, with a hash behind, and a Job of a schedule after
+    its CronJob, with the time.
     """
     metadata = obj["metadata"]
     owners = {(owner["kind"], owner["name"]) for owner in metadata.get("ownerReferences", [])}
-    makers = {
-        (DEPLOYMENTS.kind, name.rpartition("-")[0])
-        for kind, name in owners
-        if kind == REPLICA_SETS.kind
-    }
+    makers = {(_MAKERS[kind], name.rpartition("-")[0]) for kind, name in owners if kind in _MAKERS}
     return {(obj["kind"], metadata["name"]), *owners, *makers}

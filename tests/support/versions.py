@@ -31,7 +31,7 @@ def deployment_controller(api: FakeApi, obj: Object) -> None:
     sets = [each for key, each in api.objects.items() if key[0] == "replicasets"]
     newest = max((int(each["metadata"]["annotations"][REVISION]) for each in sets), default=0)
     live = api.named("deployments", metadata["namespace"], metadata["name"])
-    live["metadata"]["uid"] = "of-the-deployment"
+    live["metadata"]["uid"] = uid = f"of-{metadata['name']}"
     api.put(
         "replicasets",
         {
@@ -40,7 +40,7 @@ def deployment_controller(api: FakeApi, obj: Object) -> None:
                 "namespace": metadata["namespace"],
                 "labels": metadata["labels"],
                 "annotations": {**metadata["annotations"], REVISION: str(newest + 1)},
-                "ownerReferences": [{"uid": "of-the-deployment"}],
+                "ownerReferences": [{"uid": uid}],
             },
             "spec": {"template": template},
         },

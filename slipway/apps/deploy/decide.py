@@ -16,6 +16,7 @@ from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.bounds_ingress import Routes, paths_left
 from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, rights
 from slipway.apps.manifests.extras import kind_of, owner_of_extra
+from slipway.apps.manifests.jobs import has_succeeded, is_job
 from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
     ROUTES_NAMESPACE,
@@ -30,8 +31,10 @@ from slipway.apps.manifests.secrets import secret
 from slipway.certificates import Pair
 from slipway.kube.client import (
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
     INGRESSES,
+    JOBS,
     NETWORK_POLICIES,
     SECRETS,
     Object,
@@ -42,6 +45,9 @@ from slipway.kube.objects import Key, applicable, by_key, contains, grouped, is_
 NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 NO_EXTRAS: Mapping[str, list[Object]] = MappingProxyType({})
+
+_BESIDE = (DEPLOYMENTS.kind, JOBS.kind, CRON_JOBS.kind)
+"""The kinds of what runs of an app beside what serves, which has the app's own name."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,8 @@ class Decision:
     foreign: list[Object]
     """What somebody else made with Slipway's labels on it, which stays as it is."""
     delete: list[Object]
+    outdated: dict[str, list[Object]]
+    """By app, the processes and jobs that its version no longer has."""
     old_configs: dict[str, list[Object]]
     """By app of those to apply, configurations that only older versions may still have."""
     spare_namespaces: list[str]
@@ -187,6 +195,9 @@ def decide(
         if key[0] in (CONFIG_MAPS.kind, SECRETS.kind) and owner_of(obj) in rendered
     }
     old_configs = grouped(old.values(), owner_of)
+    outdated = {
+        key: obj for key, obj in spare.items() if key[0] in _BESIDE and owner_of(obj) in rendered
+    }
     apply = {
         app_id: differing
         for app_id, objects in rendered.items()
@@ -229,7 +240,8 @@ def decide(
         },
         undecided=[app.id for app in apps if not app.failed and not isinstance(app, Built)],
         foreign=list(foreign.values()),
-        delete=[obj for key, obj in spare.items() if key not in old],
+        delete=[obj for key, obj in spare.items() if key not in old and key not in outdated],
+        outdated=grouped(outdated.values(), owner_of),
         old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
         spare_namespaces=[
             name
@@ -298,9 +310,17 @@ def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Obj
     """The objects that are not in the cluster as they should be.
 
     The hash among their annotations tells what the rendered object no longer says, the other
-    fields what was edited since.
+    fields what was edited since. A job is as it should be when it came to a good end.
     """
-    return [obj for obj in wanted if not contains(live.get(key_of(obj)), obj)]
+    return [
+        obj
+        for obj in wanted
+        if not (
+            has_succeeded(live.get(key_of(obj)))
+            if is_job(obj)
+            else contains(live.get(key_of(obj)), obj)
+        )
+    ]
 
 
 def _hosts_of(objects: Iterable[Object]) -> set[str]:

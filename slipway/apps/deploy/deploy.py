@@ -28,6 +28,7 @@ from slipway.apps.deploy.decide import Decision, Withdrawal, decide, namespaces_
 from slipway.apps.deploy.dry_run import Intent, intents
 from slipway.apps.deploy.extras import adopt, missing
 from slipway.apps.deploy.helm import Helm
+from slipway.apps.deploy.jobs import finish
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.deploy.state import read_state
 from slipway.apps.deploy.tls import pairs
@@ -38,14 +39,17 @@ from slipway.apps.environments.rows import notes_in
 from slipway.apps.manifests.config import configurations
 from slipway.apps.manifests.environment import NO_QUOTA, acting_in
 from slipway.apps.manifests.extras import extra_key, in_stages, owner_of_extra
+from slipway.apps.manifests.jobs import has_failed, is_first, is_job
 from slipway.apps.manifests.labels import (
     COMMIT,
     ENVIRONMENTS,
+    NAME,
     OWN_SELECTOR,
     ROUTES_NAMESPACE,
     is_app,
     is_extra,
     is_own,
+    is_process,
     owner_of,
 )
 from slipway.apps.manifests.network import Network
@@ -162,10 +166,18 @@ def deploy(
     with ThreadPoolExecutor(WORKERS) as pool:
         contents = list(pool.map(content, apps))
     run = _Run(
-        kube, apps, contents, ingress_class, leaving, say, Secrets(secrets), ports, dry_run=dry_run
+        kube,
+        apps,
+        contents,
+        ingress_class,
+        leaving,
+        say,
+        Secrets(secrets),
+        ports,
+        seconds,
+        dry_run=dry_run,
     )
-    certificates = run.certificates(secrets, ca_dir)
-    return run.deploy(certificates, quota, network, seconds)
+    return run.deploy(run.certificates(secrets, ca_dir), quota, network)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -192,6 +204,7 @@ class _Run:
         say: Callable[[str], None],
         secrets: Secrets,
         ports: Ports,
+        seconds: float,
         *,
         dry_run: bool,
     ) -> None:
@@ -202,6 +215,7 @@ class _Run:
         self.redact = secrets.redact
         self.leaving = leaving
         self.say = say
+        self.seconds = seconds
         self.dry_run = dry_run
         self.boundary: Boundary[App] = Boundary(
             lambda app, reason: self._fail(self.apps[app.id], reason), kube.require_answer
@@ -261,7 +275,6 @@ class _Run:
         certificates: Mapping[str, Pair],
         quota: Mapping[str, str],
         network: Network | None,
-        seconds: float,
     ) -> Outcome:
         """Decide, and carry it out."""
         decision = decide(
@@ -296,8 +309,13 @@ class _Run:
         with ThreadPoolExecutor(WORKERS) as pool:
             writing = dict.fromkeys((*decision.apply, *decision.extras))
             list(pool.map(partial(self._apply_app, decision), writing))
-        retried = False if self.dry_run else self._wait(decision, seconds)
+        retried = False if self.dry_run else self._wait(decision)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(partial(self._run_first, decision), decision.apply))
         self._remove_extras(decision)
+        for app_id, objects in decision.outdated.items():
+            for obj in () if self.apps[app_id].failed else reversed(objects):
+                self.boundary.run([self.apps[app_id]], self._delete, obj)
         for obj in reversed(decision.delete):
             self._aside(partial(self._delete, obj))
         if not self.dry_run:
@@ -390,7 +408,13 @@ class _Run:
         extras = decision.extras.get(app_id, [])
         self._preview(extras)
         before, after = in_stages(extras)
-        self._apply([*before, *decision.apply.get(app_id, []), *after])
+        own = [obj for obj in decision.apply.get(app_id, []) if not is_first(obj)]
+        if any(map(is_job, own)) and not self.dry_run:
+            # What they need may be among what the app brings, as a database.
+            self._apply(before)
+            self._wait_for(self.extras[app_id], before, time.monotonic() + self.seconds)
+            before = []
+        self._apply([*before, *own, *after])
 
     def _preview(self, extras: Iterable[Object]) -> None:
         """Have the API look at all that an app brings before anything of the app is written.
@@ -425,9 +449,49 @@ class _Run:
         for obj in objects:
             self._apply_one(obj)
 
+    def _run_first(self, decision: Decision, app_id: str) -> None:
+        """Run the jobs that run once, as soon as their app serves."""
+        app = self.apps[app_id]
+        objects = [obj for obj in decision.apply[app_id] if is_first(obj)]
+        if objects and not app.failed:
+            self.boundary.run([app], self._apply, objects)
+
+    def _run(self, obj: Object) -> None:
+        """Run a job of an app's to its end; SlipwayError with the reason when that is a bad one."""
+        before, app = self.state.find(obj), self.apps[owner_of(obj)]
+        began = time.monotonic()
+        name = obj["metadata"]["labels"][NAME].removeprefix(f"{app.name}-")
+        if before is not None and not self.dry_run and has_failed(before):
+            after = self._made_anew(obj)
+        else:
+            after = self._applied(obj, before)
+        self.changes.append(Change(before, after or obj))
+        if self.dry_run:
+            return
+        self.say(f"{app.label}: job {name} runs")
+        finish(self.kube, obj, app.jobs[name].timeout, self._note_of(app))
+        self.say(f"{app.label}: job {name} done after {time.monotonic() - began:.0f} s")
+
+    def _note_of(self, app: App) -> str:
+        """What there is to say of the version before, when a new one fails before it serves."""
+        key = (DEPLOYMENTS.kind, app.namespace, app.name)
+        return "what was deployed before still serves" if key in self.state.objects else ""
+
     def _apply_one(self, obj: Object) -> None:
-        """Apply an object; a Job, which runs once and cannot be changed, is made anew."""
+        """Apply an object, and run a job of an app's to its end."""
+        if is_job(obj):
+            self._run(obj)
+            return
         before = self.state.find(obj)
+        after = self._applied(obj, before)
+        if before is None or after is None or as_written(before) != as_written(after):
+            self.changes.append(Change(before, after or obj))
+
+    def _applied(self, obj: Object, before: Object | None) -> Object | None:
+        """An object as it is once it was applied; None in a dry run that cannot tell.
+
+        A Job, which runs once and cannot be changed, is made anew.
+        """
         sendable = not self.dry_run or self._is_usable(obj["metadata"].get("namespace"))
         try:
             after = self._applier(obj).apply_one(obj, dry_run=self.dry_run) if sendable else None
@@ -439,8 +503,7 @@ class _Run:
                 fix = "what cannot be changed needs another name, or to be deleted by hand first"
                 raise ApiError(where, error.status, f"{what}; {fix}") from error
             after = self._made_anew(obj)
-        if before is None or after is None or as_written(before) != as_written(after):
-            self.changes.append(Change(before, after or obj))
+        return after
 
     def _applier(self, obj: Object) -> Applier:
         """Who applies an object: what a branch brings, nobody who could do more than it may."""
@@ -558,16 +621,21 @@ class _Run:
             what = f"its deletion takes longer than {seconds:.0f} s"
             raise ApiError(f"namespace {name}", 409, what)
 
-    def _wait(self, decision: Decision, seconds: float) -> bool:
+    def _wait(self, decision: Decision) -> bool:
         """Wait for what was applied, and for what an earlier run left unfinished.
 
         Returns whether pods of an earlier run were replaced to have their next try at once.
         """
-        unfinished = {
-            owner_of(obj): obj
-            for key, obj in self.state.objects.items()
-            if key[0] == DEPLOYMENTS.kind and is_app(obj) and not rolled_out(obj)
-        }
+        unfinished = grouped(
+            (
+                obj
+                for key, obj in self.state.objects.items()
+                if key[0] == DEPLOYMENTS.kind
+                and (is_app(obj) or is_process(obj))
+                and not rolled_out(obj)
+            ),
+            owner_of,
+        )
         rolling = unfinished.keys() | {
             app_id
             for app_id, objects in decision.apply.items()
@@ -581,12 +649,13 @@ class _Run:
         rollouts = Rollouts(self.kube, waiting, self.say)
         stuck = [
             obj
-            for app_id, obj in unfinished.items()
+            for app_id, objects in unfinished.items()
             if app_id in waiting and app_id not in decision.apply
+            for obj in objects
         ]
         retried = bool(self._aside(partial(rollouts.retry, stuck)))
-        until = time.monotonic() + seconds
-        for app_id, reason in rollouts.wait(seconds).items():
+        until = time.monotonic() + self.seconds
+        for app_id, reason in rollouts.wait(self.seconds).items():
             self._fail(self.apps[app_id], reason)
         self._wait_for_extras(decision, until)
         return retried

@@ -9,6 +9,7 @@ from typing import Any
 from slipway.apps.app import App, Built
 from slipway.apps.deploy.decide import Decision
 from slipway.apps.environments.rows import in_one_line
+from slipway.apps.manifests.jobs import is_job
 from slipway.apps.manifests.labels import BRANCH, NAME, owner_of, pod_hash
 from slipway.apps.manifests.network import reached
 from slipway.apps.placement import may_run
@@ -19,8 +20,8 @@ from slipway.text import aligned
 
 COLUMNS = ("APP", "BRANCH", "NAMESPACE", "WOULD")
 
-IN_ORDER = ("roll", "update", "route", "remove")
-"""What is done in the cluster: new pods, other objects of the app, its routes, its end."""
+IN_ORDER = ("run", "roll", "update", "route", "remove")
+"""What is done in the cluster: jobs, new pods, other objects of the app, its routes, its end."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def intents(apps: Iterable[App], decision: Decision, live: Mapping[Key, Object])
     would: dict[str, set[str]] = {app_id: set() for app_id in by_id}
     for app_id, objects in decision.apply.items():
         would[app_id] |= {_verb(obj, live.get(key_of(obj))) for obj in objects}
-    for app_id in (*decision.extras, *decision.leftovers):
+    for app_id in (*decision.extras, *decision.leftovers, *decision.outdated):
         would[app_id].add("update")
     for app_id in decision.undecided:
         would[app_id].add("roll")
@@ -84,6 +85,8 @@ def before_the_cluster(apps: Iterable[App]) -> list[Intent]:
 def _verb(wanted: Object, live: Object | None) -> str:
     if wanted["kind"] == INGRESSES.kind:
         return "route"
+    if is_job(wanted):
+        return "run"
     if wanted["kind"] != DEPLOYMENTS.kind:
         return "update"
     return "update" if live and _pod_of(live) == _pod_of(wanted) else "roll"

@@ -7,7 +7,7 @@ as well. Images and configurations of the version before are still there, for th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -22,6 +22,7 @@ from slipway.apps.manifests.labels import (
     NAME,
     OWN_SELECTOR,
     is_app,
+    is_process,
     owner_of,
     pod_hash,
 )
@@ -46,10 +47,15 @@ class Version:
 
 @dataclass(frozen=True)
 class Rollback:
-    """A Deployment and the ReplicaSet whose pod it is to have again."""
+    """A Deployment and the ReplicaSet whose pod it is to have again.
+
+    Its ``processes`` go with it, each with the ReplicaSet that had the same image; one that had
+    none, as it is newer, stays as it is.
+    """
 
     deployment: Object
     target: Object
+    processes: Sequence[tuple[Object, Object | None]] = ()
 
     @property
     def was(self) -> Version:
@@ -81,10 +87,14 @@ class Rollback:
         """Whether it goes to the version that a rollback before came from."""
         return held_from(self.deployment) == pod_hash(template_of(self.target))
 
-    def wanted(self) -> Object:
-        """The Deployment with the pod of the version before; the rest of it stays."""
-        metadata, spec = self.deployment["metadata"], self.deployment["spec"]
-        origin = self.target["metadata"].get("annotations", {})
+    def wanted(self) -> list[Object]:
+        """The Deployments with the pods of the version before; the rest of them stays."""
+        both = [(self.deployment, self.target), *self.processes]
+        return [self._wanted(deployment, target or deployment) for deployment, target in both]
+
+    def _wanted(self, deployment: Object, target: Object) -> Object:
+        metadata, spec = deployment["metadata"], deployment["spec"]
+        origin = target["metadata"].get("annotations", {})
         annotations = {
             key: value
             for key, value in metadata["annotations"].items()
@@ -92,8 +102,8 @@ class Rollback:
         }
         annotations |= {key: origin[key] for key in OF_THE_VERSION if key in origin}
         if not self.ends_hold:
-            annotations[HELD_FROM] = pod_hash(template_of(self.deployment))
-        pod = template_of(self.target)
+            annotations[HELD_FROM] = pod_hash(template_of(deployment))
+        pod = template_of(target)
         labels = {k: v for k, v in pod["metadata"]["labels"].items() if k != TEMPLATE_HASH}
         template = {**pod, "metadata": {**pod["metadata"], "labels": labels}}
         return {
@@ -115,21 +125,33 @@ def find(kube: Kube, app: str, branch: str) -> Rollback:
     Raises SlipwayError when that is none or several of those in the cluster, or when there is no
     version before.
     """
-    deployments = filter(is_app, kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items)
-    deployment = _chosen(deployments, app, branch)
-    namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
+    deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
+    deployment = _chosen(filter(is_app, deployments), app, branch)
+    namespace, app_id = deployment["metadata"]["namespace"], owner_of(deployment)
     replica_sets = kube.list(REPLICA_SETS, namespace=namespace, labels=OWN_SELECTOR).items
-    present = pod_hash(template_of(deployment))
-    earlier = [
+    earlier = _earlier(deployment, replica_sets)
+    if not earlier:
+        what = f"has no version before {_version(deployment)}"
+        raise SlipwayError(Problem(_title(deployment), what))
+    image = _version(earlier[0]).image
+    processes = []
+    for each in deployments:
+        if is_process(each) and owner_of(each) == app_id:
+            alike = [one for one in _earlier(each, replica_sets) if _version(one).image == image]
+            processes.append((each, alike[0] if alike else None))
+    return Rollback(deployment, earlier[0], processes)
+
+
+def _earlier(deployment: Object, replica_sets: Iterable[Object]) -> list[Object]:
+    """The ReplicaSets of a Deployment that have another pod than it has now, the newest first."""
+    uid, present = deployment["metadata"]["uid"], pod_hash(template_of(deployment))
+    found = [
         each
         for each in replica_sets
         if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences", []))
         and pod_hash(template_of(each)) != present
     ]
-    if not earlier:
-        what = f"has no version before {_version(deployment)}"
-        raise SlipwayError(Problem(_title(deployment), what))
-    return Rollback(deployment, max(earlier, key=revision))
+    return sorted(found, key=revision, reverse=True)
 
 
 def carry_out(
@@ -137,7 +159,8 @@ def carry_out(
 ) -> None:
     """Go back, and wait until the pods run; raises SlipwayError with the reason if they do not."""
     environment = rollback.environment
-    kube.apply(rollback.wanted())
+    for deployment in rollback.wanted():
+        kube.apply(deployment)
     failed = Rollouts(kube, {environment.id: environment}, say).wait(seconds)
     if failed:
         raise SlipwayError(Problem(_title(rollback.deployment), failed[environment.id]))

@@ -1,13 +1,20 @@
-"""Wait until Deployments are rolled out, and when one cannot be, find out why from its pods."""
+"""Wait until apps are rolled out, and when one cannot be, find out why from its pods."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from slipway.apps.app import Environment
+from slipway.apps.app import App, Environment
 from slipway.apps.boundary import Boundary
-from slipway.apps.manifests.labels import OWN_SELECTOR, is_app, owner_of, pod_hash
+from slipway.apps.manifests.labels import (
+    OWN_SELECTOR,
+    is_app,
+    is_process,
+    named,
+    owner_of,
+    pod_hash,
+)
 from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
 from slipway.kube.objects import grouped
 from slipway.kube.workloads import (
@@ -57,6 +64,7 @@ class Rollouts:
         """``apps`` are the apps to wait for, by id; ``say`` shows a line of progress."""
         self._kube = kube
         self._waiting = dict(apps)
+        self._seen: dict[str, dict[str, Object]] = {}
         self._say = say
         self._failed: dict[str, str] = {}
         self._troubled_since: dict[str, float] = {}
@@ -87,18 +95,25 @@ class Rollouts:
         """
         while self._waiting:
             listings = self._look(DEPLOYMENTS, self._namespaces)
-            deployments = {
-                owner_of(each): each for found in listings for each in found.items if is_app(each)
-            }
-            self._settle(deployments)
+            self._seen = {}
+            for found in listings:
+                self._see(found.items)
+            self._settle()
             if not self._waiting:
                 break
             pods = self._pods(self._namespaces)
-            self._look_for_trouble(deployments, pods, seconds)
+            self._look_for_trouble(pods, seconds)
             if self._waiting:
-                self._report(deployments, pods)
+                self._report(pods)
                 self._follow(listings[0].version)
         return self._failed
+
+    def _see(self, deployments: Iterable[Object]) -> None:
+        """Note how Deployments of the apps are now: their own, and those of their processes."""
+        for each in deployments:
+            app = self._waiting.get(owner_of(each))
+            if app and (is_app(each) or (is_process(each) and _is_of(each, app))):
+                self._seen.setdefault(app.id, {})[each["metadata"]["name"]] = each
 
     @property
     def _namespaces(self) -> set[str]:
@@ -118,13 +133,13 @@ class Rollouts:
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    def _settle(self, deployments: Mapping[str, Object]) -> None:
+    def _settle(self) -> None:
         """Take those off the list that are rolled out."""
         for app_id, app in list(self._waiting.items()):
-            deployment = deployments.get(app_id)
-            if deployment and rolled_out(deployment):
-                ready = deployment["status"].get("availableReplicas", 0)
-                count = f"{ready}/{deployment['spec']['replicas']}"
+            there = self._seen.get(app_id, {})
+            if _names(app) <= there.keys() and all(map(rolled_out, there.values())):
+                ready = sum(each["status"].get("availableReplicas", 0) for each in there.values())
+                count = f"{ready}/{sum(each['spec']['replicas'] for each in there.values())}"
                 self._say(f"{app.label}: {count} ready after {self._elapsed:.0f} s")
                 del self._waiting[app_id]
 
@@ -133,31 +148,28 @@ class Rollouts:
         for deployment in self._kube.watch(
             DEPLOYMENTS, since=version, seconds=LOOK_SECONDS, labels=OWN_SELECTOR
         ):
-            if is_app(deployment):
-                self._settle({owner_of(deployment): deployment})
+            self._see([deployment])
+            self._settle()
             if not self._waiting:
                 return
 
-    def _look_for_trouble(
-        self, deployments: Mapping[str, Object], pods: Pods, seconds: float
-    ) -> None:
+    def _look_for_trouble(self, pods: Pods, seconds: float) -> None:
         """Take those off the list that cannot come to be, with the reason."""
         boundary: Boundary[str] = Boundary(self._fail, self._kube.require_answer)
         for app_id in list(self._waiting):
-            reason = boundary.run([app_id], self._trouble, app_id, deployments, pods, seconds)
-            if reason:
+            if reason := boundary.run([app_id], self._trouble, app_id, pods, seconds):
                 self._fail(app_id, reason)
 
-    def _trouble(
-        self, app_id: str, deployments: Mapping[str, Object], pods: Pods, seconds: float
-    ) -> str:
+    def _trouble(self, app_id: str, pods: Pods, seconds: float) -> str:
         """Why an app cannot come to be; empty while it still can."""
-        deployment = deployments.get(app_id)
-        if not deployment:
-            return f"its Deployment {app_id} was deleted meanwhile"
-        own = newest_pods(deployment, pods)
+        app, there = self._waiting[app_id], self._seen.get(app_id, {})
+        if lacking := sorted(_names(app) - there.keys()):
+            return f"its Deployment {app.namespace}/{lacking[0]} was deleted meanwhile"
+        deployment = there[app.name]
+        own = [pod for each in there.values() for pod in newest_pods(each, pods)]
         found = [(pod, trouble) for pod in own if (trouble := pod_trouble(pod))]
-        pod, trouble = found[0] if found else (None, deployment_trouble(deployment))
+        refused = filter(None, map(deployment_trouble, there.values()))
+        pod, trouble = found[0] if found else (None, next(refused, None))
         if not trouble:
             self._troubled_since.pop(app_id, None)
         elif trouble.final or self._lasts(app_id):
@@ -178,13 +190,14 @@ class Rollouts:
         headline = reason.split("\n", 1)[0]
         self._say(f"{app.label}: failed after {self._elapsed:.0f} s: {headline}")
 
-    def _report(self, deployments: Mapping[str, Object], pods: Pods) -> None:
+    def _report(self, pods: Pods) -> None:
         """Now and then, say what is still waited for."""
         if time.monotonic() - self._reported < REPORT_SECONDS:
             return
         self._reported = time.monotonic()
         for app_id, app in self._waiting.items():
-            state = state_of(newest_pods(deployments[app_id], pods))
+            there = self._seen[app_id].values()
+            state = state_of(pod for each in there for pod in newest_pods(each, pods))
             self._say(f"{app.label}: {state} after {self._elapsed:.0f} s")
 
     def _explain(self, deployment: Object, pod: Object | None, trouble: Trouble) -> str:
@@ -194,3 +207,14 @@ class Rollouts:
         if not pod:
             return joined(str(trouble), kept, separator="; ")
         return explain(self._kube, pod, trouble, kept)
+
+
+def _names(app: Environment) -> set[str]:
+    """The names of the Deployments that an app has to have."""
+    processes = app.processes if isinstance(app, App) else ()
+    return {named(app), *(named(app, process) for process in processes)}
+
+
+def _is_of(deployment: Object, app: Environment) -> bool:
+    """Whether a process is one that the app has; of what is rolled back, all are."""
+    return not isinstance(app, App) or deployment["metadata"]["name"] in _names(app)

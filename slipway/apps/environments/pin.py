@@ -19,15 +19,23 @@ OF_THE_VERSION = (BRANCH, COMMIT)
 
 
 def held(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
-    """Return an app's objects as rendered, except that a held Deployment keeps its version."""
-    return [
-        _as_held(obj, found)
-        if (found := live.get(key_of(obj)))
-        and is_held(found)
-        and pod_hash(template_of(obj)) == held_from(found)
-        else obj
-        for obj in objects
-    ]
+    """Return an app's objects as rendered, except that held Deployments keep their version.
+
+    Its processes are held together with its own Deployment: something new to run of one of them
+    ends that for all.
+    """
+    objects = list(objects)
+    found = {
+        key_of(obj): live.get(key_of(obj)) for obj in objects if obj["kind"] == DEPLOYMENTS.kind
+    }
+    if not all(_stays(obj, found[key_of(obj)]) for obj in objects if key_of(obj) in found):
+        return objects
+    return [_as_held(obj, there) if (there := found.get(key_of(obj))) else obj for obj in objects]
+
+
+def _stays(obj: Object, found: Object | None) -> bool:
+    """Whether a Deployment, as it is found, was rolled back from what is rendered again."""
+    return bool(held_from(found)) and pod_hash(template_of(obj)) == held_from(found)
 
 
 def is_held(obj: Object) -> bool:

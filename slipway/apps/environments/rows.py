@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.apps.manifests.labels import (
+    APP,
     BRANCH,
     COMMIT,
     HELD_FROM,
@@ -16,6 +17,7 @@ from slipway.apps.manifests.labels import (
     NOTES_KEY,
     Object,
     is_app,
+    is_process,
     owner_of,
 )
 from slipway.text import aligned, shortened
@@ -23,6 +25,9 @@ from slipway.text import aligned, shortened
 COLUMNS = ("APP", "BRANCH", "COMMIT", "AGE", "STATE", "URL", "LAST FAILURE")
 QUOTA = "QUOTA"
 """The column that there is where environments have one."""
+
+READY = "ready"
+"""What the state of a Deployment begins with that is rolled out."""
 
 REASON_WIDTH = 60
 """How many characters of a reason the list shows; the page shows all that is noted."""
@@ -59,11 +64,18 @@ def rows(
     deployments: Iterable[Object], config_map: Object | None, quotas: Iterable[Object] = ()
 ) -> list[Row]:
     """Return a row for each environment that runs or that a run noted, sorted by app and branch."""
+    deployments = list(deployments)
     used = {quota["metadata"]["namespace"]: _usage(quota) for quota in quotas}
     live = {owner_of(each): each for each in deployments if is_app(each)}
+    beside: dict[str, list[Object]] = {}
+    for each in filter(is_process, deployments):
+        beside.setdefault(owner_of(each), []).append(each)
     notes = notes_in(config_map)
     found = [
-        replace(_row(each, live.get(each), notes.get(each, {})), quota=used.get(_space(each), ""))
+        replace(
+            _row(each, live.get(each), beside.get(each, []), notes.get(each, {})),
+            quota=used.get(_space(each), ""),
+        )
         for each in live.keys() | notes.keys()
     ]
     return sorted(found, key=lambda row: (row.app, row.branch, row.id))
@@ -109,7 +121,12 @@ def _usage(quota: Object) -> str:
     )
 
 
-def _row(app_id: str, deployment: Object | None, note: Mapping[str, Any]) -> Row:
+def _row(
+    app_id: str,
+    deployment: Object | None,
+    processes: Iterable[Object],
+    note: Mapping[str, Any],
+) -> Row:
     metadata: Object = (deployment or {}).get("metadata", {})
     annotations: Object = metadata.get("annotations", {})
     failure = note.get("failure")
@@ -119,7 +136,9 @@ def _row(app_id: str, deployment: Object | None, note: Mapping[str, Any]) -> Row
         branch=note.get("branch") or annotations.get(BRANCH, ""),
         commit=annotations.get(COMMIT) or note.get("commit", ""),
         created=metadata.get("creationTimestamp", ""),
-        state="; ".join([_health(deployment, note), *_marks(annotations, note)]),
+        state="; ".join(
+            [_health(deployment, note), *_unwell(processes), *_marks(annotations, note)]
+        ),
         urls=tuple(note.get("urls", ())),
         failure=Failure(failure["step"], failure["reason"], failure["at"]) if failure else None,
     )
@@ -129,20 +148,38 @@ def _health(deployment: Object | None, note: Mapping[str, Any]) -> str:
     """Whether it runs: of how many pods how many serve."""
     if deployment is None:
         return "failed, never deployed" if note.get("failing") else "not deployed"
-    status = deployment.get("status", {})
-    wanted = deployment["spec"].get("replicas", 1)
-    count = f"{status.get('availableReplicas', 0)}/{wanted}"
     if note.get("failing"):
-        return f"failed, {count} serving"
+        return f"failed, {_count(deployment)} serving"
+    return _rolling(deployment, "serving")
+
+
+def _unwell(processes: Iterable[Object]) -> Iterator[str]:
+    """The processes that do not run, and of how many pods how many do."""
+    for each in processes:
+        state = _rolling(each, "running")
+        if not state.startswith(READY):
+            labels = each["metadata"]["labels"]
+            yield f"{labels[NAME].removeprefix(f'{labels[APP]}-')} {state}"
+
+
+def _rolling(deployment: Object, doing: str) -> str:
+    """How far the roll-out of a Deployment is."""
+    status, count = deployment.get("status", {}), _count(deployment)
+    wanted = deployment["spec"].get("replicas", 1)
     is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     counts = [status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas")]
     if is_seen and counts == [wanted] * 3:
-        return f"ready {count}"
+        return f"{READY} {count}"
     gave_up = any(
         condition["type"] == "Progressing" and condition["status"] == "False"
         for condition in status.get("conditions", [])
     )
-    return f"failed, {count} serving" if is_seen and gave_up else f"rolling {count}"
+    return f"failed, {count} {doing}" if is_seen and gave_up else f"rolling {count}"
+
+
+def _count(deployment: Object) -> str:
+    available = deployment.get("status", {}).get("availableReplicas", 0)
+    return f"{available}/{deployment['spec'].get('replicas', 1)}"
 
 
 def _marks(annotations: Mapping[str, str], note: Mapping[str, Any]) -> list[str]:

@@ -30,6 +30,9 @@ POD_HASH = "slipway.internal/pod-hash"
 BRANCH = "slipway.internal/branch"
 COMMIT = "slipway.internal/commit"
 
+APP = "slipway.internal/app"
+"""The label of what runs beside an app's own pods, with the app's name."""
+
 PATTERN = "slipway.internal/pattern"
 """The label of a Deployment whose branch is one of a pattern's."""
 
@@ -67,7 +70,8 @@ SERVICE_PORT = 80
 def owner_of(obj: Object) -> str:
     """The id of the app that an object of Slipway's belongs to; others of Slipway's have none."""
     metadata = obj["metadata"]
-    return f"{metadata.get('namespace', '')}/{metadata['labels'].get(NAME, '')}"
+    labels = metadata["labels"]
+    return f"{metadata.get('namespace', '')}/{labels.get(APP) or labels.get(NAME, '')}"
 
 
 def is_own(obj: Object) -> bool:
@@ -81,8 +85,16 @@ def is_app(deployment: Object) -> bool:
     Others may wear the labels too, as one does that somebody copied.
     """
     metadata = deployment["metadata"]
-    named = (metadata.get("labels") or {}).get(NAME) == metadata["name"]
-    return named and BRANCH in (metadata.get("annotations") or {})
+    labels = metadata.get("labels") or {}
+    own = labels.get(NAME) == metadata["name"] and APP not in labels
+    return own and BRANCH in (metadata.get("annotations") or {})
+
+
+def is_process(deployment: Object) -> bool:
+    """Whether a Deployment with Slipway's labels runs a process beside an app's own pods."""
+    metadata = deployment["metadata"]
+    labels = metadata.get("labels") or {}
+    return APP in labels and BRANCH in (metadata.get("annotations") or {})
 
 
 def pod_hash(pod: Object) -> str:
@@ -95,9 +107,17 @@ def is_extra(obj: Object) -> bool:
     return EXTRA_OF in (obj["metadata"].get("labels") or {})
 
 
-def selector(app: Environment) -> dict[str, str]:
-    """What tells an app's pods from others in the namespace; a Deployment may never change it."""
-    return {NAME: app.name, MANAGED_BY: OWN[MANAGED_BY]}
+def selector(app: Environment, part: str = "") -> dict[str, str]:
+    """What tells an app's pods from others in the namespace; a Deployment may never change it.
+
+    Those of a process are a ``part`` of it.
+    """
+    return {NAME: named(app, part), MANAGED_BY: OWN[MANAGED_BY]}
+
+
+def named(app: Environment, part: str = "") -> str:
+    """The name of an app's own Deployment, or of a ``part`` that runs beside its pods."""
+    return f"{app.name}-{part}" if part else app.name
 
 
 def metadata(app: App, name: str | None = None, **annotations: str) -> dict[str, Any]:
@@ -108,3 +128,9 @@ def metadata(app: App, name: str | None = None, **annotations: str) -> dict[str,
         "labels": {NAME: app.name, "app.kubernetes.io/instance": app.branch_slug, **OWN},
     }
     return {**found, "annotations": annotations} if annotations else found
+
+
+def part_metadata(app: App, part: str, **annotations: str) -> dict[str, Any]:
+    """The metadata of what runs beside an app's own pods."""
+    found = metadata(app, named(app, part), **annotations)
+    return {**found, "labels": {**found["labels"], NAME: named(app, part), APP: app.name}}

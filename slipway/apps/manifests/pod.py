@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from slipway.apps.app import App, Built, Probe, Variable
+from slipway.apps.app import App, Built, Job, Probe, Process, Variable
 from slipway.apps.manifests.config import config_keys
+from slipway.apps.manifests.labels import named
 from slipway.kube.client import Object
 from slipway.kube.objects import amount
 
@@ -24,9 +27,49 @@ DRAIN_SECONDS = 5
 STOP_SECONDS = 30
 """How long a pod has, draining included, until it is killed."""
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+Resources = Mapping[str, Mapping[str, str]]
+
 
 def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[str, Any]:
-    """The pod of an app with its configuration and its secrets.
+    """The pod of an app with its configuration and its secrets."""
+    serving = {
+        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
+        **_probes(app),
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+    }
+    return _pod(app, app.name, app.command, app.resources, config, secret, serving)
+
+
+def process_pod(
+    app: Built, name: str, process: Process, config: Object | None, secret: Object | None
+) -> dict[str, Any]:
+    """The pod of a process, which has all that the app's own has but for its port and checks."""
+    resources = process.resources or app.resources
+    return _pod(app, named(app, name), process.command, resources, config, secret)
+
+
+def job_pod(
+    app: Built, name: str, job: Job, config: Object | None, secret: Object | None
+) -> dict[str, Any]:
+    """The pod of a job, as that of a process; it is not started again."""
+    resources = job.resources or app.resources
+    pod = _pod(app, named(app, name), job.command, resources, config, secret)
+    return {**pod, "restartPolicy": "Never"}
+
+
+def _pod(
+    app: Built,
+    name: str,
+    command: Sequence[str],
+    resources: Resources,
+    config: Object | None,
+    secret: Object | None,
+    serving: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
+    """A pod of an app's image, with a container of this name.
 
     Each config file is mounted by itself (``subPath``), so what the image has beside it stays.
     """
@@ -50,15 +93,14 @@ def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[s
     user = USER_ID if security.run_as_user is None else security.run_as_user
     capabilities = security.capabilities
     container = {
-        "name": app.name,
+        "name": name,
         "image": app.image,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "http", "containerPort": app.port, "protocol": "TCP"}],
-        "env": [_variable(name, source, secret) for name, source in sorted(app.env.items())],
-        "resources": _resources(app),
+        "command": [*map(_literal, command)],
+        "env": [_variable(each, source, secret) for each, source in sorted(app.env.items())],
+        "resources": _resources(resources),
         "volumeMounts": mounts,
-        **_probes(app),
-        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        **serving,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": not security.writable_root,
@@ -84,15 +126,15 @@ def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[s
     return {key: value for key, value in pod.items() if value not in (None, {}, [])}
 
 
-def _resources(app: App) -> dict[str, dict[str, str]]:
-    """What the container has; it may use what it reserves, also where that is more than usual."""
-    reserved = app.resources.get("requests", {}).get("memory")
-    limits = app.resources.get("limits", {})
+def _resources(given: Resources) -> Resources:
+    """What a container has; it may use what it reserves, also where that is more than usual."""
+    reserved = given.get("requests", {}).get("memory")
+    limits = given.get("limits", {})
     if reserved is None or "memory" in limits:
-        return app.resources
+        return given
     if (amount(reserved) or 0) <= (amount(USUAL_MEMORY) or 0):
-        return app.resources
-    return {**app.resources, "limits": {**limits, "memory": reserved}}
+        return given
+    return {**given, "limits": {**limits, "memory": reserved}}
 
 
 def start_seconds(app: App) -> int:

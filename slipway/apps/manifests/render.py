@@ -6,12 +6,13 @@ applied without asking for the details, and the labels by which Slipway knows it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.apps.app import App, Built
+from slipway.apps.app import App, Built, Process
 from slipway.apps.manifests.config import config_map
 from slipway.apps.manifests.extras import kinds_text, settings
+from slipway.apps.manifests.jobs import jobs
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
@@ -20,15 +21,19 @@ from slipway.apps.manifests.labels import (
     POD_HASH,
     SERVICE_PORT,
     metadata,
+    part_metadata,
     selector,
 )
-from slipway.apps.manifests.pod import START_SECONDS, pod_spec, start_seconds
+from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
 from slipway.apps.manifests.routes import minions
 from slipway.apps.names import pattern_id
-from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
+from slipway.kube.client import DEPLOYMENTS, SERVICES, Object, Resource
 from slipway.kube.objects import digest, sealed
 from slipway.kube.workloads import patient_pod
 from slipway.waiting import allowed
+
+STEADY_SECONDS = 5
+"""How long a process has to run until it counts as running."""
 
 
 def render(
@@ -44,58 +49,88 @@ def render(
     app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed.
     """
     config = config_map(app)
+    depends_on = settings(app, extras)
+    processes = [
+        _process(app, name, process, process_pod(app, name, process, config, secret), depends_on)
+        for name, process in sorted(app.processes.items())
+    ]
     return [
         *([sealed(config)] if config else []),
         *([secret] if secret else []),
+        *map(sealed, jobs(app, config, secret)),
         sealed(_service(app)),
         sealed(_deployment(app, patient_pod(pod_spec(app, config, secret)), extras, leftovers)),
+        *map(sealed, processes),
         *map(sealed, minions(app, ingress_class)),
     ]
 
 
 def _service(app: App) -> Object:
-    return {
-        "apiVersion": SERVICES.api_version,
-        "kind": SERVICES.kind,
-        "metadata": metadata(app),
-        "spec": {
-            "selector": selector(app),
-            "ports": [
-                {"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}
-            ],
-        },
-    }
+    port = {"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}
+    return _of_kind(SERVICES, metadata(app), {"selector": selector(app), "ports": [port]})
 
 
 def _deployment(
     app: Built, pod: dict[str, Any], extras: Sequence[Object], leftovers: Sequence[Object]
 ) -> Object:
     """The Deployment; its commit is no part of the pod, so the same image does not roll."""
-    about = metadata(app, **{BRANCH: app.git_branch, COMMIT: app.commit})
+    about = metadata(app, **_version(app))
     if pattern := app.pattern:
         about["labels"][PATTERN] = pattern_id(app.name, app.git_url, pattern)
     if kinds := kinds_text([*extras, *leftovers]):
         about["annotations"][EXTRA_KINDS] = kinds
-    depends_on = settings(app, extras)
+    labels, depends_on = metadata(app)["labels"], settings(app, extras)
+    spec = _running(selector(app), labels, app.replicas, pod, depends_on)
+    spec["progressDeadlineSeconds"] = round(allowed(max(START_SECONDS, start_seconds(app)) + 60))
+    return _of_kind(DEPLOYMENTS, about, spec)
+
+
+def _process(
+    app: Built, name: str, process: Process, pod: dict[str, Any], depends_on: Sequence[Object]
+) -> Object:
+    """The Deployment of a process, which nobody reaches."""
+    about = part_metadata(app, name, **_version(app))
+    labels = part_metadata(app, name)["labels"]
+    spec = _running(selector(app, name), labels, process.replicas, pod, depends_on)
+    # Nothing checks whether it is ready, and what ends at once is not to count as running.
+    spec["minReadySeconds"] = STEADY_SECONDS
+    return _of_kind(DEPLOYMENTS, about, spec)
+
+
+def _version(app: Built) -> dict[str, str]:
+    return {BRANCH: app.git_branch, COMMIT: app.commit}
+
+
+def _running(
+    matching: Mapping[str, str],
+    labels: Mapping[str, str],
+    replicas: int,
+    pod: dict[str, Any],
+    depends_on: Sequence[Object],
+) -> dict[str, Any]:
+    """The spec of a Deployment, which replaces pods one after the other."""
     return {
-        "apiVersion": DEPLOYMENTS.api_version,
-        "kind": DEPLOYMENTS.kind,
-        "metadata": about,
-        "spec": {
-            "replicas": app.replicas,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": round(allowed(max(START_SECONDS, start_seconds(app)) + 60)),
-            "selector": {"matchLabels": selector(app)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"},
-            },
-            "template": {
-                "metadata": {
-                    "labels": metadata(app)["labels"],
-                    "annotations": {POD_HASH: digest([pod, depends_on] if depends_on else pod)},
-                },
-                "spec": pod,
-            },
+        "replicas": replicas,
+        "revisionHistoryLimit": 3,
+        "selector": {"matchLabels": dict(matching)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"},
         },
+        "template": {
+            "metadata": {
+                "labels": dict(labels),
+                "annotations": {POD_HASH: digest([pod, depends_on] if depends_on else pod)},
+            },
+            "spec": pod,
+        },
+    }
+
+
+def _of_kind(resource: Resource, about: dict[str, Any], spec: dict[str, Any]) -> Object:
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": about,
+        "spec": spec,
     }

@@ -12,12 +12,13 @@ from msgspec import structs
 
 from slipway.apps.app import App
 from slipway.apps.boundary import tried
+from slipway.apps.manifests.labels import named
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import branches, plaintext, reach, routes, schema, source, workload
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
-from slipway.apps.plan.yaml_lines import read
+from slipway.apps.plan.yaml_lines import Place, read
 from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
 from slipway.errors import SlipwayError
 
@@ -33,8 +34,10 @@ _MERGED = (
     "branches",
     "env",
     "ingress",
+    "jobs",
     "node_selector",
     "probes",
+    "processes",
     "quota",
     "resources",
     "security",
@@ -317,9 +320,18 @@ def _rendered_mistakes(
     yield from routes.rendered_mistakes(places, settings, app, context.domain, context.bounds)
 
 
+def _parts(app: App) -> Iterator[tuple[Place, str]]:
+    """What runs of an app, by its name in the cluster, and which setting says so."""
+    yield (), named(app)
+    for key, parts in (("processes", app.processes), ("jobs", app.jobs)):
+        for part in parts:
+            yield (key, part), named(app, part)
+
+
 def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:
     """What two apps cannot both have, with the second of them."""
     first: dict[str, str] = {}
+    parts: dict[str, str] = {}
     levels: dict[str, tuple[str, str]] = {}
     taken: dict[tuple[str, str], routes.Taken] = {}
     for places, app in apps:
@@ -332,6 +344,11 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             yield app, finding
             continue
         first[app.id] = places.where()
+        for setting, name in _parts(app):
+            at = parts.setdefault(f"{app.namespace}/{name}", places.where())
+            if at != places.where():
+                what = f"{name} in namespace {app.namespace} is also the name of what {at} runs"
+                yield app, places.finding(setting, what, "give one of them another name")
         level, at = levels.setdefault(app.namespace, (app.pod_security, places.where()))
         if level != app.pod_security:
             what = f"is {app.pod_security}, and {at}, in the same namespace, is {level}"

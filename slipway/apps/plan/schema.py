@@ -73,6 +73,9 @@ def kind_of(place: Place) -> Kind:
     match place[2:] if place[:1] == ("apps",) else place[1:]:
         case (
             ("env" | "node_selector", _)
+            | ("command", _)
+            | ("processes" | "jobs", _, "command", _)
+            | ("processes" | "jobs", _, "resources", _, _)
             | ("resources", _, _)
             | ("build", _, "args", _)
             | ("probes", _, "command", _)

@@ -22,6 +22,10 @@ from slipway.files import read_bytes, readable
 
 PRIVILEGED = "privileged"
 
+LONGEST_PART = 52
+"""How long the name of an app with that of a process or job may be: as that of a CronJob, to which
+Kubernetes adds eleven characters for each Job (batch/v1)."""
+
 _CAPABILITIES = {
     RESTRICTED: {"NET_BIND_SERVICE"},
     "baseline": {
@@ -79,6 +83,7 @@ def mistakes(
                 fix = "remove it, or have the entry's file beside apps.yml"
                 what = "is not for what is in the repository, which everybody writes who can push"
                 yield places.finding((key, number, "allow_kinds"), what, fix)
+    yield from _part_mistakes(places, app)
     yield from _size_mistakes(places, app, folder)
     for number, entry in enumerate(app.get("helm", ())):
         for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):
@@ -88,6 +93,23 @@ def mistakes(
         if isinstance(probe, Mapping) and "path" in probe and "command" in probe:
             fix = "keep path or command, or write two checks"
             yield places.finding(("probes", name), "has both a path and a command", fix)
+
+
+def _part_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """Processes and jobs whose names Kubernetes does not take, and jobs that run at two times."""
+    for key in ("processes", "jobs"):
+        for name in app.get(key, {}):
+            whole = f"{app['name']}-{name}"
+            if len(whole) > LONGEST_PART:
+                what = f"has {len(whole)} characters as {whole}, and may have {LONGEST_PART}"
+                yield places.finding((key, name), what, "give it a shorter name")
+    for name in app.get("jobs", {}).keys() & app.get("processes", {}).keys():
+        what = "is the name of a process, too"
+        yield places.finding(("jobs", name), what, "give one of them another name")
+    for name, job in app.get("jobs", {}).items():
+        if "schedule" in job and "when" in job:
+            what = "has both a schedule and when"
+            yield places.finding(("jobs", name), what, "keep one, or write two jobs")
 
 
 def _security_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
@@ -226,6 +248,7 @@ def _leaves(place: Place, value: Any) -> Iterator[tuple[Place, Any]]:
 def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The settings of an App that say what runs."""
     return {
+        "command": [*app.get("command", ())],
         "port": int(app.get("port", schema.default("port"))),
         "replicas": int(app.get("replicas", schema.default("replicas"))),
         "health_path": app.get("health_path"),
@@ -233,6 +256,8 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "resources": {
             name: plain(amounts) for name, amounts in plain(app.get("resources", {})).items()
         },
+        "processes": {name: plain(each) for name, each in plain(app.get("processes", {})).items()},
+        "jobs": {name: plain(each) for name, each in plain(app.get("jobs", {})).items()},
         "quota": {name: str(value) for name, value in plain(app.get("quota", {})).items()},
         "env": {name: _env(value) for name, value in app.get("env", {}).items()},
         "config_files": [_config_file(file, folder) for file in app.get("config_files", ())],

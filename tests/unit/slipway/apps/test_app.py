@@ -22,9 +22,11 @@ from slipway.apps.app import (
     HostCertificate,
     Ingress,
     JibBuild,
+    Job,
     Manifest,
     PrebuiltBuild,
     Probe,
+    Process,
     RolledBack,
     Rule,
     Security,
@@ -132,6 +134,19 @@ SETTINGS = {
             "allow_kinds": ["ClusterRole"],
         },
     ),
+    "process": Setting(
+        Process, {"command": ["work"], "replicas": 2, "resources": {"limits": {"memory": "1Gi"}}}
+    ),
+    "job": Setting(
+        Job,
+        {
+            "command": ["migrate"],
+            "when": "first",
+            "schedule": "@daily",
+            "timeout": 5,
+            "resources": {"limits": {"memory": "1Gi"}},
+        },
+    ),
     "security": Setting(
         Security, {"run_as_user": 0, "writable_root": True, "capabilities": ["NET_ADMIN"]}
     ),
@@ -174,6 +189,9 @@ WHOLE: dict[str, Any] = {
     "pod_security": "privileged",
     "quota": {"pods": "50"},
     "reach": [{"app": "orders", "branch": "main"}],
+    "command": ["serve"],
+    "processes": {"worker": SETTINGS["process"].given},
+    "jobs": {"migrate": SETTINGS["job"].given},
     "node_selector": {"disk": "ssd"},
     "ingress": {
         **SETTINGS["ingress"].given,

@@ -126,7 +126,8 @@ def test_a_run_with_nothing_to_do_reads_two_things_more_for_each_kind(
     kube: Kube, api: FakeApi, kubeconfig: Path
 ) -> None:
     """Where the API keeps it, and the objects; whatever the number of apps."""
-    apps = [app(JOB), app(JOB, branch="feature")]
+    redis = REDIS.partition("---\n")[2]
+    apps = [app(redis), app(redis, branch="feature")]
     plain = [built(), built(branch="feature")]
     counts = []
     for wanted in (plain, apps):

@@ -66,6 +66,23 @@ def write(folder: Path, lines: str) -> Path:
             "probes: {liveness: {path: /a, command: [b]}}",
             ("probes.liveness:", "both a path and a command"),
         ),
+        (
+            f"processes: {{{'w' * 49}: {{command: [a]}}}}",
+            (f"processes.{'w' * 49}:", "has 53 characters as web-www", "may have 52"),
+        ),
+        (
+            "processes: {a: {command: [a]}}\njobs: {a: {command: [a]}}",
+            ("jobs.a:", "the name of a process", "another name"),
+        ),
+        (
+            "jobs: {a: {command: [a], when: first, schedule: '@daily'}}",
+            ("jobs.a:", "both a schedule and when"),
+        ),
+        ("jobs: {a: {command: [a], schedule: 3 o'clock}}", ("jobs.a.schedule:", "five fields")),
+        ("jobs: {a: {command: [a], schedule: '* * * *'}}", ("jobs.a.schedule:", "five fields")),
+        ("processes: {Worker: {command: [a]}}", ("processes", "Worker", "DNS label")),
+        ("processes: {worker: {}}", ("processes.worker:", "command")),
+        ("jobs: {a: {command: a}}", ("jobs.a.command:", "a list")),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -93,6 +110,9 @@ def test_a_mistake_is_told_with_its_place(
         "manifests: [{content: 'a: {{ image }}'}]",
         "manifests:\n  - content: |\n      {% if branch %}\n      a: 1\n      {% endif %}\n",
         "env: {A: '{{ host }}'}\ningress: {host: a.test, rules: [{path: /}]}",
+        "command: [serve, 8080, 0644]\nprocesses: {w: {command: [work], replicas: 2, x-a: 1}}",
+        "jobs:\n  a: {command: [a], schedule: '*/5 1-3 1,15 * MON-FRI'}\n"
+        "  b: {command: [b], when: first, timeout: 5}\n  c: {command: [c], schedule: '@hourly'}",
     ],
 )
 def test_what_is_sound_is_let_through(tmp_path: Path, lines: str) -> None:
