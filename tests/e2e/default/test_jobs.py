@@ -124,9 +124,9 @@ def test_each_runs_when_it_is_to(ledger: Ledger) -> None:
     jobs = ledger.all("jobs")
     [migrate] = [name for name in jobs if name.startswith("ledger-migrate-")]
     assert sorted(jobs) == [migrate, "ledger-seed"]
-    assert ledger.logs(f"job/{migrate}") == "migrate version 1 for EUR\n"
-    assert ledger.logs("job/ledger-seed") == "seed version 1 for EUR\n"
-    assert ledger.worker_said().startswith("work version 1 for EUR\n")
+    assert ledger.logs(f"job/{migrate}") == "migrate version 1 for EUR"
+    assert ledger.logs("job/ledger-seed") == "seed version 1 for EUR"
+    assert ledger.worker_said().startswith("work version 1 for EUR")
     served = ledger.all("deployments")["ledger"]["metadata"]["creationTimestamp"]
     assert jobs[migrate]["status"]["completionTime"] <= served
     assert served <= jobs["ledger-seed"]["metadata"]["creationTimestamp"]
@@ -137,7 +137,7 @@ def test_each_runs_when_it_is_to(ledger: Ledger) -> None:
         lambda: ledger.all("jobs")["by-hand"].get("status", {}).get("succeeded"),
         lambda count: count == 1,
     )
-    assert ledger.logs("job/by-hand") == "report version 1 for EUR\n"
+    assert ledger.logs("job/by-hand") == "report version 1 for EUR"
     ledger.scenario.kubectl("delete", "job", "by-hand", "--namespace", SPACE)
     again = ledger.again()
     assert (again.code, set(again.changed.values())) == (0, {0}), again
@@ -163,6 +163,6 @@ def test_the_next_version_is_migrated_and_not_seeded(ledger: Ledger) -> None:
     assert ledger.served() == "version 3 serve"
     jobs = ledger.all("jobs")
     [migrate] = [name for name in jobs if name.startswith("ledger-migrate-")]
-    assert ledger.logs(f"job/{migrate}") == "migrate version 3 for EUR\n"
-    assert ledger.logs("job/ledger-seed") == "seed version 1 for EUR\n"
+    assert ledger.logs(f"job/{migrate}") == "migrate version 3 for EUR"
+    assert ledger.logs("job/ledger-seed") == "seed version 1 for EUR"
     assert ledger.worker_said().startswith("work version 3 ")
