@@ -60,7 +60,7 @@ OVERHEAD = Target(most=3)
 """Seconds between edit and answer that neither the compiler nor the service itself takes."""
 
 _GOAL = re.compile(
-    r"^(?P<moment>\S+) \[INFO\] (?P<what>Scanning for projects|--- jib-maven-plugin)"
+    r"^(?P<moment>\S+) \[INFO\] (?:(?P<begun>Scanning for projects)|--- jib(?:-maven-plugin)?:)"
 )
 """The lines of Maven's log, as :func:`maven_log` asks for it, with which it begins and comes to
 Jib."""
@@ -303,9 +303,8 @@ def completed(
 
 def maven_moments(log: Sequence[str]) -> tuple[float, float]:
     """When Maven's last build began and when it came to Jib, of its log."""
-    found = {match["what"]: match["moment"] for match in map(_GOAL.match, log) if match}
-    begun, jib = found["Scanning for projects"], found["--- jib-maven-plugin"]
-    return moment(begun), moment(jib)
+    found = {bool(match["begun"]): match["moment"] for match in map(_GOAL.match, log) if match}
+    return moment(found[True]), moment(found[False])
 
 
 def spring_moments(log: str) -> tuple[float, float]:

@@ -86,7 +86,8 @@ def test_maven_has_compiled_when_it_comes_to_jib() -> None:
         "2026-11-21T10:00:00.500+00:00 [INFO] --- jib-maven-plugin:3.5.2:build (default-cli) @ a",
         "2026-11-21T10:01:01.000+00:00 [INFO] Scanning for projects...",
         "2026-11-21T10:01:01.250+00:00 [INFO] --- maven-compiler-plugin:3.14.1:compile @ a ---",
-        "2026-11-21T10:01:03.750+00:00 [INFO] --- jib-maven-plugin:3.5.2:build (default-cli) @ a",
+        # As Maven 3.9 calls it.
+        "2026-11-21T10:01:03.750+00:00 [INFO] --- jib:3.5.2:build (default-cli) @ a ---",
         "2026-11-21T10:01:04.000+00:00 [INFO] BUILD SUCCESS",
     ]
     compiling, packaging = maven_moments(log)
