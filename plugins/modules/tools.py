@@ -23,6 +23,7 @@ options:
       - docker_registry
       - git
       - jdk
+      - kernel_compiler
       - libseccomp
       - maven
       - mke2fs

@@ -118,6 +118,9 @@ TOOLS = {
             "pacman": "jdk21-openjdk",
         },
     ),
+    "kernel_compiler": Tool(
+        ("make", "flex", "bison", "bc", "xz-utils"), ("make", "flex", "bison", "bc", "xz")
+    ),
     "libseccomp": Tool(
         ("libseccomp-dev",),
         (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -17,7 +16,6 @@ from pathlib import Path
 import yaml
 
 from plugins.filter.image_ref import node_image_refs
-from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -25,6 +23,7 @@ from slipway.control_node.tools import ENGINE_SECONDS, Engine
 from slipway.nodes import containers, image
 from slipway.run import run
 from slipway.waiting import allowed, wait_until
+from tests.vm.kept import kept
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -34,10 +33,13 @@ CHECKOUT = "/root/slipway"
 CACHE = "/root/.cache/slipway"
 """Slipway's cache on the machine, where the second disk is mounted."""
 
+LABEL = "slipway"
+"""By which the second disk is found, whatever the machine calls its disks."""
+
 ENGINE = "engine"
 """The folder of the second disk that is the data of the machine's Docker."""
 
-RECIPE = 2
+RECIPE = 3
 """Raised when the way of making the disks changes."""
 
 SUITE = "trixie"
@@ -63,9 +65,8 @@ BOOTSTRAP = ("bin/bootstrap", "bin/install_collections.py")
 """What the Python environment is made of."""
 
 FILES = {
-    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
-    # That of qemu's user network.
-    "etc/resolv.conf": "nameserver 10.0.2.3\n",
+    # Nobody answers there; the cluster's name server wants one that it can ask.
+    "etc/resolv.conf": "nameserver 172.25.0.1\n",
 }
 
 SIZES = {"system": "24G", "cache": "16G"}
@@ -74,7 +75,7 @@ SIZES = {"system": "24G", "cache": "16G"}
 
 @dataclass(frozen=True)
 class Disks:
-    """What a machine is started from: its disks in order, its kernel, the disk for its start."""
+    """What a machine is started from: its disks in order, and Debian's kernel with its own disk."""
 
     disks: tuple[Path, ...]
     kernel: Path
@@ -97,22 +98,25 @@ def versions() -> dict[str, str]:
 
 def control_node(cache: Path, say: Callable[[str], None]) -> Disks:
     """A machine with what Slipway needs, this checkout's Python environment, and its cache."""
-    folder = _folder(cache)
+    folder = folder_of(cache)
     system, data = _control_node(folder, say), _cache(folder, cache, say)
-    mounts = (f"/dev/vdb:{CACHE}:ext4", f"{CACHE}/{ENGINE}:/var/lib/docker:none:bind")
+    mounts = (
+        f"LABEL={LABEL}:{CACHE}:ext4:nobarrier",
+        f"{CACHE}/{ENGINE}:/var/lib/docker:none:bind",
+    )
     return Disks.of(system, data / "disk", mounts=mounts)
 
 
 def node(cache: Path, say: Callable[[str], None]) -> Disks:
     """A bare machine that can be made a node."""
-    folder = _folder(cache)
-    with _made(folder, "node", RECIPE, SUITE, MACHINE, NODE, FILES, SIZES) as (system, unfinished):
+    folder = folder_of(cache)
+    with kept(folder, "node", RECIPE, SUITE, MACHINE, NODE, FILES, SIZES) as (system, unfinished):
         if unfinished:
             _write_system(unfinished, (*MACHINE, *NODE), (), say)
     return Disks.of(system)
 
 
-def _folder(cache: Path) -> Path:
+def folder_of(cache: Path) -> Path:
     """Where the disks are, below Slipway's cache."""
     folder = cache / "vm"
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +132,7 @@ def _control_node(folder: Path, say: Callable[[str], None]) -> Path:
     """Debian with what Slipway needs of a machine, and the checkout's Python environment."""
     recipes = [(PROJECT / name).read_text() for name in (*REQUIREMENTS, *BOOTSTRAP)]
     made_of = (RECIPE, SUITE, MACHINE, CONTROL_NODE, FILES, SIZES, recipes)
-    with _made(folder, "control-node", *made_of) as (target, unfinished):
+    with kept(folder, "control-node", *made_of) as (target, unfinished):
         if unfinished is None:
             return target
         say("fetching Python packages for it")
@@ -178,7 +182,7 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     layout = CacheLayout(cache)
     bundle = ensure(SourceProvider(PROJECT, versions(), layout), layout, say).path
     made_of = (RECIPE, SIZES, image.RECIPE, bundle.name)
-    with _made(folder, "cache", *made_of) as (target, unfinished):
+    with kept(folder, "cache", *made_of) as (target, unfinished):
         if unfinished is None:
             return target
         root = unfinished / "root"
@@ -197,7 +201,7 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
         (root / ENGINE).mkdir()
         for part in ("image", "overlay2"):
             (unfinished / ENGINE / part).rename(root / ENGINE / part)
-        _write_disk(unfinished / "disk", root, SIZES["cache"])
+        _write_disk(unfinished / "disk", root, SIZES["cache"], "-L", LABEL)
         archive.unlink()
         for leftover in (root, unfinished / ENGINE):
             shutil.rmtree(leftover)
@@ -251,27 +255,7 @@ def _load(archive: Path, data: Path) -> None:
                 engine.wait(allowed(ENGINE_SECONDS))
 
 
-@contextmanager
-def _made(folder: Path, kind: str, *made_of: object) -> Iterator[tuple[Path, Path | None]]:
-    """A folder of a kind, and an empty one that becomes it when all is done.
-
-    The latter is None where the folder is there. Others of its kind go.
-    """
-    target = folder / f"{kind}-{key_of(*made_of)[:16]}"
-    for other in folder.glob(f"{kind}-*"):
-        if other != target and re.fullmatch(rf"{kind}-[0-9a-f]+(\.unfinished)?", other.name):
-            shutil.rmtree(other)
-    if target.is_dir():
-        yield target, None
-        return
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    yield target, unfinished
-    unfinished.rename(target)
-
-
-def _write_disk(disk: Path, root: Path, size: str) -> None:
+def _write_disk(disk: Path, root: Path, size: str, *options: str) -> None:
     """A file system of the files below ``root``."""
-    argv = ["mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-d", str(root), str(disk), size]
-    run(argv, what=f"file system {disk.name}")
+    argv = ["mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", *options]
+    run([*argv, "-d", root, disk, size], what=f"file system {disk.name}")

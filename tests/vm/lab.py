@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import yaml
@@ -20,21 +19,11 @@ from slipway.run import run
 from slipway.waiting import wait_until
 from tests.vm import disks
 from tests.vm.disks import PROJECT
-from tests.vm.machine import Machine, running
-from tests.vm.segment import Segment, laid_out
-from tests.vm.steps import (
-    APPS_FILE,
-    FACTOR,
-    STEP_SECONDS,
-    TITLE,
-    say,
-    step,
-    watched,
-)
+from tests.vm.machine import Hypervisor, Machine, running
+from tests.vm.segment import SEGMENT, laid_out
+from tests.vm.steps import APPS_FILE, STEP_SECONDS, TITLE, say, step, watched
 
 NAMES = ("vm-control-plane", "vm-worker")
-
-SEGMENT = Segment("slipway-vms", IPv4Network("172.25.0.0/24"))
 
 POOL = SEGMENT.address(200)
 
@@ -51,25 +40,25 @@ FILES = "find /etc /usr/local /opt /var/lib -xdev -newer /root/began ! -path '/v
 """What is on a machine that was not there, or otherwise, when it was first reached."""
 
 
-def prove(cache: Path, *, keep: bool) -> None:
+def prove(cache: Path, hypervisor: Hypervisor, *, keep: bool) -> None:
     """Make the machines and use them; raises SlipwayError with what is wrong."""
     with step("the machines' disks"):
         made = disks.node(cache, say)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-vms-")))
-        stack.enter_context(laid_out(SEGMENT, len(NAMES)))
+        stack.enter_context(laid_out(SEGMENT, hypervisor, len(NAMES)))
         with step("start of the machines"):
             machines = {
                 name: stack.enter_context(
-                    running(name, made, nic=SEGMENT.nic(number), processors=1, memory=4096)
+                    running(name, hypervisor, made, SEGMENT.nic(number), processors=2, memory=4096)
                 )
                 for number, name in enumerate(NAMES)
             }
         stack.enter_context(watched(machines[NAMES[0]], STATE, keep=keep))
-        check(machines, inventory(folder, machines))
+        check(machines, inventory(folder, machines, hypervisor.factor))
 
 
-def inventory(folder: Path, machines: Mapping[str, Machine]) -> Path:
+def inventory(folder: Path, machines: Mapping[str, Machine], factor: int) -> Path:
     """What a user would write for these machines."""
     known = folder / "known_hosts"
     scan = ["ssh-keyscan", *(machine.nic.address for machine in machines.values())]
@@ -101,7 +90,7 @@ def inventory(folder: Path, machines: Mapping[str, Machine]) -> Path:
         "vars": {
             "slipway_cluster_name": SEGMENT.name,
             "slipway_apps_file": str(PROJECT / APPS_FILE),
-            "slipway_wait_factor": FACTOR,
+            "slipway_wait_factor": factor,
         },
     }
     path = folder / "inventory.yml"

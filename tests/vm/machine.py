@@ -1,4 +1,4 @@
-"""A virtual machine: qemu's emulation of a PC, which needs nothing of the processor or the kernel.
+"""A virtual machine, reached over SSH for as long as it runs.
 
 It forgets what was written to its disks when it ends.
 """
@@ -6,25 +6,18 @@ It forgets what was written to its disks when it ends.
 from __future__ import annotations
 
 import base64
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from slipway.errors import Problem, SlipwayError
 from slipway.run import last_lines, run
 from slipway.waiting import wait_until
 from tests.vm.disks import Disks
-
-PROCESSOR = "max,la57=off,cx16=off"
-"""All that qemu can emulate, but what takes it long (la57) and what qemu 7.2 does wrong: after a
-cmpxchg16b the flags are not what they were, and the kernel stops."""
-
-TRANSLATED = 2047
-"""MiB of translated code that are kept: the most that qemu takes."""
 
 BOOT_SECONDS = 600.0
 """How long it may take until its SSH answers."""
@@ -34,34 +27,51 @@ END_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Nic:
-    """How a machine is on a network: where its SSH is, and what qemu and its kernel are told.
+    """How a machine is on a segment: its place there, its addresses, and who else is there."""
 
-    ``ip`` is the kernel's parameter of that name; ``prefix`` is what qemu is started by.
-    """
-
-    address: str
-    port: int
-    netdev: str
+    namespace: str
+    """The network namespace with the segment."""
+    port: str
+    """The interface there that is the machine's port of the bridge."""
     mac: str
-    ip: str
-    prefix: tuple[str, ...] = ()
+    address: str
+    host: str
+    netmask: str
 
-    @classmethod
-    def of_loopback(cls) -> Nic:
-        """No network but a port of this machine's loopback that leads to the SSH."""
-        port = _free_port()
-        return cls(
-            address="127.0.0.1",
-            port=port,
-            netdev=f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
-            mac="52:54:00:00:00:01",
-            ip="10.0.2.15::10.0.2.2:255.255.255.0::eth0:off",
-        )
+    def ip(self, interface: str) -> str:
+        """The kernel's parameter of that name, for what the machine calls its interface."""
+        return f"ip={self.address}::{self.host}:{self.netmask}::{interface}:off"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a machine is to be: ``memory`` is in MiB, ``folder`` takes what it writes."""
+
+    folder: Path
+    disks: Disks
+    nic: Nic
+    processors: int
+    memory: int
+    parameters: Sequence[str]
+    """The kernel's, as far as they are the same for all hypervisors."""
+
+
+class Hypervisor(Protocol):
+    """What runs a machine."""
+
+    factor: int
+    """How many times longer than usual waits may be on its machines."""
+
+    def plug(self, port: str) -> Sequence[Sequence[str]]:
+        """What ``ip`` is to do that there is a port of the bridge, and a machine can be at it."""
+
+    def argv(self, start: Start) -> Sequence[str]:
+        """The program that is the machine; its output is the machine's console."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that runs: how it is on a network, and the folder with the key to it."""
+    """A machine that runs: how it is on a segment, and the folder with the key to it."""
 
     nic: Nic
     folder: Path
@@ -76,7 +86,7 @@ class Machine:
         options += ["BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=60"]
         options += ["ServerAliveCountMax=10"]
         return [
-            *("ssh", "-i", str(self.folder / "key"), "-p", str(self.nic.port)),
+            *("ssh", "-i", str(self.folder / "key")),
             *(f"-o{option}" for option in options),
             f"root@{self.nic.address}",
             command,
@@ -117,26 +127,33 @@ class Machine:
 
 @contextmanager
 def running(
-    name: str, disks: Disks, *, nic: Nic | None = None, processors: int = 2, memory: int = 8192
+    name: str, hypervisor: Hypervisor, disks: Disks, nic: Nic, *, processors: int, memory: int
 ) -> Iterator[Machine]:
-    """A machine for as long as it is needed; ``memory`` is in MiB.
+    """A machine for as long as it is needed.
 
     Raises SlipwayError with its last words when it does not start.
     """
     with tempfile.TemporaryDirectory(dir=disks.kernel.parent) as folder:
-        machine = Machine(nic or Nic.of_loopback(), Path(folder))
+        machine = Machine(nic, Path(folder))
         run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", machine.folder / "key"],
             what="key for the machine",
         )
+        key = base64.b64encode((machine.folder / "key.pub").read_bytes()).decode()
+        parameters = [
+            *("rw", "quiet", "mitigations=off", "audit=0", "systemd.firstboot=off"),
+            f"systemd.hostname={name}",
+            *(f"systemd.mount-extra={mount}" for mount in disks.mounts),
+            f"systemd.set_credential_binary=ssh.authorized_keys.root:{key}",
+        ]
+        start = Start(machine.folder, disks, nic, processors, memory, parameters)
         with (machine.folder / "console").open("wb") as output:
             process = subprocess.Popen(
-                _qemu(name, disks, machine, processors, memory),
+                ["ip", "netns", "exec", nic.namespace, *hypervisor.argv(start)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # What it writes to its disks.
-                env={"TMPDIR": folder, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                env={"HOME": folder, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             )
         try:
             wait_until(lambda: machine.answers() or process.poll() is not None, BOOT_SECONDS, 2)
@@ -145,41 +162,5 @@ def running(
                 raise SlipwayError(Problem("virtual machine", what))
             yield machine
         finally:
-            process.terminate()
+            process.kill()
             process.wait(END_SECONDS)
-
-
-def _qemu(name: str, disks: Disks, machine: Machine, processors: int, memory: int) -> Sequence[str]:
-    key = base64.b64encode((machine.folder / "key.pub").read_bytes()).decode()
-    kernel = [
-        "root=/dev/vda rw console=ttyS0 quiet mitigations=off audit=0",
-        "systemd.firstboot=off",
-        f"net.ifnames=0 ip={machine.nic.ip} systemd.hostname={name}",
-        *(f"systemd.mount-extra={mount}" for mount in disks.mounts),
-        f"systemd.set_credential_binary=ssh.authorized_keys.root:{key}",
-    ]
-    return [
-        *machine.nic.prefix,
-        *("qemu-system-x86_64", "-nodefaults", "-display", "none"),
-        *("-machine", "q35", "-accel", f"tcg,thread=multi,tb-size={TRANSLATED}"),
-        *("-cpu", PROCESSOR),
-        *("-smp", str(processors), "-m", str(memory), "-serial", "stdio"),
-        *("-kernel", str(disks.kernel), "-initrd", str(disks.initrd), "-append", " ".join(kernel)),
-        *(
-            argument
-            for disk in disks.disks
-            for argument in (
-                "-drive",
-                f"file={disk},format=raw,if=virtio,cache=unsafe,snapshot=on",
-            )
-        ),
-        *("-netdev", machine.nic.netdev),
-        *("-device", f"virtio-net-pci,netdev=net,mac={machine.nic.mac}"),
-        *("-device", "virtio-rng-pci"),
-    ]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

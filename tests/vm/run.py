@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
 from slipway.control_node import tools
 from slipway.errors import SlipwayError
 from slipway.waiting import Patience
-from tests.vm import lab, single
-from tests.vm.steps import FACTOR, say
+from tests.vm import disks, lab, qemu, single, uml
+from tests.vm.machine import Hypervisor
+from tests.vm.steps import say
 
-TOOLS = ("mke2fs", "mmdebstrap", "qemu", "ssh")
+TOOLS = ("mke2fs", "mmdebstrap", "ssh")
 
 PROOFS = {"single": single.prove, "lab": lab.prove}
 
@@ -30,7 +32,9 @@ def main() -> int:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
     try:
         tools.have(TOOLS, say)
-        PROOFS[given.proof](cache, keep=given.keep)
+        hypervisor = hypervisor_of(cache)
+        Patience.factor = hypervisor.factor
+        PROOFS[given.proof](cache, hypervisor, keep=given.keep)
     except SlipwayError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -38,6 +42,16 @@ def main() -> int:
     return 0
 
 
+def hypervisor_of(cache: Path) -> Hypervisor:
+    """What runs machines here."""
+    if qemu.can_run():
+        tools.have(qemu.TOOLS, say)
+        return qemu.Qemu()
+    tools.have(uml.TOOLS, say)
+    return uml.Uml.made(disks.folder_of(cache), say)
+
+
 if __name__ == "__main__":
-    Patience.factor = FACTOR
+    # Whoever ends this ends the machines, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main())

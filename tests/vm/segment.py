@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from slipway.run import run
-from tests.vm.machine import Nic
-
-NETMASK = "255.255.255.0"
+from tests.vm.machine import Hypervisor, Nic
 
 
 @dataclass(frozen=True)
@@ -34,19 +32,21 @@ class Segment:
 
     def nic(self, number: int) -> Nic:
         """How a machine is on the segment."""
-        address = self.address(number)
         return Nic(
-            address=address,
-            port=22,
-            netdev=f"tap,id=net,ifname=vm{number},script=no,downscript=no",
+            namespace=self.name,
+            port=f"port{number}",
             mac=f"52:54:00:00:00:{10 + number:02x}",
-            ip=f"{address}::{self.host}:{NETMASK}::eth0:off",
-            prefix=("ip", "netns", "exec", self.name),
+            address=self.address(number),
+            host=self.host,
+            netmask=str(self.network.netmask),
         )
 
 
+SEGMENT = Segment("slipway-vms", IPv4Network("172.25.0.0/24"))
+
+
 @contextmanager
-def laid_out(segment: Segment, machines: int) -> Iterator[Segment]:
+def laid_out(segment: Segment, hypervisor: Hypervisor, machines: int) -> Iterator[Segment]:
     """The segment with a place for each machine, for as long as it is needed."""
     name = segment.name
     _ip("netns", "add", name)
@@ -54,9 +54,12 @@ def laid_out(segment: Segment, machines: int) -> Iterator[Segment]:
         inside = ("-n", name)
         _ip("link", "add", name, "type", "veth", "peer", "host", "netns", name)
         _ip(*inside, "link", "add", "bridge", "type", "bridge")
+        ports = ["host"]
         for number in range(machines):
-            _ip(*inside, "tuntap", "add", f"vm{number}", "mode", "tap")
-        ports = ["host", *(f"vm{number}" for number in range(machines))]
+            port = segment.nic(number).port
+            for command in hypervisor.plug(port):
+                _ip(*inside, *command)
+            ports.append(port)
         for port in ports:
             _ip(*inside, "link", "set", port, "master", "bridge", "up")
         _ip(*inside, "link", "set", "bridge", "up")

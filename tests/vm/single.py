@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
 from slipway.waiting import wait_until
 from tests.vm import disks
 from tests.vm.disks import CHECKOUT, PROJECT
-from tests.vm.machine import Machine, running
-from tests.vm.steps import APPS_FILE, FACTOR, RUN_SECONDS, STEP_SECONDS, TITLE, say, step, watched
+from tests.vm.machine import Hypervisor, Machine, running
+from tests.vm.segment import SEGMENT, laid_out
+from tests.vm.steps import APPS_FILE, RUN_SECONDS, STEP_SECONDS, TITLE, say, step, watched
 
 NODE = "slipway-single"
 
@@ -41,49 +43,51 @@ STATE = (
 """What may tell why something went wrong."""
 
 
-def prove(cache: Path, *, keep: bool) -> None:
+def prove(cache: Path, hypervisor: Hypervisor, *, keep: bool) -> None:
     """Make the machine and use it; raises SlipwayError with what is wrong."""
     with step("the machine's disks"):
         made = disks.control_node(cache, say)
-    with (
-        step("start of the machine"),
-        running("slipway-vm", made) as machine,
-        watched(machine, STATE, keep=keep),
-    ):
-        check(machine)
+    with ExitStack() as stack:
+        stack.enter_context(laid_out(SEGMENT, hypervisor, 1))
+        with step("start of the machine"):
+            nic = SEGMENT.nic(0)
+            machine = stack.enter_context(
+                running("slipway-vm", hypervisor, made, nic, processors=2, memory=8192)
+            )
+        stack.enter_context(watched(machine, STATE, keep=keep))
+        check(machine, hypervisor.factor)
 
 
-def check(machine: Machine) -> None:
+def check(machine: Machine, factor: int) -> None:
     """All that is to hold there; raises SlipwayError with what does not."""
     print(machine.ask("machine", "uname -sr; stat -fc 'control groups: %T' /sys/fs/cgroup"))
     machine.ask("checkout", f"tar -x -C {CHECKOUT}", stdin=checkout())
     machine.show("node image", "docker images", STEP_SECONDS)
     with step("make up"):
-        machine.show("make up", make("up"), RUN_SECONDS)
+        machine.show("make up", make("up", factor), RUN_SECONDS)
     with step("the page"):
         wait_for_page(machine)
     with step("limits of pods"):
         check_limits(machine)
     with step("make up, with nothing changed"):
-        machine.show("make up", make("up"), RUN_SECONDS)
+        machine.show("make up", make("up", factor), RUN_SECONDS)
         machine.show("changed=0", "! grep --extended-regexp 'changed=[1-9]' /root/up.log", 60)
     with step("the node started again"):
         machine.show("restart", f"docker restart -t 60 {NODE}", STEP_SECONDS)
         wait_for_page(machine)
         machine.show("node", f"{KUBECTL} wait --for=condition=Ready --timeout=20m node --all", 1260)
     with step("make down"):
-        machine.show("make down", make("down"), RUN_SECONDS)
+        machine.show("make down", make("down", factor), RUN_SECONDS)
         left = machine.ask("what is left", "docker ps --all --quiet; docker volume ls --quiet")
         if left.strip():
             raise SlipwayError(Problem("make down", f"leaves {left.split()}"))
 
 
-def make(target: str) -> str:
+def make(target: str, factor: int) -> str:
     """The command that makes a target of the Makefile there, and keeps what it says."""
-    settings = f"-e slipway_apps_file={CHECKOUT}/{APPS_FILE} -e slipway_wait_factor={FACTOR}"
-    # Looks for results every few milliseconds take a fifth of one of its processors.
+    settings = f"-e slipway_apps_file={CHECKOUT}/{APPS_FILE} -e slipway_wait_factor={factor}"
     return (
-        f"set -o pipefail; cd {CHECKOUT}; export ANSIBLE_INTERNAL_POLL_INTERVAL=0.5; "
+        f"set -o pipefail; cd {CHECKOUT}; "
         f"make {target} INVENTORY=inventory/single ARGS='{settings}' 2>&1 | tee /root/{target}.log"
     )
 

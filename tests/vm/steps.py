@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from slipway.errors import SlipwayError
 from tests.vm.machine import Machine
 
-FACTOR = 15
-"""How many times longer than usual waits may be on an emulated machine."""
-
 RUN_SECONDS = 3600.0
 """How long one run of the Makefile may take."""
 

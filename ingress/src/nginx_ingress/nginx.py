@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -216,8 +216,7 @@ class Nginx:
         """The titles of nginx's workers by process id, also of those that are about to end."""
         if not self.running or self._process is None:
             return {}
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        return {int(child): _title(child) for child in children.read_text().split()}
+        return {int(child): _title(child) for child in _children(self._process.pid)}
 
     def _answered_version(self) -> int | None:
         """The version that a worker answers with; None if none answers."""
@@ -243,6 +242,18 @@ def reason_in(said: str) -> str:
     reason = text if "#" in process and process.replace("#", "").isdigit() else line
     before, _, place = reason.rpartition(" in ")
     return before if place.rpartition(":")[2].isdigit() and before else reason
+
+
+def _children(process: int) -> Iterator[str]:
+    """The processes that another one has started.
+
+    Not every kernel has the file that lists them (CONFIG_PROC_CHILDREN); each has their parents.
+    """
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            _, _, after_name = stat.read_text(errors="replace").rpartition(")")
+            if int(after_name.split()[1]) == process:
+                yield stat.parent.name
 
 
 def _title(process: str) -> bytes:
