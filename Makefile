@@ -32,8 +32,8 @@ doctor: environment ## Say whether "make up" will work here and on the nodes, an
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml
 
-bundle: environment ## Only what nodes get; OUT=file writes it as one file, which KEY=file signs
-	$(playbook) $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
+bundle: environment ## Only what nodes get; ARCH=arm64: for that processor; OUT=file: as a file, which KEY=file signs
+	$(playbook) $(if $(ARCH),--extra-vars '{"bundle_architectures": ["$(ARCH)"]}') $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml

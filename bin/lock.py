@@ -17,10 +17,11 @@ from pathlib import Path
 import yaml
 
 from bin import install_collections
+from slipway.architecture import Architecture
 from slipway.bundle import debian_lock
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
-from slipway.control_node import tools
+from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
 from slipway.run import run
 
@@ -95,11 +96,12 @@ def versions() -> dict[str, str]:
     return {name: str(each) for name, each in document["slipway_versions"].items()}
 
 
-def write_debian() -> None:
-    """Record Debian's packages as its archive has them."""
+def write_debian(architecture: Architecture) -> None:
+    """Record Debian's packages for an architecture as its archive has them."""
     tools.have(("mmdebstrap", "uidmap"), print)
+    emulation.have(architecture, print)
     with tempfile.TemporaryDirectory() as folder:
-        provider = SourceProvider(PROJECT, versions(), CacheLayout(Path(folder)))
+        provider = SourceProvider(PROJECT, versions(), CacheLayout(Path(folder)), architecture)
         found = []
         for recipe in provider.recipes:
             if recipe.packages:
@@ -116,6 +118,11 @@ def main() -> None:
     parser.add_argument(
         "--upgrade", action="store_true", help="take newer versions of what is not named"
     )
+    parser.add_argument(
+        "--architecture",
+        action="append",
+        help="for which processor Debian's packages are recorded; this machine's",
+    )
     kinds = ("python", "collections", "debian")
     parser.add_argument("kinds", nargs="*", help=f"{', '.join(kinds)}; all of them")
     args = parser.parse_args()
@@ -127,7 +134,8 @@ def main() -> None:
     if "collections" in chosen:
         write_collections(PROJECT / ".venv" / "collections")
     if "debian" in chosen:
-        write_debian()
+        for each in args.architecture or [Architecture.here()]:
+            write_debian(Architecture.of(each))
 
 
 if __name__ == "__main__":

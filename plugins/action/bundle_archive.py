@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
+from slipway.architecture import Architecture
 from slipway.bundle import licences, packed, signature
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -26,7 +27,8 @@ class ActionModule(SlipwayAction):
             return {"changed": True, "path": str(out)}
         cache = CacheLayout(Path(args["cache"]))
         versions = {name: str(version) for name, version in args["versions"].items()}
-        source = SourceProvider(Path(args["project"]), versions, cache)
+        architecture = Architecture.of(args["architecture"])
+        source = SourceProvider(Path(args["project"]), versions, cache, architecture)
         sign = partial(signature.sign, key=Path(args["key"])) if args["key"] else None
         cache.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache.work, prefix="archive-") as folder:

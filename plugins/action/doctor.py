@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from plugins.modules import machine_look
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.plan.bounds import Bounds
-from slipway.bundle.choice import Choice, chosen
-from slipway.doctor.examine import Wanted, examined
+from slipway.bundle.choice import chosen
+from slipway.doctor.examine import Bundles, Wanted, examined
 from slipway.doctor.findings import State, encoded, works
 from slipway.doctor.report import warnings
 from slipway.errors import SlipwayError
@@ -23,8 +24,8 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write a report, or show warnings and fail with every problem; change nothing."""
         report = args["report"]
-        bundle = chosen(args, self.say)
-        findings = examined(_wanted(args, bundle, names=bool(report)), _look)
+        bundles = partial(chosen, args, say=self.say)
+        findings = examined(_wanted(args, bundles, names=bool(report)), _look)
         if report:
             text = self._secrets.redact(encoded(findings).decode())
             Path(report).write_text(text, encoding="utf-8")
@@ -36,7 +37,7 @@ class ActionModule(SlipwayAction):
         return {"changed": False}
 
 
-def _wanted(args: Mapping[str, Any], bundle: Choice, *, names: bool) -> Wanted:
+def _wanted(args: Mapping[str, Any], bundles: Bundles, *, names: bool) -> Wanted:
     inventory = Inventory(
         nodes=args["nodes"],
         control_plane=args["control_plane"],
@@ -52,8 +53,9 @@ def _wanted(args: Mapping[str, Any], bundle: Choice, *, names: bool) -> Wanted:
         apps_file=Path(args["apps_file"]),
         secrets=args["secrets"],
         kubeconfig=Path(args["kubeconfig"]),
-        version=bundle.provider.versions["kubernetes"],
-        bundle=bundle,
+        version=str(args["versions"]["kubernetes"]),
+        cache=Path(args["cache"]),
+        bundles=bundles,
         kept=[Path(each) for each in args["kept"]],
         tools=args["tools"],
         nodes=args["machines"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -65,6 +65,7 @@ class ActionModule(SlipwayAction):
             "state": node.get("state", ""),
             "refusals": node.get("refusals", []),
             "skew": _skew(seen["facts"]["clock"], before, after),
+            "ansible_facts": _for_ansible(seen["facts"]),
         }
 
     def _shell(self, task_vars: dict[str, Any]) -> reached.Shell:
@@ -96,6 +97,11 @@ class ActionModule(SlipwayAction):
         client = host_keys.Client(argv[argv.index(program) :], connection.host)
         key = host_keys.look(task_vars["inventory_hostname"], client)
         return asdict(key) if key else {}
+
+
+def _for_ansible(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What the run goes by later, under the name that Ansible's own module has for it."""
+    return {"architecture": facts["system"]["processor"]} if "system" in facts else {}
 
 
 def _skew(clock: float, before: float, after: float) -> float:

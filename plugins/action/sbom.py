@@ -7,8 +7,10 @@ from typing import Any
 
 from slipway import __version__
 from slipway.action_plugin import SlipwayAction
+from slipway.architecture import Architecture
+from slipway.bundle.choice import AUTO, SOURCE, chosen
+from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
-from slipway.cache.layout import CacheLayout
 from slipway.sbom.write import Bills
 
 
@@ -19,12 +21,15 @@ class ActionModule(SlipwayAction):
         """Return the documents that were written or removed."""
         if self.check_mode:
             return {"changed": False, "skipped": True, "msg": "nothing is read in a check"}
-        versions = {name: str(version) for name, version in args["versions"].items()}
-        cache = CacheLayout(Path(args["cache"]))
-        provider = SourceProvider(Path(args["project"]), versions, cache)
+        # Of machines that no archive is for, there may be a bundle from source.
+        provider = args["provider"] if args["provider"] == SOURCE else AUTO
+        choices = chosen({**args, "provider": provider}, [*Architecture], self.say)
+        providers = {each: choice.provider for each, choice in choices.items()}
+        bundles = {each: bundle_path(own, own.cache) for each, own in providers.items()}
+        own = providers[Architecture.here()]
+        source = own if isinstance(own, SourceProvider) else own.source
         folder = Path(args["folder"])
-        bills = Bills(provider, Path(args["bundle"]), __version__)
-        changed = bills.write(folder, self.say)
+        changed = Bills(source, bundles, __version__).write(folder, self.say)
         count = len([*folder.rglob("*.json")])
         self.say(f"{count} bills of materials in {folder}, {len(changed)} of them changed")
         return {"changed": bool(changed), "files": [str(path) for path in changed]}

@@ -81,18 +81,21 @@ options:
 options:
   provider:
     description:
-      - Where a bundle comes from. V(archive) unpacks O(archive), V(source) builds from Go modules
-        and Debian packages, and V(auto) is V(archive) if one is named, V(source) otherwise.
+      - Where a bundle comes from. V(archive) unpacks one of O(archive), V(source) builds from Go
+        modules and Debian packages, and V(auto) is V(archive) if one is named for the processor,
+        V(source) otherwise.
     type: str
     choices: [archive, auto, source]
     default: auto
   archive:
     description:
-      - The archive of a bundle, a path or an address that begins with C(https://). It has to be
-        made of the same lock, for the same kind of processor. What its server sends is kept when
-        the connection breaks, and gone on with.
-    type: str
-    default: ""
+      - The archives of bundles, each a path or an address that begins with C(https://). One has to
+        be made of the same lock, and is for one kind of processor; at least one has to be for a
+        kind that is wanted. What a server sends is kept when the connection breaks, and gone on
+        with.
+    type: list
+    elements: str
+    default: []
   signers:
     description:
       - A file of allowed signers, as OpenSSH has them. With it, an archive has to be signed by one

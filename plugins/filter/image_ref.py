@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from slipway.architecture import Architecture
 from slipway.bundle.recipes import CONTROL_PLANE, EVERY, Recipe, recipes
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -29,7 +30,8 @@ def _recipes(versions: Mapping[str, str]) -> list[Recipe]:
 
 @cache
 def _read(versions: tuple[tuple[str, str], ...]) -> list[Recipe]:
-    return recipes(IMAGES, dict(versions))
+    # References are the same for machines of all kinds.
+    return recipes(IMAGES, dict(versions), Architecture.here())
 
 
 class FilterModule:

@@ -111,7 +111,7 @@ EXAMPLES = r"""
     kubeconfig: ~/.kube/slipway.yaml
     apps: "{{ images.apps }}"
     ca_dir: ~/.local/share/slipway/ca
-    bundle: "{{ bundle_dir }}"
+    bundle: "{{ slipway_bundle_dir }}"
     pod_subnet: 10.244.0.0/16
     service_subnet: 10.96.0.0/16
     timeout: 120

@@ -5,19 +5,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle
-short_description: Have everything that a node gets in a directory on the controller
+short_description: Have everything that nodes get in directories on the controller
 description:
   - Checks every file of the bundle against the sha256 sums of its manifest, and makes the bundle if
     it is not there or a file is missing or damaged.
   - The bundle lies below O(cache), under a key of everything that decides its content. A changed
     version makes another bundle and leaves the one before alone.
+  - There is one for each processor that machines have. That of another one than this machine's is
+    compiled across, and its packages are set up by QEMU's user mode, of which the kernel is told.
   - What is slow to make is kept part by part, so an interrupted run goes on where it was.
   - One line says where it comes from, and why, when it has to be made.
   - What a machine needs to make one is installed then, on Debian and as root.
   - It runs on the controller.
 options:
+  architectures:
+    description:
+      - The processors of the machines that get something of it, as images name them or as
+        C(uname -m) does. Without one, it is this machine's.
+    type: list
+    elements: str
+    default: []
   locate:
-    description: Only say where the bundle lies, without a look at what is there.
+    description: Only say where the bundles lie, without a look at what is there.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -45,16 +54,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The bundle's directory; in check mode also that of one that has to be made.
+  description: The first bundle's directory; in check mode also that of one that has to be made.
   returned: success
   type: str
   sample: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584
+paths:
+  description: The directory of each bundle, by the architecture that it is for.
+  returned: success
+  type: dict
+  sample: {amd64: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584}
 ansible_facts:
   description: The same for the roles that follow.
-  returned: unless it was only located
+  returned: unless they were only located
   type: dict
   contains:
-    bundle_dir:
-      description: The bundle's directory.
-      type: str
+    bundle_dirs:
+      description: The directory of each bundle, by the architecture that it is for.
+      type: dict
 """

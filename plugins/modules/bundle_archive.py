@@ -18,6 +18,10 @@ options:
     description: The file to write.
     type: path
     required: true
+  architecture:
+    description: The processor that the bundle is for, as images name it or as C(uname -m) does.
+    type: str
+    required: true
   key:
     description:
       - A private key of OpenSSH, or the public half of one that its agent has, which signs what the
@@ -25,7 +29,9 @@ options:
     type: path
     default: ""
   image:
-    description: The bundle's image of a bare machine; empty to leave the node image out.
+    description:
+      - The bundle's image of a bare machine; empty to leave the node image out, as a bundle for
+        another processor than this machine's has to.
     type: str
     default: ""
   images:
@@ -57,6 +63,7 @@ EXAMPLES = r"""
 - name: Write the bundle as one file
   bundle_archive:
     path: /srv/files/slipway.tar.zst
+    architecture: amd64
     key: ~/.ssh/id_ed25519
     bundle: "{{ slipway_bundle_dir }}"
     project: "{{ slipway_project_dir }}"

@@ -118,6 +118,14 @@ failure:
   description: Why the machine could not be asked; empty if it could.
   returned: always
   type: str
+ansible_facts:
+  description: What the run goes by later.
+  returned: when modules run on the machine
+  type: dict
+  contains:
+    architecture:
+      description: The machine's processor, if it could be read.
+      type: str
 """
 
 ROOT = Path("/")

@@ -8,29 +8,21 @@ module: sbom
 short_description: Write bills of materials of the bundle, of Slipway and of all images of apps
 description:
   - Writes C(bundle.cdx.json), C(slipway.cdx.json) and, for each image of an app in the image store,
-    a file in C(apps), as CycloneDX 1.6 in JSON. Those of images that are gone are removed.
+    a file in C(apps), as CycloneDX 1.6 in JSON. Those of what is gone are removed.
+  - The bundles that are there for machines of another kind have files of their own, such as
+    C(bundle-arm64.cdx.json).
   - Of images, the packages of Debian and Alpine are read, the modules of programs of Go, and what
     Python's packages, archives of Java and modules of Node say of themselves.
   - An image that cannot be read fails the task when all others are described.
   - It runs on the controller.
 options:
-  project:
-    description: The checkout, whose folders C(bundle) and C(images) say what is in the bundle.
-    type: path
-    required: true
-  versions:
-    description: The version of every component, by name.
-    type: dict
-    required: true
-  bundle:
-    description: The bundle's directory; without one, the rest is described.
-    type: path
-    required: true
   folder:
     description: Where the documents are written; it is made.
     type: path
     required: true
 extends_documentation_fragment:
+  - shared.provider
+  - shared.secrets
   - shared.cache
 attributes:
   check_mode:
@@ -48,7 +40,6 @@ EXAMPLES = r"""
     project: "{{ slipway_project_dir }}"
     versions: "{{ slipway_versions }}"
     cache: ~/.cache/slipway
-    bundle: "{{ bundle_dir }}"
     folder: /srv/sbom
 """
 

@@ -19,6 +19,8 @@ options:
     elements: str
     choices:
       - c_compiler
+      - c_compiler_amd64
+      - c_compiler_arm64
       - docker
       - docker_registry
       - git
@@ -33,6 +35,7 @@ options:
       - pkg_config
       - python
       - qemu
+      - qemu_user
       - skopeo
       - ssh
       - sshd

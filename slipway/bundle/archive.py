@@ -31,7 +31,6 @@ from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import replacing
-from slipway.oci import machine_platform
 from slipway.oci.blobs import is_full
 from slipway.oci.model import readable
 
@@ -50,9 +49,9 @@ LOOKS = 3
 class ArchiveProvider:
     """Unpacks an archive that ``place`` names, a path or an address.
 
-    It has to be made of the same lock as ``source`` would make it of, for this machine's processor
-    and, where ``signers`` names a file of allowed signers, signed by one of them. What it has is
-    noted in the cache: from then on nobody has to be asked for it.
+    It has to be made of the same lock as ``source`` would make it of, for the same processor and,
+    where ``signers`` names a file of allowed signers, signed by one of them. What it has is noted
+    in the cache: from then on nobody has to be asked for it.
     """
 
     source: SourceProvider
@@ -100,13 +99,19 @@ class ArchiveProvider:
 
         An address is only asked where what is noted of it will not do.
         """
-        noted = self._noted()
-        if noted and (self._is_address or not self._path.exists()) and not self._faults(noted):
-            return noted
-        contents = self._look()
-        if faults := self._faults(contents):
+        if self._noted and not self._faults(self._noted):
+            return self._noted
+        if faults := self._faults(self._looked):
             raise SlipwayError(faults)
-        return contents
+        return self._looked
+
+    @cached_property
+    def platform(self) -> str:
+        """What the archive is for, as ``linux/amd64``, by what is noted of it if something is."""
+        try:
+            return (self._noted or self._looked).platform
+        except Damaged:
+            return self._looked.platform
 
     def note(self) -> None:
         """Keep what is known of the archive; what is not used for long is swept away."""
@@ -177,13 +182,18 @@ class ArchiveProvider:
         """Where its manifest and the signature of that are kept."""
         return self._folder / packed.MANIFEST, self._folder / packed.SIGNATURE
 
+    @cached_property
     def _noted(self) -> Contents | None:
+        """What is noted of an address, or of a file that is gone."""
+        if not self._is_address and self._path.exists():
+            return None
         try:
             return Contents(*(path.read_bytes() for path in self._notes))
         except OSError:
             return None
 
-    def _look(self) -> Contents:
+    @cached_property
+    def _looked(self) -> Contents:
         """What the archive has, of which no more than its beginning is read."""
         if "://" in self.place and not self._is_address:
             what = "is neither a path nor an address that begins with https://"
@@ -235,10 +245,12 @@ class ArchiveProvider:
 
     def _faults(self, contents: Contents) -> list[Problem]:
         """Why an archive will not do."""
+        wanted = self.source.architecture
         try:
-            if contents.platform != machine_platform():
-                what = f"is for {contents.platform}, and this machine is {machine_platform()}"
-                return [Problem(str(self), what, "have one made on a machine of this kind")]
+            if contents.platform != wanted.platform:
+                what = f"is for {contents.platform}, and one for {wanted.platform} is wanted"
+                fix = f"have one made by make bundle ARCH={wanted} OUT=..."
+                return [Problem(str(self), what, fix)]
         except Damaged as error:
             return [Problem(str(self), str(error), "have it made anew")]
         faults = list(self._of_lock(contents))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from slipway.architecture import Architecture
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 
@@ -55,15 +56,25 @@ _FIELD = re.compile(r"^([\w-]+): (.*)$", re.MULTILINE)
 _SOURCE = re.compile(r"(\S+)(?: \((\S+)\))?")
 
 
-def make_rootfs(
-    suite: str, variant: str, packages: Sequence[str], target: Path, keys: Path
-) -> Packages:
+@dataclass(frozen=True)
+class Archive:
+    """Debian's packages of a ``suite`` for an architecture.
+
+    Besides the keys that the machine's package manager trusts, those in the file ``keys`` are
+    Debian's: other distributions have none of them, or older ones.
+    """
+
+    suite: str
+    architecture: Architecture
+    keys: Path
+
+
+def make_rootfs(archive: Archive, variant: str, packages: Sequence[str], target: Path) -> Packages:
     """Write the tar file ``target`` with ``packages``; return all that is in it.
 
     ``variant`` is mmdebstrap's: ``extract`` unpacks only what is named and needed, without
-    running maintainer scripts; ``essential`` and ``minbase`` are configured systems.
-    Besides the keys that the machine's package manager trusts, those in the file ``keys`` are
-    Debian's: other distributions have none of them, or older ones.
+    running maintainer scripts; ``essential`` and ``minbase`` are configured systems, for which
+    this machine has to run the architecture's programs.
     """
     listing = target.with_suffix(".packages")
     if variant == "extract":  # name_version_architecture.deb, in which %3a is a colon
@@ -80,14 +91,16 @@ def make_rootfs(
     argv = [
         "mmdebstrap",
         f"--variant={variant}",
+        f"--architectures={archive.architecture}",
+        "--skip=check/qemu",  # known already, and it would want a program more to find out
         f"--include={','.join(packages)}",
         "--aptopt=Apt::Install-Recommends false",
-        f"--keyring={keys}",
+        f"--keyring={archive.keys}",
         "--skip=check/signed-by",  # a keyring of the machine's, in place of all others
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         *(f"--{when}-hook={hook}" for hook in hooks),
-        suite,
+        archive.suite,
         str(target),
     ]
     run(argv, what=f"packages of {target.stem}", env={"SOURCE_DATE_EPOCH": "0"})
@@ -120,7 +133,20 @@ def of_record(record: Mapping[str, Mapping[str, str]]) -> Packages:
     return {name: Package(**package) for name, package in record.items()}
 
 
-def make_portable(archive: Path, program: str, into: Path) -> None:
+def make_sysroot(archive: Archive, packages: Sequence[str], into: Path) -> Packages:
+    """Fill the folder ``into`` with what ``packages`` have for compilers; return all of them."""
+    into.mkdir()
+    with tempfile.TemporaryDirectory(dir=into.parent) as folder:
+        rootfs = Path(folder, "sysroot.tar")
+        found = make_rootfs(archive, "extract", packages, rootfs)
+        with tarfile.open(rootfs) as tar:
+            wanted = ("./usr/include/", "./usr/lib/")
+            members = [each for each in tar if each.name.startswith(wanted)]
+            tar.extractall(into, members, filter="tar")
+    return found
+
+
+def make_portable(rootfs: Path, program: str, into: Path) -> None:
     """Fill the folder ``into`` with a program of a root file system and all that it loads.
 
     What has the program's name there starts it on any Linux of the same processor, whichever
@@ -129,7 +155,7 @@ def make_portable(archive: Path, program: str, into: Path) -> None:
     into.mkdir()
     with tempfile.TemporaryDirectory(dir=into.parent) as folder:
         root = Path(folder)
-        with tarfile.open(archive) as tar:
+        with tarfile.open(rootfs) as tar:
             wanted = ("./usr/lib/", f"./{program}")
             tar.extractall(
                 root, [each for each in tar if each.name.startswith(wanted)], filter="tar"
@@ -137,7 +163,7 @@ def make_portable(archive: Path, program: str, into: Path) -> None:
         loader = next(root.glob("usr/lib/*/ld-linux*.so.*"))
         own = root / program
         if not own.is_file():
-            raise SlipwayError(Problem(archive.stem, f"{program} is no file of its packages"))
+            raise SlipwayError(Problem(rootfs.stem, f"{program} is no file of its packages"))
         ask: list[str | Path] = [loader, "--library-path", loader.parent, "--list", own]
         listed = run(ask, what=f"look-up of what {own.name} loads")
         libraries = {Path(path) for path in _LOADED.findall(listed)} - {loader}

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from slipway.architecture import Architecture
 from slipway.bundle.debian import Package, Packages
 from slipway.errors import Problem, SlipwayError
 
 Locked = Mapping[tuple[str, str], tuple[str, str]]
 """Version and sha256 of packages by name and architecture."""
 
-MEND = "make lock records what the archive has now"
-
 _HEAD = (
     '# Made by "make lock": the packages of Debian\'s that images are made of; it is not edited.\n'
 )
+
+_ANY = "all"
+"""The architecture of packages that are for any processor."""
 
 _SHOWN = 10
 """How many changes a line names."""
@@ -40,14 +42,19 @@ def _is(words: list[str]) -> bool:
 
 
 def as_text(found: Iterable[Packages], before: Locked) -> str:
-    """The lock of these packages, and of what it had ``before`` for other processors."""
+    """The lock of these packages, and of what it had ``before`` for other processors.
+
+    Packages for any processor stay with those, which may need more of them.
+    """
     now = {
         (name, each.architecture): (each.version, each.sha256)
         for packages in found
         for name, each in packages.items()
     }
     kinds = {kind for _name, kind in now}
-    others = {key: value for key, value in before.items() if key[1] not in kinds}
+    others = {key: value for key, value in before.items() if key[1] not in {*kinds, _ANY}}
+    if others:
+        others |= {key: value for key, value in before.items() if key[1] == _ANY}
     lines = (
         f"{name} {version} {kind} {sha256}\n"
         for (name, kind), (version, sha256) in sorted((others | now).items())
@@ -75,9 +82,10 @@ def changes(found: Iterable[Packages], locked: Locked, *, strict: bool = False) 
     """
     texts, kinds = set(), {kind for _name, kind in locked}
     for packages in found:
+        recorded = bool(kinds & {each.architecture for each in packages.values()} - {_ANY})
         for name, each in packages.items():
             version, _sha256 = _of(name, each, locked)
-            if version != each.version and (strict or each.architecture in kinds):
+            if version != each.version and (strict or recorded or version):
                 texts.add(f"{name} {version or 'new'} -> {each.version}")
     return sorted(texts)
 
@@ -87,6 +95,13 @@ def told(changed: list[str], path: Path) -> str:
     shown = ", ".join(changed[:_SHOWN])
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     return f"{len(changed)} of Debian's packages are not as in {path.name}: {shown}{more}"
+
+
+def mend(architecture: Architecture) -> str:
+    """How to have a lock of what the archive has for an architecture."""
+    own = architecture is Architecture.here()
+    arguments = "" if own else f' ARGS="debian --architecture={architecture}"'
+    return f"make lock{arguments} records what the archive has now"
 
 
 def _of(name: str, package: Package, locked: Locked) -> tuple[str, str]:

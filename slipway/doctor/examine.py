@@ -13,7 +13,8 @@ from slipway import preflight
 from slipway.apps.manifests.routes import hosts
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
-from slipway.bundle.choice import Choice
+from slipway.architecture import Architecture
+from slipway.bundle.choice import AnyProvider, Choice
 from slipway.bundle.provider import bundle_path
 from slipway.control_node import tools
 from slipway.control_node.localhost import Ports, is_here
@@ -32,13 +33,16 @@ CHECKS = (*system.CHECKS, *resources.CHECKS, *disk.CHECKS, *network.CHECKS)
 Look = Callable[[Mapping[str, str]], Mapping[str, Any]]
 """Reads the facts of this machine, of the file systems at places that are given by name."""
 
+Bundles = Callable[[Iterable[Architecture]], Mapping[Architecture, Choice]]
+"""Where the bundle for each architecture comes from; SlipwayError when it cannot be had."""
+
 
 @dataclass(frozen=True)
 class Wanted:
     """What a run is to make, and of what.
 
     ``nodes`` are what the module machine_look returned for each; none where they are containers.
-    ``bundle`` is where the bundle comes from, ``kept`` are the paths that a run writes to, and
+    ``bundles`` tells where bundles come from, ``kept`` are the paths that a run writes to, and
     ``tools`` are what builds need. ``resolv_conf`` is the file with the name servers of container
     nodes, if one is named, ``ports`` are those of this machine that lead to them. With ``names``,
     the names of hosts are asked for as well, which the proof at the end of a run does itself.
@@ -51,7 +55,8 @@ class Wanted:
     secrets: Mapping[str, str]
     kubeconfig: Path
     version: str
-    bundle: Choice
+    cache: Path
+    bundles: Bundles
     kept: Sequence[Path]
     tools: Sequence[str]
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -128,16 +133,16 @@ def _of_names(wanted: Wanted) -> dict[str, Check]:
 def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     """The checks of this machine, with its engine and what it fetches, and of all nodes."""
     asked: list[engine.Engine] = []
-    bundled: list[bool] = []
+    lacking: list[AnyProvider] = []
     findings = all_of(
         CONTROL_NODE,
         {
-            "bundle": lambda: _bundle(wanted.bundle, bundled),
+            "bundle": lambda: _bundle(wanted.bundles(_architectures(wanted)), lacking),
             "engine": lambda: _engine(wanted, asked),
         },
     )
     root = asked[0].root if asked else engine.ROOT
-    seen = look({"cache": str(wanted.bundle.provider.cache.root), "engine": root})
+    seen = look({"cache": str(wanted.cache), "engine": root})
     use = Use.HOST if wanted.containers else Use.CONTROL_NODE
     own = Machine(CONTROL_NODE, use, seen["facts"], seen["unknown"])
     others = [nodes.machine(name, each, wanted.inventory) for name, each in wanted.nodes.items()]
@@ -146,14 +151,13 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     cluster = Cluster(
         name=wanted.cluster,
         inventory=wanted.inventory,
-        processor=own.facts.get("system", {}).get("processor", ""),
-        bundled=False not in bundled,  # where nobody knows, that is said already
+        bundled=not lacking,  # where nobody knows, that is said already
         made=made,
         routed=wanted.routed,
     )
     checks = {
         **_of_facts(own, cluster),
-        **_of_user(wanted, cluster),
+        **_of_user(wanted, lacking),
         "host keys": lambda: nodes.host_keys(wanted.nodes.values()),
     }
     if asked:
@@ -165,10 +169,21 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     return findings
 
 
-def _bundle(choice: Choice, bundled: list[bool]) -> Iterable[Result]:
-    """Whether it is there, which is noted."""
-    bundled.append(bundle_path(choice.provider, choice.provider.cache).is_dir())
-    yield ok("is there" if bundled[0] else f"a run has it {choice.why}")
+def _architectures(wanted: Wanted) -> list[Architecture]:
+    """That of this machine, and those of nodes with another processor."""
+    own = Architecture.here()
+    systems = (each.get("facts", {}).get("system", {}) for each in wanted.nodes.values())
+    found = {system.get("processor") for system in systems}
+    return [own, *(each for each in Architecture if each.machine in found - {own.machine})]
+
+
+def _bundle(choices: Mapping[Architecture, Choice], lacking: list[AnyProvider]) -> Iterable[Result]:
+    """Whether the bundle for each architecture is there; those that are not are noted."""
+    for architecture, choice in choices.items():
+        of_others = "" if architecture is Architecture.here() else f"{architecture}: "
+        there = bundle_path(choice.provider, choice.provider.cache).is_dir()
+        lacking += [] if there else [choice.provider]
+        yield ok(of_others + ("is there" if there else f"a run has it {choice.why}"))
 
 
 def _engine(wanted: Wanted, asked: list[engine.Engine]) -> Iterable[Result]:
@@ -201,16 +216,20 @@ def _of_facts(machine: Machine, cluster: Cluster) -> dict[str, Check]:
     }
 
 
-def _of_user(wanted: Wanted, cluster: Cluster) -> dict[str, Check]:
-    """The checks of what this user has, may write, and fetches."""
-    needed = [*wanted.tools, *(() if cluster.bundled else wanted.bundle.provider.tools)]
+def _of_user(wanted: Wanted, lacking: Sequence[AnyProvider]) -> dict[str, Check]:
+    """The checks of what this user has, may write, and fetches for the bundles to be made."""
+    needed = [*dict.fromkeys([*wanted.tools, *(name for each in lacking for name in each.tools)])]
 
     def sources_answer() -> Iterable[Result]:
-        if cluster.bundled:
+        if not lacking:
             return []
         install = bool(tools.missing(needed)) and not tools.refusal(needed)
-        found = registries.sources(wanted.bundle.provider, Path.home(), install=install)
-        return registries.answers(found, allowed(registries.SECONDS))
+        found = {
+            asked.name: asked
+            for each in lacking
+            for asked in registries.sources(each, Path.home(), install=install)
+        }
+        return registries.answers([*found.values()], allowed(registries.SECONDS))
 
     found: dict[str, Check] = {
         "tools": partial(control_node.programs, needed),

@@ -144,14 +144,12 @@ class Use(Enum):
 class Cluster:
     """What the machines are to be, and whether they are it already.
 
-    ``inventory`` has names and addresses, ``processor`` what images are made for. ``bundled`` says
-    whether the bundle is there, ``made`` whether the nodes are; ``routed`` whether the pod network
-    is Slipway's own.
+    ``inventory`` has names and addresses. ``bundled`` says whether the bundles are there, ``made``
+    whether the nodes are; ``routed`` whether the pod network is Slipway's own.
     """
 
     name: str
     inventory: Inventory
-    processor: str
     bundled: bool
     made: bool
     routed: bool = True

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, TypeVar
 
+from slipway.architecture import Architecture
 from slipway.errors import Problem, SlipwayError
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -39,7 +40,7 @@ _KINDS = {dict: "object", list: "array", str: "text", int: "whole number"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NO_DIGEST = "not sha256: and 64 digits of 0-9a-f"
 
-_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_MACHINES = {each.machine: each.value for each in Architecture}
 
 _REF = re.compile(
     r"(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)"  # a host, as with a registry

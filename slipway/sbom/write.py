@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from slipway.architecture import Architecture
 from slipway.bundle import debian, manifest
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import APPS, CacheLayout
@@ -39,13 +40,13 @@ _RELEASES = {"bookworm": "12", "trixie": "13"}
 
 @dataclass(frozen=True)
 class Bills:
-    """Those of the bundle at ``bundle``, which ``provider`` made, and of all images of apps.
+    """Those of the ``bundles`` that are there of this lock, and of all images of apps.
 
-    ``version`` is that of Slipway.
+    ``provider`` knows what bundles are made of, ``version`` is that of Slipway.
     """
 
     provider: SourceProvider
-    bundle: Path
+    bundles: Mapping[Architecture, Path]
     version: str
 
     @property
@@ -53,7 +54,7 @@ class Bills:
         return self.provider.cache
 
     def write(self, folder: Path, say: Callable[[str], None]) -> list[Path]:
-        """Write the documents into a folder, and remove those of images that are gone.
+        """Write the documents into a folder, and remove those of what is gone.
 
         Returns those that changed. An image that cannot be read keeps no other from being
         described; SlipwayError names all of them at the end.
@@ -61,12 +62,15 @@ class Bills:
         images = folder / IMAGES
         images.mkdir(parents=True, exist_ok=True)
         written = {folder / f"{ENVIRONMENT}{SUFFIX}": self.of_slipway()}
-        if (self.bundle / manifest.MANIFEST).exists():
-            written[folder / f"{BUNDLE}{SUFFIX}"] = self.of_bundle()
-        else:
+        for architecture, bundle in self.bundles.items():
+            if manifest.is_there(bundle):
+                own = architecture is Architecture.here()
+                name = BUNDLE if own else f"{BUNDLE}-{architecture}"
+                written[folder / f"{name}{SUFFIX}"] = self.of_bundle(bundle)
+        if not any(map(manifest.is_there, self.bundles.values())):
             say("there is no bundle yet: make up makes it")
         problems: list[Problem] = []
-        kept = set()
+        kept = {*written}
         for ref, image in sorted(self._images.images().items()):
             if ref.startswith(APPS):
                 path = images / f"{_file_name(ref)}{SUFFIX}"
@@ -78,7 +82,8 @@ class Bills:
                         Problem(ref, f"{each.where}: {each.what}") for each in error.problems
                     ]
         changed = [path for path, text in written.items() if _write(path, text)]
-        for path in {*images.glob(f"*{SUFFIX}")} - kept:
+        of_bundles = folder.glob(f"{BUNDLE}*{SUFFIX}")
+        for path in {*images.glob(f"*{SUFFIX}"), *of_bundles} - kept:
             path.unlink()
             changed.append(path)
         if problems:
@@ -106,20 +111,25 @@ class Bills:
         whole = Part(kind, "slipway", self.version, "slipway", [*_pinned(path)])
         return document(whole, (), path.stat().st_mtime, self.version)
 
-    def of_bundle(self) -> str:
-        """The document of the bundle: its programs and images, each with what it is made of."""
-        about = manifest.read(self.bundle) or {}
+    def of_bundle(self, bundle: Path) -> str:
+        """The document of a bundle: its programs and images, each with what it is made of."""
+        about = manifest.read(bundle) or {}
         packages = {
             name: self._of_debian(debian.of_record(record))
             for name, record in about["about"]["packages"].items()
         }
-        parts = [*self._programs(about["sha256"], packages), *self._bundled(packages)]
-        whole = Part(ComponentType.APPLICATION, "slipway-bundle", self.bundle.name, "bundle", [])
-        made = (self.bundle / manifest.MANIFEST).stat().st_mtime
+        parts = [
+            *self._programs(bundle, about["sha256"], packages),
+            *self._bundled(bundle, packages),
+        ]
+        whole = Part(ComponentType.APPLICATION, "slipway-bundle", bundle.name, "bundle", [])
+        made = (bundle / manifest.MANIFEST).stat().st_mtime
         return document(whole, parts, made, self.version)
 
-    def _programs(self, sums: dict[str, str], packages: dict[str, list[Package]]) -> Iterator[Part]:
-        """The files of the bundle outside images."""
+    def _programs(
+        self, bundle: Path, sums: dict[str, str], packages: dict[str, list[Package]]
+    ) -> Iterator[Part]:
+        """The files of a bundle outside images."""
         versions = {
             place: each.version for each in self.provider.components for place in each.binaries
         }
@@ -134,7 +144,7 @@ class Bills:
         for name, sha256 in sums.items():
             folder = name.split("/")[0]
             if folder in _PROGRAMS:
-                made_of = go_packages((self.bundle / name).read_bytes())
+                made_of = go_packages((bundle / name).read_bytes())
                 recipe = brought.get(name) or brought.get(folder)
                 made_of += packages[recipe] if recipe else []
                 kind, version = ComponentType.APPLICATION, versions.get(name, "")
@@ -142,9 +152,9 @@ class Bills:
             elif folder != "images":
                 yield Part(ComponentType.FILE, name, "", f"file:{name}", [], sha256)
 
-    def _bundled(self, packages: dict[str, list[Package]]) -> Iterator[Part]:
-        """The images of the bundle."""
-        store = ImageStore(self.bundle / "images")
+    def _bundled(self, bundle: Path, packages: dict[str, list[Package]]) -> Iterator[Part]:
+        """The images of a bundle."""
+        store = ImageStore(bundle / "images")
         contents = Contents(store, Repositories([]))
         names = {recipe.ref: recipe.name for recipe in self.provider.recipes}
         for ref, image in store.images().items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from slipway.architecture import Architecture
 from slipway.bundle import manifest, packed
 from slipway.bundle.packed import Contents
 from slipway.bundle.source import SourceProvider
@@ -86,6 +87,7 @@ class Lock:
     cache: CacheLayout
     key: str = KEY
     versions: Mapping[str, str] = field(default_factory=lambda: VERSIONS)
+    architecture: Architecture = field(default_factory=Architecture.here)
 
 
 def lock(cache: Path, **known: Any) -> SourceProvider:

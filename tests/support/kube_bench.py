@@ -10,6 +10,7 @@ from typing import Any
 
 from testinfra.host import Host
 
+from slipway.architecture import Architecture
 from slipway.bundle.go import Component, toolchain
 from slipway.cache.layout import CacheLayout
 from slipway.nodes import containers
@@ -28,7 +29,7 @@ FOLDER = "/srv/kube-bench"
 def archive(cache: CacheLayout, go: str) -> bytes:
     """The program and its questions; it is compiled once, and stays in the cache."""
     component = Component("kube-bench", PINS, VERSION, go, {"kube-bench": MODULE}, module=MODULE)
-    tools = toolchain(go, cache, TOOLCHAIN)
+    tools = toolchain(go, cache, Architecture.here(), TOOLCHAIN)
     made = cache.root / f"kube-bench-{component.key[:16]}"
     if not (made / "kube-bench").exists():
         tools.fetch(component)

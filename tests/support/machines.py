@@ -33,7 +33,7 @@ MACHINES = replace(
 
 def cluster(**changes: Any) -> Cluster:
     """A cluster of containers that is still to be made, unless said otherwise."""
-    sound = Cluster("slipway", CONTAINERS, "x86_64", bundled=False, made=False)
+    sound = Cluster("slipway", CONTAINERS, bundled=False, made=False)
     return replace(sound, **changes)
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from plugins.filter.image_ref import image_ref
 from slipway.apps.builders.sandbox import Sandboxes
+from slipway.architecture import Architecture
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -20,7 +21,7 @@ def real_bundle() -> Path:
     """Where it is, as group_vars say."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
     cache = CacheLayout(root)
-    return bundle_path(SourceProvider(PROJECT, _versions(), cache), cache)
+    return bundle_path(SourceProvider(PROJECT, _versions(), cache, Architecture.here()), cache)
 
 
 def _versions() -> dict[str, str]:

@@ -22,6 +22,7 @@ from testinfra.host import Host
 from slipway.apps.app import App
 from slipway.apps.manifests.labels import is_own
 from slipway.apps.plan.plan import plan
+from slipway.architecture import Architecture
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -105,7 +106,8 @@ class Scenario:
         self.apps_file = Path(self.facts["apps_file"])
         self.cache = Path(self.facts["cache"])
         layout = CacheLayout(self.cache)
-        self.bundle = bundle_path(SourceProvider(PROJECT, self.facts["versions"], layout), layout)
+        own = SourceProvider(PROJECT, self.facts["versions"], layout, Architecture.here())
+        self.bundle = bundle_path(own, layout)
         self.kube = Kube(Path(self.facts["kubeconfig"]))
         self._http = urllib3.PoolManager(retries=False, timeout=5)
 

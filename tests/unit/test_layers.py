@@ -14,6 +14,7 @@ PROJECT = Path(__file__).parents[2]
 FLOORS = [
     {
         "action_plugin",
+        "architecture",
         "dev_session",
         "documentation",
         "errors",

@@ -27,6 +27,7 @@ from bin import install_collections, lock
 from docs import variables
 from docs.generate import documents
 from slipway.apps.source.github import API
+from slipway.architecture import Architecture
 from slipway.bundle import choice, go
 from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
@@ -248,7 +249,7 @@ def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(
 
 
 def test_images_are_made_of_what_is_in_the_lock() -> None:
-    found = recipes(PROJECT / "images", shared()["slipway_versions"])
+    found = recipes(PROJECT / "images", shared()["slipway_versions"], Architecture.ARM64)
     components = go.components(PROJECT / "bundle" / "go", shared()["slipway_versions"])
     compiled = {
         Path(place).name

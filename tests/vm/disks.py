@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from plugins.filter.image_ref import node_image_refs
+from slipway.architecture import Architecture
 from slipway.bundle.provider import ensure
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
@@ -180,7 +181,8 @@ def _write_system(
 def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """The bundle and the node image: to make them there would take hours."""
     layout = CacheLayout(cache)
-    bundle = ensure(SourceProvider(PROJECT, versions(), layout), layout, say).path
+    own = SourceProvider(PROJECT, versions(), layout, Architecture.here())
+    bundle = ensure(own, layout, say).path
     made_of = (RECIPE, SIZES, image.RECIPE, bundle.name)
     with kept(folder, "cache", *made_of) as (target, unfinished):
         if unfinished is None:

@@ -26,6 +26,7 @@ import pytest
 
 from slipway.apps.environments.retention import History
 from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
+from slipway.architecture import Architecture
 from slipway.bundle import debian
 from slipway.cache.layout import APPS
 from slipway.kube.client import DEPLOYMENTS
@@ -450,7 +451,8 @@ def node_17(node: Node, tmp_path: Path) -> Iterator[Node]:
     """The node with Debian 13's containerd, configured as Slipway does."""
     archive = tmp_path / "containerd.tar"
     keys = PROJECT / "images" / "debian-trixie.asc"
-    packages = debian.make_rootfs("trixie", "extract", ["containerd"], archive, keys)
+    of_debian = debian.Archive("trixie", Architecture.here(), keys)
+    packages = debian.make_rootfs(of_debian, "extract", ["containerd"], archive)
     assert packages["containerd"].version.startswith("1.7.")
     node.shell(f"mkdir -p {SECOND}")
     with tarfile.open(archive) as tar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bin import install_collections, lock
+from slipway.architecture import Architecture
 from slipway.bundle.debian import Package, Packages
 from slipway.bundle.recipes import Recipe
 from slipway.bundle.source import SourceProvider
-from slipway.control_node import tools
+from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
 
 UV = """#!/bin/sh
@@ -141,12 +143,20 @@ def test_collections_are_pinned_as_they_are_installed(
     assert install_collections.pins() == {"slip.way:1.2.3": sha256}
 
 
+@pytest.mark.parametrize(
+    ("named", "lines"),
+    [
+        ([], ["bash 5.2 amd64 ab", "bash 5.1 arm64 ef"]),
+        (["arm64"], ["bash 5.1 amd64 cd", "bash 5.2 arm64 ab"]),
+        (["x86_64", "aarch64"], ["bash 5.2 amd64 ab", "bash 5.2 arm64 ab"]),
+    ],
+)
 def test_of_debian_is_recorded_what_images_are_made_of(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, named: list[str], lines: list[str]
 ) -> None:
     def unpack(self: SourceProvider, recipe: Recipe, into: Path) -> Packages:
         (into / f"{recipe.name}.tar").touch()
-        return {"bash": Package("5.2", "amd64", "bash", "5.2", "ab")}
+        return {"bash": Package("5.2", self.architecture.value, "bash", "5.2", "ab")}
 
     needed: list[str] = []
 
@@ -154,10 +164,14 @@ def test_of_debian_is_recorded_what_images_are_made_of(
         needed.extend(names)
         return []
 
+    emulated: list[Architecture] = []
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(emulation, "have", lambda each, _say: emulated.append(each))
     monkeypatch.setattr(SourceProvider, "unpack", unpack)
     monkeypatch.setattr(tools, "have", have)
     path = project.root / "images" / "debian-trixie.lock"
     path.write_text("# Made\nbash 5.1 amd64 cd\nbash 5.1 arm64 ef\n")
-    make_lock(monkeypatch, "debian")
-    assert path.read_text().splitlines()[1:] == ["bash 5.2 amd64 ab", "bash 5.1 arm64 ef"]
-    assert needed == ["mmdebstrap", "uidmap"]
+    make_lock(monkeypatch, "debian", *(f"--architecture={each}" for each in named))
+    assert path.read_text().splitlines()[1:] == lines
+    assert {*needed} == {"mmdebstrap", "uidmap"}
+    assert emulated == [*map(Architecture.of, named or ["amd64"])]

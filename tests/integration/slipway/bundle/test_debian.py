@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.bundle.debian import make_rootfs
+from slipway.architecture import Architecture
+from slipway.bundle.debian import Archive, make_rootfs
 from slipway.errors import SlipwayError
-from slipway.run import said
 from tests.support.real_bundle import real_bundle
 
 VERSIONS = yaml.safe_load(Path("group_vars/all/versions.yml").read_text())["slipway_versions"]
@@ -59,10 +59,15 @@ def no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return nothing
 
 
+def archive(keys: Path) -> Archive:
+    """Debian's packages for this machine."""
+    return Archive(SUITE, Architecture.here(), keys)
+
+
 def test_the_keys_that_the_project_has_are_enough(no_keys: Path, tmp_path: Path) -> None:
     with pytest.raises(SlipwayError, match=r"NO_PUBKEY|Missing key"):
-        make_rootfs(SUITE, "extract", ["base-files"], tmp_path / "x.tar", no_keys)
-    packages = make_rootfs(SUITE, "extract", ["base-files"], tmp_path / "x.tar", KEYS)
+        make_rootfs(archive(no_keys), "extract", ["base-files"], tmp_path / "x.tar")
+    packages = make_rootfs(archive(KEYS), "extract", ["base-files"], tmp_path / "x.tar")
     assert "base-files" in packages
 
 
@@ -70,11 +75,20 @@ def test_the_keys_that_the_project_has_are_enough(no_keys: Path, tmp_path: Path)
 def test_packages_are_recorded_as_the_signed_index_of_the_archive_has_them(
     tmp_path: Path, variant: str
 ) -> None:
-    packages = make_rootfs(SUITE, variant, ["conntrack"], tmp_path / "x.tar", KEYS)
+    packages = make_rootfs(archive(KEYS), variant, ["conntrack"], tmp_path / "x.tar")
     found = packages["conntrack"]
     assert found.source == "conntrack-tools"
-    assert found.architecture == said("dpkg", "--print-architecture").stdout.strip()
+    assert found.architecture == Architecture.here()
     assert ("dpkg" in packages) == (variant == "essential")
+    assert all(re.fullmatch("[0-9a-f]{64}", each.sha256) for each in packages.values())
+
+
+def test_so_are_those_for_machines_of_another_processor(tmp_path: Path) -> None:
+    (other,) = {*Architecture} - {Architecture.here()}
+    of_others = Archive(SUITE, other, KEYS)
+    packages = make_rootfs(of_others, "extract", ["conntrack"], tmp_path / "x.tar")
+    assert {each.architecture for each in packages.values()} <= {other, "all"}
+    assert packages["conntrack"].architecture == other
     assert all(re.fullmatch("[0-9a-f]{64}", each.sha256) for each in packages.values())
 
 

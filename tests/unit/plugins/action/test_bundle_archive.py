@@ -9,6 +9,7 @@ import pytest
 
 from plugins.action import bundle_archive
 from slipway.bundle import licences, signature
+from slipway.bundle.keys import key_of
 from slipway.bundle.source import SourceProvider
 from slipway.nodes import containers, image
 from tests.support.bundles import FILES, KEY, VERSIONS, bundle, contents_of
@@ -41,6 +42,7 @@ def result(tmp_path: Path, check: bool = False, **changes: Any) -> dict[str, Any
     made = tmp_path / "bundle"
     args = {
         "path": f"{tmp_path}/out/x.tar.zst",
+        "architecture": "amd64",
         "bundle": str(made if made.exists() else bundle(made)),
         "project": "/srv/slipway",
         "versions": VERSIONS,
@@ -72,6 +74,17 @@ def test_a_key_signs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     contents = contents_of(tmp_path / "out" / "x.tar.zst")
     assert contents.signature == b"by /root/.ssh/id_ed25519"
     assert capsys.readouterr().out.strip().endswith("signed with /root/.ssh/id_ed25519")
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_it_has_the_key_of_the_lock_for_its_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    monkeypatch.setattr(
+        SourceProvider, "key", property(lambda self: key_of(self.architecture.value))
+    )
+    result(tmp_path, architecture=architecture)
+    assert contents_of(tmp_path / "out" / "x.tar.zst").key == key_of(architecture)
 
 
 def test_a_check_writes_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from plugins.action import doctor
+from slipway.architecture import Architecture
 from slipway.doctor.examine import Wanted
 from slipway.doctor.findings import Finding, State
 from tests.support.fake_ansible import action
@@ -112,5 +113,7 @@ def test_what_is_examined_is_what_the_task_says(asked: list[Wanted]) -> None:
     assert (found.cluster, found.version, found.nodes) == ("lab", "1.36.3", machines)
     assert (found.routed, found.kept, found.tools) == (False, [Path("/x")], ["git"])
     assert (found.workers, found.inventory.segment) == (["w"], "10.9.0.0/16")
-    assert found.bundle.provider.versions["jre"] == "21"
+    (bundle,) = found.bundles([Architecture.ARM64]).values()
+    assert bundle.provider.versions["jre"] == "21"
+    assert found.cache == Path(ARGS["cache"])
     assert found.containers

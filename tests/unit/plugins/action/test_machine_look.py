@@ -76,8 +76,14 @@ def test_a_bare_machine_is_told_with_its_facts(node: Node) -> None:
     assert result["shell"]["python"] == "3.11"
     assert (result["state"], result["refusals"], result["skew"]) == ("bare", [], 0.0)
     assert "clock" in result["facts"]
+    assert result["ansible_facts"] == {}
     assert node.asked["node_look"] == NODE
     assert node.asked["machine_look"]["places"]["images"] == "/var/lib/containerd"
+
+
+def test_its_processor_is_what_the_run_goes_by(node: Node) -> None:
+    node.machine["facts"] = {"clock": time.time(), "system": {"processor": "aarch64"}}
+    assert node.looked_at()["ansible_facts"] == {"architecture": "aarch64"}
 
 
 def test_the_pool_is_asked_for_by_a_bare_control_plane_alone(node: Node) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle import archive, download, manifest
 from slipway.bundle.archive import ArchiveProvider
 from slipway.bundle.provider import Bundle, bundle_path, ensure
@@ -108,12 +109,23 @@ def test_a_path_that_leads_nowhere_is_told_with_what_names_it(machine: Machine) 
     assert machine.fails("https://files:port/x").startswith("https://files:port/x: is no address")
 
 
-def test_one_for_another_processor_is_refused_with_both(
-    made: Maker, machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_one_for_another_processor_is_refused_with_both(made: Maker, machine: Machine) -> None:
+    path = made(platform="linux/amd64")
+    said = machine.fails(path, architecture=Architecture.ARM64)
+    assert "is for linux/amd64, and one for linux/arm64 is wanted" in said
+    assert "make bundle ARCH=arm64 OUT=..." in said
+    assert machine.run(path, architecture=Architecture.AMD64).made
+
+
+def test_what_an_archive_is_for_is_known_before_it_is_fetched(
+    file: Served, machine: Machine
 ) -> None:
-    path = made(platform="linux/s390x")
-    monkeypatch.setattr(archive, "machine_platform", lambda: "linux/amd64")
-    assert "is for linux/s390x, and this machine is linux/amd64" in machine.fails(path)
+    assert machine.provider(file.url).platform == Architecture.here().platform
+    assert machine.parts == []
+    machine.run(file.url)
+    asked = len(file.asked)
+    assert machine.provider(file.url).platform == Architecture.here().platform
+    assert len(file.asked) == asked
 
 
 def test_one_of_another_lock_is_refused_with_every_version(made: Maker, machine: Machine) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle.debian import Package
-from slipway.bundle.debian_lock import as_text, changes, read, refuse_forged, told
+from slipway.bundle.debian_lock import as_text, changes, mend, read, refuse_forged, told
 from slipway.errors import SlipwayError
 
 
@@ -54,12 +56,37 @@ def test_a_package_of_another_processor_is_another_one(lock: Path) -> None:
 
 
 def test_what_was_recorded_of_another_processor_stays(lock: Path) -> None:
-    found = {"bash": package("5.3", architecture="arm64")}
+    any_ = package("1", architecture="all")
+    found = {"bash": package("5.3", architecture="arm64"), "e": any_}
     lock.write_text(as_text([found], read(lock)))
     assert read(lock)["bash", "amd64"] == ("5.2", "aa")
     assert read(lock)["bash", "arm64"] == ("5.3", "aa")
+    assert read(lock)["adduser", "all"] == ("3.1", "aa")
     lock.write_text(as_text([{"dash": package("0.5")}], read(lock)))
-    assert {*read(lock)} == {("adduser", "all"), ("bash", "arm64"), ("dash", "amd64")}
+    names = {("adduser", "all"), ("e", "all"), ("bash", "arm64"), ("dash", "amd64")}
+    assert {*read(lock)} == names
+
+
+def test_what_another_processor_needs_of_packages_for_any_is_no_change_unless_that_is_recorded(
+    lock: Path,
+) -> None:
+    own = {"zlib1g": package("1:1.3", architecture="arm64")}
+    any_ = {"adduser": package("3.1", architecture="all"), "e": package("1", architecture="all")}
+    assert changes([own | any_], read(lock)) == []
+    newer = {**any_, "adduser": package("3.2", architecture="all")}
+    assert changes([own | newer], read(lock)) == ["adduser 3.1 -> 3.2"]
+    lock.write_text(as_text([own], read(lock)))
+    assert changes([own | any_], read(lock)) == ["e new -> 1"]
+    assert changes([{"e": package("1", architecture="all")}], {}) == []
+
+
+def test_the_lock_of_another_processor_is_asked_for_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert mend(Architecture.AMD64) == "make lock records what the archive has now"
+    asked = 'make lock ARGS="debian --architecture=arm64" records what the archive has now'
+    assert mend(Architecture.ARM64) == asked
 
 
 def test_a_line_names_the_first_changes_and_counts_the_others(lock: Path) -> None:

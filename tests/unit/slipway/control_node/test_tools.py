@@ -132,7 +132,7 @@ def test_every_need_has_packages_and_a_way_to_see_it() -> None:
 
 
 def test_whatever_a_run_needs_is_known_beforehand() -> None:
-    (play,) = yaml.safe_load(Path("playbooks", "control_node.yml").read_text())
+    (*_, play) = yaml.safe_load(Path("playbooks", "control_node.yml").read_text())
     (builds,) = (task["vars"]["__control_node_tools"] for task in play["tasks"] if "vars" in task)
     assert {*builds, *source.TOOLS, "python"} == {*tools.OF_A_RUN}
 

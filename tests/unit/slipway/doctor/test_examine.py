@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle.archive import ArchiveProvider
 from slipway.bundle.choice import Choice
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
-from slipway.doctor import engine, registries
+from slipway.doctor import engine, examine, registries
 from slipway.doctor.engine import Engine
 from slipway.doctor.examine import Wanted, examined
 from slipway.doctor.findings import Finding, Result, works
@@ -43,36 +45,59 @@ def this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     servers = tmp_path / "resolv.conf"
     servers.write_text("nameserver 192.0.2.53\n")
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(engine, "read", lambda _cluster: ENGINE)
     monkeypatch.setattr("slipway.nodes.containers.resolv_conf", lambda _given: servers)
     return folder
 
 
+@dataclass
 class Bundles:
     """A provider of bundles that says what is asked of it."""
 
-    def __init__(self, cache: Path) -> None:
-        self.cache = CacheLayout(cache)
-        self.versions = {"kubernetes": "1.36.3", "go": "1.26.6", "debian": "trixie"}
-        self.tools: tuple[str, ...] = ()
-        self.problem = ""
+    root: Path
+    needs: tuple[str, ...] = ()
+    architecture: Architecture = Architecture.AMD64
+    problem: str = ""
+    versions: ClassVar = {"kubernetes": "1.36.3", "go": "1.26.6", "debian": "trixie"}
+
+    @property
+    def cache(self) -> CacheLayout:
+        """Where they are."""
+        return CacheLayout(self.root)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """What makes it."""
+        foreign = self.architecture is not Architecture.AMD64
+        return (*self.needs, *(["c_compiler_arm64"] if foreign else []))
 
     @property
     def key(self) -> str:
         """The bundle's key."""
         if self.problem:
             raise SlipwayError(Problem("go.mod", self.problem))
-        return "0123456789abcdef"
+        return "0123456789abcdef" if self.architecture is Architecture.AMD64 else "fedcba9876543210"
 
     def to_make(self) -> list[Any]:
         """What is to be fetched."""
         return [SimpleNamespace(lane="packages")]
 
 
-def choice(bundles: Bundles) -> Choice:
-    """The bundle comes from there."""
-    return Choice(cast(SourceProvider, bundles), "from source, as no archive is named")
+def choices(bundles: Bundles) -> examine.Bundles:
+    """All bundles come from there."""
+    why = "from source, as no archive is named"
+    return lambda architectures: {
+        each: Choice(cast(SourceProvider, replace(bundles, architecture=each)), why)
+        for each in architectures
+    }
+
+
+def of_archive(cache: Path, archive: Path) -> examine.Bundles:
+    """This machine's comes from an archive."""
+    provider = ArchiveProvider(lock(cache), str(archive))
+    return lambda _architectures: {Architecture.AMD64: Choice(provider, "from the archive")}
 
 
 def wanted(tmp_path: Path, **changes: Any) -> Wanted:
@@ -94,7 +119,8 @@ def wanted(tmp_path: Path, **changes: Any) -> Wanted:
         secrets={},
         kubeconfig=tmp_path / "kubeconfig.yaml",
         version="1.36.3",
-        bundle=choice(Bundles(tmp_path / "cache")),
+        cache=tmp_path / "cache",
+        bundles=choices(Bundles(tmp_path / "cache")),
         kept=[tmp_path / "cache"],
         tools=["docker"],
         names=False,
@@ -150,7 +176,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
         tmp_path,
         inventory=replace(CONTAINERS, pool=[]),
         apps_file=tmp_path / "none.yml",
-        bundle=choice(Bundles(tmp_path / "other")),
+        bundles=choices(Bundles(tmp_path / "other")),
         tools=["git"],
     )
 
@@ -199,8 +225,8 @@ def test_packages_are_asked_for_where_a_run_installs_some(
     monkeypatch.setattr("os.geteuid", lambda: user)
     if apt:
         (this_machine / "apt-get").touch(mode=0o755)
-    bundle = choice(Bundles(tmp_path / "other"))
-    examined(wanted(tmp_path, bundle=bundle, tools=["docker", *lacks]), sound)
+    bundles = choices(Bundles(tmp_path / "other"))
+    examined(wanted(tmp_path, bundles=bundles, tools=["docker", *lacks]), sound)
     assert asked == [install]
 
 
@@ -209,9 +235,8 @@ def test_a_bundle_that_is_still_to_be_made_takes_more_tools(
 ) -> None:
     monkeypatch.setattr(registries, "sources", lambda *_, **__: [])
     there = examined(wanted(tmp_path), sound)
-    bundles = Bundles(tmp_path / "other")
-    bundles.tools = ("mmdebstrap",)
-    still = examined(wanted(tmp_path / "bin", bundle=choice(bundles)), sound)
+    bundles = choices(Bundles(tmp_path / "other", ("mmdebstrap",)))
+    still = examined(wanted(tmp_path / "bin", bundles=bundles), sound)
     assert [by_check(each)["tools"] for each in (there, still)] == ["ok", "fail"]
     said = [next(f.found for f in each if f.check == "bundle") for each in (there, still)]
     assert said == ["is there", "a run has it from source, as no archive is named"]
@@ -229,9 +254,8 @@ def test_of_an_archive_that_is_at_hand_nothing_else_is_asked_for(
     monkeypatch.setattr(registries, "answers", answers)
     monkeypatch.setattr("slipway.bundle.source.TOOLS", ("mmdebstrap",))
     archive = Maker(tmp_path / "made")()
-    of_archive = ArchiveProvider(lock(tmp_path / "other"), str(archive))
-    named = Choice(of_archive, "from the archive")
-    found = examined(wanted(tmp_path, bundle=named), sound)
+    named = of_archive(tmp_path / "other", archive)
+    found = examined(wanted(tmp_path, bundles=named), sound)
     assert {*by_check(found).values()} == {"ok"}
     assert [each.found for each in found if each.check == "bundle"] == [
         "a run has it from the archive"
@@ -240,16 +264,15 @@ def test_of_an_archive_that_is_at_hand_nothing_else_is_asked_for(
 
 
 def test_an_archive_that_will_not_do_is_a_finding(tmp_path: Path) -> None:
-    of_archive = ArchiveProvider(lock(tmp_path / "other"), str(tmp_path / "none"))
-    found = examined(wanted(tmp_path, bundle=Choice(of_archive, "from the archive")), sound)
+    named = of_archive(tmp_path / "other", tmp_path / "none")
+    found = examined(wanted(tmp_path, bundles=named), sound)
     (failed,) = (each for each in found if each.state == "fail")
     assert (failed.check, failed.found) == ("bundle", "No such file or directory")
 
 
 def test_a_lock_that_does_not_fit_the_checkout_is_a_finding_like_any_other(tmp_path: Path) -> None:
-    bundles = Bundles(tmp_path / "cache")
-    bundles.problem = "pins another version"
-    found = examined(wanted(tmp_path, bundle=choice(bundles)), sound)
+    bundles = Bundles(tmp_path / "cache", problem="pins another version")
+    found = examined(wanted(tmp_path, bundles=choices(bundles)), sound)
     (failed,) = (each for each in found if each.state == "fail")
     assert (failed.check, failed.where, failed.found) == ("bundle", "go.mod", bundles.problem)
     assert by_check(found)["memory"] == "ok"
@@ -326,6 +349,24 @@ def test_machines_are_looked_at_beside_this_one(tmp_path: Path) -> None:
     of_node = by_check(findings, "worker")
     assert {"node", "clock", "address", "memory", "kernel"} <= of_node.keys()
     assert {*of_node.values()} == {"ok"}
+
+
+def test_for_nodes_with_another_processor_there_is_to_be_a_bundle_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registries, "sources", lambda *_, **__: [])
+    arm = SOUND | {"system": SOUND["system"] | {"processor": "aarch64"}}
+    machines = {"control": seen_node(), "worker": seen_node(facts=arm)}
+    lab = wanted(tmp_path, inventory=MACHINES, nodes=machines)
+    findings = examined(lab, sound)
+    assert by_check(findings, "worker")["processor"] == "warn"
+    own, other, tools = (each for each in findings if each.check in ("bundle", "tools"))
+    assert own.found == "is there"
+    assert other.found == "arm64: a run has it from source, as no archive is named"
+    assert (str(tools.state), "c_compiler_arm64" in tools.found) == ("fail", True)
+    (tmp_path / "cache" / "bundle" / "fedcba9876543210").mkdir()
+    there = examined(lab, sound)
+    assert {by_check(there)[each] for each in ("bundle", "tools")} == {"ok"}
 
 
 def test_a_machine_that_is_not_reached_hides_no_other(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from slipway.architecture import Architecture
 from slipway.bundle import manifest
 from slipway.bundle.go import Component
 from slipway.bundle.recipes import Recipe
@@ -22,6 +24,8 @@ from tests.support.sbom_samples import DPKG_STATUS, go_program
 APP = "apps.slipway.internal/web-main/web:1a2b"
 OTHER = "apps.slipway.internal/web-loud/web:3c4d"
 MACHINE = "registry.example/machine:trixie"
+
+(FOREIGN,) = {*Architecture} - {Architecture.here()}
 
 NFTABLES = {
     "version": "1.1.3-1",
@@ -52,6 +56,7 @@ class Machine:
         self.root = root
         self.folder = root / "sbom"
         self.bundle = root / "bundle"
+        self.foreign = root / "foreign"
         self.cache = CacheLayout(root / "cache")
         self.store = ImageStore(self.cache.images)
         self.said: list[str] = []
@@ -108,7 +113,8 @@ class Machine:
                 ),
             ],
         )
-        bills = Bills(cast(SourceProvider, provider), self.bundle, "1.0.0")
+        bundles = {Architecture.here(): self.bundle, FOREIGN: self.foreign}
+        bills = Bills(cast(SourceProvider, provider), bundles, "1.0.0")
         changed = bills.write(self.folder, self.said.append)
         return [path.relative_to(self.folder).as_posix() for path in changed]
 
@@ -177,6 +183,21 @@ def test_that_of_the_bundle_has_its_files_and_images_with_what_they_are_made_of(
     assert systemd["purl"].endswith("?arch=amd64&distro=debian-13")
     assert systemd["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
     assert not any(ref.startswith("file:images/") for ref in components)
+
+
+def test_that_of_a_bundle_for_other_machines_is_beside_it_for_as_long_as_that_is_there(
+    machine: Machine,
+) -> None:
+    machine.make_bundle()
+    shutil.copytree(machine.bundle, machine.foreign)
+    (machine.foreign / "bin/tool").write_bytes(go_program("go1.26.7", []))
+    name = f"bundle-{FOREIGN}.cdx.json"
+    assert name in machine.write()
+    assert machine.made_of(name)["file:bin/tool"] == {"pkg:golang/stdlib@1.26.7"}
+    assert "pkg:golang/stdlib@1.26.6" in machine.made_of("bundle.cdx.json")["file:bin/tool"]
+    shutil.rmtree(machine.foreign)
+    assert machine.write() == [name]
+    assert not (machine.folder / name).exists()
 
 
 def test_what_has_not_changed_is_not_written_again(machine: Machine) -> None:
