@@ -8,6 +8,7 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
 from slipway.apps.builders.build import Settings, build_images
+from slipway.architecture import Architecture
 from slipway.cache.claims import Claimant
 from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
@@ -26,11 +27,14 @@ class ActionModule(SlipwayAction):
             buildkit=args["buildkit"],
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
+            nodes={name: Architecture.of(kind) for name, kind in args["nodes"].items()},
+            bundles={Architecture.of(kind): Path(place) for kind, place in args["bundles"].items()},
         )
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
         if not self.check_mode:
             cluster = Claimant(CacheLayout(settings.cache), args["cluster"])
-            cluster.claim(images_of(images.apps), checkouts_of(images.apps), settings.bundle)
+            bundles = [*settings.bundles.values()]
+            cluster.claim(images_of(images.apps), checkouts_of(images.apps), bundles)
         return {
             "changed": bool(images.built or images.pending),
             "built": images.built,

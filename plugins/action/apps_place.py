@@ -9,10 +9,11 @@ from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import load_environments, placeable
 from slipway.apps.environments.retention import serving
 from slipway.apps.manifests.labels import OWN_SELECTOR
-from slipway.apps.placement import place
+from slipway.apps.placement import architecture_of, place
 from slipway.cache.layout import CacheLayout
 from slipway.kube.client import REPLICA_SETS, Kube, Unreachable
 from slipway.kube.nodes import nodes_of
+from slipway.kube.objects import grouped
 from slipway.oci import ImageStore
 
 
@@ -33,6 +34,10 @@ class ActionModule(SlipwayAction):
             if self.check_mode:
                 return nowhere
             raise
-        stored = ImageStore(CacheLayout(Path(args["cache"])).images).images()
-        now = [pods for pods in serving(apps, replica_sets) if pods.image in stored]
-        return {"changed": False, "nodes": nodes, "images": place([*placeable(apps), *now], nodes)}
+        cache = CacheLayout(Path(args["cache"]))
+        images: dict[str, list[str]] = {}
+        for kind, alike in grouped(nodes, lambda name: architecture_of(nodes[name])).items():
+            stored = ImageStore(cache.images_of(kind)).images()
+            now = [pods for pods in serving(apps, replica_sets) if pods.image in stored]
+            images |= place([*placeable(apps), *now], {name: nodes[name] for name in alike})
+        return {"changed": False, "nodes": nodes, "images": images}

@@ -34,7 +34,8 @@ class ActionModule(SlipwayAction):
             return {"changed": False, "prune_prefix": "", "keep": [], "removed": []}
         with Kube(kubeconfig) as kube:
             keep = History.read(kube).retained(staying)
-        needs = mine.needs({*keep, *images_of(apps)}, checkouts_of(apps), Path(args["bundle"]))
+        bundles = [*map(Path, args["bundles"].values())]
+        needs = mine.needs({*keep, *images_of(apps)}, checkouts_of(apps), bundles)
         swept = sweep(mine, needs, manifest.parts, check=self.check_mode)
         gone = [*swept.images, *swept.files]
         if gone:

@@ -34,7 +34,8 @@ class ActionModule(SlipwayAction):
                     else f"{app_id}: held there until a new commit or other settings come"
                 )
         image = rollback.becomes.image
-        stored = ImageStore(CacheLayout(Path(args["cache"])).images).get(image) is not None
+        stores = map(ImageStore, CacheLayout(Path(args["cache"])).image_stores())
+        stored = any(store.get(image) for store in stores)
         return {
             "changed": True,
             "was": asdict(rollback.was),

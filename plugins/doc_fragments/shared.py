@@ -68,11 +68,12 @@ options:
     description:
       - The directory of what is slow to make and outlives a checkout. It has bundles with their
         parts (C(bundle)) and the compiler that makes them (C(go-<version>), and C(go-build), which
-        Go trims itself), the store of the apps' images (C(images)) with notes about their builds
-        (C(builds), C(bases.json)), mirrors and work trees of sources (C(git), C(source)), what
-        builders keep (C(buildkit), which keeps itself below 10 GB, C(buildx) and C(jib)) and need
-        while they build (C(work)), what each cluster claims of all this (C(clusters)), and the log
-        of the container engine that was started (C(engine)).
+        Go trims itself), the stores of the apps' images (C(images), and C(images-of) for nodes with
+        another processor) with notes about their builds (C(builds), C(bases.json)), mirrors and
+        work trees of sources (C(git), C(source)), what builders keep (C(buildkit), which keeps
+        itself below 10 GB, C(buildx) and C(jib)) and need while they build (C(work)), what each
+        cluster claims of all this (C(clusters)), and the log of the container engine that was
+        started (C(engine)).
     type: path
     required: true
 """
@@ -138,6 +139,14 @@ options:
   bundle:
     description: The directory of the bundle.
     type: path
+    required: true
+"""
+
+    BUNDLES = r"""
+options:
+  bundles:
+    description: The directory of each bundle of the cluster, by the architecture that it is for.
+    type: dict
     required: true
 """
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from slipway.cache.layout import CacheLayout
 
 
-def cached_images(cache: str) -> str:
-    """Return the image store of the cache."""
-    return str(CacheLayout(Path(cache)).images)
+def cached_images(cache: str, architecture: str) -> str:
+    """Return the image store of the cache for nodes of an architecture."""
+    return str(CacheLayout(Path(cache)).images_of(architecture))
 
 
 def cluster_claims(cache: str, cluster: str) -> str:

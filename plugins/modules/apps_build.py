@@ -16,6 +16,9 @@ description:
   - An image is built only if none was made before of the same source, builder, options and base
     image.
   - Tags are made of the content, so that the same content has the same reference.
+  - Where nodes have several processors, each kind gets an image of its own under the same
+    reference. Packages of Dockerfiles are installed by QEMU's user mode then. An app that cannot be
+    built for one kind gets a C(node_selector) that leaves its nodes out, which is said.
   - An app that cannot be built gets RV(apps[].failed) with the builder's last lines and the
     others go on.
   - Jib gets the base image without its layers, which are put below its own afterwards; a pom's
@@ -58,10 +61,15 @@ options:
         that may use Docker but not mount file systems wants V(false).
     type: bool
     default: true
+  nodes:
+    description: The architecture of each node, by its name. Without one, it is this machine's.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - shared.apps
   - shared.cache
   - shared.bundle
+  - shared.bundles
   - shared.session
   - shared.secrets
 attributes:
@@ -80,7 +88,9 @@ EXAMPLES = r"""
     apps: "{{ source.apps }}"
     cache: ~/.cache/slipway
     cluster: slipway
-    bundle: ~/.cache/slipway/bundle/current
+    bundle: "{{ slipway_bundle_dir }}"
+    bundles: "{{ ansible_facts['bundle_dirs'] }}"
+    nodes: {node-1: amd64, node-2: arm64}
     default_base_images:
       jib: bundle.slipway.internal/jre:21
       buildx: bundle.slipway.internal/python:3.13

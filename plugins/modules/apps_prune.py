@@ -34,8 +34,8 @@ options:
 extends_documentation_fragment:
   - shared.cache
   - shared.kubeconfig
-  - shared.bundle
   - shared.apps
+  - shared.bundles
 attributes:
   check_mode:
     support: full
@@ -53,7 +53,7 @@ EXAMPLES = r"""
     cache: ~/.cache/slipway
     cluster: slipway
     kubeconfig: ~/.kube/slipway.yaml
-    bundle: "{{ slipway_bundle_dir }}"
+    bundles: "{{ ansible_facts['bundle_dirs'] }}"
     apps: "{{ apps_verify_result.apps }}"
 """
 

@@ -9,8 +9,8 @@ short_description: Write bills of materials of the bundle, of Slipway and of all
 description:
   - Writes C(bundle.cdx.json), C(slipway.cdx.json) and, for each image of an app in the image store,
     a file in C(apps), as CycloneDX 1.6 in JSON. Those of what is gone are removed.
-  - The bundles that are there for machines of another kind have files of their own, such as
-    C(bundle-arm64.cdx.json).
+  - The bundles and images for machines of another kind have files of their own, which end in
+    C(-arm64.cdx.json), for example.
   - Of images, the packages of Debian and Alpine are read, the modules of programs of Go, and what
     Python's packages, archives of Java and modules of Node say of themselves.
   - An image that cannot be read fails the task when all others are described.

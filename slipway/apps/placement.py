@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
+from slipway.architecture import Architecture
+
 Node = Mapping[str, Any]
 """A node as :func:`slipway.kube.nodes.nodes_of` has it."""
+
+ARCHITECTURE = "kubernetes.io/arch"
+"""The label by which a node says which processor it has."""
 
 
 class Pods(Protocol):
@@ -27,6 +32,11 @@ def place(pods: Collection[Pods], nodes: Mapping[str, Node]) -> dict[str, list[s
         name: sorted({each.image for each in pods if may_run(each.node_selector, node)})
         for name, node in nodes.items()
     }
+
+
+def architecture_of(node: Node) -> str:
+    """Which processor a node has: this machine's if it does not say."""
+    return str(node["labels"].get(ARCHITECTURE, Architecture.here()))
 
 
 def may_run(node_selector: Mapping[str, str], node: Node) -> bool:

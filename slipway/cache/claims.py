@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Claims:
     """What a cluster needs of the cache.
 
     ``images`` are references, ``sources`` work trees as paths below the cache, and ``bundles`` the
-    names of the folders of the bundle in use and of the one before.
+    names of the folders of the bundles in use and of those before.
     """
 
     images: frozenset[str] = frozenset()
@@ -74,20 +74,25 @@ class Claimant:
         """Return what the cluster claims now; raises SlipwayError when that cannot be known."""
         return Claims.read(self.file)
 
-    def needs(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> Claims:
-        """Return what the cluster claims that has these images and runs from this bundle.
+    def needs(
+        self, images: Iterable[str], checkouts: Iterable[Path], bundles: Collection[Path]
+    ) -> Claims:
+        """Return what the cluster claims that has these images and runs from these bundles.
 
         Of the checkouts the cluster claims those that are work trees of the cache.
         """
         root = self.cache.root
         trees = (path.relative_to(root) for path in checkouts if path.is_relative_to(root))
-        bundles = dict.fromkeys([bundle.name, *self.claims().bundles])
-        return Claims(frozenset(images), frozenset(map(str, trees)), tuple(bundles)[:2])
+        names = dict.fromkeys([*(path.name for path in bundles), *self.claims().bundles])
+        of_bundles = tuple(names)[: 2 * len(bundles)]
+        return Claims(frozenset(images), frozenset(map(str, trees)), of_bundles)
 
-    def claim(self, images: Iterable[str], checkouts: Iterable[Path], bundle: Path) -> None:
+    def claim(
+        self, images: Iterable[str], checkouts: Iterable[Path], bundles: Collection[Path]
+    ) -> None:
         """Claim these beside all that the cluster has claimed so far."""
         with self.alone():
-            self.write(self.claims().and_also(self.needs(images, checkouts, bundle)))
+            self.write(self.claims().and_also(self.needs(images, checkouts, bundles)))
 
     def write(self, claims: Claims) -> None:
         """Claim this and nothing else; the caller is :meth:`alone`."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.architecture import Architecture
+
 APPS = "apps.slipway.internal/"
 """What the references of images of apps begin with."""
 
@@ -50,6 +52,20 @@ class CacheLayout:
     def images(self) -> Path:
         """The image store with the images of apps and those that they are built on."""
         return self.root / "images"
+
+    @property
+    def foreign_images(self) -> Path:
+        """The folder of image stores for nodes of another architecture than this machine's."""
+        return self.root / "images-of"
+
+    def images_of(self, architecture: str) -> Path:
+        """Return the image store for nodes of an architecture."""
+        own = architecture == Architecture.here()
+        return self.images if own else self.foreign_images / architecture
+
+    def image_stores(self) -> list[Path]:
+        """Return all image stores that there may be."""
+        return [self.images, *sorted(self.foreign_images.glob("*"))]
 
     @property
     def build_notes(self) -> Path:

@@ -109,8 +109,12 @@ class _Sweeper:
                 self._remove(path)
 
     def _sweep_images(self) -> list[Image]:
-        """Remove images; return those that stay."""
-        store = ImageStore(self.cache.images)
+        """Remove images from all stores; return those that stay."""
+        return [each for path in self.cache.image_stores() for each in self._sweep_store(path)]
+
+    def _sweep_store(self, path: Path) -> list[Image]:
+        """Remove images from a store; return those that stay."""
+        store = ImageStore(path)
         claimed = {ref for claims in self.claims for ref in claims.images}
         images = [*store.images().values()]
         apps = [image for image in images if image.ref.startswith(APPS)]
@@ -128,9 +132,10 @@ class _Sweeper:
             and self.now - store.stored_at(base) > WEEK
             and not any(layers[: len(base.layers)] == base.layers for layers in built_on)
         ]
-        self.swept.images = sorted(image.ref for image in gone)
+        refs = {image.ref for image in gone}
+        self.swept.images = sorted({*self.swept.images, *refs})
         if gone and not self.check:
-            store.remove(*self.swept.images)
+            store.remove(*refs)
         left = [image for image in images if image not in gone]
         freed = store.garbage(left) if self.check else store.collect_garbage(wait=False)
         self.swept.bytes_freed += freed

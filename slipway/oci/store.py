@@ -46,13 +46,15 @@ class ImageStore:
     """Images by full reference in the OCI image layout directory ``root``, made when missing.
 
     An image counts as stored when all its blobs are there with their sizes, so one that lost a
-    blob is simply made again. Two locks keep processes apart: ``index`` is held to change the
+    blob is simply made again. ``platform`` (``linux/amd64``) is what it takes out of archives, this
+    machine's unless it is said. Two locks keep processes apart: ``index`` is held to change the
     list of images; ``blobs`` is shared by everyone who adds or sends and held alone to collect
     garbage, so that no blob goes away between being written and being listed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, platform: str = "") -> None:
         self.root = root
+        self.platform = platform or machine_platform()
         self._blobs = BlobDirectory(root)
 
     def images(self, refs: Collection[str] | None = None) -> dict[str, Image]:
@@ -82,14 +84,14 @@ class ImageStore:
     ) -> Image:
         """Store an image out of an archive under ``ref`` and return it.
 
-        The archive is an OCI layout (tar or directory) or a ``docker save`` tar; ``platform``
-        (``linux/amd64``; None means this machine's) picks one of several. It stays as it is; only
-        of a directory that is ``spare``, whose files nobody needs or changes any more, files may
-        become the store's, and links in it may lead anywhere. Raises SlipwayError when the
-        archive is damaged or has no such image, and when there is no room for it.
+        The archive is an OCI layout (tar or directory) or a ``docker save`` tar; ``platform`` (None
+        means the store's) picks one of several. It stays as it is; only of a directory that is
+        ``spare``, whose files nobody needs or changes any more, files may become the store's, and
+        links in it may lead anywhere. Raises SlipwayError when the archive is damaged or has no
+        such image, and when there is no room for it.
         """
         check_ref(ref)
-        wanted = platform or machine_platform()
+        wanted = platform or self.platform
         with self._adding(0 if spare else _size_of(path)):
             manifest = read_archive(path, ref, wanted, self._blobs, spare=spare)
             return self._enter(ref, manifest, wanted)
@@ -153,6 +155,16 @@ class ImageStore:
     def stored_at(self, image: Image) -> float:
         """When the image was last added, in seconds since the epoch."""
         return self._blobs.path(image.manifest_digest).stat().st_mtime
+
+    def rename(self, ref: str, other: str) -> None:
+        """Have the image ``ref`` under another reference instead.
+
+        Raises SlipwayError when it is not stored.
+        """
+        with self._adding():
+            [image] = self.require([ref])
+            self._enter(other, image.manifest, image.platform)
+            self.remove(ref)
 
     def remove(self, *refs: str) -> bool:
         """Take ``refs`` off the list; whether one was on it. Their blobs stay for a while."""

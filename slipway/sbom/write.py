@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from cyclonedx.model.component import ComponentType
@@ -36,6 +35,14 @@ _PROGRAMS = ("bin", "cni", "tools", "nft")
 
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 """The numbers of Debian's releases."""
+
+
+@dataclass(frozen=True)
+class _Store:
+    """The images of apps for one kind of machine, and what is in them."""
+
+    images: ImageStore
+    contents: Contents
 
 
 @dataclass(frozen=True)
@@ -71,16 +78,15 @@ class Bills:
             say("there is no bundle yet: make up makes it")
         problems: list[Problem] = []
         kept = {*written}
-        for ref, image in sorted(self._images.images().items()):
-            if ref.startswith(APPS):
-                path = images / f"{_file_name(ref)}{SUFFIX}"
-                kept.add(path)
-                try:
-                    written[path] = self.of_image(image)
-                except SlipwayError as error:
-                    problems += [
-                        Problem(ref, f"{each.where}: {each.what}") for each in error.problems
-                    ]
+        for name, image, store in self._images():
+            path = images / f"{name}{SUFFIX}"
+            kept.add(path)
+            try:
+                written[path] = self.of_image(image, store)
+            except SlipwayError as error:
+                problems += [
+                    Problem(image.ref, f"{each.where}: {each.what}") for each in error.problems
+                ]
         changed = [path for path, text in written.items() if _write(path, text)]
         of_bundles = folder.glob(f"{BUNDLE}*{SUFFIX}")
         for path in {*images.glob(f"*{SUFFIX}"), *of_bundles} - kept:
@@ -90,19 +96,22 @@ class Bills:
             raise SlipwayError(problems)
         return sorted(changed)
 
-    @cached_property
-    def _images(self) -> ImageStore:
-        return ImageStore(self._cache.images)
-
-    @cached_property
-    def _contents(self) -> Contents:
+    def _images(self) -> Iterator[tuple[str, Image, _Store]]:
+        """All images of apps by the name of the file, with the store that has each."""
         own = self._cache.maven.glob("*/own/repository")
-        return Contents(self._images, Repositories([*own, Path.home() / ".m2" / "repository"]))
+        repositories = Repositories([*own, Path.home() / ".m2" / "repository"])
+        for path in self._cache.image_stores():
+            kind = "" if path == self._cache.images else f"-{path.name}"
+            images = ImageStore(path)
+            store = _Store(images, Contents(images, repositories))
+            for ref, image in sorted(images.images().items()):
+                if ref.startswith(APPS):
+                    yield f"{_file_name(ref)}{kind}", image, store
 
-    def of_image(self, image: Image) -> str:
+    def of_image(self, image: Image, store: _Store) -> str:
         """The document of an image of an app."""
-        whole = _of_image(image, self._contents.packages(image))
-        return document(whole, (), self._images.stored_at(image), self.version)
+        whole = _of_image(image, store.contents.packages(image))
+        return document(whole, (), store.images.stored_at(image), self.version)
 
     def of_slipway(self) -> str:
         """The document of the Python packages that Slipway runs on."""

@@ -15,7 +15,7 @@ from typing import Any
 from slipway.cache.layout import BASES, CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, readable, write_whole
-from slipway.oci import Image, ImageStore
+from slipway.oci import Image, ImageStore, machine_platform
 
 BUNDLE_HOST = "bundle.slipway.internal/"
 """How references to images of the bundle begin; no registry answers to that name."""
@@ -118,7 +118,7 @@ class Bases:
         """
         stored_ref = _store_ref("registry", ref)
         image = self._apps.get(stored_ref)
-        if image is not None and self._noted().get(ref) == image.manifest_digest:
+        if image is not None and self._noted().get(self._note_of(ref)) == image.manifest_digest:
             return _stored(self._apps, image)
         if self._pull is None:
             return Base(ref, ref, None)
@@ -132,8 +132,13 @@ class Bases:
         except SlipwayError as error:
             self._unreachable[ref] = error
             raise
-        self._note({**self._noted(), ref: image.manifest_digest})
+        self._note({**self._noted(), self._note_of(ref): image.manifest_digest})
         return _stored(self._apps, image)
+
+    def _note_of(self, ref: str) -> str:
+        """What an image is noted under: with its platform, where that is not this machine's."""
+        platform = self._apps.platform
+        return ref if platform == machine_platform() else f"{ref} {platform}"
 
     def _noted(self) -> dict[str, str]:
         """The digest of each image of a registry that is in the store."""

@@ -18,8 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from slipway.apps.app import (
 )
 from slipway.apps.boundary import Boundary, failing
 from slipway.apps.builders import buildkit, jib, prebuilt
+from slipway.apps.builders.architectures import Images, Kinds
 from slipway.apps.builders.bases import Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
@@ -48,7 +48,9 @@ from slipway.apps.builders.sandbox import Sandboxes
 from slipway.apps.names import image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
+from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
+from slipway.control_node import emulation
 from slipway.dev_session import Session
 from slipway.errors import Problem, SlipwayError
 from slipway.files import write_whole
@@ -74,7 +76,8 @@ class Settings:
     ``maven`` the bundle's image in which Maven builds, ``secrets`` what builds may ask for by name.
     ``buildkit`` is false where Docker's engine is to
     build Dockerfiles, though a BuildKit daemon could be run. ``session`` is the one that this run
-    belongs to, if any.
+    belongs to, if any. ``nodes`` has the architecture of each node by its name, ``bundles`` the
+    bundles of those that are not as this machine; ``architecture`` is the one to build for.
     """
 
     cache: Path
@@ -84,19 +87,26 @@ class Settings:
     buildkit: bool = True
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
     session: Session | None = None
+    nodes: Mapping[str, Architecture] = field(default_factory=dict)
+    bundles: Mapping[Architecture, Path] = field(default_factory=dict)
+    architecture: Architecture = field(default_factory=Architecture.here)
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether images are for another architecture than this machine's."""
+        return self.architecture is not Architecture.here()
 
-@dataclass(frozen=True)
-class Images:
-    """The apps, each with its image or with why not.
+    @property
+    def store(self) -> ImageStore:
+        """The store of the images that are built."""
+        place = CacheLayout(self.cache).images_of(self.architecture)
+        return ImageStore(place, self.architecture.platform)
 
-    ``built`` are the images that were made, ``pending`` the ids of the apps that a check would
-    have built.
-    """
-
-    apps: list[App]
-    built: list[str]
-    pending: list[str]
+    @property
+    def base_store(self) -> ImageStore:
+        """The store of the bundle's images that apps are built on."""
+        bundle = self.bundles[self.architecture] if self.is_foreign else self.bundle
+        return ImageStore(bundle / "images", self.architecture.platform)
 
 
 @dataclass
@@ -128,8 +138,16 @@ def build_images(
     an app whose image is not there stays as it is.
     """
     layout = CacheLayout(settings.cache)
+    kinds = sorted({*settings.nodes.values()}) or [settings.architecture]
+    by_kind = {kind: replace(settings, architecture=kind) for kind in kinds}
     with Daemon(Programs.of(settings.bundle), layout.buildkit) as daemon:
-        return _Run(settings, daemon, check, say).images([copy(app) for app in apps])
+        return Kinds(
+            nodes=settings.nodes,
+            stores={kind: own.store for kind, own in by_kind.items()},
+            build=lambda kind, some: _Run(by_kind[kind], daemon, check, say).images(some),
+            say=say,
+            check=check,
+        ).images([*apps])
 
 
 class _Run:
@@ -143,12 +161,12 @@ class _Run:
         self._check = check
         self._tell = say
         self._boundary = failing(STEP, settings.secrets.redact)
-        self._store = ImageStore(self._cache.images)
+        self._store = settings.store
         own = settings.buildkit and daemon.programs.can_run()
         self._buildkit = BuildKit(daemon, self._store) if own else None
         self._bases = Bases(
             self._store,
-            ImageStore(settings.bundle / "images"),
+            settings.base_store,
             settings.bases,
             self._buildkit.pull if self._buildkit and not check else None,
             self._cache,
@@ -207,6 +225,7 @@ class _Run:
             "build": msgspec.to_builtins(build),
             "base": base.identity if base else None,
             "recipe": _RECIPES[build.tool],
+            **({"platform": self._store.platform} if self._settings.is_foreign else {}),
         }
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         return _Work(key, build, base, secrets)
@@ -258,9 +277,10 @@ class _Run:
             return None
         if ref in self._stored and self._stored[ref].manifest_digest == digest:
             return ref
-        if self._check or all(image.manifest_digest != digest for image in self._stored.values()):
+        if all(image.manifest_digest != digest for image in self._stored.values()):
             return None
-        self._name(ref, note)
+        if not self._check:
+            self._name(ref, note)
         return ref
 
     def _name(self, ref: str, note: Mapping[str, Any]) -> Image:
@@ -306,6 +326,7 @@ class _Run:
             return Jib(self._cache, program, self._store, sandboxes, standbys)
         if tool == "prebuilt":
             return Prebuilt()
+        emulation.have(self._settings.architecture, self._say)  # of the steps of Dockerfiles
         program = self._settings.bundle / "tools" / "docker-buildx"
         return self._buildkit or Buildx(self._cache, program)
 
@@ -353,6 +374,7 @@ class _Run:
                 folder=app.project,
                 whole=app.whole,
                 images=[each for each in self._stored.values() if each.repository == name],
+                platform=self._store.platform,
             )
             self._enter(work, builder.build(order), scratch)
         return True

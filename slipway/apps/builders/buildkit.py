@@ -34,7 +34,7 @@ from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import on_signal
 from slipway.locks import locked, take
 from slipway.nodes.containers import nameservers, resolv_conf
-from slipway.oci import ImageStore
+from slipway.oci import ImageStore, machine_platform
 from slipway.run import last_lines, run
 from slipway.waiting import allowed, wait_until
 
@@ -404,6 +404,7 @@ class BuildKit:
             self._solve(
                 [
                     *command(context, order.build, arguments, base, variables),
+                    *_platform(order.platform),
                     f"--opt=cgroup-parent={group}",
                 ],
                 layout,
@@ -420,7 +421,8 @@ class BuildKit:
         context = layout / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(f"FROM {ref}\n")
-        self._solve(command(context, BuildxBuild(), {}, None, {}), layout, f"base image {ref}", {})
+        asked = [*command(context, BuildxBuild(), {}, None, {}), *_platform(self._store.platform)]
+        self._solve(asked, layout, f"base image {ref}", {})
 
     def _solve(
         self, arguments: Sequence[str], layout: Path, what: str, env: Mapping[str, str]
@@ -434,6 +436,11 @@ class BuildKit:
             what=what,
             env=env,
         )
+
+
+def _platform(platform: str) -> list[str]:
+    """The option for images of another platform than this machine's."""
+    return [] if platform == machine_platform() else [f"--opt=platform={platform}"]
 
 
 def _link_layers(stores: Sequence[ImageStore], blobs: Path) -> None:

@@ -81,6 +81,7 @@ class Buildx:
                     self._buildx, tag, context, order.build, base.ref if base else None, variables
                 ),
                 f"--build-arg={CACHE_ARGUMENT}={order.repository}",
+                *([f"--platform={order.platform}"] if order.is_foreign else []),
             ],
             what=order.label,
             env={**self._settings, **values},

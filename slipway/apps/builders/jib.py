@@ -29,7 +29,7 @@ from slipway.apps.builders.sandbox import CACHE, IN, REGISTRY, WORK, Place, Sand
 from slipway.apps.source.project import POM, lacking, poms
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import ImageStore, machine_platform
+from slipway.oci import ImageStore
 from slipway.oci.model import (
     CONFIG,
     INDEX,
@@ -137,9 +137,9 @@ def command(project: Project, properties: Mapping[str, str], goal: str) -> list[
     ]
 
 
-def properties(project: Project, name: str, base: str | None) -> dict[str, str]:
-    """Jib's settings: push an image with the tag ``name``, and write its digest to a file of that
-    name; build on ``base`` (None: the pom's own).
+def properties(project: Project, name: str, base: str | None, platform: str) -> dict[str, str]:
+    """Jib's settings: push an image for ``platform`` with the tag ``name``, and write its digest to
+    a file of that name; build on ``base`` (None: the pom's own).
 
     No test is run, and none is compiled where nobody needs it.
 
@@ -161,7 +161,7 @@ def properties(project: Project, name: str, base: str | None) -> dict[str, str]:
         "jib.to.auth.username": "slipway",
         "jib.to.auth.password": "slipway",
         **({"jib.from.image": base} if base else {}),
-        "jib.from.platforms": machine_platform(),
+        "jib.from.platforms": platform,
         "jib.outputPaths.digest": f"{WORK}/{name}",
         "jib.outputPaths.tar": f"{WORK}/{name}.tar",
         "jib.baseImageCache": f"{CACHE}/base",
@@ -234,7 +234,7 @@ class Jib:
         # From a registry that is asked for its base, an image comes back as a file.
         goal = "build" if stored else "buildTar"
         extension = compiled("JibSettings", self._sandboxes, self._cache.maven_extensions)
-        settings = {**properties(project, name, base), CLASS_PATH: extension}
+        settings = {**properties(project, name, base, order.platform), CLASS_PATH: extension}
         digest = self._maven.build(
             order, lambda given: command(project, given, goal), settings, receive, name
         )

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -15,7 +15,7 @@ from slipway.apps.builders.bases import Base
 from slipway.apps.source.commands import git
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
-from slipway.oci import Image
+from slipway.oci import Image, machine_platform
 
 _SHARED = Path(".git", "objects", "info", "alternates")
 """The file in which git notes where else objects are (gitrepository-layout(5))."""
@@ -34,7 +34,8 @@ class Order(Generic[B_co]):
     ``build`` is what apps.yml says of it, ``secrets`` the values by the id under which the build
     asks for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is that of
     the project, seen from the checkout; unless it gets the ``whole`` checkout, a build gets that
-    folder alone, since its image is known by that. ``images`` were made of the app before.
+    folder alone, since its image is known by that. ``images`` were made of the app before, and
+    ``platform`` is what it is for, as ``linux/amd64``.
     """
 
     label: str
@@ -47,6 +48,12 @@ class Order(Generic[B_co]):
     folder: str = "."
     whole: bool = True
     images: Sequence[Image] = ()
+    platform: str = field(default_factory=machine_platform)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the image is for another platform than this machine's."""
+        return self.platform != machine_platform()
 
     @property
     def project(self) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from plugins.action.apps_place import ActionModule
 from slipway.apps.app import Environment, RolledBack, save
+from slipway.architecture import Architecture
+from slipway.cache.layout import CacheLayout
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.app_cluster import FakeApi
 from tests.support.apps import built, planned
@@ -49,6 +51,19 @@ def test_what_pods_have_now_is_needed_where_they_may_run(arguments: dict[str, An
     failed = placed(arguments, planned(failed=FAILED))
     assert failed["images"] == {"fast": [ref(2)], "slow": []}
     assert placed(arguments, built(image=ref(3), id="other"))["images"]["fast"] == [ref(3)]
+
+
+def test_what_pods_have_now_is_loaded_onto_nodes_that_there_is_such_an_image_for(
+    arguments: dict[str, Any], api: FakeApi, tmp_path: Path
+) -> None:
+    (other,) = {*Architecture} - {Architecture.here()}
+    labels = {**SSD, "kubernetes.io/arch": other.value}
+    metadata = {"name": "other", "labels": labels}
+    api.put("nodes", {"kind": "Node", "metadata": metadata, "spec": {}, "status": {}})
+    assert placed(arguments, planned())["images"] == {"fast": [ref(2)], "slow": [], "other": []}
+    store = ImageStore(CacheLayout(tmp_path).images_of(other))
+    store.add_image(ref(2), [layer_from_tree({"/app": b"2"})], ImageConfig(architecture=other))
+    assert placed(arguments, planned())["images"]["other"] == [ref(2)]
 
 
 def test_what_is_rolled_back_is_needed_where_that_version_may_run(

@@ -33,7 +33,7 @@ def arguments(tmp_path: Path, kubeconfig: Path, api: FakeApi) -> dict[str, Any]:
         "cache": str(tmp_path / "cache"),
         "cluster": "one",
         "kubeconfig": str(kubeconfig),
-        "bundle": str(tmp_path / "cache/bundle/0123"),
+        "bundles": {"amd64": str(tmp_path / "cache/bundle/0123")},
         "apps": save([built(image=ref(3))], tmp_path),
     }
 
@@ -46,7 +46,7 @@ def run(arguments: dict[str, Any], **mode: bool) -> dict[str, Any]:
 def test_what_the_cluster_gave_up_goes_and_nodes_are_told(arguments: dict[str, Any]) -> None:
     cache = Path(arguments["cache"])
     cluster = Claimant(CacheLayout(cache), arguments["cluster"])
-    cluster.claim([ref(1), ref(2)], [], Path(arguments["bundle"]))
+    cluster.claim([ref(1), ref(2)], [], [*map(Path, arguments["bundles"].values())])
     size = sum(
         (cache / "images/blobs/sha256").joinpath(name).stat().st_size for name in _own(cache)
     )

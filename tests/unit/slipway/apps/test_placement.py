@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipway.apps.app import placeable
-from slipway.apps.placement import place
+from slipway.apps.placement import architecture_of, place
+from slipway.architecture import Architecture
 from tests.support.apps import built, planned
 from tests.support.workloads import FAILED
 
@@ -36,6 +37,14 @@ def test_a_node_gets_the_images_that_may_run_there(
 ) -> None:
     nodes = {"n": {"labels": labels, "schedulable": True}}
     assert place(placeable(APPS), nodes) == {"n": images}
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [({"kubernetes.io/arch": "s390x"}, "s390x"), ({}, Architecture.here().value)],
+)
+def test_a_node_says_its_processor_by_a_label(labels: dict[str, str], expected: str) -> None:
+    assert architecture_of({"labels": labels}) == expected
 
 
 def test_a_node_that_takes_no_pods_gets_no_images() -> None:

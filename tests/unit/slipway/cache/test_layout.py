@@ -26,6 +26,7 @@ SWEPT = {
     "git/web.git": ("the fetch of sources", WEEK),
     "go-1": ("the bundle module, where the machine's Go is older", MONTH),
     "images": ("builds", DAY),
+    "images-of": ("builds for nodes with another processor", DAY),
     "maven/web-01": ("builds with Maven, of one repository", MONTH),
     "maven-extensions/0123": ("builds with Maven", MONTH),
     "source/web/0123": ("the fetch of sources", DAY),
@@ -42,6 +43,10 @@ STAYS = {
 }
 
 
+LISTS = ("go_toolchains", "image_stores")
+"""What the layout has of several places."""
+
+
 def places() -> set[str]:
     """The names at the top of the cache that the layout knows."""
     layout = CacheLayout(Path("/cache"))
@@ -49,7 +54,7 @@ def places() -> set[str]:
     for name, member in vars(CacheLayout).items():
         if isinstance(member, property):
             found.append(getattr(layout, name))
-        elif not name.startswith("_") and callable(member) and name != "go_toolchains":
+        elif not name.startswith("_") and callable(member) and name not in LISTS:
             found.append(member(layout, "1"))
     return {path.relative_to(layout.root).parts[0] for path in found}
 
@@ -58,14 +63,17 @@ def swept(cache: CacheLayout, later: float) -> set[str]:
     """What goes ``later`` seconds from now, when a cluster claims nothing."""
     mine = Claimant(cache, "mine")
     result = sweep(mine, Claims(), lambda _bundle: [], now=lambda: time.time() + later)
-    return {*result.files, *(["images"] if result.images else [])}
+    return {*result.files, *(re.split("[/:]", image)[1] for image in result.images)}
+
+
+LAYERS = [layer_from_tree({"/file": b"1"})]
 
 
 def put(cache: CacheLayout, name: str) -> None:
     """Something at a place."""
-    if name == "images":
-        layers = [layer_from_tree({"/file": b"1"})]
-        ImageStore(cache.images).add_image("apps.slipway.internal/a:b", layers, ImageConfig())
+    if name.startswith("images"):
+        store = ImageStore(cache.images if name == "images" else cache.foreign_images / "other")
+        store.add_image(f"apps.slipway.internal/{name}:b", LAYERS, ImageConfig())
         return
     path = cache.root / name
     path.parent.mkdir(parents=True, exist_ok=True)

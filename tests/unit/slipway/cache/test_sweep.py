@@ -107,14 +107,14 @@ def test_a_claim_adds_to_what_was_claimed(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     for number, image in enumerate((ONE, TWO)):
         checkout = tmp_path / "source/greeter" / str(number)
-        cluster(tmp_path).claim([image], [checkout], bundle / str(number))
+        cluster(tmp_path).claim([image], [checkout], [bundle / str(number)])
     written = json.loads((tmp_path / "clusters/mine.json").read_text())
     assert written == {
         "images": [ONE, TWO],
         "sources": ["source/greeter/0", "source/greeter/1"],
         "bundles": ["1", "0"],
     }
-    cluster(tmp_path).claim([], [Path("/elsewhere")], bundle / "2")
+    cluster(tmp_path).claim([], [Path("/elsewhere")], [bundle / "2"])
     assert json.loads((tmp_path / "clusters/mine.json").read_text())["bundles"] == ["2", "1"]
 
 
@@ -218,9 +218,9 @@ def bundle(root: Path, name: str, *parts: str) -> None:
 def test_the_bundle_in_use_and_the_one_before_stay_with_their_parts(tmp_path: Path) -> None:
     for number in range(4):
         bundle(tmp_path, f"{number}", "common", f"part{number}")
-        cluster(tmp_path).claim([], [], tmp_path / "bundle" / f"{number}")
+        cluster(tmp_path).claim([], [], [tmp_path / "bundle" / f"{number}"])
     file(tmp_path / "bundle/9.unfinished/file")
-    cluster(tmp_path, "other").claim([], [], tmp_path / "bundle/0")
+    cluster(tmp_path, "other").claim([], [], [tmp_path / "bundle/0"])
     kept = claims(bundles=("3", "2"))
     assert paths(cluster(tmp_path, later=WEEK - 60).sweep(kept)) == set()
     listing = (tmp_path / "bundle/1/manifest.json").stat().st_size
@@ -236,7 +236,7 @@ def test_the_bundle_in_use_and_the_one_before_stay_with_their_parts(tmp_path: Pa
 def test_a_bundle_that_was_given_up_goes_after_a_day(tmp_path: Path) -> None:
     bundle(tmp_path, "1", "a")
     bundle(tmp_path, "2", "b")
-    cluster(tmp_path).claim([], [], tmp_path / "bundle/1")
+    cluster(tmp_path).claim([], [], [tmp_path / "bundle/1"])
     later = cluster(tmp_path, later=DAY + 60)
     assert paths(later.sweep(claims(bundles=("2",)))) == {"bundle/1"}
 

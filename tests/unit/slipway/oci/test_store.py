@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -152,6 +153,27 @@ def test_a_disk_that_fills_up_leaves_whole_images_and_says_so(
     assert store.images() == {REF: small}
     assert list((store.root / "tmp").iterdir()) == []
     assert store.add_archive(archive, image.ref, "linux/amd64") == image
+
+
+def test_an_image_gets_another_reference_in_place_of_its_own(store: ImageStore) -> None:
+    image = add(store, a=b"1")
+    store.rename(REF, "a.b/c:other")
+    assert store.images() == {"a.b/c:other": replace(image, ref="a.b/c:other")}
+    with pytest.raises(SlipwayError, match="is not in the image store"):
+        store.rename(REF, "a.b/c:more")
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_of_an_archive_a_store_takes_what_is_for_its_platform(
+    store: ImageStore, tmp_path: Path, architecture: str
+) -> None:
+    config = ImageConfig(architecture=architecture)
+    image = store.add_image(REF, [layer_from_tree({"/a": b"1"})], config)
+    platform = f"linux/{architecture}"
+    assert ImageStore(tmp_path / "own", platform).add_archive(store.root, REF) == image
+    other = ImageStore(tmp_path / "other", "linux/s390x")
+    with pytest.raises(SlipwayError, match=f"no image for linux/s390x; it has {platform}"):
+        other.add_archive(store.root, REF)
 
 
 def test_several_images_are_taken_off_the_list_at_once(store: ImageStore) -> None:

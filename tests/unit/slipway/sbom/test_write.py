@@ -17,7 +17,7 @@ from slipway.bundle.recipes import Recipe
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
-from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.oci import ImageConfig, ImageStore, Layer, layer_from_tree
 from slipway.sbom.write import Bills
 from tests.support.sbom_samples import DPKG_STATUS, go_program
 
@@ -49,6 +49,12 @@ tomli==1.0 ; python_full_version < '3.0' \\
 """
 
 
+def layer_of(package: str) -> Layer:
+    """A layer with a package of Python's."""
+    text = f"Name: {package}\nVersion: 1.0\n".encode()
+    return layer_from_tree({f"/{package}-1.0.dist-info/METADATA": text})
+
+
 class Machine:
     """A checkout, a bundle, and images of apps."""
 
@@ -66,9 +72,7 @@ class Machine:
 
     def add(self, ref: str, package: str) -> None:
         """Store an image with a package of Python's."""
-        text = f"Name: {package}\nVersion: 1.0\n".encode()
-        files = layer_from_tree({f"/{package}-1.0.dist-info/METADATA": text})
-        self.store.add_image(ref, [files], ImageConfig())
+        self.store.add_image(ref, [layer_of(package)], ImageConfig())
 
     def make_bundle(self) -> None:
         """Have a bundle of two programs, an image, and nft with a library."""
@@ -155,6 +159,17 @@ def test_that_of_an_image_has_its_name_its_digest_and_its_packages(machine: Mach
     assert whole["hashes"] == [{"alg": "SHA-256", "content": digest.removeprefix("sha256:")}]
     assert whole["purl"].startswith(f"pkg:oci/web@{digest}?")
     assert machine.made_of("apps/web-main_web_1a2b.cdx.json")[APP] == {"pkg:pypi/requests@1.0"}
+
+
+def test_an_image_for_other_machines_has_one_of_its_own(machine: Machine) -> None:
+    of_others = ImageStore(machine.cache.images_of(FOREIGN))
+    of_others.add_image(APP, [layer_of("idna")], ImageConfig())
+    name = f"apps/web-main_web_1a2b-{FOREIGN}.cdx.json"
+    assert machine.write() == [name, "apps/web-main_web_1a2b.cdx.json", "slipway.cdx.json"]
+    assert machine.made_of(name)[APP] == {"pkg:pypi/idna@1.0"}
+    assert machine.made_of("apps/web-main_web_1a2b.cdx.json")[APP] == {"pkg:pypi/requests@1.0"}
+    of_others.remove(APP)
+    assert machine.write() == [name]
 
 
 def test_that_of_slipway_has_what_this_python_needs(machine: Machine) -> None:

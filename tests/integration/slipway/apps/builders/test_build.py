@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from slipway.apps.app import App, BuildxBuild, Built, JibBuild
-from slipway.apps.builders.build import Images, Settings, build_images
+from slipway.apps.builders.architectures import Images
+from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import PLUGINS
 from slipway.apps.builders.order import Order
 from slipway.apps.environments.resolve import Finder, Repositories
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
+from slipway.architecture import Architecture
+from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.secrets import Secrets
@@ -26,6 +29,9 @@ from tests.support.apps import reason
 from tests.support.git_samples import commit
 
 BASE = "bundle.slipway.internal/base:1"
+
+OWN = Architecture.here()
+(OTHER,) = {*Architecture} - {OWN}
 
 
 class Shop:
@@ -43,10 +49,12 @@ class Shop:
         self.settings = Settings(root / "cache", root / "bundle", {"jib": BASE, "buildx": BASE})
         self.base("one")
 
-    def base(self, text: str) -> None:
-        """Put a base image of this content into the bundle."""
+    def base(self, text: str, architecture: Architecture = OWN) -> None:
+        """Put a base image of this content into the bundle for an architecture."""
         layer = layer_from_tree({"base": text.encode()})
-        ImageStore(self.root / "bundle" / "images").add_image(BASE, [layer], ImageConfig())
+        bundle = self.root / ("bundle" if architecture is OWN else "other-bundle")
+        config = ImageConfig(architecture=architecture)
+        ImageStore(bundle / "images").add_image(BASE, [layer], config)
 
     def apps(self, *apps: str, check: bool = False) -> Images:
         """Plan, fetch and build apps, each the inside of a YAML mapping without its git_url."""
@@ -82,7 +90,8 @@ class Shop:
             raise SlipwayError(Problem(order.label, said))
         store = ImageStore(order.scratch / "store")
         layer = layer_from_tree({"content": content})
-        store.add_image("build.slipway.internal/image:1", [layer], ImageConfig())
+        config = ImageConfig(architecture=order.platform.removeprefix("linux/"))
+        store.add_image("build.slipway.internal/image:1", [layer], config)
         self.layer = store.images().popitem()[1].layers[0].digest
         if self.damage:
             path = store.root / "blobs/sha256" / self.layer[7:]
@@ -414,6 +423,43 @@ def test_what_is_detected_in_other_folders_is_named(shop: Shop) -> None:
     missing = "has neither pom.xml nor Dockerfile"
     assert reason(top) == f"web (main): {missing} at the top of its repository; {others}"
     assert reason(sub) == f"sub (main): {missing} in sub; {others}"
+
+
+@pytest.fixture
+def two_kinds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Nodes with two kinds of processors, whose programs all run here."""
+    monkeypatch.setattr("slipway.control_node.emulation.have", lambda *_: None)
+    bundles = {OTHER: shop.root / "other-bundle"}
+    shop.settings = replace(shop.settings, nodes={"a": OWN, "b": OTHER}, bundles=bundles)
+    shop.base("one", OTHER)
+    return shop
+
+
+def test_each_kind_of_node_has_an_image_on_its_own_base_built_once(two_kinds: Shop) -> None:
+    first = two_kinds.apps("name: web")
+    ref, layout = image_of(first), CacheLayout(two_kinds.root / "cache")
+    for kind in (OWN, OTHER):
+        image = ImageStore(layout.images_of(kind)).get(ref)
+        assert image is not None
+        assert image.platform == kind.platform
+    assert len({call["base"] for call in two_kinds.calls}) == 2
+    again, foreseen = two_kinds.apps("name: web"), two_kinds.apps("name: web", check=True)
+    assert again.apps == first.apps == foreseen.apps
+    assert (len(two_kinds.calls), again.built, foreseen.pending) == (2, [], [])
+
+
+def test_where_steps_of_other_processors_do_not_run_their_nodes_are_left_out(
+    two_kinds: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def have(architecture: Architecture, _say: object) -> None:
+        if architecture is OTHER:
+            raise SlipwayError(Problem("programs", "do not run here"))
+
+    monkeypatch.setattr("slipway.control_node.emulation.have", have)
+    [app] = with_images(two_kinds.apps("name: web").apps)
+    assert app.node_selector == {"kubernetes.io/arch": OWN.value}
+    assert f"web (main): has no image for {OTHER}, so it does not run on b: " in two_kinds.said[-1]
+    assert "do not run here" in two_kinds.said[-1]
 
 
 def test_check_tells_what_would_be_built(shop: Shop) -> None:

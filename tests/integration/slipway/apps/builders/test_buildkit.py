@@ -18,6 +18,8 @@ from slipway.apps.builders import buildkit
 from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.order import Order
+from slipway.architecture import Architecture
+from slipway.control_node import emulation
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 from tests.support.real_bundle import real_bundle
@@ -93,6 +95,21 @@ def test_steps_have_a_way_out_and_names(bench: Bench) -> None:
     found = bench.build("cat /proc/net/route /etc/resolv.conf > /found")
     assert "00000000" in found
     assert "nameserver" in found
+
+
+def test_steps_for_nodes_with_another_processor_run_by_qemu(bench: Bench) -> None:
+    (other,) = {*Architecture} - {Architecture.here()}
+    emulation.have(other, print)
+    checkout, scratch = bench.root / "checkout", bench.root / "scratch"
+    for folder in (checkout, scratch):
+        folder.mkdir()
+    (checkout / "program").write_bytes(emulation.program(other))
+    (checkout / "program").chmod(0o755)
+    (checkout / "Dockerfile").write_text('FROM scratch\nCOPY program /\nRUN ["/program"]\n')
+    order = Order("web (main)", "web", checkout, BuildxBuild(), None, {}, scratch)
+    layout = bench.kit.build(replace(order, platform=other.platform))
+    store = ImageStore(bench.root / "images", other.platform)
+    assert store.add_archive(layout, "a.test/web:1").platform == other.platform
 
 
 def test_processes_of_the_machine_are_not_seen(bench: Bench) -> None:

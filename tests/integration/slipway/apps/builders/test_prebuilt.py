@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.app import Built
-from slipway.apps.builders.build import Images, Settings, build_images
+from slipway.apps.builders.architectures import Images
+from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.source.git import Mirror
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from tests.support.apps import reason, sourced

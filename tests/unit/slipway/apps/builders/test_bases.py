@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.builders.bases import Base, Bases
+from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -20,6 +21,7 @@ class Registry:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.architecture = Architecture.here()
         self.there = {REF: "one"}
         self.asked: list[str] = []
 
@@ -29,7 +31,8 @@ class Registry:
         if ref not in self.there:
             raise SlipwayError(Problem(ref, "no such image"))
         layer = layer_from_tree({"file": self.there[ref].encode()})
-        ImageStore(into).add_image("pulled.test/image:1", [layer], ImageConfig())
+        config = ImageConfig(architecture=self.architecture)
+        ImageStore(into).add_image("pulled.test/image:1", [layer], config)
 
     def find(self, ref: str, *, pull: bool = True) -> Base:
         """The base, as a new run finds it."""
@@ -39,8 +42,9 @@ class Registry:
 
     def run(self, *, pull: bool = True) -> Bases:
         """A new run."""
-        stores = ImageStore(self.root / "images"), ImageStore(self.root / "bundle")
-        return Bases(*stores, {}, self.pull if pull else None, CacheLayout(self.root))
+        cache = CacheLayout(self.root)
+        apps = ImageStore(cache.images_of(self.architecture), self.architecture.platform)
+        return Bases(apps, ImageStore(self.root / "bundle"), {}, self.pull if pull else None, cache)
 
 
 @pytest.fixture
@@ -58,6 +62,17 @@ def test_registry_is_asked_once(registry: Registry) -> None:
     assert registry.asked == [REF]
     assert json.loads((registry.root / "bases.json").read_text()) == {REF: first.identity}
     assert list((registry.root / "work").iterdir()) == []
+
+
+def test_registry_is_asked_once_for_each_kind_of_node(registry: Registry) -> None:
+    own = registry.find(REF)
+    (registry.architecture,) = {*Architecture} - {Architecture.here()}
+    other = registry.find(REF)
+    assert other.identity != own.identity
+    assert registry.find(REF).identity == other.identity
+    registry.architecture = Architecture.here()
+    assert registry.find(REF).identity == own.identity
+    assert len(registry.asked) == 2
 
 
 def test_registry_is_asked_again_when_the_note_is_gone(registry: Registry) -> None:

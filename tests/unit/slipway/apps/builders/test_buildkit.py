@@ -20,6 +20,7 @@ from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs, command, free_range
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.order import Order
+from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.interrupts import watched_signals
@@ -323,6 +324,22 @@ def test_cache_mounts_are_those_of_the_repository(place: Place) -> None:
     said = (place.log / "argv").read_text().splitlines()
     found = [each for each in said if "CACHE_MOUNT" in each]
     assert found == ["--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=web"]
+
+
+@pytest.mark.parametrize("architecture", [*Architecture])
+def test_the_platform_is_asked_for_where_it_is_not_the_machine_s(
+    place: Place, architecture: Architecture
+) -> None:
+    store = ImageStore(place.root / "images", architecture.platform)
+    with place.daemon() as daemon:
+        kit = BuildKit(daemon, store)
+        kit.build(replace(place.order(), platform=architecture.platform))
+        (place.root / "pulled").mkdir()
+        kit.pull("docker.io/library/python:3.13", place.root / "pulled")
+    said = (place.log / "argv").read_text().splitlines()
+    asked = [each for each in said if each.startswith("--opt=platform")]
+    foreign = architecture is not Architecture.here()
+    assert asked == ([f"--opt=platform={architecture.platform}"] * 2 if foreign else [])
 
 
 def test_steps_are_apart_from_the_machine_s_network_and_fetch_no_frontend(place: Place) -> None:

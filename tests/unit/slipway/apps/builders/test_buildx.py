@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.buildx import Buildx, command
 from slipway.apps.builders.order import Order
+from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
 
 
@@ -58,9 +60,9 @@ DOCKER = """#!/bin/sh
 """
 
 
-def test_secrets_are_in_the_clients_environment_and_nowhere_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Programs that note what they are told in ``log``; a checkout, and a scratch folder."""
     for name, text in {"docker": DOCKER, "docker-buildx": BUILDX}.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -70,8 +72,26 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
         (tmp_path / folder).mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    return tmp_path / "checkout", tmp_path / "scratch"
+
+
+@pytest.mark.parametrize("architecture", [*Architecture])
+def test_the_platform_is_asked_for_where_it_is_not_the_machine_s(
+    architecture: Architecture, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    order = Order("web (main)", "web", folders[0], BuildxBuild(), None, {}, folders[1])
+    buildx = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx")
+    buildx.build(replace(order, platform=architecture.platform))
+    said = (tmp_path / "log" / "argv").read_text().splitlines()
+    foreign = architecture is not Architecture.here()
+    asked = [each for each in said if each.startswith("--platform")]
+    assert asked == ([f"--platform={architecture.platform}"] if foreign else [])
+
+
+def test_secrets_are_in_the_clients_environment_and_nowhere_else(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     secrets = {"npm": "hidden-1234"}
-    folders = tmp_path / "checkout", tmp_path / "scratch"
     order = Order("web (main)", "web", folders[0], BuildxBuild(), None, secrets, folders[1])
 
     archive = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx").build(

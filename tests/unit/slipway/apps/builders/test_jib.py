@@ -25,8 +25,10 @@ from slipway.apps.builders.jib import (
 from slipway.apps.builders.order import Order
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
-from slipway.oci.model import Descriptor, Manifest, machine_platform
+from slipway.oci.model import Descriptor, Manifest
 from tests.support.maven_samples import write
+
+PLATFORM = "linux/arm64"
 
 JIB = "<plugin><artifactId>jib-maven-plugin</artifactId></plugin>"
 
@@ -98,14 +100,14 @@ def test_tests_of_a_module_are_compiled_where_another_one_needs_them(
 ) -> None:
     poms = {"pom.xml": "<modules><module>a</module></modules>", "b/pom.xml": TEST_JARS[case]}
     found = project(tmp_path, poms, module="a")
-    settings = properties(found, "x", None)
+    settings = properties(found, "x", None, PLATFORM)
     assert (settings["maven.test.skip"], settings["skipTests"]) == ("false", "true")
 
 
 def test_no_tests_are_compiled_where_nobody_needs_them(tmp_path: Path) -> None:
     alone = project(tmp_path, {"pom.xml": TEST_JARS["goal"]})
     for found in (alone, PLAIN):
-        settings = properties(found, "x", None)
+        settings = properties(found, "x", None, PLATFORM)
         assert settings["maven.test.skip"] == "true"
 
 
@@ -208,10 +210,10 @@ def test_pom_that_is_a_link_within_the_repository(tmp_path: Path) -> None:
 
 
 def test_properties_for_a_base_at_hand() -> None:
-    found = properties(PLAIN, "x", "tar:///base.tar")
+    found = properties(PLAIN, "x", "tar:///base.tar", PLATFORM)
     assert found["jib.to.image"] == "127.0.0.1:39187/app:x"
     assert found["jib.from.image"] == "tar:///base.tar"
-    assert found["jib.from.platforms"] == machine_platform()
+    assert found["jib.from.platforms"] == PLATFORM
     assert found["jib.container.format"] == "OCI"
     assert found["jib.outputPaths.digest"] == "/work/x"
     assert found["jib.baseImageCache"] == "/cache/base"
@@ -224,19 +226,19 @@ def test_properties_for_a_base_at_hand() -> None:
 def test_certificates_of_registries_count_where_any_but_our_own_is_asked(
     base: str | None, expected: str
 ) -> None:
-    assert properties(PLAIN, "x", base)["jib.allowInsecureRegistries"] == expected
+    assert properties(PLAIN, "x", base, PLATFORM)["jib.allowInsecureRegistries"] == expected
 
 
 def test_properties_for_a_base_in_a_registry_leave_its_credentials_alone() -> None:
-    found = properties(PLAIN, "x", "java:21")
+    found = properties(PLAIN, "x", "java:21", PLATFORM)
     assert found["jib.from.image"] == "java:21"
     assert not any(name.startswith("jib.from.auth") for name in found)
 
 
 def test_properties_for_the_poms_own_base() -> None:
-    found = properties(PLAIN, "x", None)
+    found = properties(PLAIN, "x", None, PLATFORM)
     of_base = {name: text for name, text in found.items() if name.startswith("jib.from")}
-    assert of_base == {"jib.from.platforms": machine_platform()}
+    assert of_base == {"jib.from.platforms": PLATFORM}
 
 
 def descriptor(digit: str) -> Descriptor:
