@@ -12,7 +12,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm foreign bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -94,6 +94,9 @@ lock: lock-environment ## Write the hashes of all that is downloaded; ARGS=debia
 
 vm: environment ## Try it on a virtual machine with control groups of version 2; ARGS=lab: on two over SSH
 	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)
+
+foreign: environment ## Make the bundle for machines of another processor, and run all programs of it by QEMU
+	PYTHONPATH=$(CURDIR) python tests/foreign/run.py $(ARCH)
 
 bench: environment ## Measure against what one would do instead
 	PYTHONPATH=$(CURDIR):$(CURDIR)/ingress/src python bench/run.py $(ARGS)

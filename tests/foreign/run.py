@@ -1,0 +1,183 @@
+"""Have a bundle made for machines of another processor, and every program of it run by QEMU."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from slipway.architecture import Architecture
+from slipway.bundle.provider import ensure
+from slipway.bundle.recipes import recipes
+from slipway.bundle.source import SourceProvider
+from slipway.cache.layout import CacheLayout
+from slipway.control_node import emulation
+from slipway.errors import Problem, SlipwayError
+from slipway.oci import ImageStore
+from slipway.run import run
+
+PROJECT = Path(__file__).parents[2]
+
+Says = tuple[Sequence[str], str]
+"""What a program is asked, and what it has to say, with ``{name}`` for a version of the lock."""
+
+PLUGIN: Says = ((), '"supportedVersions"')
+"""A CNI plugin, which is asked by its environment (VERSION in the CNI's specification)."""
+
+NETLINK = "Unable to initialize Netlink socket"
+"""How far nft comes: QEMU has no socket to the kernel's packet filter, which it asks for first."""
+
+PROGRAMS: Mapping[str, Says] = {
+    "bin/containerd": (["--version"], "v{containerd}"),
+    "bin/containerd-shim-runc-v2": (["-v"], "v{containerd}"),
+    "bin/ctr": (["--version"], "v{containerd}"),
+    "bin/kubeadm": (["version"], "v{kubernetes}"),
+    "bin/kubectl": (["version", "--client"], "v{kubernetes}"),
+    "bin/kubelet": (["--version"], "v{kubernetes}"),
+    "bin/runc": (["--version"], "libseccomp: 2."),
+    "cni/bridge": PLUGIN,
+    "cni/firewall": PLUGIN,
+    "cni/host-local": PLUGIN,
+    "cni/loopback": PLUGIN,
+    "cni/portmap": PLUGIN,
+    "nft/nft": (["--version"], NETLINK),
+    "tools/buildctl": (["--version"], "v{buildkit}"),
+    "tools/buildkitd": (["--version"], "v{buildkit}"),
+    "tools/docker-buildx": (["version"], "github.com/docker/buildx"),
+    "tools/docker-registry": (["--version"], "github.com/docker/distribution"),
+    "tools/helm": (["version"], "v{helm}"),
+}
+"""The bundle's programs, by their places."""
+
+IMAGES: Mapping[str, Sequence[Says]] = {
+    "coredns": [(["/coredns", "-version"], "CoreDNS-{coredns}")],
+    "etcd": [
+        (["/usr/local/bin/etcd", "--version"], "etcd Version: {etcd}"),
+        (["/usr/local/bin/etcdctl", "version"], "etcdctl version: {etcd}"),
+        (["/usr/local/bin/etcdutl", "version"], "etcdutl version: {etcd}"),
+    ],
+    "jre": [(["sh", "-c", "$JAVA_HOME/bin/java -version 2>&1"], 'version "{jre}.')],
+    "kube_apiserver": [(["/usr/local/bin/kube-apiserver", "--version"], "v{kubernetes}")],
+    "kube_controller_manager": [
+        (["/usr/local/bin/kube-controller-manager", "--version"], "v{kubernetes}")
+    ],
+    "kube_proxy": [
+        (["/usr/local/bin/kube-proxy", "--version"], "v{kubernetes}"),
+        (["/usr/sbin/nft", "--version"], NETLINK),
+    ],
+    "kube_scheduler": [(["/usr/local/bin/kube-scheduler", "--version"], "v{kubernetes}")],
+    "maven": [
+        (["mvn", "--version"], "Java version: {jre}."),
+        (["git", "--version"], "git version 2."),
+    ],
+    "metallb_controller": [(["/controller", "--help"], "")],
+    "metallb_speaker": [(["/speaker", "--help"], "")],
+    "network_policies": [(["/network-policies", "--help"], "")],
+    "nginx_ingress": [
+        (["sh", "-c", "nginx -v 2>&1"], "nginx/1."),
+        (["python3", "-c", "import nginx_ingress; print('imported')"], "imported"),
+    ],
+    "node": [(["systemctl", "--version"], "systemd 2"), (["python3", "--version"], "Python 3.")],
+    "pause": [(["/pause", "-v"], "")],
+    "python": [(["python3", "--version"], "Python {python}.")],
+}
+"""The images' programs, by the images."""
+
+
+def main() -> int:
+    """Make the bundle and run all; the exit code is 1 when something does not run."""
+    others = [each.value for each in Architecture if each is not Architecture.here()]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("architecture", nargs="?", default=others[0], choices=[*Architecture])
+    architecture = Architecture.of(parser.parse_args().architecture)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+    layout, versions = CacheLayout(cache), _versions()
+    try:
+        provider = SourceProvider(PROJECT, versions, layout, architecture)
+        bundle = ensure(provider, layout, _say).path
+        emulation.have(architecture, _say)
+        problems = [*_of_programs(bundle, versions), *_of_images(bundle, versions, architecture)]
+        if problems:
+            raise SlipwayError(problems)
+    except SlipwayError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    _say(f"all programs for {architecture} run")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _versions() -> dict[str, str]:
+    text = (PROJECT / "group_vars/all/versions.yml").read_text()
+    return {name: str(each) for name, each in yaml.safe_load(text)["slipway_versions"].items()}
+
+
+def _of_programs(bundle: Path, versions: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with the programs outside of images, and which of them nobody asks."""
+    folders = {Path(name).parts[0] for name in PROGRAMS}
+    there = {
+        path.relative_to(bundle).as_posix()
+        for folder in folders - {"nft"}
+        for path in (bundle / folder).iterdir()
+    }
+    yield from (Problem(name, "is asked nothing") for name in sorted(there - PROGRAMS.keys()))
+    for name, (arguments, expected) in PROGRAMS.items():
+        yield from _asked(name, [str(bundle / name), *arguments], expected.format_map(versions))
+
+
+def _of_images(
+    bundle: Path, versions: Mapping[str, str], architecture: Architecture
+) -> Iterator[Problem]:
+    """What is wrong with the images' programs, and with what is said of the images."""
+    store = ImageStore(bundle / "images")
+    for recipe in recipes(PROJECT / "images", versions, architecture):
+        if not recipe.ref:
+            continue
+        [image] = store.require([recipe.ref])
+        if image.platform != architecture.platform:
+            yield Problem(recipe.ref, f"is for {image.platform}")
+        if recipe.name not in IMAGES:
+            yield Problem(recipe.name, "is asked nothing")
+        with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
+            for layer in image.layers:
+                blob = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
+                with tarfile.open(blob) as tar:
+                    tar.extractall(folder, filter="tar")
+            Path(folder, "proc").mkdir(exist_ok=True)
+            apart = ("unshare", "--mount", "--pid", "--fork", f"--mount-proc={folder}/proc")
+            env = [f"{name}={value}" for name, value in recipe.config(architecture).env.items()]
+            for command, expected in IMAGES.get(recipe.name, ()):
+                argv = [*apart, "chroot", folder, "/usr/bin/env", "-i", *env, *command]
+                if not Path(folder, "usr/bin/env").exists():  # an image of one program
+                    argv = [*apart, "chroot", folder, *command]
+                yield from _asked(recipe.name, argv, expected.format_map(versions))
+
+
+def _asked(name: str, argv: Sequence[str], expected: str) -> Iterator[Problem]:
+    """What is wrong with a program, by what it says."""
+    env = {"CNI_COMMAND": "VERSION"}
+    try:
+        said = run(argv, what=name, env=env, timeout=120, stdin=b'{"cniVersion": "1.0.0"}')
+    except SlipwayError as error:
+        if not expected or expected not in str(error):
+            yield from error.problems
+            return
+        said = expected
+    first = (said.splitlines() or [""])[0]
+    if expected in said:
+        _say(f"{name}: {first}")
+    else:
+        yield Problem(name, f"says {first!r}, without {expected!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
