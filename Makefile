@@ -33,7 +33,7 @@ up: environment ## Make everything as written: cluster, images, services; prove 
 	$(playbook) site.yml
 
 bundle: environment ## Only what nodes get; ARCH=arm64: for that processor; OUT=file: as a file, which KEY=file signs
-	$(playbook) $(if $(ARCH),--extra-vars '{"bundle_architectures": ["$(ARCH)"]}') $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
+	$(playbook) $(if $(ARCH),--extra-vars '__bundle_architecture="$(ARCH)"') $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml

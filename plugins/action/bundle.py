@@ -23,15 +23,8 @@ class ActionModule(SlipwayAction):
             each.value: str(bundle_path(choice.provider, choice.provider.cache))
             for each, choice in choices.items()
         }
-        found = {"path": paths[named[0]], "paths": paths}
-        if args["locate"]:
-            return {"changed": False, **found}
-        bundles = [self._have(each, choice) for each, choice in choices.items()]
-        return {
-            "changed": any(bundle.made for bundle in bundles),
-            **found,
-            "ansible_facts": {"bundle_dirs": paths},
-        }
+        made = [self._have(each, choice).made for each, choice in choices.items()]
+        return {"changed": any(made), "ansible_facts": {"bundle_dirs": paths}}
 
     def _have(self, architecture: Architecture, choice: Choice) -> Bundle:
         """Have the bundle for an architecture."""

@@ -25,10 +25,6 @@ options:
     type: list
     elements: str
     default: []
-  locate:
-    description: Only say where the bundles lie, without a look at what is there.
-    type: bool
-    default: false
 extends_documentation_fragment:
   - shared.provider
   - shared.secrets
@@ -53,22 +49,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
-  description: The first bundle's directory; in check mode also that of one that has to be made.
-  returned: success
-  type: str
-  sample: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584
-paths:
-  description: The directory of each bundle, by the architecture that it is for.
-  returned: success
-  type: dict
-  sample: {amd64: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584}
 ansible_facts:
-  description: The same for the roles that follow.
-  returned: unless they were only located
+  description: What the roles that follow go by.
+  returned: success
   type: dict
   contains:
     bundle_dirs:
-      description: The directory of each bundle, by the architecture that it is for.
+      description:
+        - The directory of each bundle, by the architecture that it is for; in check mode also those
+          of bundles that have to be made.
       type: dict
+      sample: {amd64: /home/ada/.cache/slipway/bundle/0b3d1a7c93f2e584}
 """

@@ -41,9 +41,15 @@ def result(tmp_path: Path, check: bool = False, **changes: Any) -> dict[str, Any
     return action(ActionModule, {**args, **changes}, check=check).run()
 
 
+def places(result: dict[str, Any]) -> dict[str, str]:
+    """Where the bundle for each architecture is."""
+    found: dict[str, str] = result["ansible_facts"]["bundle_dirs"]
+    return found
+
+
 def made_for(result: dict[str, Any]) -> dict[str, str]:
     """What is in each bundle that was made from source."""
-    return {name: Path(path, "for").read_text() for name, path in result["paths"].items()}
+    return {name: Path(path, "for").read_text() for name, path in places(result).items()}
 
 
 def test_the_line_that_says_where_it_comes_from_is_shown_when_it_is_made(
@@ -52,21 +58,18 @@ def test_the_line_that_says_where_it_comes_from_is_shown_when_it_is_made(
     archive = Maker(tmp_path / "made")()
     path = f"{tmp_path}/cache/bundle/{KEY[:16]}"
     found = result(tmp_path, archive=str(archive))
-    assert (found["changed"], found["path"]) == (True, path)
-    assert found["ansible_facts"] == {"bundle_dirs": {"amd64": path}}
+    assert (found["changed"], places(found)) == (True, {"amd64": path})
     said = f"the bundle comes from the archive {archive}, as slipway_bundle names it"
     assert capsys.readouterr().out.strip() == said
     assert not result(tmp_path, archive=str(archive))["changed"]
     assert capsys.readouterr().out == ""
 
 
-def test_where_it_lies_is_known_of_an_archive_that_is_gone(tmp_path: Path) -> None:
+def test_it_is_known_of_an_archive_that_is_gone(tmp_path: Path) -> None:
     archive = Maker(tmp_path / "made")()
-    path = result(tmp_path, archive=str(archive))["path"]
+    first = result(tmp_path, archive=str(archive))
     archive.unlink()
-    found = result(tmp_path, archive=str(archive), locate=True)
-    assert found["path"] == path
-    assert "ansible_facts" not in found
+    assert result(tmp_path, archive=str(archive)) == {**first, "changed": False}
 
 
 def test_a_check_has_none_and_keeps_nothing(tmp_path: Path) -> None:
@@ -86,8 +89,6 @@ def test_an_archive_that_will_not_do_fails_the_run(tmp_path: Path) -> None:
 def test_without_a_word_the_bundle_is_for_this_machine(tmp_path: Path) -> None:
     found = result(tmp_path)
     assert (found["changed"], made_for(found)) == (True, {"amd64": "amd64"})
-    assert found["ansible_facts"] == {"bundle_dirs": found["paths"]}
-    assert found["path"] == found["paths"]["amd64"]
     assert result(tmp_path)["changed"] is False
 
 
@@ -96,8 +97,7 @@ def test_each_kind_of_machine_has_a_bundle_of_its_own(
 ) -> None:
     named = ["aarch64", "amd64", "arm64"]
     found = result(tmp_path, architectures=named)
-    assert made_for(found) == {"arm64": "arm64", "amd64": "amd64"}
-    assert found["path"] == found["paths"]["arm64"]
+    assert [*made_for(found).items()] == [("arm64", "arm64"), ("amd64", "amd64")]
     out = capsys.readouterr().out
     assert "arm64: the bundle comes from source, as no archive is named\n" in out
     assert "arm64: made\n" in out
@@ -111,8 +111,8 @@ def test_each_bundle_comes_from_the_archive_that_is_for_it_or_from_source(
     archive = Maker(tmp_path / "made")(key=OF_ARM, platform="linux/arm64")
     named: dict[str, Any] = {"architectures": ["amd64", "arm64"], "archive": str(archive)}
     found = result(tmp_path, **named)
-    assert Path(found["paths"]["amd64"], "for").read_text() == "amd64"
-    assert Path(found["paths"]["arm64"], "bin/kubelet").read_text() == "a program"
+    assert Path(places(found)["amd64"], "for").read_text() == "amd64"
+    assert Path(places(found)["arm64"], "bin/kubelet").read_text() == "a program"
     out = capsys.readouterr().out
     assert "the bundle comes from source, as no archive is for amd64" in out
     assert f"arm64: the bundle comes from the archive {archive}" in out
@@ -120,14 +120,11 @@ def test_each_bundle_comes_from_the_archive_that_is_for_it_or_from_source(
     assert result(tmp_path, **named)["changed"] is False
 
 
-def test_a_check_or_a_question_makes_none(tmp_path: Path) -> None:
+def test_a_check_foresees_each(tmp_path: Path) -> None:
     named: dict[str, Any] = {"architectures": ["amd64", "arm64"]}
     foreseen = result(tmp_path, check=True, **named)
     assert foreseen["changed"] is True
-    assert [*foreseen["paths"]] == ["amd64", "arm64"]
-    located = result(tmp_path, locate=True, **named)
-    assert (located["changed"], located["paths"]) == (False, foreseen["paths"])
-    assert "ansible_facts" not in located
+    assert [*places(foreseen)] == ["amd64", "arm64"]
     assert not [*tmp_path.rglob("for")]
 
 
