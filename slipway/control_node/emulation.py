@@ -41,12 +41,13 @@ def have(architecture: Architecture, say: Callable[[str], None]) -> None:
     tools.have(["qemu_user"], say)  # whose package may tell the kernel
     if runs(architecture):
         return
+    why = "the kernel does not start them by QEMU"
     try:
         _register(architecture)
     except (OSError, SlipwayError) as error:
-        raise _refusal(architecture, str(error)) from error
-    if not runs(architecture):
-        raise _refusal(architecture, "the kernel does not start them by QEMU")
+        why = str(error)
+    if not runs(architecture):  # unless another run has just told it
+        raise _refusal(architecture, why)
 
 
 def runs(architecture: Architecture) -> bool:

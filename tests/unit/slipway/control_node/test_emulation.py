@@ -22,13 +22,15 @@ class Kernel:
         self.installed: list[str] = []
         self.has_systemd = False
         """Whether a package tells the kernel by itself."""
+        self.is_told = False
+        """Whether another run has told it."""
 
     def runs(self, architecture: Architecture) -> bool:
         """As :func:`emulation.runs`."""
         register = self.formats / "register"
         told = register.exists() and f"qemu-{architecture.machine}" in register.read_text()
         by_package = self.has_systemd and bool(self.installed)
-        return architecture is Architecture.here() or told or by_package
+        return architecture is Architecture.here() or told or by_package or self.is_told
 
     def install(self, names: list[str], _say: object) -> list[str]:
         """As :func:`tools.have`."""
@@ -86,6 +88,18 @@ def test_what_a_package_has_told_the_kernel_is_not_told_again(kernel: Kernel) ->
     kernel.has_systemd = True
     emulation.have(OTHER, print)
     assert (kernel.formats / "register").read_text() == ""
+
+
+def test_what_another_run_tells_the_kernel_meanwhile_is_enough(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def register(_architecture: Architecture) -> None:
+        kernel.is_told = True
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr(emulation, "_register", register)
+    emulation.have(OTHER, print)
+    assert kernel.runs(OTHER)
 
 
 @pytest.mark.parametrize(("user", "may"), [(0, "make the bundle"), (1000, "run it once as root")])
