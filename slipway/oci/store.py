@@ -156,15 +156,14 @@ class ImageStore:
         """When the image was last added, in seconds since the epoch."""
         return self._blobs.path(image.manifest_digest).stat().st_mtime
 
-    def rename(self, ref: str, other: str) -> None:
-        """Have the image ``ref`` under another reference instead.
+    def name(self, ref: str, other: str) -> None:
+        """Have the image ``ref`` under another reference as well.
 
         Raises SlipwayError when it is not stored.
         """
         with self._adding():
             [image] = self.require([ref])
             self._enter(other, image.manifest, image.platform)
-            self.remove(ref)
 
     def remove(self, *refs: str) -> bool:
         """Take ``refs`` off the list; whether one was on it. Their blobs stay for a while."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
 
-from slipway.apps.app import App, Built
+from slipway.apps.app import App, Built, images_of
 from slipway.apps.placement import ARCHITECTURE
 from slipway.architecture import Architecture
 from slipway.oci import ImageStore
@@ -46,6 +46,7 @@ class Kinds:
         What cannot be built for a kind runs on the other nodes alone, which is said; an app that
         cannot be built for any fails.
         """
+        before = {kind: {*store.images()} for kind, store in self.stores.items()}
         found = {
             kind: self.build(kind, [copy(app) for app in apps if kind in self._kinds_for(app)])
             for kind in self.stores
@@ -55,13 +56,15 @@ class Kinds:
             for app in images.apps:
                 outcomes[app.id][kind] = app
         made = [self._merged(outcomes[app.id]) for app in apps]
+        for kind, images in found.items():
+            self._forget(kind, images_of(images.apps) - images_of(made) - before[kind])
         built = {ref for images in found.values() for ref in images.built}
         return Images(
             apps=made,
             built=sorted(
                 app.image
                 for app in made
-                if isinstance(app, Built) and _images(outcomes[app.id]) & built
+                if isinstance(app, Built) and images_of(outcomes[app.id].values()) & built
             ),
             pending=[
                 app.id for app in made if any(app.id in each.pending for each in found.values())
@@ -81,7 +84,7 @@ class Kinds:
         open_ = [app for app in outcomes.values() if not app.failed and not isinstance(app, Built)]
         if open_ or not built:
             return next(iter([*open_, *outcomes.values()]))
-        (first, *_others) = built.values()
+        first = copy(next(iter(built.values())))
         for kind, app in outcomes.items():
             if app.failed:
                 self._tell(app, kind)
@@ -105,10 +108,10 @@ class Kinds:
         ref = f"{app.image.rpartition(':')[0]}:{app.branch_slug}-{tag}"
         if not self.check:
             for kind, each in built.items():
-                self.stores[kind].rename(each.image, ref)
+                self.stores[kind].name(each.image, ref)
         return ref
 
-
-def _images(outcomes: Mapping[Architecture, App]) -> set[str]:
-    """The images of an app, by which they were built."""
-    return {app.image for app in outcomes.values() if isinstance(app, Built)}
+    def _forget(self, kind: Architecture, refs: Set[str]) -> None:
+        """Take references off a store's list that only this run knows."""
+        if refs and not self.check:
+            self.stores[kind].remove(*refs)

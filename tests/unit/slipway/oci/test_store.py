@@ -155,12 +155,12 @@ def test_a_disk_that_fills_up_leaves_whole_images_and_says_so(
     assert store.add_archive(archive, image.ref, "linux/amd64") == image
 
 
-def test_an_image_gets_another_reference_in_place_of_its_own(store: ImageStore) -> None:
+def test_an_image_gets_one_more_reference(store: ImageStore) -> None:
     image = add(store, a=b"1")
-    store.rename(REF, "a.b/c:other")
-    assert store.images() == {"a.b/c:other": replace(image, ref="a.b/c:other")}
+    store.name(REF, "a.b/c:other")
+    assert store.images() == {REF: image, "a.b/c:other": replace(image, ref="a.b/c:other")}
     with pytest.raises(SlipwayError, match="is not in the image store"):
-        store.rename(REF, "a.b/c:more")
+        store.name("a.b/c:none", "a.b/c:more")
 
 
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])

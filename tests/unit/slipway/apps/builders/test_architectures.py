@@ -23,11 +23,14 @@ class Builds:
 
     def __init__(self, root: Path, nodes: dict[str, Architecture]) -> None:
         kinds = sorted({*nodes.values()})
+        self.root = root
         self.nodes = nodes
         self.stores = {kind: ImageStore(root / kind, kind.platform) for kind in kinds}
         self.said: list[str] = []
         self.asked: list[tuple[str, Architecture]] = []
         self.fails: dict[Architecture, list[str]] = {}
+        self.known: set[Architecture] = set()
+        """For which kinds nothing has to be built, as it was before."""
         self.alike = False
         """Whether an image is the same for all kinds, as far as its tag says."""
         self.waits: Callable[[Architecture], bool] = lambda _kind: False
@@ -41,7 +44,8 @@ class Builds:
     def _build(self, kind: Architecture, apps: list[App]) -> Images:
         images = [self._made(kind, app) for app in apps]
         pending = [app.id for app in images if not app.failed and not isinstance(app, Built)]
-        built = [app.image for app in images if isinstance(app, Built)]
+        found = [app.image for app in images if isinstance(app, Built)]
+        built = [] if kind in self.known else found
         return Images(images, built, pending)
 
     def _made(self, kind: Architecture, app: App) -> App:
@@ -85,6 +89,33 @@ def test_what_is_built_again_has_the_same_reference_and_other_content_another(
     assert only(builds.images(sourced("web"))).image == first
     builds.alike = True
     assert only(builds.images(sourced("web"))).image != first
+
+
+@pytest.mark.parametrize("kind", [AMD64, ARM64])
+def test_what_is_built_for_one_kind_alone_is_a_built_image(
+    builds: Builds, kind: Architecture
+) -> None:
+    builds.known = {*builds.stores} - {kind}
+    images = builds.images(sourced("web"))
+    assert images.built == [only(images).image]
+    builds.known = {*builds.stores}
+    assert builds.images(sourced("web")).built == []
+
+
+def test_what_another_cluster_has_of_one_kind_keeps_its_reference(builds: Builds) -> None:
+    """The cache is one for all, and its nodes are of that kind alone."""
+    alone = Builds(builds.root, {"big": AMD64})
+    its = only(alone.images(sourced("web"))).image
+    ours = only(builds.images(sourced("web"))).image
+    assert {*builds.stores[AMD64].images()} == {its, ours}
+    assert {*builds.stores[ARM64].images()} == {ours}
+
+
+def test_apps_with_the_same_image_have_the_same_reference(builds: Builds) -> None:
+    one, other = builds.images(sourced("web"), sourced("web", id="other")).apps
+    assert isinstance(one, Built)
+    assert isinstance(other, Built)
+    assert one.image == other.image
 
 
 def test_a_reference_that_all_kinds_have_is_left_as_it_is(builds: Builds) -> None:
