@@ -20,8 +20,11 @@ NODE = {
 }
 """What a node keeps, and where."""
 
-TO_MAKE = {"cache": 6 * GIB, "engine": 4 * GIB, "images": 3 * GIB, "pods": 1 * GIB}
-"""What it takes to make the bundle, container nodes and a node."""
+BUNDLE = 5 * GIB
+"""What it takes to make one, with the compiler's cache."""
+
+TO_MAKE = {"engine": 4 * GIB, "images": 3 * GIB, "pods": 1 * GIB}
+"""What it takes to make container nodes and a node."""
 
 TO_RUN = {"cache": 1 * GIB, "engine": 1 * GIB, "images": 1 * GIB, "pods": GIB // 4}
 """What a run takes where all of these are there."""
@@ -84,7 +87,7 @@ def room(machine: Machine, cluster: Cluster) -> Iterable[Result]:
 def _wanted(machine: Machine, cluster: Cluster) -> dict[str, int]:
     if machine.is_node:
         return {name: (TO_RUN if machine.made else TO_MAKE)[name] for name in ("images", "pods")}
-    wanted = {"cache": (TO_RUN if cluster.bundled else TO_MAKE)["cache"]}
+    wanted = {"cache": TO_RUN["cache"] + cluster.bundles_to_make * BUNDLE}
     if machine.use is Use.HOST:
         wanted["engine"] = (TO_RUN if cluster.made else TO_MAKE)["engine"]
     return wanted

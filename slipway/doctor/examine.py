@@ -151,7 +151,7 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
     cluster = Cluster(
         name=wanted.cluster,
         inventory=wanted.inventory,
-        bundled=not lacking,  # where nobody knows, that is said already
+        bundles_to_make=len(lacking),  # where nobody knows, that is said already
         made=made,
         routed=wanted.routed,
     )

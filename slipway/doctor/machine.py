@@ -144,13 +144,13 @@ class Use(Enum):
 class Cluster:
     """What the machines are to be, and whether they are it already.
 
-    ``inventory`` has names and addresses. ``bundled`` says whether the bundles are there, ``made``
+    ``inventory`` has names and addresses. ``bundles_to_make`` says how many are not there, ``made``
     whether the nodes are; ``routed`` whether the pod network is Slipway's own.
     """
 
     name: str
     inventory: Inventory
-    bundled: bool
+    bundles_to_make: int
     made: bool
     routed: bool = True
 

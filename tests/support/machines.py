@@ -33,7 +33,7 @@ MACHINES = replace(
 
 def cluster(**changes: Any) -> Cluster:
     """A cluster of containers that is still to be made, unless said otherwise."""
-    sound = Cluster("slipway", CONTAINERS, bundled=False, made=False)
+    sound = Cluster("slipway", CONTAINERS, bundles_to_make=1, made=False)
     return replace(sound, **changes)
 
 

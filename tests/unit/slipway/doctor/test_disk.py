@@ -48,12 +48,18 @@ def test_there_has_to_be_room_for_what_is_still_to_be_made(
 
 @pytest.mark.parametrize(
     ("use", "name", "made"),
-    [(HOST, "cache", "bundled"), (HOST, "engine", "made")],
+    [(HOST, "cache", {"bundles_to_make": 0}), (HOST, "engine", {"made": True})],
 )
-def test_what_is_there_already_takes_little(use: Use, name: str, made: str) -> None:
+def test_what_is_there_already_takes_little(use: Use, name: str, made: dict[str, Any]) -> None:
     found = with_place(use, name, free=2 * GIB)
     assert told(disk.room(found, cluster()))[0][0] == "fail"
-    assert told(disk.room(found, cluster(**{made: True})))[0][0] == "ok"
+    assert told(disk.room(found, cluster(**made)))[0][0] == "ok"
+
+
+@pytest.mark.parametrize(("to_make", "state"), [(1, "ok"), (2, "fail")])
+def test_each_bundle_that_is_still_to_be_made_takes_room(to_make: int, state: str) -> None:
+    found = with_place(HOST, "cache", free=10 * GIB)
+    assert told(disk.room(found, cluster(bundles_to_make=to_make)))[0][0] == state
 
 
 def test_a_node_that_is_there_already_takes_little() -> None:
