@@ -13,9 +13,14 @@ from slipway.apps.app import Built
 from slipway.apps.builders.architectures import Images
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.source.git import Mirror
+from slipway.architecture import Architecture
+from slipway.cache.layout import CacheLayout
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from tests.support.apps import reason, sourced
 from tests.support.git_samples import commit, git
+
+OWN = Architecture.here()
+(OTHER,) = {*Architecture} - {OWN}
 
 
 class Depot:
@@ -26,6 +31,7 @@ class Depot:
         self.repository = root / "web"
         self.cache = root / "cache"
         self.said: list[str] = []
+        self.nodes: dict[str, Architecture] = {}
 
     def archive(self, path: Path, text: str, *, docker: bool = False) -> Image:
         """Write an image that holds ``text`` to an archive."""
@@ -38,6 +44,15 @@ class Depot:
             with path.open("wb") as out:
                 store.write_archive([image.ref], out)
         return image
+
+    def archive_for(self, path: Path, *kinds: Architecture) -> None:
+        """Write an archive with an image for each of several processors."""
+        store = ImageStore(self.root / "made")
+        for kind in kinds:
+            config = ImageConfig(architecture=kind)
+            store.add_image(f"made.test/image:{kind}", [layer_from_tree({"/a": b"1"})], config)
+        with path.open("wb") as out:
+            store.write_archive([f"made.test/image:{kind}" for kind in kinds], out)
 
     def folder(self, path: Path, text: str) -> Image:
         """Unpack an OCI archive of an image that holds ``text`` into a folder."""
@@ -62,7 +77,8 @@ class Depot:
             build={"tool": "prebuilt", "archive": archive},
         )
         (self.root / "bundle").mkdir(exist_ok=True)
-        settings = Settings(self.cache, self.root / "bundle", {})
+        bundles = {OTHER: self.root / "other-bundle"}
+        settings = Settings(self.cache, self.root / "bundle", {}, nodes=self.nodes, bundles=bundles)
         return build_images([app], settings, check=check, say=self.said.append)
 
     def image(self, images: Images) -> Image:
@@ -94,6 +110,45 @@ def test_archive_elsewhere(depot: Depot, docker: bool) -> None:
     changed = depot.archive(archive, "two", docker=docker)
     assert depot.take(str(archive), check=True).pending == ["web-main/web"]
     assert depot.image(depot.take(str(archive))).config_digest == changed.config_digest
+
+
+def test_of_an_archive_for_several_processors_each_kind_of_node_has_its_own(depot: Depot) -> None:
+    depot.nodes = {"a": OWN, "b": OTHER}
+    archive = depot.root / "image.tar"
+    depot.archive_for(archive, OWN, OTHER)
+    [app] = depot.take(str(archive)).apps
+    assert isinstance(app, Built), app.failed
+    layout = CacheLayout(depot.cache)
+    images = [ImageStore(layout.images_of(kind)).get(app.image) for kind in (OWN, OTHER)]
+    assert [image.platform for image in images if image] == [OWN.platform, OTHER.platform]
+    assert app.node_selector == {}
+    assert depot.take(str(archive)).built == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking", "where"), [(OWN, OTHER, "b, c"), (OTHER, OWN, "a")], ids=["own", "other"]
+)
+def test_an_archive_for_one_processor_leaves_the_other_nodes_out_and_says_so(
+    depot: Depot, kind: Architecture, lacking: Architecture, where: str
+) -> None:
+    depot.nodes = {"a": OWN, "b": OTHER, "c": OTHER}
+    archive = depot.root / "image.tar"
+    depot.archive_for(archive, kind)
+    [app] = depot.take(str(archive)).apps
+    assert isinstance(app, Built), app.failed
+    assert app.node_selector == {"kubernetes.io/arch": kind.value}
+    told = f"web (main): has no image for {lacking}, so it does not run on {where}: "
+    assert depot.said[-1].startswith(told)
+    why = f"no image for {lacking.platform}; it has {kind.platform}"
+    assert why in depot.said[-1]
+
+
+def test_an_archive_for_a_processor_that_no_node_has_is_of_no_use(depot: Depot) -> None:
+    depot.nodes = {"b": OTHER}
+    archive = depot.root / "image.tar"
+    depot.archive_for(archive, OWN)
+    [app] = depot.take(str(archive)).apps
+    assert f"no image for {OTHER.platform}; it has {OWN.platform}" in reason(app)
 
 
 def test_archive_in_the_repository(depot: Depot) -> None:
