@@ -19,7 +19,7 @@ import yaml
 from bin import install_collections
 from slipway.architecture import Architecture
 from slipway.bundle import debian_lock
-from slipway.bundle.source import SourceProvider
+from slipway.bundle.source import UNPACKING, SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
@@ -98,18 +98,21 @@ def versions() -> dict[str, str]:
 
 def write_debian(architecture: Architecture) -> None:
     """Record Debian's packages for an architecture as its archive has them."""
-    tools.have(("mmdebstrap", "uidmap"), print)
+    tools.have(UNPACKING, print)
     emulation.have(architecture, print)
     with tempfile.TemporaryDirectory() as folder:
         provider = SourceProvider(PROJECT, versions(), CacheLayout(Path(folder)), architecture)
-        found = []
-        for recipe in provider.recipes:
-            if recipe.packages:
-                print(f"fetching the packages of {recipe.name}", flush=True)
-                found.append(provider.unpack(recipe, Path(folder)))
-                (Path(folder) / f"{recipe.name}.tar").unlink()
-    text = debian_lock.as_text(found, debian_lock.read(provider.lock_file))
-    provider.lock_file.write_text(text, encoding="ascii")
+        for path, recipes in (
+            (provider.lock_file, provider.recipes),
+            (provider.requested_lock_file, provider.requested),
+        ):
+            found = []
+            for recipe in recipes:
+                if recipe.packages:
+                    print(f"fetching the packages of {recipe.name}", flush=True)
+                    found.append(provider.unpack(recipe, Path(folder)))
+                    (Path(folder) / f"{recipe.name}.tar").unlink()
+            path.write_text(debian_lock.as_text(found, debian_lock.read(path)), encoding="ascii")
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
 from slipway.apps.builders.build import Settings, build_images
 from slipway.architecture import Architecture
+from slipway.bundle.requested import Requested
+from slipway.bundle.source import SourceProvider
 from slipway.cache.claims import Claimant
 from slipway.cache.layout import CacheLayout
 from slipway.dev_session import Session
@@ -19,11 +21,17 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the apps with their images, which the cluster claims from now on."""
+        cache, bundle = CacheLayout(Path(args["cache"])), Path(args["bundle"])
+        versions = {name: str(version) for name, version in args["versions"].items()}
+        source = SourceProvider(
+            Path(args["project"]), versions, cache, Architecture.here(), args["strict"]
+        )
         settings = Settings(
-            cache=Path(args["cache"]),
-            bundle=Path(args["bundle"]),
+            cache=cache.root,
+            bundle=bundle,
             bases={tool: ref for tool, ref in args["default_base_images"].items() if ref},
-            maven=args["maven_image"],
+            maven={int(java): ref for java, ref in args["maven_images"].items()},
+            requested=Requested(source, bundle),
             buildkit=args["buildkit"],
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
@@ -32,7 +40,7 @@ class ActionModule(SlipwayAction):
         )
         images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
         if not self.check_mode:
-            cluster = Claimant(CacheLayout(settings.cache), args["cluster"])
+            cluster = Claimant(cache, args["cluster"])
             bundles = [*settings.bundles.values()]
             cluster.claim(images_of(images.apps), checkouts_of(images.apps), bundles)
         return {

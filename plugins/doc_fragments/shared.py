@@ -109,6 +109,10 @@ options:
         it, C(~/.netrc) says so, or the file that C(NETRC) names.
     type: dict
     default: {}
+"""
+
+    LOCK = r"""
+options:
   strict:
     description:
       - Whether it is a failure that Debian has other packages than C(images/debian-RELEASE.lock),

@@ -24,6 +24,12 @@ def node_image_refs(versions: Mapping[str, str], *, control_plane: bool) -> list
     return [recipe.ref for recipe in _recipes(versions) if recipe.nodes in on]
 
 
+def maven_image_refs(versions: Mapping[str, str]) -> dict[str, str]:
+    """The references of the images in which Maven builds, by the version of Java that they have."""
+    found = [each.ref for each in _recipes(versions) if "maven" in (each.name, each.over)]
+    return {ref.rpartition(":")[2]: ref for ref in sorted(found)}
+
+
 def _recipes(versions: Mapping[str, str]) -> list[Recipe]:
     return _read(tuple((str(name), str(version)) for name, version in versions.items()))
 
@@ -39,4 +45,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Filters by name."""
-        return {"image_ref": image_ref, "node_image_refs": node_image_refs}
+        return {
+            "image_ref": image_ref,
+            "maven_image_refs": maven_image_refs,
+            "node_image_refs": node_image_refs,
+        }

@@ -50,10 +50,11 @@ options:
       buildx:
         description: For Dockerfiles, as the build argument C(BASE_IMAGE).
         type: str
-  maven_image:
+  maven_images:
     description:
-      - The bundle's image in which Maven builds, with a JDK.
-    type: str
+      - The image in which Maven builds for each version of Java that apps may ask for. One that is
+        none of the bundle is made when the first app does, and is beside it from then on.
+    type: dict
     required: true
   buildkit:
     description:
@@ -70,6 +71,7 @@ extends_documentation_fragment:
   - shared.cache
   - shared.bundle
   - shared.bundles
+  - shared.lock
   - shared.session
   - shared.secrets
 attributes:
@@ -94,6 +96,9 @@ EXAMPLES = r"""
     default_base_images:
       jib: bundle.slipway.internal/jre:21
       buildx: bundle.slipway.internal/python:3.13
+    maven_images: "{{ slipway_versions | maven_image_refs }}"
+    project: "{{ slipway_project_dir }}"
+    versions: "{{ slipway_versions }}"
   register: images
 """
 

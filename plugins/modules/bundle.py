@@ -26,6 +26,7 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
+  - shared.lock
   - shared.provider
   - shared.secrets
   - shared.cache

@@ -87,6 +87,7 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
+  - shared.lock
   - shared.provider
   - shared.secrets
   - shared.cache

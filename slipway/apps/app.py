@@ -51,9 +51,14 @@ class _Build(Struct, forbid_unknown_fields=True, omit_defaults=True, tag_field="
         return str(self.__struct_config__.tag)
 
 
-class JibBuild(_Build, tag="jib", kw_only=True):
-    """A Maven project with Google's Jib plugin."""
+JAVA = 21
+"""The version of Java of the bundle's own JDK and of its base image."""
 
+
+class JibBuild(_Build, tag="jib", kw_only=True):
+    """A Maven project with Google's Jib plugin, built by the JDK of a version of ``java``."""
+
+    java: int = JAVA
     module: str | None = None
     args: list[str] = []
 

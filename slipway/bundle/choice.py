@@ -33,7 +33,9 @@ class Choice:
 def chosen(
     args: Mapping[str, Any], architectures: Iterable[Architecture], say: Callable[[str], None]
 ) -> dict[Architecture, Choice]:
-    """Where the bundles for ``architectures`` come from, by the options of ``shared.provider``.
+    """Where the bundles for ``architectures`` come from, by the options of a module.
+
+    They are those of the fragments ``shared.lock`` and ``shared.provider``.
 
     An archive has the bundle for one architecture; those that none is for come from source, unless
     archives alone are wanted. Raises SlipwayError when the options do not fit each other, or no

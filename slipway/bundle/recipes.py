@@ -21,6 +21,9 @@ EVERY, CONTROL_PLANE = "every", "control_plane"
 _ELSEWHERE = ("name", "folder", "nodes")
 """What a recipe says that changes nothing of what is packed."""
 
+_REQUESTED = ("over", "suite", "below")
+"""What only those recipes say that are made when they are asked for."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -33,6 +36,9 @@ class Recipe:
     to have with all that they load, each with its folder in the bundle. ``binaries`` go from the
     compiled components, and ``files``, seen from the table's ``folder``, to their places in the
     image. The rest is the image's configuration.
+
+    An image ``over`` that of another recipe is none of the bundle's, but made when it is asked
+    for. It has of its packages, those of the release ``suite``, what is ``below`` some folders.
     """
 
     name: str
@@ -49,16 +55,20 @@ class Recipe:
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     ports: Sequence[int] = ()
+    over: str = ""
+    suite: str = ""
+    below: Sequence[str] = ()
 
     @property
     def content(self) -> list[object]:
         """All that decides what is packed, but for what is in the packages and binaries."""
-        said = {key: value for key, value in asdict(self).items() if key not in _ELSEWHERE}
+        left_out = _ELSEWHERE if self.over else _ELSEWHERE + _REQUESTED
+        said = {key: value for key, value in asdict(self).items() if key not in left_out}
         return [said, *(self.folder / name for name in self.files)]
 
     def layers(self, packages: Path | None, binaries: Mapping[str, Path]) -> list[Layer]:
         """The image's layers, what changes least first."""
-        layers = [layer_from_tar(packages)] if packages else []
+        layers = [layer_from_tar(packages, self.below)] if packages else []
         if self.binaries:
             layers.append(
                 layer_from_tree({place: binaries[name] for name, place in self.binaries.items()})

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from slipway.architecture import Architecture
 from slipway.bundle import debian, debian_lock, go, manifest, parts
@@ -25,10 +24,13 @@ from slipway.oci import ImageStore
 MANIFESTS = {"metallb": "config/manifests/metallb-native.yaml"}
 """Component -> the manifest that its own module carries."""
 
-TOOLS = ("c_compiler", "git", "libseccomp", "mmdebstrap", "pkg_config", "uidmap")
+UNPACKING = ("mmdebstrap", "uidmap")
+"""What this machine has to have to make images of Debian's packages."""
+
+TOOLS = ("c_compiler", "git", "libseccomp", "pkg_config", *UNPACKING)
 """What this machine has to have to make a bundle for itself."""
 
-CROSS_TOOLS = ("git", "mmdebstrap", "pkg_config", "qemu_user", "uidmap")
+CROSS_TOOLS = ("git", "pkg_config", "qemu_user", *UNPACKING)
 """What it has to have beside a compiler to make one for machines of another architecture."""
 
 SYSROOT = ("libc6-dev", "libseccomp-dev")
@@ -60,9 +62,18 @@ class SourceProvider:
         return go.components(self.project / "bundle" / "go", self.versions)
 
     @cached_property
+    def _all_recipes(self) -> Sequence[Recipe]:
+        return recipes(self.project / "images", self.versions, self.architecture)
+
+    @property
     def recipes(self) -> Sequence[Recipe]:
         """What is packed."""
-        return recipes(self.project / "images", self.versions, self.architecture)
+        return [recipe for recipe in self._all_recipes if not recipe.over]
+
+    @property
+    def requested(self) -> Sequence[Recipe]:
+        """What is none of the bundle, and packed when it is asked for."""
+        return [recipe for recipe in self._all_recipes if recipe.over]
 
     @cached_property
     def key(self) -> str:
@@ -97,7 +108,8 @@ class SourceProvider:
             for recipe in self.recipes
             if recipe.packages
         }
-        self._compare(packages, say)
+        found = [debian.of_record(record) for record in packages.values()]
+        self.compare(found, self.lock_file, say)
         return {
             "provider": "source",
             "platform": self.architecture.platform,
@@ -106,15 +118,16 @@ class SourceProvider:
             "parts": [part.folder for part in self.parts],
         }
 
-    def _compare(self, packages: Mapping[str, Any], say: Callable[[str], None]) -> None:
-        """Say what Debian has changed since the lock was written; if strict, raise SlipwayError."""
-        found = [debian.of_record(record) for record in packages.values()]
-        locked = debian_lock.read(self.lock_file)
-        if changed := debian_lock.changes(found, locked, strict=self.strict):
-            told = debian_lock.told(changed, self.lock_file)
+    def compare(
+        self, found: Sequence[debian.Packages], lock: Path, say: Callable[[str], None]
+    ) -> None:
+        """Say what Debian has changed since a lock was written; if strict, raise SlipwayError."""
+        changed = debian_lock.changes(found, debian_lock.read(lock), strict=self.strict)
+        if changed:
+            told = debian_lock.told(changed, lock)
             mend = debian_lock.mend(self.architecture)
             if self.strict:
-                raise SlipwayError(Problem(str(self.lock_file), told, mend))
+                raise SlipwayError(Problem(str(lock), told, mend))
             say(f"{told}; {mend}")
 
     def to_make(self) -> list[Part]:
@@ -131,11 +144,16 @@ class SourceProvider:
         return self.project / "images" / f"debian-{self.versions['debian']}.lock"
 
     @property
+    def requested_lock_file(self) -> Path:
+        """The same for what is only packed when it is asked for."""
+        return self.project / "images" / "debian-requested.lock"
+
+    @property
     def _is_own(self) -> bool:
         """Whether the bundle is for machines of this one's architecture."""
         return self.architecture is Architecture.here()
 
-    def _own_key(self, key: str) -> str:
+    def own_key(self, key: str) -> str:
         """The key of a part for the architecture; without a word of it, one is for amd64."""
         return key if self.architecture is Architecture.AMD64 else key_of(self.architecture, key)
 
@@ -149,7 +167,7 @@ class SourceProvider:
         modules = [
             Part(
                 name=f"modules-{each.name}",
-                key=self._own_key(each.key),
+                key=self.own_key(each.key),
                 lane="modules",
                 make=partial(self._fetch, each),
             )
@@ -193,7 +211,7 @@ class SourceProvider:
         keys = [part.key for part in needed]
         return Part(
             name=component.name,
-            key=self._own_key(key_of(component.key, keys) if keys else component.key),
+            key=self.own_key(key_of(component.key, keys) if keys else component.key),
             lane="compile",
             make=partial(self._compile, component, folders),
             needs=(f"modules-{component.name}", *(part.name for part in needed)),
@@ -203,7 +221,7 @@ class SourceProvider:
         """The key of what is unpacked of Debian's packages."""
         suite = self.versions["debian"]
         lock = [self.lock_file] if self.lock_file.exists() else []
-        return self._own_key(key_of(debian.RECIPE, suite, variant, list(packages), *lock))
+        return self.own_key(key_of(debian.RECIPE, suite, variant, list(packages), *lock))
 
     def _image_part(self, recipe: Recipe, made: Mapping[str, Part]) -> Part:
         makers = {
@@ -218,7 +236,7 @@ class SourceProvider:
         folders = {name: self._store / made[name].folder for name in ordered}
         return Part(
             name=f"image-{recipe.name}",
-            key=self._own_key(key_of(*recipe.content, [made[name].key for name in ordered])),
+            key=self.own_key(key_of(*recipe.content, [made[name].key for name in ordered])),
             lane="pack",
             make=partial(_pack, recipe, self.architecture, folders),
             needs=tuple(ordered),
@@ -246,9 +264,7 @@ class SourceProvider:
         pins = self.project / "bundle" / "go" / "requirements.txt"
         return go.toolchain(self.versions["go"], self.cache, self.architecture, pins)
 
-    @property
-    def _debian(self) -> debian.Archive:
-        suite = self.versions["debian"]
+    def _archive(self, suite: str) -> debian.Archive:
         keys = self.project / "images" / f"debian-{suite}.asc"
         return debian.Archive(suite, self.architecture, keys)
 
@@ -256,16 +272,22 @@ class SourceProvider:
         return self._record(recipe.name, self.unpack(recipe, into))
 
     def _unpack_sysroot(self, into: Path) -> Mapping[str, object]:
-        return self._record("sysroot", debian.make_sysroot(self._debian, SYSROOT, into / _ROOT))
+        archive = self._archive(self.versions["debian"])
+        return self._record("sysroot", debian.make_sysroot(archive, SYSROOT, into / _ROOT))
 
     def _record(self, name: str, found: debian.Packages) -> Mapping[str, object]:
         debian_lock.refuse_forged(name, found, debian_lock.read(self.lock_file))
         return debian.as_record(found)
 
     def unpack(self, recipe: Recipe, into: Path) -> debian.Packages:
-        """Write the root file system of a recipe's packages into a folder; return what is in it."""
+        """Write the root file system of a recipe's packages into a folder; return what is in it.
+
+        What an image gets that is over another one is of the packages alone that it names.
+        """
         target = into / f"{recipe.name}.tar"
-        return debian.make_rootfs(self._debian, recipe.variant, recipe.packages, target)
+        archive = self._archive(recipe.suite or self.versions["debian"])
+        found = debian.make_rootfs(archive, recipe.variant, recipe.packages, target)
+        return {name: found[name] for name in recipe.packages} if recipe.over else found
 
 
 def _pack(

@@ -6,9 +6,9 @@ import io
 import posixpath
 import stat
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from slipway.errors import Problem, SlipwayError
@@ -42,8 +42,10 @@ class TreeEntry:
     owner: int = 0
 
 
-def layer_from_tar(path: Path) -> Layer:
+def layer_from_tar(path: Path, below: Sequence[str] = ()) -> Layer:
     """A layer of what is in a tar file, plain or compressed, such as a root file system.
+
+    Where folders are named it is what is ``below`` them, and they themselves.
 
     Order, modes, owners by number, links, devices and extended attributes stay; times and the
     names of owners go, so that making the same system again gives the same layer.
@@ -56,7 +58,7 @@ def layer_from_tar(path: Path) -> Layer:
             with tarfile.open(path, "r|*", bufsize=CHUNK) as source, _writer(out) as target:
                 for member in source:
                     name = member.name.removeprefix("./").strip("/")
-                    if name in ("", "."):
+                    if name in ("", ".") or not _is_below(name, below):
                         continue
                     content = source.extractfile(member) if member.isreg() else None
                     target.addfile(_plain(member, name), content)
@@ -66,6 +68,11 @@ def layer_from_tar(path: Path) -> Layer:
             ) from error
 
     return Layer(write)
+
+
+def _is_below(name: str, folders: Sequence[str]) -> bool:
+    """Whether a path is one of the folders or below it; without folders, all are."""
+    return not folders or any(PurePosixPath(name).is_relative_to(each) for each in folders)
 
 
 def layer_from_tree(tree: Path | Mapping[str, Path | bytes | TreeEntry]) -> Layer:

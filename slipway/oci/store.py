@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -104,10 +104,21 @@ class ImageStore:
         """
         check_ref(ref)
         with self._adding():
-            stored = tuple(self._put_layer(layer) for layer in layers)
-            config_blob = self._put_bytes(CONFIG, config.as_blob([each.digest for each in stored]))
-            manifest = self._put_bytes(MANIFEST, Manifest(config_blob, stored).as_blob())
-            return self._enter(ref, manifest, f"linux/{config.architecture}")
+            return self._put_image(ref, tuple(map(self._put_layer, layers)), config)
+
+    def add_stacked(
+        self, ref: str, below: Sequence[tuple[ImageStore, Image]], config: ImageConfig
+    ) -> Image:
+        """Make an image of the layers of others, bottom one first, each in its store.
+
+        Those were made by :meth:`add_image`. Raises SlipwayError when one is damaged.
+        """
+        check_ref(ref)
+        layers = tuple(layer for _, image in below for layer in image.layers)
+        with self._adding():
+            for other, image in below:
+                self._take(other, image, {layer.digest: layer.size for layer in image.layers})
+            return self._put_image(ref, layers, config)
 
     def adopt(self, other: ImageStore) -> None:
         """Store every image of ``other`` here too, with the same blobs.
@@ -116,13 +127,7 @@ class ImageStore:
         """
         with self._adding():
             for image in other.images().values():
-                for blob in image.blobs.items():
-                    try:
-                        self._blobs.take(other._blobs.path(blob[0]), *blob)
-                    except DigestMismatch as error:
-                        what = f"{image.ref} is damaged: {error}"
-                        fix = f"remove {other.root}; it is made anew"
-                        raise SlipwayError(Problem(str(other.root), what, fix)) from error
+                self._take(other, image, image.blobs)
                 self._enter(image.ref, image.manifest, image.platform)
 
     def chain_id(self, image: Image) -> str | None:
@@ -266,6 +271,22 @@ class ImageStore:
             layers=manifest.layers,
         )
         return image if all(self._blobs.has(*blob) for blob in image.blobs.items()) else None
+
+    def _take(self, other: ImageStore, image: Image, blobs: Mapping[str, int]) -> None:
+        """Have blobs of an image of another store; SlipwayError when one of them is damaged."""
+        for blob in blobs.items():
+            try:
+                self._blobs.take(other._blobs.path(blob[0]), *blob)
+            except DigestMismatch as error:
+                what = f"{image.ref} is damaged: {error}"
+                fix = f"remove {other.root}; it is made anew"
+                raise SlipwayError(Problem(str(other.root), what, fix)) from error
+
+    def _put_image(self, ref: str, layers: tuple[Descriptor, ...], config: ImageConfig) -> Image:
+        """Store an image of layers that are plain tars, and are stored."""
+        blob = self._put_bytes(CONFIG, config.as_blob([layer.digest for layer in layers]))
+        manifest = self._put_bytes(MANIFEST, Manifest(blob, layers).as_blob())
+        return self._enter(ref, manifest, f"linux/{config.architecture}")
 
     def _put_layer(self, layer: Layer) -> Descriptor:
         with self._blobs.new() as blob:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from plugins.filter.image_ref import image_ref
+from plugins.filter.image_ref import maven_image_refs
+from slipway.apps.app import JAVA
 from slipway.apps.builders.sandbox import Sandboxes
 from slipway.architecture import Architecture
 from slipway.bundle.provider import bundle_path
+from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 
@@ -19,9 +21,13 @@ PROJECT = Path(__file__).parents[2]
 
 def real_bundle() -> Path:
     """Where it is, as group_vars say."""
+    provider = _provider()
+    return bundle_path(provider, provider.cache)
+
+
+def _provider() -> SourceProvider:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
-    cache = CacheLayout(root)
-    return bundle_path(SourceProvider(PROJECT, _versions(), cache, Architecture.here()), cache)
+    return SourceProvider(PROJECT, _versions(), CacheLayout(root), Architecture.here())
 
 
 def _versions() -> dict[str, str]:
@@ -30,6 +36,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def real_sandboxes() -> Sandboxes:
-    """Those of this checkout, on this machine's engine."""
-    return Sandboxes(real_bundle(), image_ref("maven", _versions()), print)
+def real_sandboxes(java: int = JAVA) -> Sandboxes:
+    """Those of this checkout with the JDK of a version, on this machine's engine."""
+    ref, bundle = maven_image_refs(_versions())[str(java)], real_bundle()
+    if java != JAVA:
+        bundle = Requested(_provider(), bundle).have(ref, print)
+    return Sandboxes(bundle, ref, print)

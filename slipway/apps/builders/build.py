@@ -26,10 +26,12 @@ from typing import Any
 import msgspec
 
 from slipway.apps.app import (
+    JAVA,
     App,
     Build,
     BuildxBuild,
     Built,
+    JibBuild,
     PrebuiltBuild,
     Sourced,
     advanced,
@@ -37,7 +39,7 @@ from slipway.apps.app import (
 from slipway.apps.boundary import Boundary, failing
 from slipway.apps.builders import buildkit, jib, prebuilt
 from slipway.apps.builders.architectures import Images, Kinds
-from slipway.apps.builders.bases import Base, Bases
+from slipway.apps.builders.bases import BUNDLE_HOST, Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.jib import Jib
@@ -49,6 +51,7 @@ from slipway.apps.names import image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
 from slipway.architecture import Architecture
+from slipway.bundle.requested import Requested
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation
 from slipway.dev_session import Session
@@ -73,17 +76,19 @@ class Settings:
     """Where things are and how to build: the arguments of a run.
 
     ``bundle`` is the bundle's directory, ``bases`` the default base image of each builder,
-    ``maven`` the bundle's image in which Maven builds, ``secrets`` what builds may ask for by name.
-    ``buildkit`` is false where Docker's engine is to
-    build Dockerfiles, though a BuildKit daemon could be run. ``session`` is the one that this run
-    belongs to, if any. ``nodes`` has the architecture of each node by its name, ``bundles`` the
-    bundles of those that are not as this machine; ``architecture`` is the one to build for.
+    ``maven`` the image in which Maven builds for each version of Java, of which ``requested`` makes
+    those that the bundle has not, ``secrets`` what builds may ask for by name. ``buildkit`` is
+    false where Docker's engine is to build Dockerfiles, though a BuildKit daemon could be run.
+    ``session`` is the one that this run belongs to, if any. ``nodes`` has the architecture of each
+    node by its name, ``bundles`` the bundles of those that are not as this machine;
+    ``architecture`` is the one to build for.
     """
 
     cache: Path
     bundle: Path
     bases: Mapping[str, str]
-    maven: str = ""
+    maven: Mapping[int, str] = field(default_factory=dict)
+    requested: Requested | None = None
     buildkit: bool = True
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
     session: Session | None = None
@@ -127,6 +132,16 @@ class _Work:
     def label(self) -> str:
         """How messages name it."""
         return self.apps[0].label
+
+    @property
+    def made_by(self) -> _MadeBy:
+        """Which builder it is for."""
+        build = self.build
+        return build.tool, build.java if isinstance(build, JibBuild) else 0
+
+
+_MadeBy = tuple[str, int]
+"""A builder: its tool, and the version of Java that it builds with, if it does."""
 
 
 def build_images(
@@ -213,6 +228,8 @@ class _Run:
         if ref := self._known(work.key, app):
             self._images[app.id] = ref
             return None
+        if newer := _newer_java(work):
+            self._say(f"{app.label}: {newer}")
         return work
 
     def _work(self, app: Sourced) -> _Work:
@@ -292,16 +309,16 @@ class _Run:
 
     def _build_all(self, works: list[_Work]) -> None:
         """Build side by side, as many as there are cores, and tell how it goes."""
-        builders: dict[str, Builder[Any]] = {}
-        for tool in sorted({work.build.tool for work in works}):
-            own = [work for work in works if work.build.tool == tool]
+        builders: dict[_MadeBy, Builder[Any]] = {}
+        for made_by in sorted({work.made_by for work in works}):
+            own = [work for work in works if work.made_by == made_by]
             waiting = [app for work in own for app in work.apps]
-            if builder := self._boundary.run(waiting, self._builder, tool, own):
-                builders[tool] = builder
-        works = [work for work in works if work.build.tool in builders]
+            if builder := self._boundary.run(waiting, self._builder, made_by, own):
+                builders[made_by] = builder
+        works = [work for work in works if work.made_by in builders]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             running = {
-                pool.submit(self._build, work, builders[work.build.tool]): work
+                pool.submit(self._build, work, builders[work.made_by]): work
                 for work in _taking_turns(works)
             }
             left: set[Future[None]] = set(running)
@@ -313,15 +330,14 @@ class _Run:
                     work = running[future]
                     if work.started is not None:
                         seconds = time.monotonic() - work.started
-                        self._say(
-                            f"{work.label}: {builders[work.build.tool].doing}: {seconds:.0f} s"
-                        )
+                        self._say(f"{work.label}: {builders[work.made_by].doing}: {seconds:.0f} s")
 
-    def _builder(self, tool: str, works: Sequence[_Work]) -> Builder[Any]:
+    def _builder(self, made_by: _MadeBy, works: Sequence[_Work]) -> Builder[Any]:
         """The builder of some works."""
+        tool, java = made_by
         if tool == "jib":
             program = self._settings.bundle / "tools" / "docker-registry"
-            sandboxes = Sandboxes(self._settings.bundle, self._settings.maven, self._say)
+            sandboxes = self._sandboxes(java)
             standbys = self._standbys(len(works), sandboxes)
             return Jib(self._cache, program, self._store, sandboxes, standbys)
         if tool == "prebuilt":
@@ -329,6 +345,16 @@ class _Run:
         emulation.have(self._settings.architecture, self._say)  # of the steps of Dockerfiles
         program = self._settings.bundle / "tools" / "docker-buildx"
         return self._buildkit or Buildx(self._cache, program)
+
+    def _sandboxes(self, java: int) -> Sandboxes:
+        """Those with the JDK of a version of Java, which is made first if it is none of the bundle.
+
+        Raises SlipwayError when it cannot be.
+        """
+        bundle, ref = self._settings.bundle, self._settings.maven.get(java, "")
+        if self._settings.requested and java != JAVA:
+            bundle = self._settings.requested.have(ref, self._say)
+        return Sandboxes(bundle, ref, self._say)
 
     def _standbys(self, builds: int, sandboxes: Sandboxes) -> Standbys | None:
         """Those of the session; a first run that builds many would only start and end them."""
@@ -409,6 +435,20 @@ class _Run:
         """A folder for as long as it is needed."""
         with tempfile.TemporaryDirectory(dir=self._work_folder()) as folder:
             yield Path(folder)
+
+
+def _newer_java(work: _Work) -> str:
+    """What has to be known of a JDK that is newer than the Java of the bundle's base image."""
+    build, base = work.build, work.base
+    if not isinstance(build, JibBuild) or build.java <= JAVA:
+        return ""
+    if base is None or not base.ref.startswith(BUNDLE_HOST):
+        return ""
+    return (
+        f"is built with Java {build.java}, and its base image {base.ref} runs classes up to Java "
+        f"{JAVA}: name a base_image with Java {build.java}, or have the pom's "
+        f"maven.compiler.release be {JAVA}"
+    )
 
 
 def _taking_turns(works: Iterable[_Work]) -> list[_Work]:

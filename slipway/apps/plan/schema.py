@@ -169,8 +169,9 @@ def _words(error: ValidationError, written: str = "") -> tuple[str, str]:
                 value, [wanted] if isinstance(wanted, str) else wanted, rule, written
             )
         case "enum":
-            close = difflib.get_close_matches(str(value), wanted, n=1)
-            return what, f"write {close[0]}" if close else f"choose {' or '.join(wanted)}"
+            known = [str(each) for each in wanted]
+            close = difflib.get_close_matches(str(value), known, n=1)
+            return what, f"write {close[0]}" if close else f"choose {' or '.join(known)}"
         case "const":
             return what, f"write {wanted}"
         case "pattern":

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.app import App, Built
+from slipway.apps.app import JAVA, App, Built
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import Daemon, Programs
 from slipway.apps.plan.plan import plan
@@ -226,7 +226,7 @@ class Workshop:
             self.cache,
             self.bundle,
             {"jib": JRE, "buildx": PYTHON},
-            maven=self.maven,
+            maven={JAVA: self.maven},
             buildkit=self.buildkit,
             secrets=Secrets(self.secrets),
         )

@@ -156,7 +156,10 @@ def test_of_debian_is_recorded_what_images_are_made_of(
 ) -> None:
     def unpack(self: SourceProvider, recipe: Recipe, into: Path) -> Packages:
         (into / f"{recipe.name}.tar").touch()
-        return {"bash": Package("5.2", self.architecture.value, "bash", "5.2", "ab")}
+        own = self.architecture.value
+        if recipe.over:
+            return {"jdk": Package("17", own, "jdk", "17", "12")}
+        return {"bash": Package("5.2", own, "bash", "5.2", "ab")}
 
     needed: list[str] = []
 
@@ -171,7 +174,14 @@ def test_of_debian_is_recorded_what_images_are_made_of(
     monkeypatch.setattr(tools, "have", have)
     path = project.root / "images" / "debian-trixie.lock"
     path.write_text("# Made\nbash 5.1 amd64 cd\nbash 5.1 arm64 ef\n")
+    images = project.root / "images"
+    (images / "images.yml").write_text(
+        "jre: {packages: [a]}\njdk: {over: jre, packages: [jdk]}\nempty: {ref: x.test/y:1}\n"
+    )
     make_lock(monkeypatch, "debian", *(f"--architecture={each}" for each in named))
+    requested = (images / "debian-requested.lock").read_text().splitlines()
+    kinds = sorted(Architecture.of(each).value for each in named or ["amd64"])
+    assert requested[1:] == [f"jdk 17 {kind} 12" for kind in kinds]
     assert path.read_text().splitlines()[1:] == lines
     assert {*needed} == {"mmdebstrap", "uidmap"}
     assert emulated == [*map(Architecture.of, named or ["amd64"])]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import yaml
 
-from plugins.filter.image_ref import image_ref, node_image_refs
+from plugins.filter.image_ref import image_ref, maven_image_refs, node_image_refs
+from slipway.apps.app import JAVA
 
 PROJECT = Path(__file__).parents[4]
 
@@ -20,3 +22,15 @@ def test_references_are_those_of_the_table_of_images() -> None:
     assert etcd not in node_image_refs(lock, control_plane=False)
     assert {pause, etcd} <= {*node_image_refs(lock, control_plane=True)}
     assert image_ref("node", lock) not in node_image_refs(lock, control_plane=True)
+
+
+def test_of_each_jdk_that_apps_may_ask_for_there_is_an_image() -> None:
+    versions = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())
+    lock = versions["slipway_versions"]
+    asked = json.loads((PROJECT / "apps.schema.json").read_text())["definitions"]["jib"]
+    java = asked["properties"]["java"]
+    refs = maven_image_refs(lock)
+    assert [*refs] == [str(each) for each in java["enum"]]
+    assert refs[str(java["default"])] == image_ref("maven", lock)
+    assert java["default"] == JAVA == int(lock["jre"])
+    assert not {*refs.values()} & {*node_image_refs(lock, control_plane=True)}

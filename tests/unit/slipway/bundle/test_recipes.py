@@ -35,6 +35,13 @@ def write(folder: Path, name: str, text: str) -> None:
         table.write(f"{name}:\n{indent(text.strip(), '  ')}\n")
 
 
+def said(recipe: Recipe) -> dict[str, object]:
+    """What of a recipe's words counts for its image."""
+    found = recipe.content[0]
+    assert isinstance(found, dict)
+    return found
+
+
 def test_versions_are_filled_in_wherever_they_stand(tmp_path: Path) -> None:
     write(tmp_path, "tool", TOOL)
     (recipe,) = recipes(tmp_path, VERSIONS, AMD64)
@@ -97,3 +104,15 @@ def test_a_recipe_of_packages_alone_has_one_layer(tmp_path: Path) -> None:
     archive.write_bytes(b"\0" * 10240)
     assert len(Recipe(name="a", folder=tmp_path).layers(archive, {})) == 1
     assert Recipe(name="a", folder=tmp_path).layers(None, {}) == []
+
+
+def test_what_is_only_made_when_it_is_asked_for_changes_no_key_of_the_others(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "tool", "ref: a")
+    (recipe,) = recipes(tmp_path, VERSIONS, AMD64)
+    assert not {"over", "suite", "below"} & {*said(recipe)}
+    write(tmp_path, "more", "ref: b\nover: tool\nbelow: [usr]")
+    more, again = recipes(tmp_path, VERSIONS, AMD64)
+    assert again.content == recipe.content
+    assert {"over", "below"} < {*said(more)}

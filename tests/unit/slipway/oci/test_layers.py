@@ -139,3 +139,18 @@ def test_what_is_no_tar_is_an_error_with_its_path(tmp_path: Path) -> None:
     path.write_text("no tar")
     with pytest.raises(SlipwayError, match=r"root\.tar: cannot be read as a tar"):
         content_of(layer_from_tar(path))
+
+
+def test_of_a_tar_a_layer_may_have_what_is_below_some_folders(tmp_path: Path) -> None:
+    tree = make_tree(
+        tmp_path / "tree", ["etc/jdk/conf", "etc/jdk-old/conf", "usr/lib/jdk/bin/java"]
+    )
+    with tarfile.open(tmp_path / "root.tar", "w") as tar:
+        tar.add(tree, ".")
+    layer = layer_from_tar(tmp_path / "root.tar", ["etc/jdk", "usr/lib/jdk/bin"])
+    assert [*members_of(layer)] == [
+        "etc/jdk",
+        "etc/jdk/conf",
+        "usr/lib/jdk/bin",
+        "usr/lib/jdk/bin/java",
+    ]

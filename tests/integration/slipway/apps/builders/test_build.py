@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.architecture import Architecture
+from slipway.bundle.requested import Requested
+from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -109,6 +111,29 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
         )
     commit(made.repository, {"Dockerfile": "", "content": "1", "sub/content": "s"})
     return made
+
+
+class Asked(Requested):
+    """Images that are asked for, and are there, but for that of one version of Java."""
+
+    def __init__(self, bundle: Path, lacking: str = "") -> None:
+        source = SourceProvider(bundle, {}, CacheLayout(bundle), Architecture.here())
+        super().__init__(source, bundle)
+        object.__setattr__(self, "lacking", lacking)
+        object.__setattr__(self, "refs", [])
+
+    lacking: str
+    refs: list[str]
+
+    def have(self, ref: str, say: Callable[[str], None]) -> Path:
+        """As Requested."""
+        self.refs.append(ref)
+        if ref == self.lacking:
+            raise SlipwayError(Problem(ref, "no archive answers"))
+        return self.bundle / ref.replace(":", "-")
+
+
+MAVEN = {java: f"maven:{java}" for java in (17, 21, 25)}
 
 
 def with_images(apps: Iterable[App]) -> list[Built]:
@@ -566,3 +591,57 @@ def test_an_exception_that_nobody_foresaw_fails_its_app_alone(
     assert "unexpected AttributeError: 'list' object has no attribute 'get'" in why
     assert "-vvv" in why
     assert isinstance(web, Built)
+
+
+def test_each_app_is_built_where_the_jdk_is_that_it_asks_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "slipway.apps.builders.build.Sandboxes",
+        lambda bundle, ref, say: made.append((bundle.name, ref)),
+    )
+    asked = Asked(shop.root / "bundle")
+    shop.settings = replace(shop.settings, maven=MAVEN, requested=asked)
+    jib = "git_path: sub, build: {jib: {args: [-D%s]%s}}"
+    apps = [
+        f"name: {name}, {jib % (name, java)}"
+        for name, java in (
+            ("old", ", java: 17"),
+            ("other", ", java: 17"),
+            ("usual", ""),
+            ("same", ", java: 21"),
+        )
+    ]
+    with_images(shop.apps(*apps).apps)
+    assert made == [("maven-17", "maven:17"), ("bundle", "maven:21")]
+    assert asked.refs == ["maven:17"]
+    java = {call["label"]: call["build"].java for call in shop.calls}
+    assert java == {"old (main)": 17, "other (main)": 17, "usual (main)": 21, "same (main)": 21}
+
+
+def test_an_app_whose_jdk_cannot_be_had_fails_alone(shop: Shop) -> None:
+    asked = Asked(shop.root / "bundle", lacking="maven:17")
+    shop.settings = replace(shop.settings, maven=MAVEN, requested=asked)
+    old, usual = shop.apps(
+        "name: old, build: {jib: {java: 17}}", "name: usual, build: {jib: {args: [-Dx]}}"
+    ).apps
+    assert reason(old) == "maven:17: no archive answers"
+    assert isinstance(usual, Built)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_another_jdk_is_another_build_and_a_newer_one_than_the_base_s_java_is_told(
+    shop: Shop, check: bool
+) -> None:
+    shop.settings = replace(shop.settings, maven=MAVEN, requested=Asked(shop.root / "bundle"))
+    image_of(shop.apps("name: web, build: jib"))
+    assert image_of(shop.apps("name: web, build: {jib: {java: 21}}"))
+    assert len(shop.calls) == 1
+    shop.apps("name: web, build: {jib: {java: 25}}", check=check)
+    assert len(shop.calls) == 1 + (not check)
+    [told] = [line for line in shop.said if "Java 25" in line]
+    assert told == (
+        f"web (main): is built with Java 25, and its base image {BASE} runs classes up to Java 21: "
+        "name a base_image with Java 25, or have the pom's maven.compiler.release be 21"
+    )

@@ -335,7 +335,7 @@ def test_the_platform_is_asked_for_where_it_is_not_the_machine_s(
         kit = BuildKit(daemon, store)
         kit.build(replace(place.order(), platform=architecture.platform))
         (place.root / "pulled").mkdir()
-        kit.pull("docker.io/library/python:3.13", place.root / "pulled")
+        kit.pull("docker.io/library/python:3.13", place.root / "pulled", {})
     said = (place.log / "argv").read_text().splitlines()
     asked = [each for each in said if each.startswith("--opt=platform")]
     foreign = architecture is not Architecture.here()

@@ -197,6 +197,9 @@ CASES = {
         app("build: {buildx: {secrets: {npm: other}}}"),
         [("build.buildx.secrets.npm:", "secret other", "add other to slipway_secrets")],
     ),
+    "a Java that there is no JDK of": Case(
+        app("build: {jib: {java: 11}}"), [("build.jib.java:", "is 11", "choose 17 or 21 or 25")]
+    ),
     "unknown secret of a file": Case(
         app("config_files: [{path: /a, secret: other}]"), [("config_files[0].secret:", "other")]
     ),
