@@ -7,6 +7,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,19 @@ def _forms(values: Iterable[str]) -> Iterator[str]:
         for line in map(str.strip, text.splitlines()):
             if len(line) >= SHORTEST_LINE and not line.startswith("-----"):
                 yield line
+
+
+def in_memory(text: str, stack: ExitStack) -> str:
+    """The path of a file in memory with this text, for as long as the stack is open.
+
+    It has no name and is gone with this process; only this user may open it.
+    """
+    number = os.memfd_create("slipway")
+    stack.callback(os.close, number)
+    os.fchmod(number, 0o600)
+    with open(number, "w", closefd=False) as file:
+        file.write(text)
+    return f"/proc/{os.getpid()}/fd/{number}"
 
 
 def conceal(variable: str) -> None:

@@ -97,6 +97,9 @@ apps:
     base_image:
       description: The base image that the user names for each builder.
       type: dict
+    registry_auth:
+      description: Who its builds are to registries, by their hosts.
+      type: dict
     command:
       description: What the container runs in place of its image's own.
       type: list

@@ -31,6 +31,13 @@ class GitAuth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     known_hosts: str = ""
 
 
+class RegistryLogin(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who somebody is to a registry: a name, and the name of the secret with the password."""
+
+    user: str
+    password: str
+
+
 class BranchRules(Struct, forbid_unknown_fields=True):
     """What becomes of the environments of a pattern of branches."""
 
@@ -269,6 +276,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """The builder under ``tool`` with its options; nothing until it is detected."""
     base_image: dict[str, str] = {}
     """The base image that the user names for each builder."""
+    registry_auth: dict[str, RegistryLogin] = {}
+    """Who its builds are to registries, by their hosts."""
     command: list[str] = []
     """What the container runs in place of its image's own."""
     port: int

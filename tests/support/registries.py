@@ -14,15 +14,29 @@ from slipway.waiting import wait_until
 _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 
 
+USER, PASSWORD = "builds", "only for tests"
+"""Who is let into a registry that asks."""
+
+_ALLOWED = f"{USER}:$2b$04$abcdefghijklmnopqrstuursBJVjwtkucQ.GLo5l86wMxN0hcKTyu\n"
+"""The same, as htpasswd(1) has it."""
+
+
 @contextmanager
-def served(program: Path, folder: Path) -> Iterator[str]:
-    """Run a registry that keeps its images in a new folder; gives its address."""
+def served(program: Path, folder: Path, *, asks: bool = False) -> Iterator[str]:
+    """Run a registry that keeps its images in a new folder; gives its address.
+
+    One that ``asks`` wants to know who comes.
+    """
     folder.mkdir()
+    (folder / "allowed").write_text(_ALLOWED)
     settings = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "root")}},
         "http": {"addr": "127.0.0.1:0"},
     }
+    if asks:
+        allowed = {"realm": "tests", "path": str(folder / "allowed")}
+        settings["auth"] = {"htpasswd": allowed}
     (folder / "config.yml").write_text(json.dumps(settings))
     log = folder / "log"
     with log.open("wb") as output:

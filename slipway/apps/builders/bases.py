@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from slipway.apps.builders.logins import Logins, registry_of
 from slipway.cache.layout import BASES, CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, readable, write_whole
@@ -21,6 +22,8 @@ BUNDLE_HOST = "bundle.slipway.internal/"
 """How references to images of the bundle begin; no registry answers to that name."""
 
 _ARCHIVE = "tar://"
+
+NO_LOGINS: Logins = {}
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Bases:
         apps: ImageStore,
         bundle: ImageStore,
         defaults: Mapping[str, str],
-        pull: Callable[[str, Path], None] | None,
+        pull: Callable[[str, Path, Logins], None] | None,
         cache: CacheLayout,
     ) -> None:
         self._apps = apps
@@ -82,8 +85,10 @@ class Bases:
         """The bundle's images by their references."""
         return self._bundle.images()
 
-    def find(self, tool: str, given: str | None) -> Base | None:
+    def find(self, tool: str, given: str | None, logins: Logins = NO_LOGINS) -> Base | None:
         """The base that a user ``given`` or, without one, the default for the builder ``tool``.
+
+        A registry is asked with the one of the ``logins`` that is for it.
 
         None means that the project's own choice holds. Raises SlipwayError when the archive or
         the bundle's image does not exist, or when the registry does not give its image.
@@ -99,7 +104,7 @@ class Bases:
             raise SlipwayError(
                 Problem(ref, f"is not in the bundle {self._bundle.root}", "make the bundle first")
             )
-        return self._of_registry(ref)
+        return self._of_registry(ref, logins)
 
     def _archive(self, path: Path) -> Base:
         identity = file_identity(path, "base_image")
@@ -111,34 +116,37 @@ class Bases:
 
         return Base(ref, identity, fetch)
 
-    def _of_registry(self, ref: str) -> Base:
+    def _of_registry(self, ref: str, logins: Logins) -> Base:
         """An image of a registry, which is asked once.
 
-        Which image a tag stood for is noted in a file, and holds until that note is removed.
+        Which image a tag stood for is noted in a file, and holds until that note is removed. What
+        was fetched with a login is only for those who have it.
         """
-        stored_ref = _store_ref("registry", ref)
+        login = logins.get(registry_of(ref))
+        name = f"{login.user}@{ref}" if login else ref
+        stored_ref = _store_ref("registry", name)
         image = self._apps.get(stored_ref)
-        if image is not None and self._noted().get(self._note_of(ref)) == image.manifest_digest:
+        if image is not None and self._noted().get(self._note_of(name)) == image.manifest_digest:
             return _stored(self._apps, image)
         if self._pull is None:
             return Base(ref, ref, None)
-        if ref in self._unreachable:
-            raise self._unreachable[ref]
+        if name in self._unreachable:
+            raise self._unreachable[name]
         self._work.mkdir(parents=True, exist_ok=True)
         try:
             with tempfile.TemporaryDirectory(dir=self._work) as folder:
-                self._pull(ref, Path(folder))
+                self._pull(ref, Path(folder), logins)
                 image = self._apps.add_archive(Path(folder), stored_ref)
         except SlipwayError as error:
-            self._unreachable[ref] = error
+            self._unreachable[name] = error
             raise
-        self._note({**self._noted(), self._note_of(ref): image.manifest_digest})
+        self._note({**self._noted(), self._note_of(name): image.manifest_digest})
         return _stored(self._apps, image)
 
-    def _note_of(self, ref: str) -> str:
+    def _note_of(self, name: str) -> str:
         """What an image is noted under: with its platform, where that is not this machine's."""
         platform = self._apps.platform
-        return ref if platform == machine_platform() else f"{ref} {platform}"
+        return name if platform == machine_platform() else f"{name} {platform}"
 
     def _noted(self) -> dict[str, str]:
         """The digest of each image of a registry that is in the store."""

@@ -43,6 +43,7 @@ from slipway.apps.builders.bases import BUNDLE_HOST, Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.jib import Jib
+from slipway.apps.builders.logins import Login, Logins
 from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
 from slipway.apps.builders.order import Builder, Order
 from slipway.apps.builders.prebuilt import Prebuilt
@@ -118,13 +119,15 @@ class Settings:
 class _Work:
     """One build, wanted by one app or by several; ``started`` is a time of the monotonic clock.
 
-    ``secrets`` are the values by the id under which the build asks for them.
+    ``secrets`` are the values by the id under which the build asks for them, ``logins`` who it is
+    to registries.
     """
 
     key: str
     build: Build
     base: Base | None
     secrets: Mapping[str, str]
+    logins: Logins
     apps: list[Sourced] = field(default_factory=list)
     started: float | None = None
 
@@ -235,7 +238,8 @@ class _Run:
     def _work(self, app: Sourced) -> _Work:
         """What would have to be done for an app."""
         app.build = build = app.build or self._detect(app)
-        base = self._bases.find(build.tool, app.base_image.get(build.tool))
+        logins = self._logins(app)
+        base = self._bases.find(build.tool, app.base_image.get(build.tool), logins)
         secrets = self._secrets(app, build)
         made_of = {
             "source": self._source(app, build),
@@ -245,14 +249,26 @@ class _Run:
             **({"platform": self._store.platform} if self._settings.is_foreign else {}),
         }
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        return _Work(key, build, base, secrets)
+        return _Work(key, build, base, secrets, logins)
 
     def _secrets(self, app: Sourced, build: Build) -> Mapping[str, str]:
         """The values of an app's build secrets by their ids."""
-        if lacking := sorted({*build.secrets.values()} - {*self._settings.secrets}):
+        self._require(app, build.secrets.values())
+        return {name: self._settings.secrets[secret] for name, secret in build.secrets.items()}
+
+    def _logins(self, app: Sourced) -> Logins:
+        """Who an app's builds are to registries."""
+        self._require(app, [login.password for login in app.registry_auth.values()])
+        return {
+            host: Login(login.user, self._settings.secrets[login.password].strip())
+            for host, login in app.registry_auth.items()
+        }
+
+    def _require(self, app: Sourced, names: Iterable[str]) -> None:
+        """Raise SlipwayError for secrets that are not there."""
+        if lacking := sorted({*names} - {*self._settings.secrets}):
             what = f"needs the secret {', '.join(lacking)} for its build"
             raise SlipwayError(Problem(app.label, what, "put it into slipway_secrets"))
-        return {name: self._settings.secrets[secret] for name, secret in build.secrets.items()}
 
     def _detect(self, app: Sourced) -> Build:
         """The builder that an app's files call for."""
@@ -401,6 +417,7 @@ class _Run:
                 whole=app.whole,
                 images=[each for each in self._stored.values() if each.repository == name],
                 platform=self._store.platform,
+                logins=work.logins,
             )
             self._enter(work, builder.build(order), scratch)
         return True

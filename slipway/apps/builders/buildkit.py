@@ -29,6 +29,7 @@ from typing import IO
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.cgroup import bounded
+from slipway.apps.builders.logins import Logins, docker_config
 from slipway.apps.builders.order import Order, context_of
 from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import on_signal
@@ -410,10 +411,11 @@ class BuildKit:
                 layout,
                 order.label,
                 {variable: order.secrets[name] for name, variable in variables.items()},
+                order.logins,
             )
         return layout
 
-    def pull(self, ref: str, layout: Path) -> None:
+    def pull(self, ref: str, layout: Path, logins: Logins) -> None:
         """Bring the image ``ref`` of a registry as an OCI layout into the folder ``layout``.
 
         Raises SlipwayError when the registry cannot be reached or has no such image.
@@ -422,20 +424,26 @@ class BuildKit:
         context.mkdir()
         (context / "Dockerfile").write_text(f"FROM {ref}\n")
         asked = [*command(context, BuildxBuild(), {}, None, {}), *_platform(self._store.platform)]
-        self._solve(asked, layout, f"base image {ref}", {})
+        self._solve(asked, layout, f"base image {ref}", {}, logins)
 
     def _solve(
-        self, arguments: Sequence[str], layout: Path, what: str, env: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        layout: Path,
+        what: str,
+        env: Mapping[str, str],
+        logins: Logins,
     ) -> None:
         self._daemon.start()
-        self._daemon.call(
-            "build",
-            "--progress=plain",
-            f"--output=type=oci,tar=false,compression=uncompressed,dest={layout}",
-            *arguments,
-            what=what,
-            env=env,
-        )
+        with docker_config(logins) as config:
+            self._daemon.call(
+                "build",
+                "--progress=plain",
+                f"--output=type=oci,tar=false,compression=uncompressed,dest={layout}",
+                *arguments,
+                what=what,
+                env={**env, **config},
+            )
 
 
 def _platform(platform: str) -> list[str]:

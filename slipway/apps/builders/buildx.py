@@ -6,6 +6,7 @@ For users who may use Docker and are not root, and so cannot run a builder of th
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from slipway.apps.builders.buildkit import (
     refuse_foreign_frontend,
     secret_variables,
 )
+from slipway.apps.builders.logins import docker_config
 from slipway.apps.builders.order import Order, context_of
 from slipway.cache.layout import CacheLayout
 from slipway.run import run
@@ -75,18 +77,25 @@ class Buildx:
         tag = f"build.slipway.internal/new:{order.scratch.name}"
         variables = secret_variables(list(order.secrets))
         values = {variable: order.secrets[name] for name, variable in variables.items()}
-        run(
-            [
-                *command(
-                    self._buildx, tag, context, order.build, base.ref if base else None, variables
-                ),
-                f"--build-arg={CACHE_ARGUMENT}={order.repository}",
-                *([f"--platform={order.platform}"] if order.is_foreign else []),
-            ],
-            what=order.label,
-            env={**self._settings, **values},
-            timeout=BUILD_SECONDS,
-        )
+        user = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+        with docker_config(order.logins, user) as config:
+            run(
+                [
+                    *command(
+                        self._buildx,
+                        tag,
+                        context,
+                        order.build,
+                        base.ref if base else None,
+                        variables,
+                    ),
+                    f"--build-arg={CACHE_ARGUMENT}={order.repository}",
+                    *([f"--platform={order.platform}"] if order.is_foreign else []),
+                ],
+                what=order.label,
+                env={**self._settings, **values, **config},
+                timeout=BUILD_SECONDS,
+            )
         archive = order.scratch / "image.tar"
         try:
             _docker("image", "save", "--output", archive, tag, what=order.label)

@@ -20,6 +20,7 @@ from typing import Any
 
 from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.logins import registry_of
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.maven_extension.compiled import CLASS_PATH, compiled
@@ -215,6 +216,7 @@ class Jib:
     def build(self, order: Order[JibBuild]) -> Path:
         """As Builder; the failure has Maven's last lines."""
         project = Project.read(order)
+        _refuse_to_hand_over(order)
         stored = order.base.fetch() if order.base and order.base.fetch else None
         base = f"tar://{IN}/{BASE}" if stored else order.base.ref if order.base else None
         registries: list[Registry] = []
@@ -248,6 +250,15 @@ class Jib:
         except (ValueError, TypeError, KeyError) as error:
             what = f"its build pushed no image that can be read: {error}"
             raise SlipwayError(Problem(order.label, what)) from error
+
+
+def _refuse_to_hand_over(order: Order[JibBuild]) -> None:
+    """Raise SlipwayError where Jib would ask a registry with a login, which the build would see."""
+    base = order.base
+    if base and base.fetch is None and registry_of(base.ref) in order.logins:
+        what = f"its base image {base.ref} is fetched by Maven, whose code would see the login"
+        fix = "run as root, who fetches it before, or name it as an archive: tar:///path"
+        raise SlipwayError(Problem(order.label, what, fix))
 
 
 def write_stand_in(base: StoredImage, archive: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from slipway.apps.app import Build, BuildxBuild
 from slipway.apps.builders.bases import Base
+from slipway.apps.builders.logins import Logins
 from slipway.apps.source.commands import git
 from slipway.apps.source.project import found
 from slipway.errors import Problem, SlipwayError
@@ -32,7 +33,8 @@ class Order(Generic[B_co]):
     can write there is trusted with what other builds of it left, and nobody else. ``checkout`` is
     its work tree, which stays as it is,
     ``build`` is what apps.yml says of it, ``secrets`` the values by the id under which the build
-    asks for them, and ``scratch`` is a folder that is removed afterwards. ``folder`` is that of
+    asks for them, ``logins`` who it is to registries, and ``scratch`` is a folder that is removed
+    afterwards. ``folder`` is that of
     the project, seen from the checkout; unless it gets the ``whole`` checkout, a build gets that
     folder alone, since its image is known by that. ``images`` were made of the app before, and
     ``platform`` is what it is for, as ``linux/amd64``.
@@ -49,6 +51,7 @@ class Order(Generic[B_co]):
     whole: bool = True
     images: Sequence[Image] = ()
     platform: str = field(default_factory=machine_platform)
+    logins: Logins = field(default_factory=dict)
 
     @property
     def is_foreign(self) -> bool:

@@ -179,7 +179,7 @@ def _fix(found: _Found, document: Document) -> str:
     match setting:
         case ("env", key):
             return f"{vault}, and write {key}: {{secret: {name}}}"
-        case ("git_auth", key):
+        case ("git_auth", key) | ("registry_auth", _, key):
             return f"{vault}, and write its name here: {key}: {name}"
         case ("git_url",):
             return f"take it out, {vault}, and write git_auth: {{token: {name}}}"

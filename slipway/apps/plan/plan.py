@@ -39,6 +39,7 @@ _MERGED = (
     "probes",
     "processes",
     "quota",
+    "registry_auth",
     "resources",
     "security",
 )

@@ -11,6 +11,7 @@ from typing import Any
 from slipway.apps.plan import schema
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
+from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.source.github import repository_of
 
 _HAS_HOST = re.compile(r"^(?:[a-z+]+://|[^/]+:)", re.IGNORECASE)
@@ -43,6 +44,9 @@ def mistakes(
     for key in _KINDS:
         if name := app.get("git_auth", {}).get(key):
             yield from unknown_secrets(places, ("git_auth", key), name, app["name"], secrets)
+    for host, login in app.get("registry_auth", {}).items():
+        setting: Place = ("registry_auth", host, "password")
+        yield from unknown_secrets(places, setting, login["password"], app["name"], secrets)
     build = app.get("build")
     for tool, options in plain(build).items() if isinstance(build, Mapping) else ():
         for key, name in options.get("secrets", {}).items():
@@ -86,6 +90,9 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "git_path": posixpath.normpath(app.get("git_path", schema.default("git_path"))),
         "build": _build(app.get("build")),
         "base_image": _base_image(app.get("base_image")),
+        "registry_auth": {
+            host: plain(login) for host, login in plain(app.get("registry_auth", {})).items()
+        },
     }
 
 

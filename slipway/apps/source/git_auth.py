@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from slipway.apps.app import GitAuth
 from slipway.apps.source import github
 from slipway.errors import Problem, SlipwayError
-from slipway.secrets import Secrets
+from slipway.secrets import Secrets, in_memory
 
 USER = "x-access-token"
 """The user name that goes with a token when none is given; GitHub and GitLab take any."""
@@ -115,7 +115,7 @@ def _token(url: str, user: str, token: str, stack: ExitStack) -> dict[str, str]:
         fix = "write a git_url that begins with https://"
         raise SlipwayError(Problem(url, "would carry the token readable by everybody", fix))
     server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    file = _in_memory(f"username={user}\npassword={token}\n", stack)
+    file = in_memory(f"username={user}\npassword={token}\n", stack)
     # The empty helper keeps those of the user's configuration from storing the token.
     helpers = ["", f"!cat {file} #"]
     before = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
@@ -136,14 +136,14 @@ def _ssh(key: str, known_hosts: str, stack: ExitStack) -> dict[str, str]:
         "ControlPath": "none",
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
-        "IdentityFile": _in_memory(key, stack),
+        "IdentityFile": in_memory(key, stack),
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
     }
     if known_hosts:
         options |= {
             "GlobalKnownHostsFile": "none",
-            "UserKnownHostsFile": _in_memory(known_hosts, stack),
+            "UserKnownHostsFile": in_memory(known_hosts, stack),
         }
     ssh = os.environ.get("GIT_SSH_COMMAND", "ssh -F none")
     given = " ".join(f"-o {shlex.quote(f'{name}={value}')}" for name, value in options.items())
@@ -162,16 +162,6 @@ def _host(url: str) -> tuple[str, int | None]:
     if parts.hostname is None:
         return url.partition(":")[0].rpartition("@")[2], None
     return parts.hostname, parts.port
-
-
-def _in_memory(text: str, stack: ExitStack) -> str:
-    """The path of a file in memory with this text, for as long as the stack is open."""
-    number = os.memfd_create("slipway")
-    stack.callback(os.close, number)
-    os.fchmod(number, 0o600)
-    with open(number, "w", closefd=False) as file:
-        file.write(text)
-    return f"/proc/{os.getpid()}/fd/{number}"
 
 
 def _redacted(problem: Problem, secrets: Secrets) -> Problem:

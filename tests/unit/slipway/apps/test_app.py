@@ -27,6 +27,7 @@ from slipway.apps.app import (
     PrebuiltBuild,
     Probe,
     Process,
+    RegistryLogin,
     RolledBack,
     Rule,
     Security,
@@ -67,6 +68,7 @@ SETTINGS = {
             "known_hosts": "git.test ssh-ed25519 AAAA",
         },
     ),
+    "registry_login": Setting(RegistryLogin, {"user": "builds", "password": "registry"}),
     "branches": Setting(BranchRules, {"max": 3, "grace": "1h", "keep": ["a"], "exclude": ["b"]}),
     "jib": Setting(
         JibBuild,
@@ -174,6 +176,7 @@ WHOLE: dict[str, Any] = {
     "head": COMMIT,
     "build": SETTINGS["buildx"].given,
     "base_image": {"buildx": "python:3"},
+    "registry_auth": {"r.test:5000": SETTINGS["registry_login"].given},
     "probes": {"startup": SETTINGS["probe"].given, "liveness": {}},
     "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}},
     "env": {"A": {"value": ""}, "B": SETTINGS["env_value"].given},

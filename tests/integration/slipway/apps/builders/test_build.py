@@ -15,6 +15,7 @@ from slipway.apps.app import App, BuildxBuild, Built, JibBuild
 from slipway.apps.builders.architectures import Images
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import PLUGINS
+from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
 from slipway.apps.environments.resolve import Finder, Repositories
 from slipway.apps.plan.plan import plan
@@ -82,6 +83,7 @@ class Shop:
                 "build": order.build,
                 "repository": order.repository,
                 "images": [image.ref for image in order.images],
+                "logins": order.logins,
             }
         )
         (source / "rubbish").touch()
@@ -530,8 +532,25 @@ def test_secret_is_no_part_of_what_is_noted_or_said(shop: Shop) -> None:
         assert value.decode() not in "".join([*shop.said, str(app)])
 
 
-def test_secret_that_is_not_there(shop: Shop) -> None:
-    [app] = shop.apps(SECRET_APP).apps
+LOGIN_APP = "name: web, registry_auth: {r.test: {user: me, password: npm_token}}"
+
+
+def test_builds_are_to_registries_who_the_app_says_and_another_password_makes_no_other_image(
+    shop: Shop,
+) -> None:
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "hidden-1234\n"}))
+    image = image_of(shop.apps(LOGIN_APP))
+    assert shop.calls[0]["logins"] == {"r.test": Login("me", "hidden-1234")}
+    shop.settings = replace(shop.settings, secrets=Secrets({"npm_token": "changed-5678"}))
+    assert image_of(shop.apps(LOGIN_APP)) == image
+    assert len(shop.calls) == 1
+    kept = [path for path in shop.settings.cache.rglob("*") if path.is_file()]
+    assert not any(b"hidden-1234" in path.read_bytes() for path in kept)
+
+
+@pytest.mark.parametrize("settings", [SECRET_APP, LOGIN_APP])
+def test_secret_that_is_not_there(shop: Shop, settings: str) -> None:
+    [app] = shop.apps(settings).apps
     assert "needs the secret npm_token for its build" in reason(app)
     assert shop.calls == []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.builders.bases import Base, Bases
+from slipway.apps.builders.logins import Login, Logins
 from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
@@ -24,10 +25,12 @@ class Registry:
         self.architecture = Architecture.here()
         self.there = {REF: "one"}
         self.asked: list[str] = []
+        self.logins: list[Logins] = []
 
-    def pull(self, ref: str, into: Path) -> None:
+    def pull(self, ref: str, into: Path, logins: Logins) -> None:
         """As Bases wants it."""
         self.asked.append(ref)
+        self.logins.append(logins)
         if ref not in self.there:
             raise SlipwayError(Problem(ref, "no such image"))
         layer = layer_from_tree({"file": self.there[ref].encode()})
@@ -103,3 +106,15 @@ def test_registry_without_the_image_is_asked_once_in_a_run(registry: Registry) -
         with pytest.raises(SlipwayError, match="no such image"):
             run.find("jib", "registry.test/gone:1")
     assert registry.asked == ["registry.test/gone:1"]
+
+
+def test_what_was_fetched_with_a_login_is_not_for_those_without(registry: Registry) -> None:
+    logins = {"registry.test": Login("builds", "secret"), "other.test": Login("me", "x")}
+    private = registry.run().find("jib", REF, logins)
+    registry.there[REF] = "another"
+    assert private is not None
+    assert registry.run().find("jib", REF, logins) is not None
+    assert registry.asked == [REF]
+    assert registry.find(REF).identity != private.identity
+    assert registry.logins == [logins, {}]
+    assert "secret" not in (registry.root / "bases.json").read_text()

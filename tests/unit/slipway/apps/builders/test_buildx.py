@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.buildx import Buildx, command
+from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
 from slipway.architecture import Architecture
 from slipway.cache.layout import CacheLayout
@@ -105,6 +108,34 @@ def test_secrets_are_in_the_clients_environment_and_nowhere_else(
     environment.unlink()
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(b"hidden-1234" in path.read_bytes() for path in left)
+
+
+def test_who_the_user_is_to_registries_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "config.json").write_text('{"auths": {"own.test": {"auth": "b3du"}}}')
+    for name, text in {
+        "docker": DOCKER,
+        "docker-buildx": '#!/bin/sh\ncat "$DOCKER_CONFIG/config.json" > "$LOG/config"\n',
+    }.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    for folder in ("checkout", "scratch"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("LOG", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "own"))
+    logins = {"r.test": Login("me", "hidden-1234")}
+    folders = tmp_path / "checkout", tmp_path / "scratch"
+    order = Order("web (main)", "web", folders[0], BuildxBuild(), None, {}, folders[1])
+    builder = Buildx(CacheLayout(tmp_path / "cache"), tmp_path / "bin" / "docker-buildx")
+    builder.build(replace(order, logins=logins))
+    auths = json.loads((tmp_path / "config").read_text())["auths"]
+    assert b64decode(auths["r.test"]["auth"]) == b"me:hidden-1234"
+    assert "own.test" not in auths
 
 
 def test_dockers_own_plugin_where_the_bundle_has_none(tmp_path: Path) -> None:

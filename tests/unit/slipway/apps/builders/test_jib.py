@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipway.apps.app import JibBuild
-from slipway.apps.builders.bases import StoredImage
+from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.jib import (
     PLUGIN,
     PLUGIN_VERSION,
+    Jib,
     Project,
     command,
     on_base,
@@ -22,11 +24,14 @@ from slipway.apps.builders.jib import (
     stand_in,
     write_stand_in,
 )
+from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.model import Descriptor, Manifest
-from tests.support.maven_samples import write
+from tests.support.maven_samples import order, write
+from tests.support.sandboxes import Noting
 
 PLATFORM = "linux/arm64"
 
@@ -291,3 +296,17 @@ def test_stand_in_is_an_archive_without_layers(tmp_path: Path) -> None:
     assert (manifest["Config"], manifest["Layers"]) == ("config.json", [])
     assert found["config.json"]["config"]["Env"] == ["A=1"]
     assert found["config.json"]["rootfs"]["diff_ids"] == []
+
+
+def test_a_login_is_not_handed_to_maven_where_jib_would_fetch_the_base(tmp_path: Path) -> None:
+    write(tmp_path / "checkout", {"pom.xml": ""})
+    sandboxes = Noting()
+    jib = Jib(CacheLayout(tmp_path / "cache"), tmp_path, ImageStore(tmp_path / "s"), sandboxes)
+    base = Base("r.test/java:21", "r.test/java:21", None)
+    private = replace(order(tmp_path), base=base, logins={"r.test": Login("me", "secret")})
+    with pytest.raises(
+        SlipwayError, match=r"base image r\.test/java:21 is fetched by Maven"
+    ) as told:
+        jib.build(private)
+    assert "secret" not in str(told.value)
+    assert sandboxes.runs == []

@@ -200,6 +200,23 @@ CASES = {
     "a Java that there is no JDK of": Case(
         app("build: {jib: {java: 11}}"), [("build.jib.java:", "is 11", "choose 17 or 21 or 25")]
     ),
+    "logins with mistakes": Case(
+        app(
+            "registry_auth:\n"
+            "      https://r.test: {user: me, password: db_password}\n"
+            "      r.test: {user: me, password: other}\n"
+            "      s.test: {user: 'm:e'}"
+        ),
+        [
+            ("registry_auth", "must be the host of a registry"),
+            ("registry_auth.s.test", "password"),
+            ("registry_auth.s.test.user", "without spaces and ':'"),
+        ],
+    ),
+    "a login with a password that nobody knows": Case(
+        app("registry_auth: {r.test: {user: me, password: other}}"),
+        [("registry_auth.r.test.password:", "secret other", "add other to slipway_secrets")],
+    ),
     "unknown secret of a file": Case(
         app("config_files: [{path: /a, secret: other}]"), [("config_files[0].secret:", "other")]
     ),

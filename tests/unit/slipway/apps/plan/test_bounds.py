@@ -147,6 +147,7 @@ def test_files_of_other_folders_are_the_operator_s(tmp_path: Path, key: str, way
 NAMED = {
     "git_auth.token": "git_auth: {token: password}",
     "build.buildx.secrets.NPM": "build: {buildx: {secrets: {NPM: password}}}",
+    "registry_auth.r.test.password": "registry_auth: {r.test: {user: me, password: password}}",
     "env.DB.secret": "env: {DB: {secret: password}}",
     "config_files[0].secret": "config_files: [{path: /a, secret: password}]",
 }

@@ -1,0 +1,111 @@
+"""Images of a registry that asks who comes; BuildKit and registry are the bundle's."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.apps.app import BuildxBuild
+from slipway.apps.builders.bases import Bases
+from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
+from slipway.apps.builders.logins import Login, docker_config, registry_of
+from slipway.apps.builders.order import Order
+from slipway.cache.layout import CacheLayout
+from slipway.errors import SlipwayError
+from slipway.oci import ImageStore
+from tests.support.real_bundle import real_bundle
+from tests.support.registries import PASSWORD, USER, served
+
+REFUSED = r"401|[Uu]nauthorized|authorization failed"
+
+
+class Bench:
+    """A builder with a cache of its own, and a registry with one image."""
+
+    def __init__(self, root: Path, daemon: Daemon, registry: str) -> None:
+        self.root = root
+        self.ref = f"{registry}/team/base:1"
+        self.logins = {registry: Login(USER, PASSWORD)}
+        self.kit = BuildKit(daemon, ImageStore(root / "images"))
+        with docker_config(self.logins) as env:
+            context = self.folder("FROM scratch\nCOPY Dockerfile /pushed\n")
+            daemon.start()
+            daemon.call(
+                "build",
+                "--frontend=dockerfile.v0",
+                f"--local=context={context}",
+                f"--local=dockerfile={context}",
+                f"--output=type=image,name={self.ref},push=true",
+                what="push",
+                env=env,
+            )
+
+    def folder(self, dockerfile: str) -> Path:
+        """A new folder with a Dockerfile."""
+        made = Path(tempfile.mkdtemp(dir=self.root))
+        (made / "Dockerfile").write_text(dockerfile)
+        return made
+
+    def build(self, logins: dict[str, Login], repository: str = "web") -> Path:
+        """Build on the image, by the Dockerfile of a branch."""
+        checkout = self.folder(f"FROM {self.ref}\nCOPY Dockerfile /own\n")
+        scratch = Path(tempfile.mkdtemp(dir=self.root))
+        build = BuildxBuild()
+        return self.kit.build(
+            Order("web (main)", repository, checkout, build, None, {}, scratch, logins=logins)
+        )
+
+    def bases(self) -> Bases:
+        """A new run that looks for bases."""
+        stores = ImageStore(self.root / "images"), ImageStore(self.root / "bundle")
+        return Bases(*stores, {}, self.kit.pull, CacheLayout(self.root / "cache"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    program = real_bundle() / "tools" / "docker-registry"
+    with (
+        served(program, tmp_path / "registry", asks=True) as registry,
+        Daemon(Programs.of(real_bundle()), tmp_path / "buildkit") as daemon,
+    ):
+        yield Bench(tmp_path, daemon, registry)
+
+
+def test_what_a_dockerfile_is_made_from_is_fetched_with_the_login(bench: Bench) -> None:
+    assert (bench.build(bench.logins) / "index.json").exists()
+
+
+def test_a_base_image_is_fetched_with_the_login_and_is_for_those_who_have_it(bench: Bench) -> None:
+    base = bench.bases().find("jib", bench.ref, bench.logins)
+    assert base is not None
+    assert base.fetch is not None
+    assert len(base.fetch().image.layers) == 1
+    again = bench.bases().find("jib", bench.ref, bench.logins)
+    assert again is not None
+    assert again.identity == base.identity
+    with pytest.raises(SlipwayError, match=REFUSED):
+        bench.bases().find("jib", bench.ref)
+
+
+def test_no_build_has_the_login_of_this_machine_s_user(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    text = json.dumps({"auths": {registry_of(bench.ref): {"auth": auth}}})
+    (bench.root / ".docker").mkdir()
+    (bench.root / ".docker" / "config.json").write_text(text)
+    monkeypatch.setenv("HOME", str(bench.root))
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", text)
+    with pytest.raises(SlipwayError, match=REFUSED):
+        bench.build({})
+
+
+def test_what_one_has_fetched_no_other_builds_on_without_a_login(bench: Bench) -> None:
+    bench.build(bench.logins)
+    with pytest.raises(SlipwayError, match=REFUSED):
+        bench.build({}, repository="other")
