@@ -21,6 +21,7 @@ options:
     type: path
     required: true
 extends_documentation_fragment:
+  - shared.lock
   - shared.provider
   - shared.secrets
   - shared.cache

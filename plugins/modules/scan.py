@@ -43,16 +43,9 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-faults:
-  description: A line for each known fault.
-  returned: always
-  type: list
-  elements: str
-  sample:
-    - "GO-2026-0001 CVE-2026-0001: golang.org/x/net v0.30.0, fixed in 0.31.0: bundle"
 unknown:
   description: A line for what could not be looked up.
-  returned: always
+  returned: success
   type: list
   elements: str
 """

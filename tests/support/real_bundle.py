@@ -21,11 +21,12 @@ PROJECT = Path(__file__).parents[2]
 
 def real_bundle() -> Path:
     """Where it is, as group_vars say."""
-    provider = _provider()
+    provider = source_provider()
     return bundle_path(provider, provider.cache)
 
 
-def _provider() -> SourceProvider:
+def source_provider() -> SourceProvider:
+    """What knows how to make it."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
     return SourceProvider(PROJECT, _versions(), CacheLayout(root), Architecture.here())
 
@@ -40,5 +41,5 @@ def real_sandboxes(java: int = JAVA) -> Sandboxes:
     """Those of this checkout with the JDK of a version, on this machine's engine."""
     ref, bundle = maven_image_refs(_versions())[str(java)], real_bundle()
     if java != JAVA:
-        bundle = Requested(_provider(), bundle).have(ref, print)
+        bundle = Requested(source_provider(), bundle).have(ref, print)
     return Sandboxes(bundle, ref, print)
