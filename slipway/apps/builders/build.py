@@ -109,10 +109,14 @@ class Settings:
         return ImageStore(place, self.architecture.platform)
 
     @property
+    def base_bundle(self) -> Path:
+        """The bundle whose images apps are built on: that of the nodes that they are for."""
+        return self.bundles[self.architecture] if self.is_foreign else self.bundle
+
+    @property
     def base_store(self) -> ImageStore:
-        """The store of the bundle's images that apps are built on."""
-        bundle = self.bundles[self.architecture] if self.is_foreign else self.bundle
-        return ImageStore(bundle / "images", self.architecture.platform)
+        """The store of those images."""
+        return ImageStore(self.base_bundle / "images", self.architecture.platform)
 
 
 @dataclass
@@ -196,10 +200,11 @@ class _Run:
         """The apps with their images."""
         works: dict[str, _Work] = {}
         pending: list[App] = []
+        lacks_bases = self._check and not self._settings.base_bundle.exists()
         for app in apps:
             if app.failed:
                 continue
-            if not isinstance(app, Sourced) or (self._check and not self._settings.bundle.exists()):
+            if not isinstance(app, Sourced) or lacks_bases:
                 pending.append(app)
                 continue
             work = self._boundary.run([app], self._open_work, app)

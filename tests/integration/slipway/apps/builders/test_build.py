@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -473,6 +474,14 @@ def test_each_kind_of_node_has_an_image_on_its_own_base_built_once(two_kinds: Sh
     again, foreseen = two_kinds.apps("name: web"), two_kinds.apps("name: web", check=True)
     assert again.apps == first.apps == foreseen.apps
     assert (len(two_kinds.calls), again.built, foreseen.pending) == (2, [], [])
+
+
+def test_a_check_builds_on_a_bundle_that_is_still_to_be_made(two_kinds: Shop) -> None:
+    shutil.rmtree(two_kinds.root / "other-bundle")
+    foreseen = two_kinds.apps("name: web", check=True)
+    assert foreseen.pending == ["web-main/web"]
+    assert [app.failed for app in foreseen.apps] == [None]
+    assert not any("has no image" in line for line in two_kinds.said)
 
 
 def test_where_steps_of_other_processors_do_not_run_their_nodes_are_left_out(
