@@ -80,7 +80,6 @@ def inventory(folder: Path, machines: Mapping[str, Machine], factor: int) -> Pat
         "vars": {
             "ansible_user": "root",
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={known}",
-            "metallb_pool": [f"{POOL}-{POOL}"],
         },
         "children": {"control_plane": {"hosts": control_plane}, "workers": {"hosts": worker}},
     }
@@ -89,6 +88,7 @@ def inventory(folder: Path, machines: Mapping[str, Machine], factor: int) -> Pat
         "children": {"nodes": nodes},
         "vars": {
             "slipway_cluster_name": SEGMENT.name,
+            "metallb_pool": [f"{POOL}-{POOL}"],
             "slipway_apps_file": str(PROJECT / APPS_FILE),
             "slipway_wait_factor": factor,
         },
