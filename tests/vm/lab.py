@@ -129,9 +129,13 @@ def play(path: Path, playbook: str) -> str:
     with subprocess.Popen(
         argv, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            said.append(line)
+        try:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                said.append(line)
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode != 0:
         raise SlipwayError(Problem(playbook, f"ended with code {process.returncode}"))
     return "".join(said)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -244,16 +244,28 @@ def reason_in(said: str) -> str:
     return before if place.rpartition(":")[2].isdigit() and before else reason
 
 
-def _children(process: int) -> Iterator[str]:
+def _children(process: int) -> Collection[str]:
     """The processes that another one has started.
 
-    Not every kernel has the file that lists them (CONFIG_PROC_CHILDREN); each has their parents.
+    Not every kernel has the file that lists them (CONFIG_PROC_CHILDREN); all tell their parents.
     """
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            _, _, after_name = stat.read_text(errors="replace").rpartition(")")
-            if int(after_name.split()[1]) == process:
-                yield stat.parent.name
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except FileNotFoundError:
+        return [
+            stat.parent.name
+            for stat in Path("/proc").glob("[0-9]*/stat")
+            if _parent(stat) == process
+        ]
+
+
+def _parent(stat: Path) -> int | None:
+    """The parent of a process, by its file in ``/proc``; None once it has ended."""
+    try:
+        _, _, after_name = stat.read_text(errors="replace").rpartition(")")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(after_name.split()[1])
 
 
 def _title(process: str) -> bytes:

@@ -117,6 +117,24 @@ def test_workers_that_cannot_end_yet_are_counted(nginx: Nginx, settings: Setting
     eventually("it has ended", lambda: nginx.leaving == 0)
 
 
+def test_workers_are_seen_where_the_kernel_lists_no_children(
+    nginx: Nginx, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_text = Path.read_text
+
+    def read(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
+        if path.name == "children":
+            raise FileNotFoundError(path)
+        return read_text(path, encoding, errors)
+
+    nginx.apply(saying("old", settings))
+    worker = workers(settings)[0]
+    monkeypatch.setattr("nginx_ingress.nginx.CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr(Path, "read_text", read)
+    with stopped(worker), pytest.raises(NginxError, match="not all connections met it"):
+        nginx.apply(saying("new", settings))
+
+
 def test_what_is_refused_changes_nothing(nginx: Nginx, settings: Settings) -> None:
     nginx.apply(saying("good", settings))
     before = (settings.run_dir / "nginx.conf").read_text()
