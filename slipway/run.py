@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -50,13 +49,11 @@ def run(
     timeout: float | None = None,
     stdin: bytes | None = None,
     fix: str = "",
-    memory: int | None = None,
 ) -> str:
     """Run ``argv`` and return its standard output as text.
 
     ``what`` names the step in the error ("build of greeter (main)"), ``env`` is added to the
-    environment, ``timeout`` is in seconds (without one, nothing takes longer than LONGEST), and
-    ``memory`` how many bytes it may have.
+    environment, ``timeout`` is in seconds (without one, nothing takes longer than LONGEST).
     The tool never gets a terminal to ask questions on.
 
     Raises SlipwayError with the last lines of its output when the tool is missing, fails or
@@ -65,7 +62,7 @@ def run(
     command = [str(part) for part in argv]
     seconds = timeout or allowed(LONGEST)
     try:
-        done = finished(command, seconds, cwd=cwd, env=env, stdin=stdin or b"", memory=memory)
+        done = finished(command, seconds, cwd=cwd, env=env, stdin=stdin or b"")
     except OSError as error:  # also for a directory to run it in that is not there
         missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
         reason = "no such command" if missing else error.strerror
@@ -104,7 +101,6 @@ def finished(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
-    memory: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """As ``subprocess.run``, but nothing of a tool outlives what breaks it off.
 
@@ -124,9 +120,6 @@ def finished(
         on_signal(lambda: _end(process)),
     ):
         try:
-            if memory is not None:
-                with suppress(ProcessLookupError):  # it is over already
-                    resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
             stdout, stderr = process.communicate(stdin, seconds)
         except BaseException:
             _end(process)

@@ -10,9 +10,10 @@ import msgspec
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import App, load, save
+from slipway.apps.builders.sandbox import Sandboxes
 from slipway.apps.deploy.deploy import deploy, render_change
 from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
-from slipway.apps.deploy.helm import helm_program
+from slipway.apps.deploy.helm import Helm, helm_program
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.network import Network
 from slipway.kube.client import Kube
@@ -24,6 +25,7 @@ class ActionModule(SlipwayAction):
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the apps with their failures, and the differences if they are asked for."""
         kubeconfig, apps = Path(args["kubeconfig"]), load(args["apps"])
+        bundle = Path(args["bundle"])
         if self.check_mode and not kubeconfig.exists():
             shown = self._show(apps, before_the_cluster(apps), args)
             return {"changed": bool(apps), "apps": args["apps"], "table": shown}
@@ -36,7 +38,7 @@ class ActionModule(SlipwayAction):
                 ca_dir=Path(args["ca_dir"]),
                 seconds=args["timeout"],
                 say=self.say,
-                helm=helm_program(Path(args["bundle"])),
+                helm=Helm(helm_program(bundle), Sandboxes(bundle, args["helm_image"], self.say)),
                 leaving=msgspec.convert(args["leaving"], list[Leaving]),
                 ports=args["ports"],
                 quota={name: str(value) for name, value in args["quota"].items()},

@@ -41,7 +41,8 @@ description:
   - What belongs to none of the apps that are given is removed. A record with C(failed) is left as
     it is in the cluster.
   - The certificate authority is made when a host needs it and there is none. Charts are rendered by
-    the bundle's C(tools/helm), or by the one on PATH where there is no bundle.
+    the bundle's C(tools/helm), or by the one on PATH where there is no bundle, each in a container
+    of the engine that has no network and nothing but the chart.
   - It runs on the controller.
 options:
   leaving:
@@ -51,6 +52,10 @@ options:
     type: list
     elements: dict
     default: []
+  helm_image:
+    description: The bundle's image in which charts are rendered, with Python.
+    type: str
+    required: true
   ingress_class:
     description: The class of the Ingress objects.
     type: str
@@ -112,6 +117,7 @@ EXAMPLES = r"""
     apps: "{{ images.apps }}"
     ca_dir: ~/.local/share/slipway/ca
     bundle: "{{ slipway_bundle_dir }}"
+    helm_image: bundle.slipway.internal/python:3.13
     pod_subnet: 10.244.0.0/16
     service_subnet: 10.96.0.0/16
     timeout: 120

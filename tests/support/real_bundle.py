@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from plugins.filter.image_ref import maven_image_refs
+from plugins.filter.image_ref import image_ref, maven_image_refs
 from slipway.apps.app import JAVA
 from slipway.apps.builders.sandbox import Sandboxes
 from slipway.architecture import Architecture
@@ -43,3 +43,8 @@ def real_sandboxes(java: int = JAVA) -> Sandboxes:
     if java != JAVA:
         bundle = Requested(source_provider(), bundle).have(ref, print)
     return Sandboxes(bundle, ref, print)
+
+
+def sandboxes_of_charts() -> Sandboxes:
+    """Those in which charts are rendered."""
+    return Sandboxes(real_bundle(), image_ref("python", _versions()), print)

@@ -78,7 +78,7 @@ KILLED = "137"
 """The exit code of what was killed, as shells have it."""
 
 HANDED_OVER = 4096
-"""How many bytes a file may have that a sandbox hands over."""
+"""How many bytes a small file may have that a sandbox hands over."""
 
 START_SECONDS = 60.0
 GONE_SECONDS = 30.0
@@ -126,8 +126,10 @@ class Place:
             os.mkfifo(self.handover / name)
             give(self.handover / name)
 
-    def handed_over(self, name: str) -> str:
-        """The text of a small file that it has put into ``/work``; empty when there is none.
+    def handed_over(self, name: str, most: int = HANDED_OVER) -> str:
+        """The text of a file that it has put into ``/work``; empty when there is none.
+
+        No more than ``most`` bytes are read.
 
         It is no link, whose target this process might read and its user must not.
         """
@@ -139,7 +141,7 @@ class Place:
             os.close(descriptor)
             return ""
         with os.fdopen(descriptor, "rb") as file:
-            return file.read(HANDED_OVER).decode(errors="replace")
+            return file.read(most).decode(errors="replace")
 
     def take(self, name: str, target: Path) -> None:
         """Copy a file that it has put into ``/work``, if there is one that is no link."""
@@ -174,8 +176,9 @@ class Program:
 
     ``folder`` is where in the source, ``environment`` all that it has beside the image's, ``cache``
     the folder that is its ``/cache``, and ``readable`` what else it may read, by the place where it
-    finds it. One that has ``asked`` answers at that socket in ``/work``; ``network`` is whether it
-    gets beyond itself.
+    finds it. One that has ``asked`` answers at that socket in ``/work``; what one with an
+    ``output`` prints goes into that file there. ``network`` is whether it gets beyond itself, and
+    ``memory`` how many bytes of that it may have.
     """
 
     argv: Sequence[str]
@@ -184,7 +187,9 @@ class Program:
     cache: Path | None = None
     readable: Mapping[str, Path] = field(default_factory=dict)
     asked: str = ""
+    output: str = ""
     network: bool = True
+    memory: int = MEMORY
 
     def order(self) -> bytes:
         """As the first process of a sandbox reads it."""
@@ -194,6 +199,7 @@ class Program:
             "folder": self.folder,
             "registry": self.network,
             "asked": self.asked,
+            "output": self.output,
         }
         return json.dumps(said).encode() + b"\n"
 
@@ -264,7 +270,7 @@ class Sandboxes:
         if late.has_come:
             reason = f"took longer than {timeout:.0f} s"
         elif code in ("", KILLED):
-            reason = f"was ended, as what takes more than {MEMORY >> 30} GiB of memory is"
+            reason = f"was ended, as what takes more than {program.memory >> 30} GiB of memory is"
         else:
             reason = f"ended with code {code}"
         what_of_it = f"{program.argv[0]} {reason}; it last said\n{last_lines(said.text)}"
@@ -332,8 +338,8 @@ class Sandboxes:
                 # The folders that it gets have no label of containers', where SELinux has labels.
                 security_opt=["no-new-privileges", "label=disable"],
                 pids_limit=PROCESSES,
-                mem_limit=MEMORY,
-                memswap_limit=MEMORY,
+                mem_limit=program.memory,
+                memswap_limit=program.memory,
                 ulimits=[Ulimit(name="core", soft=0, hard=0)],
                 log_config=LogConfig(type="none"),  # it may say things without end, and secrets
                 auto_remove=True,

@@ -49,15 +49,22 @@ def main(root: Path = Path("/")) -> int:
         fill(work / "source", order["folder"], root / "in" / "source")
 
     refresh()
-    for name in filter(None, (CODE, FRONT, order["asked"])):  # of one that was here before
+    names = (CODE, FRONT, order["asked"], order["output"])
+    for name in filter(None, names):  # of one that was here before
         (work / name).unlink(missing_ok=True)
-    program = subprocess.Popen(
-        order["argv"],
-        cwd=work / "source" / order["folder"],
-        env={**os.environ, **order["env"]},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with (
+        (work / order["output"]).open("wb")
+        if order["output"]
+        else contextlib.nullcontext() as output
+    ):
+        program = subprocess.Popen(
+            order["argv"],
+            cwd=work / "source" / order["folder"],
+            env={**os.environ, **order["env"]},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            start_new_session=True,
+        )
     if order["asked"]:
         front = socket.socket(socket.AF_UNIX)
         front.bind(str(work / FRONT))

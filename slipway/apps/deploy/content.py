@@ -49,7 +49,7 @@ class Content:
     faults: list[str]
 
 
-def complete(app: App, secrets: Mapping[str, str], helm: Helm) -> Content:
+def complete(app: App, secrets: Mapping[str, str], helm: Helm | None) -> Content:
     """Fill in the text of an app's variables and files, and read its manifests and charts.
 
     An app that failed before, or has no image yet, stays as it is. Values of ``secrets`` are
@@ -63,7 +63,7 @@ def complete(app: App, secrets: Mapping[str, str], helm: Helm) -> Content:
 class _Reader:
     """Reads one app's content."""
 
-    def __init__(self, app: Built, helm: Helm) -> None:
+    def __init__(self, app: Built, helm: Helm | None) -> None:
         self._app = app
         self._helm = helm
         self._variables = variables_of(app)
@@ -162,6 +162,8 @@ class _Reader:
         folder = self._path(f"helm[{number}]", entry)
         where = f"chart {entry.name}"
         values = self._values(f"helm[{number}].values", entry.values)
+        if self._helm is None:
+            raise Fault(f"{where}: there is nothing here that renders charts")
         rendered = self._helm.template(
             folder,
             release=entry.release,

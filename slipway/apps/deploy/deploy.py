@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,7 @@ def deploy(
     seconds: float,
     say: Callable[[str], None],
     leaving: Collection[Leaving] = (),
-    helm: Path = Path("helm"),
+    helm: Helm | None = None,
     ports: Ports = NO_PORTS,
     quota: Mapping[str, str] = NO_QUOTA,
     network: Network | None = None,
@@ -149,7 +149,7 @@ def deploy(
     before anything is written.
 
     The environments that are ``leaving`` stay as they are, and their namespaces are marked.
-    ``helm`` is the program for the apps that have charts. ``ports`` of this machine that lead to
+    ``helm`` renders the charts of the apps that have some. ``ports`` of this machine that lead to
     the ingress controller are noted with the addresses of apps. ``quota`` is how much each app may
     have in its environment. By the ``network`` of the cluster, environments are apart.
 
@@ -157,10 +157,11 @@ def deploy(
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
     """
     apps = [copy(app) for app in apps]
-    renderer = Helm(helm, kube.version() if any(app.helm for app in apps) else "")
+    if helm and any(app.helm for app in apps):
+        helm = replace(helm, kube_version=kube.version())
 
     def content(app: App) -> Content:
-        found = tried(complete, app, secrets, renderer)
+        found = tried(complete, app, secrets, helm)
         return Content(app, [], [found]) if isinstance(found, str) else found
 
     with ThreadPoolExecutor(WORKERS) as pool:

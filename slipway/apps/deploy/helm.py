@@ -1,8 +1,11 @@
-"""Helm charts as plain objects: ``helm template``, which asks neither a cluster nor the network."""
+"""Helm charts as plain objects: ``helm template`` in a sandbox, which has neither a cluster nor a
+network to ask.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -11,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from slipway.apps.builders.sandbox import IN, WORK, Place, Program, Sandboxes, give
 from slipway.errors import Problem, SlipwayError
 from slipway.files import refused_below
 from slipway.oci.files import GZIP, decompressed
-from slipway.run import run
 from slipway.waiting import allowed
 
 SECONDS = 60.0
@@ -22,6 +25,15 @@ SECONDS = 60.0
 
 MEMORY = 1 << 30
 """How many bytes of memory a chart may take."""
+
+MOST_TEXT = 16 << 20
+"""How many bytes of objects a chart may give."""
+
+HELM = "/helm"
+"""Where a sandbox finds the program."""
+
+_VALUES, _OBJECTS = "values.json", "objects"
+"""What it is given, and what comes of it."""
 
 HOOK = "helm.sh/hook"
 """The annotation of an object that Helm would create and remove at some moment of a release."""
@@ -33,14 +45,15 @@ _NO_ARCHIVE = (OSError, EOFError, ValueError, RecursionError, zlib.error, tarfil
 def helm_program(bundle: Path) -> Path:
     """The bundle's own Helm, or the one on PATH when the bundle brings none."""
     own = bundle / "tools" / "helm"
-    return own if own.exists() else Path("helm")
+    return own if own.exists() else Path(shutil.which("helm") or own)
 
 
 @dataclass(frozen=True)
 class Helm:
-    """The program, a path or a name on PATH, and the version of the cluster it renders for."""
+    """The program, where it is run, and the version of the cluster that it renders for."""
 
     program: Path
+    sandboxes: Sandboxes
     kube_version: str = ""
 
     def template(
@@ -61,28 +74,38 @@ class Helm:
                 Problem(f"chart {chart.name}", f"{name} cannot be read: {why}", fix)
                 for name, why in refused
             )
+        if not self.program.exists():
+            what = f"cannot be rendered, as {self.program} is not there"
+            raise SlipwayError(Problem(f"chart {chart.name}", what, "make the bundle first"))
         version = [f"--kube-version={self.kube_version}"] if self.kube_version else []
-        with TemporaryDirectory(prefix="slipway-helm-") as home:
-            # The user's plugins and repositories are not to matter, nor is a cluster.
-            places = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS")
-            return run(
-                [
-                    self.program,
-                    "template",
-                    release,
-                    chart,
-                    f"--namespace={namespace}",
-                    "--values=-",
-                    "--include-crds",
-                    "--skip-tests",
-                    *version,
-                ],
-                what=f"chart {chart.name}",
-                env={**dict.fromkeys(places, home), "KUBECONFIG": str(Path(home) / "none")},
-                timeout=allowed(SECONDS),
-                stdin=json.dumps(values).encode(),
-                memory=MEMORY,
-            )
+        argv = [
+            *(HELM, "template", release, "."),
+            f"--namespace={namespace}",
+            f"--values={IN}/{_VALUES}",
+            "--include-crds",
+            "--skip-tests",
+            *version,
+        ]
+        program = Program(
+            argv,
+            {"KUBECONFIG": f"{WORK}/none"},
+            readable={HELM: self.program},
+            output=_OBJECTS,
+            network=False,
+            memory=MEMORY,
+        )
+        with TemporaryDirectory(prefix="slipway-") as folder:
+            place = Place(Path(folder) / "sandbox", Path(folder) / "handover")
+            place.make()
+            shutil.copytree(chart, place.source, symlinks=True, dirs_exist_ok=True)
+            (place.given / _VALUES).write_text(json.dumps(values))
+            give(place.given)
+            what = f"chart {chart.name}"
+            self.sandboxes.run(place, program, what=what, timeout=allowed(SECONDS))
+            text = place.handed_over(_OBJECTS, MOST_TEXT + 1)
+        if len(text.encode()) > MOST_TEXT:
+            raise SlipwayError(Problem(what, f"gives more than {MOST_TEXT >> 20} MB of text"))
+        return text
 
 
 def _refused_in_archives(chart: Path) -> Iterator[tuple[str, str]]:

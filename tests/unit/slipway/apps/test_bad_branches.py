@@ -235,7 +235,7 @@ def test_a_chart_that_renders_rubbish_fails_its_app_alone(
     (tmp_path / "chart" / "Chart.yaml").write_text("name: chart\n")
     monkeypatch.setattr(Kube, "version", lambda _self: "v1.36.3")
     entry = {"release": "r", "source": "chart", "values": {}}
-    program = fake_helm(tmp_path, rendered).program
+    program = fake_helm(tmp_path, rendered)
     outcome = deploy(
         kube,
         [built("odd", helm=[entry], checkout=str(tmp_path)), built("quote")],

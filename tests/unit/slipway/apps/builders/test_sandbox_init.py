@@ -55,7 +55,8 @@ class Sandbox:
         self.held = [os.open(root / "handover" / name, os.O_RDWR) for name in ("order", "life")]
 
     def start(self, *argv: str, **order: Any) -> subprocess.Popen[bytes]:
-        whole = {"argv": argv, "env": {}, "folder": ".", "registry": False, "asked": "", **order}
+        no = {"folder": ".", "registry": False, "asked": "", "output": ""}
+        whole = {"argv": argv, "env": {}, **no, **order}
         os.write(self.held[0], json.dumps(whole).encode() + b"\n")
         command = [sys.executable, "-I", "-c", PROGRAM, str(self.root)]
         return subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -177,3 +178,10 @@ def test_what_is_no_source_any_more_goes(tmp_path: Path) -> None:
     assert found == {"part", "part/new"}
     assert (place / "part").stat().st_ino == inode
     assert (source / "part/new").exists()
+
+
+def test_what_it_prints_is_handed_over_and_what_it_complains_of_is_said(box: Sandbox) -> None:
+    (box.root / "work" / "objects").write_text("of one that was here before")
+    code, said = box.run("print('kind: A')", output="objects")
+    assert (code, said) == (0, b"")
+    assert (box.root / "work" / "objects").read_text() == "kind: A\n"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from slipway.apps.deploy.helm import helm_program
+from slipway.apps.deploy.helm import MEMORY, helm_program
 from tests.support.apps import built
 from tests.support.contents import content, fake_helm, only_fault
+from tests.support.sandboxes import Noting
 
 
 @pytest.fixture
@@ -32,18 +35,19 @@ def test_a_chart_is_rendered_for_its_release_with_its_values(tmp_path: Path, cha
     assert found.faults == []
     [service] = found.extras
     assert service.obj["metadata"] == {"name": "cache"}
-    *argv, plugins = (tmp_path / "noted").read_text().splitlines()
-    assert argv == [
+    noted = (tmp_path / "noted").read_text().splitlines()
+    values_file = noted.pop(4)
+    assert noted[:7] == [
         "template",
         "cache",
-        str(chart),
+        ".",
         "--namespace=greeter-main",
-        "--values=-",
         "--include-crds",
         "--skip-tests",
         "--kube-version=v1.36.3",
     ]
-    assert not Path(plugins).exists()  # none of the user's, and gone by now
+    assert not Path(values_file.removeprefix("--values=")).exists()  # gone by now
+    assert {line.partition("=")[0] for line in noted[7:]} <= {"PATH", "KUBECONFIG", "PWD", "_"}
     assert json.loads((tmp_path / "values").read_text()) == {
         "image": built().image,
         "deep": [{"host": "demo.slipway.test", "count": 2}],
@@ -103,7 +107,8 @@ def test_links_within_a_chart_get_to_helm(tmp_path: Path, chart: Path) -> None:
     entry = {"source": "newest", "release": "c", "values": {}}
     found = content(fake_helm(tmp_path, ""), helm=[entry], checkout=str(tmp_path))
     assert found.faults == []
-    assert str(chart) in (tmp_path / "noted").read_text()
+    seen = dict(line.split()[::-1] for line in (tmp_path / "seen").read_text().splitlines())
+    assert seen["./two"] == seen["./files/one"] == seen["./shared/deep/one"]
 
 
 @pytest.mark.parametrize(
@@ -177,11 +182,32 @@ def test_a_folder_without_a_chart_is_said_so(tmp_path: Path) -> None:
 
 def test_without_helm_a_chart_is_the_apps_failure(chart: Path) -> None:
     entry = {"release": "c", "file": str(chart), "values": {}}
-    assert "/nonexistent/helm: no such command" in only_fault(content(helm=[entry]))
+    assert "as /nonexistent/helm is not there" in only_fault(content(helm=[entry]))
 
 
 def test_the_bundles_helm_goes_first(tmp_path: Path) -> None:
-    assert helm_program(tmp_path) == Path("helm")
+    assert helm_program(tmp_path) in (tmp_path / "tools" / "helm", Path(shutil.which("helm") or ""))
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "helm").touch()
     assert helm_program(tmp_path) == tmp_path / "tools" / "helm"
+
+
+def test_a_chart_has_no_network_and_bounds(tmp_path: Path, chart: Path) -> None:
+    sandboxes = Noting()
+    helm = replace(fake_helm(tmp_path, ""), sandboxes=sandboxes)
+    found = content(helm, helm=[{"release": "c", "file": str(chart), "values": {}}])
+    assert found.faults == []
+    [run] = sandboxes.runs
+    assert not run.program.network
+    assert run.program.memory == MEMORY
+    assert run.program.readable == {"/helm": tmp_path / "helm"}
+    assert run.given == {"source/Chart.yaml": "name: redis\n", "values.json": "{}"}
+
+
+def test_a_chart_that_gives_text_without_an_end_is_refused(
+    tmp_path: Path, chart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.apps.deploy.helm.MOST_TEXT", 1 << 20)
+    entry = {"release": "c", "file": str(chart), "values": {}}
+    fault = only_fault(content(fake_helm(tmp_path, "# " + "x" * (1 << 20)), helm=[entry]))
+    assert fault == "chart chart: gives more than 1 MB of text"
