@@ -78,7 +78,8 @@ class SourceProvider:
     @cached_property
     def key(self) -> str:
         """Covers all parts, and is the same on a machine that makes them across."""
-        keys = [part.key for part in self._parts_with([])]
+        own = self.parts_of(self.components, self.recipes, {}, own=True)
+        keys = [part.key for part in own]
         return key_of(self.architecture.platform, dict(self.versions), keys)
 
     @property
@@ -93,29 +94,31 @@ class SourceProvider:
         tools.have(self.tools, say)
         # Packages are set up by programs of their own.
         emulation.have(self.architecture, say)
-        made = parts.make(self.parts, self._store, say)
-        for component in self.components:
-            for place in ("bin", "cni", "manifests", "tools"):
-                _link_tree(made[component.name] / place, into / place)
+        return {"provider": "source", **self.put_together(self.parts, into, say)}
+
+    def put_together(
+        self, wanted: Sequence[Part], into: Path, say: Callable[[str], None]
+    ) -> Mapping[str, object]:
+        """Lay a bundle out from parts, of which what is missing is made; say what is in it."""
+        made = parts.make(wanted, self._store, say)
+        portable = {place for recipe in self.recipes for place in recipe.portable.values()}
         store = ImageStore(into / "images")
-        for recipe in self.recipes:
-            packed = made[f"image-{recipe.name}"]
-            for place in ("tools", *recipe.portable.values()):
-                _link_tree(packed / place, into / place)
-            store.adopt(ImageStore(packed / "images"))
+        for folder in made.values():
+            for place in ("bin", "cni", "manifests", "tools", *sorted(portable)):
+                _link_tree(folder / place, into / place)
+            store.adopt(ImageStore(folder / "images"))
         packages = {
             recipe.name: (manifest.read(made[f"packages-{recipe.name}"]) or {})["about"]
             for recipe in self.recipes
-            if recipe.packages
+            if f"packages-{recipe.name}" in made
         }
         found = [debian.of_record(record) for record in packages.values()]
         self.compare(found, self.lock_file, say)
         return {
-            "provider": "source",
             "platform": self.architecture.platform,
             "versions": dict(self.versions),
             "packages": packages,
-            "parts": [part.folder for part in self.parts],
+            "parts": [part.folder for part in wanted],
         }
 
     def compare(
@@ -132,7 +135,11 @@ class SourceProvider:
 
     def to_make(self) -> list[Part]:
         """The parts of the bundle that are not there; those that are there are not read."""
-        return [part for part in self.parts if not manifest.is_there(self._store / part.folder)]
+        return self.missing(self.parts)
+
+    def missing(self, wanted: Sequence[Part]) -> list[Part]:
+        """Those of the parts that are not there."""
+        return [part for part in wanted if not manifest.is_there(self._store / part.folder)]
 
     @property
     def _store(self) -> Path:
@@ -160,10 +167,22 @@ class SourceProvider:
     @cached_property
     def parts(self) -> list[Part]:
         """What the bundle is put together from."""
-        return self._parts_with(self._sysroots)
+        return self.parts_of(self.components, self.recipes, {})
 
-    def _parts_with(self, sysroots: Sequence[Part]) -> list[Part]:
-        """Beside the compiler, modules and packages are fetched and images packed."""
+    def parts_of(
+        self,
+        components: Sequence[Component],
+        recipes: Sequence[Recipe],
+        others: Mapping[str, Part],
+        *,
+        own: bool = False,
+    ) -> list[Part]:
+        """The parts of these; ``others`` have what goes to a place and is not compiled here.
+
+        Beside the compiler, modules and packages are fetched and images packed. They are those of
+        this machine or, with ``own``, of one that has the architecture of the bundle.
+        """
+        sysroots = [] if own or self._is_own else self._sysroots(components)
         modules = [
             Part(
                 name=f"modules-{each.name}",
@@ -171,9 +190,9 @@ class SourceProvider:
                 lane="modules",
                 make=partial(self._fetch, each),
             )
-            for each in self.components
+            for each in components
         ]
-        compiled = [self._compiled_part(each, sysroots) for each in self.components]
+        compiled = [self._compiled_part(each, sysroots) for each in components]
         unpacked = [
             Part(
                 name=f"packages-{recipe.name}",
@@ -181,19 +200,20 @@ class SourceProvider:
                 lane="packages",
                 make=partial(self._unpack, recipe),
             )
-            for recipe in self.recipes
+            for recipe in recipes
             if recipe.packages
         ]
-        made = {part.name: part for part in (*compiled, *unpacked)}
+        made = {part.name: part for part in (*others.values(), *compiled, *unpacked)}
+        makers = {place: part.name for place, part in others.items()}
+        makers |= {place: each.name for each in components for place in each.binaries}
         # What needs no compiler can be packed while it runs.
-        images = sorted(self.recipes, key=lambda recipe: bool(recipe.binaries))
-        packed = [self._image_part(recipe, made) for recipe in images]
+        images = sorted(recipes, key=lambda recipe: bool(recipe.binaries))
+        packed = [self._image_part(recipe, made, makers) for recipe in images]
         return [*sysroots, *modules, *made.values(), *packed]
 
-    @property
-    def _sysroots(self) -> list[Part]:
+    def _sysroots(self, components: Sequence[Component]) -> list[Part]:
         """What C is linked with for machines of another architecture; this one has its own."""
-        if self._is_own:
+        if not any(each.cgo for each in components):
             return []
         return [
             Part(
@@ -223,13 +243,11 @@ class SourceProvider:
         lock = [self.lock_file] if self.lock_file.exists() else []
         return self.own_key(key_of(debian.RECIPE, suite, variant, list(packages), *lock))
 
-    def _image_part(self, recipe: Recipe, made: Mapping[str, Part]) -> Part:
-        makers = {
-            place.removeprefix("image/"): component.name
-            for component in self.components
-            for place in component.binaries
-        }
-        needs = {makers[name] for name in recipe.binaries}
+    def _image_part(
+        self, recipe: Recipe, made: Mapping[str, Part], makers: Mapping[str, str]
+    ) -> Part:
+        """The image of a recipe; ``makers`` says which part has what goes to a place."""
+        needs = {makers[f"image/{name}"] for name in recipe.binaries}
         if recipe.packages:
             needs.add(f"packages-{recipe.name}")
         ordered = sorted(needs)
@@ -252,7 +270,7 @@ class SourceProvider:
     ) -> Mapping[str, object]:
         self.toolchain.compile(component, into, *sysroots)
         if component.name in MANIFESTS:
-            target = into / "manifests" / f"{component.name}.yaml"
+            target = into / manifest_of(component.name)
             target.parent.mkdir()
             source = self.toolchain.module_folder(component) / MANIFESTS[component.name]
             target.write_bytes(source.read_bytes())
@@ -288,6 +306,17 @@ class SourceProvider:
         archive = self._archive(recipe.suite or self.versions["debian"])
         found = debian.make_rootfs(archive, recipe.variant, recipe.packages, target)
         return {name: found[name] for name in recipe.packages} if recipe.over else found
+
+
+def places_of(component: Component) -> frozenset[str]:
+    """Where in the bundle a component's binaries and its manifest go."""
+    manifests = [manifest_of(component.name)] if component.name in MANIFESTS else []
+    return frozenset((*component.binaries, *manifests))
+
+
+def manifest_of(name: str) -> str:
+    """Where in the bundle the manifest of a component is."""
+    return f"manifests/{name}.yaml"
 
 
 def _pack(
