@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from slipway.bundle.download import (
     Download,
     Login,
     Server,
+    is_here,
     login_of,
     persistently,
     shown,
@@ -155,7 +155,7 @@ class ArchiveProvider:
             _ = parts.port  # whether it is one
         except ValueError as error:
             raise SlipwayError(Problem(str(self), f"is no address: {error}", CORRECT)) from error
-        if parts.scheme == "http" and not self.signers and not _is_here(parts.hostname or ""):
+        if parts.scheme == "http" and not self.signers and not is_here(parts.hostname or ""):
             what = "is an address that anybody on the way may answer for"
             fix = (
                 "write https, or have archives signed, and name the signers: slipway_bundle_signers"
@@ -303,14 +303,6 @@ class ArchiveProvider:
 def _no_room(into: Path, what: str) -> SlipwayError:
     what = f"{what}; nothing stays half unpacked"
     return SlipwayError(Problem(str(into.parent), what, "make room there, and run again"))
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine, so that nobody is on the way to it."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Held:

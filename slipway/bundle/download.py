@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
@@ -59,16 +60,24 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 class Broken(Exception):
     """Why a request came to nothing, for users.
 
-    ``again`` says that it may go better soon, or ``after`` so many seconds.
+    ``again`` says that it may go better soon, or ``after`` so many seconds; ``lacking`` that a
+    server answers and has no such file.
     """
 
     def __init__(
-        self, what: str, fix: str = "", *, again: bool = False, after: float | None = None
+        self,
+        what: str,
+        fix: str = "",
+        *,
+        again: bool = False,
+        after: float | None = None,
+        lacking: bool = False,
     ) -> None:
         super().__init__(what)
         self.fix = fix
         self.again = again
         self.after = after
+        self.lacking = lacking
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,14 @@ def shown(url: str) -> str:
     except ValueError:  # as of "https://[::1"
         return f"{url.partition('://')[0]}://..."
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, so that nobody is on the way to it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def login_of(url: str) -> Login | None:
@@ -110,10 +127,16 @@ def login_of(url: str) -> Login | None:
 
 @dataclass(frozen=True)
 class Server:
-    """Where a file is: its address, and who asks there, and nowhere that it leads on to."""
+    """Where a file is: its address, and who asks there, and nowhere that it leads on to.
+
+    ``ca`` is a file of authorities that are trusted beside this machine's, and ``seconds`` is how
+    long it may take to be reached and to say more, if not as long as others.
+    """
 
     url: str
     login: Login | None = None
+    ca: str = ""
+    seconds: float | None = None
 
     def __str__(self) -> str:
         return shown(self.url)
@@ -125,13 +148,18 @@ class Server:
             try:
                 yield response
             except HTTPError as error:
-                _raise(error)
+                _raise(error, self.seconds)
 
     def _found(self, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer, wherever the address leads on to."""
-        url = self.url
+        url, satisfied = self.url, False
         for _ in range(MOST_REDIRECTS):
-            response = _asked(url, {**headers, **self._authorization(url)})
+            response = self._asked(url, {**headers, **self._authorization(url)})
+            if response.status == 401 and not satisfied:
+                satisfied = self._satisfied(response, url)
+                if satisfied:
+                    response.close()
+                    continue
             if response.status not in _REDIRECTS:
                 return self._good(response, url)
             response.close()
@@ -142,9 +170,38 @@ class Server:
         raise Broken(f"leads on from one address to another, {MOST_REDIRECTS} times")
 
     def _authorization(self, url: str) -> dict[str, str]:
-        if self.login is None or _origin(url) != _origin(self.url):
+        if self.login is None or origin(url) != origin(self.url):
             return {}
         return {"Authorization": _basic(self.login)}
+
+    def _satisfied(self, response: urllib3.BaseHTTPResponse, url: str) -> bool:
+        """Whether more is told now of who asks, as an answer of ``url`` wants it."""
+        return False
+
+    def _asked(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        parts = urlsplit(url)
+        plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+        sent = {"User-Agent": "slipway", "Accept-Encoding": "identity"}
+        timeout = urllib3.Timeout(
+            connect=self.seconds or allowed(CONNECT_SECONDS),
+            read=self.seconds or allowed(QUIET_SECONDS),
+        )
+        try:
+            return _manager(parts, self.ca, timeout).request(
+                "GET",
+                plain,
+                headers={**sent, **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.ProxySchemeUnknown as error:
+            raise Broken("the proxy of the environment is none of HTTP", _PROXY_LOGIN) from error
+        except ValueError as error:  # also urllib3's own, and a host that no name server may have
+            raise Broken("is no address of a file", "correct the address") from error
+        except HTTPError as error:
+            _raise(error, self.seconds)
 
     def _good(self, response: urllib3.BaseHTTPResponse, url: str) -> urllib3.BaseHTTPResponse:
         status = response.status
@@ -156,7 +213,7 @@ class Server:
         if status in (401, 403):
             raise Broken(f"{what}: {self._refused()}", _LOGIN)
         if status in (404, 410):
-            raise Broken(f"{what}: there is no such file", "correct the address")
+            raise Broken(f"{what}: there is no such file", "correct the address", lacking=True)
         if status == 407:
             raise Broken(f"{what}: the proxy wants to know who asks", _PROXY_LOGIN)
         after = _seconds_after(response)
@@ -175,11 +232,12 @@ def _basic(login: Login) -> str:
     return f"Basic {base64.b64encode(f'{login.user}:{login.password}'.encode()).decode()}"
 
 
-_LOGIN = "give the login in ~/.netrc, or as slipway_bundle_login"
+_LOGIN = "give the login in ~/.netrc, for an archive as slipway_bundle_login, or in slipway_mirrors"
 _PROXY_LOGIN = "write https_proxy=http://USER:PASSWORD@HOST:PORT"
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """What of an address says whom it asks."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 
@@ -196,7 +254,7 @@ def _joined(url: str, location: str) -> str:
     """Where an address leads on to."""
     try:
         target = urljoin(url, location)
-        is_one = urlsplit(target).scheme in ("http", "https") and _origin(target)[1]
+        is_one = urlsplit(target).scheme in ("http", "https") and origin(target)[1]
     except ValueError:
         is_one = None
     if not is_one:
@@ -204,32 +262,9 @@ def _joined(url: str, location: str) -> str:
     return target
 
 
-def _asked(url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-    parts = urlsplit(url)
-    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
-    sent = {"User-Agent": "slipway", "Accept-Encoding": "identity"}
-    timeout = urllib3.Timeout(connect=allowed(CONNECT_SECONDS), read=allowed(QUIET_SECONDS))
-    try:
-        return _manager(parts, timeout).request(
-            "GET",
-            plain,
-            headers={**sent, **headers},
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            decode_content=False,
-        )
-    except urllib3.exceptions.ProxySchemeUnknown as error:
-        raise Broken("the proxy of the environment is none of HTTP", _PROXY_LOGIN) from error
-    except ValueError as error:  # also urllib3's own, and a host that no name server may have
-        raise Broken("is no address of a file", "correct the address") from error
-    except HTTPError as error:
-        _raise(error)
-
-
-def _manager(parts: SplitResult, timeout: urllib3.Timeout) -> urllib3.PoolManager:
+def _manager(parts: SplitResult, ca: str, timeout: urllib3.Timeout) -> urllib3.PoolManager:
     """What asks, by the proxies of the environment and with the authorities of this machine."""
-    trust = ssl.create_default_context() if parts.scheme == "https" else None
+    trust = _trust(ca) if parts.scheme == "https" else None
     proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return urllib3.PoolManager(ssl_context=trust, timeout=timeout)
@@ -244,25 +279,38 @@ def _manager(parts: SplitResult, timeout: urllib3.Timeout) -> urllib3.PoolManage
     )
 
 
-def _raise(error: HTTPError) -> NoReturn:
-    """Say what broke in a request, by the error at the bottom of it."""
+def _trust(ca: str) -> ssl.SSLContext:
+    """The authorities of this machine, and those of a file."""
+    context = ssl.create_default_context()
+    if ca:
+        try:
+            context.load_verify_locations(Path(ca).expanduser())
+        except OSError as error:  # also ssl's own
+            what = f"has no certificates: {error.strerror or error}"
+            raise SlipwayError(Problem(ca, what, "name a file of them in PEM")) from error
+    return context
+
+
+def _raise(error: HTTPError, seconds: float | None) -> NoReturn:
+    """Say what broke in a request that may take ``seconds``, by the error at the bottom of it."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             fix = (
                 "have the server's certificate renewed"
                 if "expired" in cause.verify_message
-                else "SSL_CERT_FILE names authorities; or add its own to those of this machine"
+                else "SSL_CERT_FILE names authorities, ca in slipway_mirrors one mirror's; "
+                "or add its own to those of this machine"
             )
             what = f"its certificate is not trusted here: {cause.verify_message}"
             raise Broken(what, fix) from error
         if "failed: 407" in str(cause):  # of a tunnel, as http.client words it
             raise Broken("the proxy wants to know who asks (HTTP 407)", _PROXY_LOGIN) from error
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        what = f"nothing came for {allowed(QUIET_SECONDS):.0f} s"
+        what = f"nothing came for {seconds or allowed(QUIET_SECONDS):.0f} s"
         raise Broken(what, again=True) from error
     if any(isinstance(cause, TimeoutError) for cause in causes):
-        what = f"no connection within {allowed(CONNECT_SECONDS):.0f} s"
+        what = f"no connection within {seconds or allowed(CONNECT_SECONDS):.0f} s"
         raise Broken(
             what, "can this machine reach it? is there a proxy to name?", again=True
         ) from error
@@ -423,7 +471,8 @@ class Download:
             raise Broken("nothing came", again=True)
         elif self._size < total:
             return False
-        self._told(str(progress))
+        if self._size >= ENOUGH:
+            self._told(str(progress))
         return True
 
     def _told(self, line: str) -> None:

@@ -18,6 +18,12 @@ from pathlib import Path
 from slipway.bundle import manifest
 from slipway.files import settle
 
+DOWNLOAD = "download"
+"""The lane of parts that nothing is computed for."""
+
+WIDTH = {DOWNLOAD: 4}
+"""How many parts of a lane are made at a time, where it is more than one."""
+
 HEARTBEAT = 30.0
 """Seconds between two lines that say what is being made."""
 
@@ -26,10 +32,10 @@ HEARTBEAT = 30.0
 class Part:
     """One thing to make.
 
-    ``lane`` names the queue it waits in: the parts of a lane are made one after another, in the
-    order given, and lanes run side by side. A part also waits for those it ``needs`` by name, all
-    of which come before it. ``make`` fills the directory it is given and returns what there is to
-    say about it (versions).
+    ``lane`` names the queue it waits in: the parts of a lane are made one after another, or as many
+    at a time as WIDTH says, in the order given, and lanes run side by side. A part also waits for
+    those it ``needs`` by name, all of which come before it. ``make`` fills the directory it is
+    given and returns what there is to say about it (versions).
     """
 
     name: str
@@ -122,7 +128,7 @@ def make(parts: Sequence[Part], store: Path, say: Callable[[str], None]) -> dict
 
     heartbeat = threading.Thread(target=progress.heartbeat, args=(stop,), daemon=True)
     heartbeat.start()
-    lanes = {part.lane: ThreadPoolExecutor(max_workers=1) for part in to_make}
+    lanes = {part.lane: ThreadPoolExecutor(WIDTH.get(part.lane, 1)) for part in to_make}
     futures: dict[str, Future[None]] = {}
     try:
         for part in to_make:

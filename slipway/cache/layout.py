@@ -140,6 +140,11 @@ class CacheLayout:
         return self.root / "archives"
 
     @property
+    def downloads(self) -> Path:
+        """The folder of what has come of upstream's files and images, each by its sha256."""
+        return self.root / "downloads"
+
+    @property
     def bundle_lock(self) -> Path:
         """The file that whoever makes or removes bundles locks."""
         return self.bundles / "lock"

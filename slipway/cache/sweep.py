@@ -172,7 +172,7 @@ class _Sweeper:
             self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:
-        """Remove bundles, their parts that nothing else is made of, old compilers and archives."""
+        """Remove bundles, parts that nothing is made of, old compilers and what was fetched."""
         cache = self.cache
         if not cache.bundles.exists():
             return
@@ -192,7 +192,8 @@ class _Sweeper:
                 else:
                     self._remove(path)
             self._sweep_parts(cache.bundle_parts, kept)
-            self._remove_older(MONTH, [*cache.go_toolchains(), *_in(cache.archives)])
+            fetched = (*_in(cache.archives), *_in(cache.downloads))
+            self._remove_older(MONTH, [*cache.go_toolchains(), *fetched])
 
     def _sweep_parts(self, parts: Path, bundles: Iterable[Path]) -> None:
         """Remove the parts that none of the bundles was made of."""

@@ -19,6 +19,7 @@ SWEPT = {
     # What goes when nobody claims it: who makes it, and after how many seconds.
     "builds/.key.json.unfinished": ("a build that ended in the middle", DAY),
     "archives/0123": ("the bundle module, of an archive that was named", MONTH),
+    "downloads/0123": ("the upstream provider, of what is in no part yet", MONTH),
     "bundle/0123": ("the bundle module", WEEK),
     "bundle/parts/0123": ("the bundle module", WEEK),
     "clusters/other.json": ("each run, of another cluster", CLAIM_SECONDS),
