@@ -23,21 +23,27 @@ def collect(
 ) -> None:
     """Put them into ``beside``, unless the bundle came with them.
 
-    Those of a package whose part has been swept away are left out, which is said.
+    Left out, which is said, are those of a package whose part has been swept away, and of what was
+    downloaded from upstream and not compiled here.
     """
     if (bundle / FOLDER).is_dir():
         return
     say("gathering licences")
     target = beside / FOLDER
     _copy(provider.project / "LICENSE", target / "slipway")
-    for name in manifest.parts(bundle) or []:
+    parts = manifest.parts(bundle)
+    for name in parts or []:
         if name.startswith("packages-"):
             part = provider.cache.bundle_parts / name
             if not manifest.is_there(part):
                 say(f"without the licences of {name}, which is not in the cache any more")
             for archive in part.glob("*.tar"):
                 _of_packages(archive, target / "debian")
+    of = {name.rpartition("-")[0] for name in parts or []}
     for component in provider.components:
+        if parts is not None and component.name not in of:
+            say(f"without the licences of {component.name}, which upstream published")
+            continue
         for module, folder in provider.toolchain.modules(component).items():
             for path in _licences(folder):
                 _copy(path, target / "go" / module)

@@ -1,7 +1,8 @@
 """Where a bundle comes from, and the one way to have it.
 
 A provider knows how to fill a bundle directory; nothing else in the product can tell which one
-did. ``source`` builds from Go modules and Debian packages, ``archive`` unpacks what was built.
+did. ``source`` builds from Go modules and Debian packages, ``archive`` unpacks what was built, and
+``upstream`` downloads what others publish and builds the rest.
 """
 
 from __future__ import annotations

@@ -92,14 +92,14 @@ class SourceProvider:
     def fill(self, into: Path, say: Callable[[str], None]) -> Mapping[str, object]:
         """Make what is missing of the parts, then lay the bundle out from them."""
         tools.have(self.tools, say)
-        # Packages are set up by programs of their own.
-        emulation.have(self.architecture, say)
         return {"provider": "source", **self.put_together(self.parts, into, say)}
 
     def put_together(
         self, wanted: Sequence[Part], into: Path, say: Callable[[str], None]
     ) -> Mapping[str, object]:
         """Lay a bundle out from parts, of which what is missing is made; say what is in it."""
+        # Packages are set up by programs of their own.
+        emulation.have(self.architecture, say)
         made = parts.make(wanted, self._store, say)
         portable = {place for recipe in self.recipes for place in recipe.portable.values()}
         store = ImageStore(into / "images")

@@ -61,7 +61,9 @@ class Served:
         return [headers.get("Range", "") for _path, headers in self.asked]
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """A server that answers each request in a thread of its own."""
+
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -127,16 +129,17 @@ def served(content: bytes, scratch: Path | None = None, days: int = 2) -> Iterat
         def log_message(self, *args: Any) -> None:
             pass
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         file.port = server.server_port
         if scratch:
             file.scheme = "https"
-            server.socket = _tls(scratch, days).wrap_socket(server.socket, server_side=True)
+            server.socket = tls(scratch, days).wrap_socket(server.socket, server_side=True)
         with serving(server):
             yield file
 
 
-def _tls(scratch: Path, days: int) -> ssl.SSLContext:
+def tls(scratch: Path, days: int) -> ssl.SSLContext:
+    """What a server on this machine speaks, by a certificate that is written to ``scratch``."""
     certificate, key = make_certificate("localhost", days=days)
     (scratch / "server.crt").write_bytes(certificate)
     (scratch / "server.key").write_bytes(key)
@@ -180,7 +183,7 @@ def proxy(of: Served, login: str = "") -> Iterator[Proxy]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         way.port = server.server_port
         with serving(server):
             yield way

@@ -8,8 +8,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import urllib3
 
 from slipway.waiting import wait_until
+from tests.support.oci_samples import Layout, digest_of
 
 _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 
@@ -22,14 +26,22 @@ _ALLOWED = f"{USER}:$2b$04$abcdefghijklmnopqrstuursBJVjwtkucQ.GLo5l86wMxN0hcKTyu
 
 
 @contextmanager
-def served(program: Path, folder: Path, *, asks: bool = False) -> Iterator[str]:
+def served(
+    program: Path,
+    folder: Path,
+    *,
+    asks: bool = False,
+    tls: Path | None = None,
+    realm: str = "",
+) -> Iterator[str]:
     """Run a registry that keeps its images in a new folder; gives its address.
 
-    One that ``asks`` wants to know who comes.
+    One that ``asks`` wants to know who comes; with a ``realm`` it wants a token of there, whichever
+    that is. Its certificate is in the folder ``tls``, as ``server.crt`` and ``server.key``.
     """
     folder.mkdir()
     (folder / "allowed").write_text(_ALLOWED)
-    settings = {
+    settings: dict[str, Any] = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "root")}},
         "http": {"addr": "127.0.0.1:0"},
@@ -37,6 +49,11 @@ def served(program: Path, folder: Path, *, asks: bool = False) -> Iterator[str]:
     if asks:
         allowed = {"realm": "tests", "path": str(folder / "allowed")}
         settings["auth"] = {"htpasswd": allowed}
+    if tls:
+        files = {"certificate": str(tls / "server.crt"), "key": str(tls / "server.key")}
+        settings["http"]["tls"] = files
+    if realm:
+        settings["auth"] = {"silly": {"realm": realm, "service": "it"}}
     (folder / "config.yml").write_text(json.dumps(settings))
     log = folder / "log"
     with log.open("wb") as output:
@@ -50,3 +67,29 @@ def served(program: Path, folder: Path, *, asks: bool = False) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def push(address: str, repository: str, layout: Layout, index: bytes, ca: Path | None) -> str:
+    """Have the images of a layout in a registry's repository; give the digest of their index."""
+    url = f"{address}/v2/{repository}"
+    pool = urllib3.PoolManager(ca_certs=str(ca) if ca else None)
+    token = {"Authorization": "Bearer any"}
+
+    def ask(method: str, where: str, body: bytes = b"", kind: str = "") -> urllib3.BaseHTTPResponse:
+        headers = {**token, "Content-Type": kind or "application/octet-stream"}
+        response = pool.request(method, where, body=body, headers=headers)
+        assert response.status in (201, 202), response.data
+        return response
+
+    manifests = {each["digest"]: each["mediaType"] for each in json.loads(index)["manifests"]}
+    for name, content in layout.files.items():
+        if name.startswith("blobs/") and digest_of(content) not in manifests:
+            place = ask("POST", f"{url}/blobs/uploads/").headers["Location"]
+            sign = "&" if "?" in place else "?"
+            ask("PUT", f"{place}{sign}digest={digest_of(content)}", content)
+    for digest, kind in manifests.items():
+        blob = layout.files[f"blobs/sha256/{digest.removeprefix('sha256:')}"]
+        ask("PUT", f"{url}/manifests/{digest}", blob, kind)
+    kind = "application/vnd.oci.image.index.v1+json"
+    ask("PUT", f"{url}/manifests/{digest_of(index)}", index, kind)
+    return digest_of(index)

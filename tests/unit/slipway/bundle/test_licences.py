@@ -51,10 +51,12 @@ def provider(tmp_path: Path) -> SourceProvider:
         for name in names:
             (folder / name).write_text(f"{name} of {folder.name}")
     (module / "licenses").mkdir()
-    toolchain = SimpleNamespace(modules=lambda _: {"example.com/x@v1.0.0": module}, root=root)
+    modules = {"tool": {"example.com/x@v1.0.0": module}}
+    toolchain = SimpleNamespace(modules=lambda component: modules[component.name], root=root)
+    components = [SimpleNamespace(name=name) for name in ("tool", "taken")]
     (tmp_path / "LICENSE").write_text("Apache License")
-    known = SimpleNamespace(project=tmp_path, cache=cache, toolchain=toolchain, components=["tool"])
-    return cast(SourceProvider, known)
+    known = {"project": tmp_path, "cache": cache, "toolchain": toolchain, "components": components}
+    return cast(SourceProvider, SimpleNamespace(**known))
 
 
 def test_they_are_gathered_by_what_they_are_of(provider: SourceProvider, tmp_path: Path) -> None:
@@ -74,7 +76,10 @@ def test_they_are_gathered_by_what_they_are_of(provider: SourceProvider, tmp_pat
         "go/std/LICENSE": "LICENSE of go",
         "slipway/LICENSE": "Apache License",
     }
-    assert said[1:] == [f"without the licences of {GONE}, which is not in the cache any more"]
+    assert said[1:] == [
+        f"without the licences of {GONE}, which is not in the cache any more",
+        "without the licences of taken, which upstream published",
+    ]
 
 
 def test_a_bundle_that_came_with_them_keeps_them(provider: SourceProvider, tmp_path: Path) -> None:

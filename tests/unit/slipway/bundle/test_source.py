@@ -287,6 +287,15 @@ def test_where_a_machine_compiles_for_its_own_kind_it_has_what_c_is_linked_with(
     assert "c_compiler_amd64" in project.provider(Architecture.AMD64).tools
 
 
+def test_what_c_is_linked_with_is_there_where_something_of_it_is_compiled(
+    project: Project,
+) -> None:
+    provider = project.provider(Architecture.ARM64)
+    for each in provider.components:
+        names = [part.name for part in provider.parts_of([each], [], {})]
+        assert ("packages-sysroot" in names) == each.cgo
+
+
 def test_a_bundle_has_the_same_key_whichever_machine_makes_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
