@@ -8,7 +8,7 @@ from typing import Any
 from slipway import __version__
 from slipway.action_plugin import SlipwayAction
 from slipway.architecture import Architecture
-from slipway.bundle.choice import AUTO, SOURCE, chosen
+from slipway.bundle.choice import ARCHIVE, AUTO, chosen
 from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.sbom.write import Bills
@@ -21,9 +21,10 @@ class ActionModule(SlipwayAction):
         """Return the documents that were written or removed."""
         if self.check_mode:
             return {"changed": False, "skipped": True, "msg": "nothing is read in a check"}
-        # Of machines that no archive is for, there may be a bundle from source.
-        provider = args["provider"] if args["provider"] == SOURCE else AUTO
-        choices = chosen({**args, "provider": provider}, [*Architecture], self.say)
+        # Of machines that no archive is for, there may be a bundle from elsewhere.
+        provider = AUTO if args["provider"] == ARCHIVE else args["provider"]
+        given = {**args, "provider": provider}
+        choices = chosen(given, [*Architecture], self.say, ask=False)
         providers = {each: choice.provider for each, choice in choices.items()}
         bundles = {each: bundle_path(own, own.cache) for each, own in providers.items()}
         own = providers[Architecture.here()]

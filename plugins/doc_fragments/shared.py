@@ -82,12 +82,21 @@ options:
 options:
   provider:
     description:
-      - Where a bundle comes from. V(archive) unpacks one of O(archive), V(source) builds from Go
-        modules and Debian packages, and V(auto) is V(archive) if one is named for the processor,
-        V(source) otherwise.
+      - Where a bundle comes from. V(archive) unpacks one of O(archive), V(upstream) downloads what
+        C(bundle/upstream.yml) knows of what upstream publishes and builds the rest, and V(source)
+        builds all from Go modules and Debian packages.
+      - V(auto) is V(archive) if one is named for the processor, or else what is in the cache, or
+        else V(upstream) if it answers within a few seconds, V(source) otherwise.
     type: str
-    choices: [archive, auto, source]
+    choices: [archive, auto, source, upstream]
     default: auto
+  mirrors:
+    description:
+      - Mirrors of upstream, by what they stand for, a host or a host with the beginning of a path,
+        of files as of images. Each is an address, or has C(url), C(user) and C(password), which is
+        the name of a secret, and C(ca), a file of authorities that are trusted there as well.
+    type: dict
+    default: {}
   archive:
     description:
       - The archives of bundles, each a path or an address that begins with C(https://). One has to

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from slipway.architecture import Architecture
+from slipway.bundle import manifest
 from slipway.bundle.archive import ArchiveProvider
 from slipway.bundle.download import Login
+from slipway.bundle.mirrors import mirrors
+from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
+from slipway.bundle.upstream import UpstreamProvider
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 
-AUTO, ARCHIVE, SOURCE = "auto", "archive", "source"
+AUTO, ARCHIVE, UPSTREAM, SOURCE = "auto", "archive", "upstream", "source"
 """The ways to a bundle by name; AUTO is the first of the others that is at hand."""
 
-PROVIDERS = (AUTO, ARCHIVE, SOURCE)
+PROVIDERS = (AUTO, ARCHIVE, UPSTREAM, SOURCE)
 
-AnyProvider = SourceProvider | ArchiveProvider
+AnyProvider = SourceProvider | ArchiveProvider | UpstreamProvider
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,20 @@ class Choice:
 
 
 def chosen(
-    args: Mapping[str, Any], architectures: Iterable[Architecture], say: Callable[[str], None]
+    args: Mapping[str, Any],
+    architectures: Iterable[Architecture],
+    say: Callable[[str], None],
+    *,
+    ask: bool = True,
 ) -> dict[Architecture, Choice]:
     """Where the bundles for ``architectures`` come from, by the options of a module.
 
     They are those of the fragments ``shared.lock`` and ``shared.provider``.
 
-    An archive has the bundle for one architecture; those that none is for come from source, unless
-    archives alone are wanted. Raises SlipwayError when the options do not fit each other, or no
-    archive fits what is wanted.
+    An archive has the bundle for one architecture; those that none is for come from upstream or
+    source, unless archives alone are wanted. Who has nothing made need not ``ask`` upstream for
+    that. Raises SlipwayError when the options do not fit each other, or no archive fits what is
+    wanted.
     """
     versions = {name: str(version) for name, version in args["versions"].items()}
     project, cache = Path(args["project"]), CacheLayout(Path(args["cache"]))
@@ -48,33 +57,63 @@ def chosen(
         for each in architectures
     }
     wanted = args["provider"]
-    places = [place for each in args["archive"] if (place := each.strip())]
-    if wanted == SOURCE or (wanted == AUTO and not places):
-        reason = "bundle_provider says so" if wanted == SOURCE else "no archive is named"
-        return {
-            each: Choice(source, f"from source, as {reason}") for each, source in sources.items()
-        }
-    if not places:
+    if wanted == SOURCE:
+        why = "from source, as bundle_provider says so"
+        return {each: Choice(source, why) for each, source in sources.items()}
+    given = mirrors(args["mirrors"], args["secrets"])
+    upstreams = {
+        each: UpstreamProvider(source, given, wanted == AUTO, say)
+        for each, source in sources.items()
+    }
+    if wanted == UPSTREAM:
+        why = "from upstream, as bundle_provider says so"
+        return {each: Choice(upstream, why) for each, upstream in upstreams.items()}
+    archives = _archives(args, next(iter(sources.values())), say)
+    if wanted == ARCHIVE and not archives:
         fix = "SLIPWAY_BUNDLE=PATH or ADDRESS, or bundle_provider: auto"
         raise SlipwayError(Problem("bundle_provider", "is archive, and none is named", fix))
-    signers = Path(args["signers"]) if args["signers"] else None
-    first, login = next(iter(sources.values())), _login(args)
-    archives = [ArchiveProvider(first, place, signers, login, say) for place in places]
     found = _by_architecture(archives, sources)
     lacking = [each for each in sources if each not in found]
-    if lacking and (wanted == ARCHIVE or not found):
+    if archives and lacking and (wanted == ARCHIVE or not found):
         raise SlipwayError(_of_lacking(lacking, archives))
-    return {each: _choice(each, source, found) for each, source in sources.items()}
+    choices: dict[Architecture, Choice] = {}
+    for each, upstream in upstreams.items():
+        if archive := found.get(each):
+            why = f"from the archive {archive}, as slipway_bundle names it"
+            choices[each] = Choice(archive, why)
+        else:
+            why = f"as no archive is {f'for {each}' if archives else 'named'}"
+            choices[each] = _first_at_hand(upstream, why, ask=ask)
+    return choices
 
 
-def _choice(
-    architecture: Architecture,
-    source: SourceProvider,
-    archives: Mapping[Architecture, ArchiveProvider],
-) -> Choice:
-    if archive := archives.get(architecture):
-        return Choice(archive, f"from the archive {archive}, as slipway_bundle names it")
-    return Choice(source, f"from source, as no archive is for {architecture}")
+def _first_at_hand(upstream: UpstreamProvider, why: str, *, ask: bool) -> Choice:
+    """Where there is no archive: what is in the cache, before upstream is asked, before source."""
+    source = upstream.source
+    if _is_there(source) or not source.to_make():
+        return Choice(source, f"from source, {why} and its parts are in the cache")
+    if _is_there(upstream) or not ask:
+        return Choice(upstream, f"from upstream, {why}")
+    if upstream.offer:
+        return Choice(upstream, f"from upstream, {why} and it answers")
+    lacking = next(iter(upstream.offer.lacking.values()), "bundle/upstream.yml knows none of it")
+    return Choice(source, f"from source, {why} and upstream has nothing: {lacking}")
+
+
+def _is_there(provider: SourceProvider | UpstreamProvider) -> bool:
+    return manifest.is_there(bundle_path(provider, provider.cache))
+
+
+def _archives(
+    args: Mapping[str, Any], source: SourceProvider, say: Callable[[str], None]
+) -> list[ArchiveProvider]:
+    """Those that are named, as if each were for one architecture."""
+    places = [place for each in args["archive"] if (place := each.strip())]
+    if not places:
+        return []
+    signers = Path(args["signers"]) if args["signers"] else None
+    login = _login(args)
+    return [ArchiveProvider(source, place, signers, login, say) for place in places]
 
 
 def _by_architecture(

@@ -23,6 +23,7 @@ ARGS: dict[str, Any] = {
     "pod_subnet": "10.244.0.0/16",
     "service_subnet": "10.96.0.0/16",
     "kubeconfig": "/root/.kube/lab.yaml",
+    "provider": "source",
     "project": "/srv/slipway",
     "versions": {"kubernetes": "1.36.3", "jre": 21},
     "cache": "/root/.cache/slipway",

@@ -13,7 +13,8 @@ from plugins.action import sbom
 from slipway.architecture import Architecture
 from slipway.bundle.keys import key_of
 from slipway.bundle.source import SourceProvider
-from tests.support.bundles import VERSIONS, Maker
+from slipway.bundle.upstream import UpstreamProvider
+from tests.support.bundles import VERSIONS, Maker, bundle
 from tests.support.fake_ansible import action
 
 AMD64, ARM64 = Architecture.AMD64, Architecture.ARM64
@@ -43,6 +44,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     key = property(lambda self: key_of(self.architecture.value))
     monkeypatch.setattr(SourceProvider, "key", key)
+    monkeypatch.setattr(SourceProvider, "to_make", lambda _: [])
+    monkeypatch.setattr(UpstreamProvider, "key", property(lambda self: key_of(self.source.key)))
     monkeypatch.setattr(sbom, "Bills", Asked)
 
 
@@ -70,6 +73,18 @@ def test_they_are_of_the_bundles_for_all_kinds_of_machines(
 ) -> None:
     found = described(tmp_path, **given)
     assert found.bundles == {each: of(each, tmp_path) for each in Architecture}
+    assert found.provider.architecture is AMD64
+
+
+@pytest.mark.parametrize("parts", [[], ["tool-0123"]])
+def test_that_of_upstream_is_described_where_it_is_at_hand_or_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[str]
+) -> None:
+    monkeypatch.setattr(SourceProvider, "to_make", lambda _: parts)
+    bundle(tmp_path / "cache" / "bundle" / key_of(key_of("arm64"))[:16])
+    wanted = {} if parts else {"provider": "upstream"}
+    found = described(tmp_path, **wanted)
+    assert found.bundles[ARM64].name == key_of(key_of("arm64"))[:16]
     assert found.provider.architecture is AMD64
 
 
