@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -65,11 +65,13 @@ class Repository:
         text, kind = self._text(digest)
         try:
             entries = parsed(text, dict).get("manifests")
-            if entries is not None:
-                descriptor = _chosen(typed(entries, list, "manifests"), platform)
-                text = self._text(descriptor.digest)[0]
-            else:
-                descriptor = Descriptor(kind, digest, len(text))
+            if entries is None:
+                found = Found(Descriptor(kind, digest, len(text)), text, Manifest.of(text))
+                if (own := self._platform(found)) != platform:
+                    raise _lacking(platform, [own])
+                return found
+            descriptor = _chosen(typed(entries, list, "manifests"), platform)
+            text = self._text(descriptor.digest)[0]
             return Found(descriptor, text, Manifest.of(text))
         except ValueError as error:
             raise Broken(f"has no image that can be read at {digest}: {error}") from error
@@ -78,14 +80,17 @@ class Repository:
         """Where a blob is."""
         return self._at(f"blobs/{digest}")
 
+    def _platform(self, found: Found) -> str:
+        """What an image is for by its config, which alone says so where it is in no index."""
+        with self.blob(found.manifest.config.digest).asked() as response:
+            config = _read(response, found.manifest.config.digest)
+        return platform_of(parsed(config, dict))
+
     def _text(self, digest: str) -> tuple[bytes, str]:
         """A manifest or an index, and its media type."""
         with self._at(f"manifests/{digest}").asked(_ACCEPTED) as response:
-            text = response.read(MOST_JSON + 1)
+            text = _read(response, digest)
             kind = response.headers.get("Content-Type", "")
-        found = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        if found != digest:
-            raise Broken(f"gives another manifest ({found}) for {digest}", _SEPARATE)
         try:
             return text, str(parsed(text, dict).get("mediaType") or kind)
         except ValueError as error:
@@ -97,12 +102,25 @@ class Repository:
         return _RegistryServer(url, server.login, server.ca, self.seconds, self._tokens)
 
 
+def _read(response: urllib3.BaseHTTPResponse, digest: str) -> bytes:
+    """What an answer has, which is to have this digest."""
+    text = response.read(MOST_JSON + 1)
+    found = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    if found != digest:
+        raise Broken(f"gives something else ({found}) for {digest}", _SEPARATE)
+    return text
+
+
+def _lacking(platform: str, offered: Iterable[str]) -> Broken:
+    named = ", ".join(sorted(offered)) or "nothing"
+    return Broken(f"has no image for {platform}; it has {named}", _SEPARATE)
+
+
 def _chosen(entries: list[Any], platform: str) -> Descriptor:
     """The entry of an index for a platform."""
     offered = dict(_platforms(entries))
     if platform not in offered:
-        named = ", ".join(sorted(offered)) or "nothing"
-        raise Broken(f"has no image for {platform}; it has {named}", _SEPARATE)
+        raise _lacking(platform, offered)
     return offered[platform]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 from tests.support.file_servers import Fault
-from tests.support.upstreams import BRIDGE, HERE, REF, TOOL, Project, Upstream, upstream
+from tests.support.upstreams import BRIDGE, HERE, REF, TOOL, Project, Upstream, image_for, upstream
 
 ELSEWHERE = next(each for each in Architecture if each is not HERE)
 TOOL_PATH = "/tool/1.0.0/tool"
@@ -251,13 +252,25 @@ def test_another_manifest_than_the_lock_s_is_refused(project: Project) -> None:
     path = f"/v2/server/manifests/{project.lock['images'][REF]}"
     project.served.files[path] += b" "
     assert f"{REF}: localhost" in told(project)
-    assert "gives another manifest (sha256:" in told(project)
+    assert "gives something else (sha256:" in told(project)
 
 
 def test_an_image_for_other_platforms_is_refused_with_theirs(project: Project) -> None:
     project.lock["images"][REF] = project.put_image(ELSEWHERE)
     assert f"has no image for linux/{HERE}; it has linux/{ELSEWHERE}" in told(project)
     assert project.compiled() == []
+
+
+def test_an_image_in_no_index_is_for_what_its_config_says(project: Project) -> None:
+    _layout, index = image_for(ELSEWHERE)
+    project.put_image(ELSEWHERE)
+    project.lock["images"][REF] = json.loads(index)["manifests"][0]["digest"]
+    assert f"has no image for linux/{HERE}; it has linux/{ELSEWHERE}" in told(project)
+    had(project, hurried=True)
+    assert "server" in project.compiled()
+    project.architecture = ELSEWHERE
+    images = ImageStore(had(project).path / "images").images()
+    assert images[REF].platform == f"linux/{ELSEWHERE}"
 
 
 def test_after_a_cut_it_goes_on_where_it_was(project: Project, waits: list[float]) -> None:
