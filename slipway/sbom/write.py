@@ -162,13 +162,15 @@ class Bills:
                 yield Part(ComponentType.FILE, name, "", f"file:{name}", [], sha256)
 
     def _bundled(self, bundle: Path, packages: dict[str, list[Package]]) -> Iterator[Part]:
-        """The images of a bundle."""
+        """The images of a bundle; of what was packed, Debian's packages were recorded then."""
         store = ImageStore(bundle / "images")
         contents = Contents(store, Repositories([]))
         names = {recipe.ref: recipe.name for recipe in self.provider.recipes}
         for ref, image in store.images().items():
             recorded = packages.get(names.get(ref, ""), [])
-            found = [each for each in contents.packages(image) if each.kind != "deb"]
+            found = contents.packages(image)
+            if recorded:
+                found = [each for each in found if each.kind != "deb"]
             yield _of_image(image, [*recorded, *found])
 
     def _of_debian(self, packages: debian.Packages) -> list[Package]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -74,8 +75,8 @@ class Machine:
         """Store an image with a package of Python's."""
         self.store.add_image(ref, [layer_of(package)], ImageConfig())
 
-    def make_bundle(self) -> None:
-        """Have a bundle of two programs, an image, and nft with a library."""
+    def make_bundle(self, packages: Mapping[str, object] = PACKAGES) -> None:
+        """Have a bundle of two programs, an image, and nft with a library, made of packages."""
         program = go_program("go1.26.6", ["dep\texample.com/a\tv1.0.0"])
         for name, content in {
             "bin/tool": program,
@@ -95,7 +96,7 @@ class Machine:
         }
         images = ImageStore(self.bundle / "images")
         images.add_image(MACHINE, [layer_from_tree(status)], ImageConfig())
-        manifest.write(self.bundle, {"packages": PACKAGES})
+        manifest.write(self.bundle, {"packages": packages})
 
     def write(self) -> list[str]:
         """Write the documents; returns those that changed."""
@@ -198,6 +199,17 @@ def test_that_of_the_bundle_has_its_files_and_images_with_what_they_are_made_of(
     assert systemd["purl"].endswith("?arch=amd64&distro=debian-13")
     assert systemd["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
     assert not any(ref.startswith("file:images/") for ref in components)
+
+
+def test_of_an_image_that_was_not_packed_here_its_own_list_of_packages_counts(
+    machine: Machine,
+) -> None:
+    machine.make_bundle({name: each for name, each in PACKAGES.items() if name != "machine"})
+    machine.write()
+    assert machine.made_of("bundle.cdx.json")[MACHINE] >= {
+        "pkg:deb/debian/bash@5.2.37-2",
+        "pkg:deb/debian/libssl3t64@3.5.1-1%2Bb2",
+    }
 
 
 def test_that_of_a_bundle_for_other_machines_is_beside_it_for_as_long_as_that_is_there(
