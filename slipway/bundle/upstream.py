@@ -228,18 +228,27 @@ class UpstreamProvider:
 
     @cached_property
     def _images(self) -> Mapping[str, PinnedImage]:
-        """The images of the lock that have a recipe here."""
-        refs = {recipe.ref for recipe in self.source.recipes}
+        """The images of the lock that have a recipe here, and that nothing is laid over."""
+        refs = {recipe.ref for recipe in self.source.recipes} - self._under
         return {ref: image for ref, image in self._lock.images.items() if ref in refs}
 
+    @cached_property
+    def _under(self) -> set[str]:
+        """The images that others are laid over, which is done with layers that are made here."""
+        names = {recipe.over for recipe in self.source.requested}
+        return {recipe.ref for recipe in self.source.recipes if recipe.name in names}
+
     def _unknown(self) -> Iterator[tuple[str, str]]:
-        """What upstream may have, but the lock does not know at these versions."""
+        """What upstream may have, and why it is not asked for that."""
         for component in self.source.components:
             if component.name in self._lock.files and not self._files[component.name]:
                 yield f"{component.name} {component.version}", "bundle/upstream.yml has no sums"
+        locked = self._lock.images.keys()
         for recipe in self.source.recipes:
-            if recipe.ref and not recipe.ref.startswith(OWN) and recipe.ref not in self._images:
+            if recipe.ref and not recipe.ref.startswith(OWN) and recipe.ref not in locked:
                 yield recipe.ref, "bundle/upstream.yml has no digest"
+        for ref in sorted(locked & self._under):
+            yield ref, "other images are laid over it"
 
     def _asked_for(self, asks: Sequence[Callable[[], object]]) -> list[object]:
         """The answers to all, of which a Broken is one; nobody waits for those that take too long.

@@ -273,6 +273,15 @@ def test_an_image_in_no_index_is_for_what_its_config_says(project: Project) -> N
     assert images[REF].platform == f"linux/{ELSEWHERE}"
 
 
+def test_an_image_that_others_are_laid_over_is_packed(project: Project) -> None:
+    with (project.root / "images" / "images.yml").open("a") as table:
+        table.write("more: {ref: registry.test/more:1, over: server, packages: [more]}\n")
+    bundle = had(project).path
+    assert "server" in project.compiled()
+    assert f"without upstream's {REF}: other images are laid over it" in project.said
+    assert "registry.test/more:1" not in ImageStore(bundle / "images").images()
+
+
 def test_after_a_cut_it_goes_on_where_it_was(project: Project, waits: list[float]) -> None:
     project.served.faults[TOOL_PATH] = [Fault(), Fault(cut=1000)]
     had(project)
