@@ -43,7 +43,7 @@ from slipway.apps.builders.bases import BUNDLE_HOST, Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.jib import Jib
-from slipway.apps.builders.logins import Login, Logins
+from slipway.apps.builders.logins import Logins
 from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
 from slipway.apps.builders.order import Builder, Order
 from slipway.apps.builders.prebuilt import Prebuilt
@@ -52,6 +52,7 @@ from slipway.apps.names import image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
 from slipway.architecture import Architecture
+from slipway.bundle.download import Login
 from slipway.bundle.requested import Requested
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation

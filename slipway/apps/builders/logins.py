@@ -10,11 +10,11 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from slipway.bundle.download import Login
 from slipway.secrets import in_memory
 
 DOCKER_HUB = "docker.io"
@@ -27,14 +27,6 @@ _NOBODY = {"nobody.slipway.internal": {"auth": ""}}
 
 _OF_THE_USER = ("auths", "credHelpers", "credsStore")
 """What of Docker's configuration says who its user is to registries."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """A name and a password."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 Logins = Mapping[str, Login]

@@ -16,13 +16,13 @@ from slipway.apps.app import App, BuildxBuild, Built, JibBuild
 from slipway.apps.builders.architectures import Images
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import PLUGINS
-from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
 from slipway.apps.environments.resolve import Finder, Repositories
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.fetch import get_sources
 from slipway.apps.source.git_auth import Keys
 from slipway.architecture import Architecture
+from slipway.bundle.download import Login
 from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout

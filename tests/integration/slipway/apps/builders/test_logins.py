@@ -13,8 +13,9 @@ import pytest
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.bases import Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
-from slipway.apps.builders.logins import Login, docker_config, registry_of
+from slipway.apps.builders.logins import docker_config, registry_of
 from slipway.apps.builders.order import Order
+from slipway.bundle.download import Login
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore

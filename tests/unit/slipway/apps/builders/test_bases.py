@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from slipway.apps.builders.bases import Base, Bases
-from slipway.apps.builders.logins import Login, Logins
+from slipway.apps.builders.logins import Logins
 from slipway.architecture import Architecture
+from slipway.bundle.download import Login
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree

@@ -11,9 +11,9 @@ import pytest
 
 from slipway.apps.app import BuildxBuild
 from slipway.apps.builders.buildx import Buildx, command
-from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
 from slipway.architecture import Architecture
+from slipway.bundle.download import Login
 from slipway.cache.layout import CacheLayout
 
 

@@ -24,8 +24,8 @@ from slipway.apps.builders.jib import (
     stand_in,
     write_stand_in,
 )
-from slipway.apps.builders.logins import Login
 from slipway.apps.builders.order import Order
+from slipway.bundle.download import Login
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from slipway.apps.builders.logins import Login, docker_config, registry_of
+from slipway.apps.builders.logins import docker_config, registry_of
+from slipway.bundle.download import Login
 
 OWN = {
     "auths": {"own.test": {"auth": "b3du"}},
