@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from slipway.kube.client import Object
+from slipway.kube.client import Object, Resource
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -35,6 +35,16 @@ def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for thing in things:
         found[key(thing)].append(thing)
     return dict(found)
+
+
+def of_kind(resource: Resource, metadata: dict[str, Any], spec: dict[str, Any]) -> Object:
+    """An object of a kind."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
 
 
 def key_of(obj: Object) -> Key:

@@ -13,7 +13,7 @@ from slipway.apps.app import FIRST, Built, Job
 from slipway.apps.manifests.labels import APP, NAME, named, part_metadata
 from slipway.apps.manifests.pod import job_pod
 from slipway.kube.client import CRON_JOBS, JOBS, Object
-from slipway.kube.objects import digest
+from slipway.kube.objects import digest, of_kind
 from slipway.waiting import allowed
 
 WHEN = "slipway.internal/when"
@@ -45,28 +45,19 @@ def _job(app: Built, name: str, job: Job, spec: dict[str, Any]) -> Object:
     about = part_metadata(app, name, **{WHEN: job.when})
     if job.when != FIRST:
         about["name"] += f"-{digest(spec)[:10]}"
-    return {
-        "apiVersion": JOBS.api_version,
-        "kind": JOBS.kind,
-        "metadata": about,
-        "spec": spec,
-    }
+    return of_kind(JOBS, about, spec)
 
 
 def _scheduled(app: Built, name: str, job: Job, spec: dict[str, Any]) -> Object:
-    return {
-        "apiVersion": CRON_JOBS.api_version,
-        "kind": CRON_JOBS.kind,
-        "metadata": part_metadata(app, name),
-        "spec": {
-            "schedule": job.schedule,
-            "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": LATE_SECONDS,
-            "successfulJobsHistoryLimit": 1,
-            "failedJobsHistoryLimit": 3,
-            "jobTemplate": {"spec": spec},
-        },
+    schedule = {
+        "schedule": job.schedule,
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": LATE_SECONDS,
+        "successfulJobsHistoryLimit": 1,
+        "failedJobsHistoryLimit": 3,
+        "jobTemplate": {"spec": spec},
     }
+    return of_kind(CRON_JOBS, part_metadata(app, name), schedule)
 
 
 def is_first(obj: Object) -> bool:

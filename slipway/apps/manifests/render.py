@@ -27,8 +27,8 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
 from slipway.apps.manifests.routes import minions
 from slipway.apps.names import pattern_id
-from slipway.kube.client import DEPLOYMENTS, SERVICES, Object, Resource
-from slipway.kube.objects import digest, sealed
+from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
+from slipway.kube.objects import digest, of_kind, sealed
 from slipway.kube.workloads import patient_pod
 from slipway.waiting import allowed
 
@@ -67,7 +67,7 @@ def render(
 
 def _service(app: App) -> Object:
     port = {"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}
-    return _of_kind(SERVICES, metadata(app), {"selector": selector(app), "ports": [port]})
+    return of_kind(SERVICES, metadata(app), {"selector": selector(app), "ports": [port]})
 
 
 def _deployment(
@@ -82,7 +82,7 @@ def _deployment(
     labels, depends_on = metadata(app)["labels"], settings(app, extras)
     spec = _running(selector(app), labels, app.replicas, pod, depends_on)
     spec["progressDeadlineSeconds"] = round(allowed(max(START_SECONDS, start_seconds(app)) + 60))
-    return _of_kind(DEPLOYMENTS, about, spec)
+    return of_kind(DEPLOYMENTS, about, spec)
 
 
 def _process(
@@ -94,7 +94,7 @@ def _process(
     spec = _running(selector(app, name), labels, process.replicas, pod, depends_on)
     # Nothing checks whether it is ready, and what ends at once is not to count as running.
     spec["minReadySeconds"] = STEADY_SECONDS
-    return _of_kind(DEPLOYMENTS, about, spec)
+    return of_kind(DEPLOYMENTS, about, spec)
 
 
 def _version(app: Built) -> dict[str, str]:
@@ -124,13 +124,4 @@ def _running(
             },
             "spec": pod,
         },
-    }
-
-
-def _of_kind(resource: Resource, about: dict[str, Any], spec: dict[str, Any]) -> Object:
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": about,
-        "spec": spec,
     }
