@@ -27,7 +27,7 @@ from slipway.bundle.download import (
 from slipway.bundle.packed import Contents, Damaged
 from slipway.bundle.parts import Part
 from slipway.bundle.progress import Progress
-from slipway.bundle.source import SourceProvider
+from slipway.bundle.source import BesideSource
 from slipway.cache.layout import CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import replacing
@@ -46,7 +46,7 @@ LOOKS = 3
 
 
 @dataclass(frozen=True)
-class ArchiveProvider:
+class ArchiveProvider(BesideSource):
     """Unpacks an archive that ``place`` names, a path or an address.
 
     It has to be made of the same lock as ``source`` would make it of, for the same processor and,
@@ -54,21 +54,10 @@ class ArchiveProvider:
     in the cache: from then on nobody has to be asked for it.
     """
 
-    source: SourceProvider
     place: str
     signers: Path | None = None
     login: Login | None = None
     say: Callable[[str], None] = field(default=print, compare=False)
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """The lock."""
-        return self.source.versions
-
-    @property
-    def cache(self) -> CacheLayout:
-        """Where bundles are."""
-        return self.source.cache
 
     @property
     def tools(self) -> tuple[str, ...]:

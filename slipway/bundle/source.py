@@ -308,6 +308,23 @@ class SourceProvider:
         return {name: found[name] for name in recipe.packages} if recipe.over else found
 
 
+@dataclass(frozen=True)
+class BesideSource:
+    """What is the same of another provider as of the source that its bundle might come from."""
+
+    source: SourceProvider
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The lock."""
+        return self.source.versions
+
+    @property
+    def cache(self) -> CacheLayout:
+        """Where bundles are."""
+        return self.source.cache
+
+
 def places_of(component: Component) -> frozenset[str]:
     """Where in the bundle a component's binaries and its manifest go."""
     manifests = [manifest_of(component.name)] if component.name in MANIFESTS else []

@@ -28,9 +28,14 @@ from slipway.bundle.mirrors import Mirrors
 from slipway.bundle.parts import DOWNLOAD, Part
 from slipway.bundle.recipes import Recipe
 from slipway.bundle.registry import Found, Repository
-from slipway.bundle.source import MANIFESTS, UNPACKING, SourceProvider, manifest_of, places_of
+from slipway.bundle.source import (
+    MANIFESTS,
+    UNPACKING,
+    BesideSource,
+    manifest_of,
+    places_of,
+)
 from slipway.bundle.upstream_lock import ALL_OF_IT, Lock, Pinned, PinnedImage
-from slipway.cache.layout import CacheLayout
 from slipway.control_node import tools
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy, write_whole
@@ -71,27 +76,16 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class UpstreamProvider:
+class UpstreamProvider(BesideSource):
     """Downloads what the lock has, and makes the rest as ``source`` does.
 
     Upstream is asked at ``mirrors`` where there are some. If it is ``hurried`` there is another way
     to the bundle: whatever does not answer soon, or as it should, counts as lacking.
     """
 
-    source: SourceProvider
     mirrors: Mirrors = field(default_factory=Mirrors)
     hurried: bool = False
     say: Callable[[str], None] = field(default=print, compare=False)
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """The lock of versions."""
-        return self.source.versions
-
-    @property
-    def cache(self) -> CacheLayout:
-        """Where bundles are."""
-        return self.source.cache
 
     @property
     def tools(self) -> tuple[str, ...]:

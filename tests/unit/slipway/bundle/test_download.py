@@ -16,26 +16,10 @@ from slipway.bundle.download import Broken, Download, Login, Server, login_of, s
 from slipway.errors import SlipwayError
 from tests.support.file_servers import Fault, Served, proxy, served
 
+pytestmark = pytest.mark.usefixtures("as_nobody")
+
 CONTENT = bytes(range(256)) * 4096
 """1 MiB, of which every part is where it belongs or is noticed."""
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment in which nobody asks by a proxy or as somebody."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, none of which pass."""
-    found: list[float] = []
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=found.append)
-    monkeypatch.setattr(download, "time", clock)
-    return found
 
 
 @pytest.fixture

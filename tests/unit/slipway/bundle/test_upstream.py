@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from slipway.architecture import Architecture
-from slipway.bundle import download, manifest
+from slipway.bundle import manifest
 from slipway.bundle import upstream as upstream_module
 from slipway.bundle.provider import Bundle, ensure
 from slipway.control_node import emulation, tools
@@ -28,24 +27,11 @@ TOOL_PATH = "/tool/1.0.0/tool"
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def bare(as_nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An environment in which nobody asks by a proxy or as somebody, and nothing is lacking."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("PATH", str(tmp_path / "project" / "tools"), prepend=":")
     monkeypatch.setattr(tools, "missing", lambda _names: [])
     monkeypatch.setattr(emulation, "have", lambda *_: None)
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited between two tries, none of which pass."""
-    found: list[float] = []
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=found.append)
-    monkeypatch.setattr(download, "time", clock)
-    return found
 
 
 @pytest.fixture
