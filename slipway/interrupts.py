@@ -22,6 +22,29 @@ _open: dict[object, Callable[[], None]] = {}
 
 os.register_at_fork(after_in_child=_open.clear)  # it is the parent's to do
 
+_AGAIN_SECONDS = 0.01
+"""After how long a signal that came in the middle of something comes once more."""
+
+_undivided = threading.RLock()
+"""Held by whoever does what no signal may come into the middle of."""
+
+_blocks: list[None] = []
+"""As many as there are such blocks in the thread that holds it."""
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Have watched signals do nothing before the end of the block, whichever thread is in it.
+
+    For starting something and saying what ends it: between the two nobody would end it.
+    """
+    with _undivided:
+        _blocks.append(None)
+        try:
+            yield
+        finally:
+            _blocks.pop()
+
 
 @contextmanager
 def also_when_ended(work: Callable[[], None]) -> Iterator[None]:
@@ -84,13 +107,25 @@ def _handler(
     before: Callable[[int, FrameType | None], object] | int | None,
 ) -> Callable[[int, FrameType | None], None]:
     def handle(number: int, frame: FrameType | None) -> None:
-        for each in _SIGNALS:  # a second one must not interrupt the work
-            signal.signal(each, signal.SIG_IGN)
-        while _open:
-            _, work = _open.popitem()
-            with suppress(SlipwayError):  # nobody is left to hear it
-                work()
+        if not _undivided.acquire(blocking=False):
+            come_again(number)
+            return
+        try:
+            if _blocks:  # of this very thread
+                come_again(number)
+                return
+            for each in _SIGNALS:  # a second one must not interrupt the work
+                signal.signal(each, signal.SIG_IGN)
+            while _open:
+                _, work = _open.popitem()
+                with suppress(SlipwayError):  # nobody is left to hear it
+                    work()
+        finally:
+            _undivided.release()
         signal.signal(number, before)
         os.kill(os.getpid(), number)
+
+    def come_again(number: int) -> None:
+        threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number)).start()
 
     return handle

@@ -7,11 +7,11 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
-from slipway.interrupts import on_signal
+from slipway.interrupts import on_signal, undivided
 from slipway.waiting import allowed, wait_until
 
 LAST_LINES = 20
@@ -107,18 +107,20 @@ def finished(
     It has a process group of its own, which is ended as a whole: when its time is over, and by a
     signal to this process while signals are watched. Raises TimeoutExpired and OSError.
     """
-    with (
-        subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**os.environ, **env} if env else None,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        ) as process,
-        on_signal(lambda: _end(process)),
-    ):
+    with ExitStack() as stack:
+        with undivided():
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env={**os.environ, **env} if env else None,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    process_group=0,
+                )
+            )
+            stack.enter_context(on_signal(lambda: _end(process)))
         try:
             stdout, stderr = process.communicate(stdin, seconds)
         except BaseException:

@@ -32,7 +32,7 @@ from slipway.apps.builders.cgroup import bounded
 from slipway.apps.builders.logins import Logins, docker_config
 from slipway.apps.builders.order import Order, context_of
 from slipway.errors import Problem, SlipwayError
-from slipway.interrupts import on_signal
+from slipway.interrupts import on_signal, undivided
 from slipway.locks import locked, take
 from slipway.nodes.containers import nameservers, resolv_conf
 from slipway.oci import ImageStore, machine_platform
@@ -186,23 +186,25 @@ class Daemon:
         settings = self._state / "buildkitd.toml"
         settings.write_text(self._settings())
         log = self._state / "buildkitd.log"
-        try:
-            with log.open("wb") as output:
-                # In a session of its own: another run may go on with it when this one is broken
-                # off at its terminal.
-                process = subprocess.Popen(
-                    [self.programs.buildkitd, "--config", settings],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                    cwd="/",
-                )
-        except OSError as error:
-            raise SlipwayError(Problem("buildkitd", f"{error.strerror}")) from error
-        self._process = process
-        seconds = allowed(START_SECONDS)
-        wait_until(lambda: self.answers() or process.poll() is not None, seconds, 0.02)
+        with ExitStack() as launching:
+            try:
+                with log.open("wb") as output, undivided():
+                    # In a session of its own: another run may go on with it when this one is
+                    # broken off at its terminal.
+                    process = subprocess.Popen(
+                        [self.programs.buildkitd, "--config", settings],
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=output,
+                        start_new_session=True,
+                        cwd="/",
+                    )
+                    launching.enter_context(on_signal(process.kill))
+            except OSError as error:
+                raise SlipwayError(Problem("buildkitd", f"{error.strerror}")) from error
+            self._process = process
+            seconds = allowed(START_SECONDS)
+            wait_until(lambda: self.answers() or process.poll() is not None, seconds, 0.02)
         if not self.answers():
             process.kill()
             process.wait()

@@ -9,14 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slipway.errors import SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.run import run, said
 from slipway.waiting import wait_until
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
 
 
 def sh(script: str, **options: object) -> str:
@@ -128,6 +129,25 @@ def test_what_tools_started_ends_with_a_process_that_is_told_to_end(
     process.send_signal(number)
     assert process.wait(20) != 0
     assert wait_until(lambda: not any(map(runs, marks)), 5)
+
+
+def test_a_signal_does_not_come_between_a_start_and_what_would_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    start = subprocess.Popen
+
+    def told_at_once(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        process = start(*args, **kwargs)
+        assert wait_until(lambda: runs(mark), 20)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)  # where Python looks for signals
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", told_at_once)
+    with watched_signals(), pytest.raises(KeyboardInterrupt):
+        sh(STARTS_ANOTHER.format(mark=mark))
+    assert not runs(mark)
 
 
 def test_a_tool_of_which_nobody_knows_better_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
