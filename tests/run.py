@@ -6,6 +6,8 @@ A check that fails does not keep the others from running, so one run shows all t
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import subprocess
 import sys
 import time
@@ -14,8 +16,14 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-LAST_LINES = 150
-"""How much of a failed check is shown again at the end."""
+LAST_LINES = 60
+"""How much of a failed check is shown again at the end, beside the tests that failed."""
+
+WORDS_OF_TESTS = re.compile(r"(FAILED|ERROR)\b.*\.py::|^(\W|\[\d*m)*E   ")
+"""What is shown again of pytest's: what its tests expected, and its summary."""
+
+COLUMNS = "200"
+"""How wide Molecule takes the screen to be: it breaks the lines that it frames."""
 
 WORKFLOW = "examples/ci/github-actions.yml"
 
@@ -58,10 +66,12 @@ def run(title: str, command: list[str]) -> tuple[bool, list[str]]:
     """Run one check with its output shown; return whether it passed, and its last lines."""
     print(f"\n=== {title}: {' '.join(command)}", flush=True)
     started = time.monotonic()
+    said: deque[str] = deque(maxlen=LAST_LINES)
     last: deque[str] = deque(maxlen=LAST_LINES)
     with subprocess.Popen(
         command,
         cwd=PROJECT,
+        env={**os.environ, "COLUMNS": COLUMNS},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -71,9 +81,11 @@ def run(title: str, command: list[str]) -> tuple[bool, list[str]]:
         for line in check.stdout or ():
             print(line, end="", flush=True)
             last.append(line)
+            if WORDS_OF_TESTS.search(line):
+                said.append(line)
     outcome = "passed" if check.returncode == 0 else "FAILED"
     print(f"=== {title}: {outcome} after {time.monotonic() - started:.0f} s", flush=True)
-    return check.returncode == 0, [*last]
+    return check.returncode == 0, [*said, *last]
 
 
 def main() -> int:
