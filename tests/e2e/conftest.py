@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.support.scenario import PROJECT, Scenario
+from tests.support.checkout import PROJECT
+from tests.support.scenario import Scenario
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-import yaml
 
 from slipway.architecture import Architecture
 from slipway.bundle.provider import ensure
@@ -21,8 +18,7 @@ from slipway.control_node import emulation
 from slipway.errors import Problem, SlipwayError
 from slipway.oci import ImageStore
 from slipway.run import run
-
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT, VERSIONS, cache_folder
 
 Says = tuple[Sequence[str], str]
 """What a program is asked, and what it has to say, with ``{name}`` for a version of the lock."""
@@ -96,13 +92,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("architecture", nargs="?", default=others[0], choices=[*Architecture])
     architecture = Architecture.of(parser.parse_args().architecture)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
-    layout, versions = CacheLayout(cache), _versions()
+    layout = CacheLayout(cache_folder())
     try:
-        provider = SourceProvider(PROJECT, versions, layout, architecture)
+        provider = SourceProvider(PROJECT, VERSIONS, layout, architecture)
         bundle = ensure(provider, layout, _say).path
         emulation.have(architecture, _say)
-        problems = [*_of_programs(bundle, versions), *_of_images(bundle, versions, architecture)]
+        problems = [*_of_programs(bundle), *_of_images(bundle, architecture)]
         if problems:
             raise SlipwayError(problems)
     except SlipwayError as error:
@@ -116,12 +111,7 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _versions() -> dict[str, str]:
-    text = (PROJECT / "group_vars/all/versions.yml").read_text()
-    return {name: str(each) for name, each in yaml.safe_load(text)["slipway_versions"].items()}
-
-
-def _of_programs(bundle: Path, versions: Mapping[str, str]) -> Iterator[Problem]:
+def _of_programs(bundle: Path) -> Iterator[Problem]:
     """What is wrong with the programs outside of images, and which of them nobody asks."""
     folders = {Path(name).parts[0] for name in PROGRAMS}
     there = {
@@ -131,15 +121,13 @@ def _of_programs(bundle: Path, versions: Mapping[str, str]) -> Iterator[Problem]
     }
     yield from (Problem(name, "is asked nothing") for name in sorted(there - PROGRAMS.keys()))
     for name, (arguments, expected) in PROGRAMS.items():
-        yield from _asked(name, [str(bundle / name), *arguments], expected.format_map(versions))
+        yield from _asked(name, [str(bundle / name), *arguments], expected.format_map(VERSIONS))
 
 
-def _of_images(
-    bundle: Path, versions: Mapping[str, str], architecture: Architecture
-) -> Iterator[Problem]:
+def _of_images(bundle: Path, architecture: Architecture) -> Iterator[Problem]:
     """What is wrong with the images' programs, and with what is said of the images."""
     store = ImageStore(bundle / "images")
-    for recipe in recipes(PROJECT / "images", versions, architecture):
+    for recipe in recipes(PROJECT / "images", VERSIONS, architecture):
         if not recipe.ref:
             continue
         [image] = store.require([recipe.ref])
@@ -159,7 +147,7 @@ def _of_images(
                 argv = [*apart, "chroot", folder, "/usr/bin/env", "-i", *env, *command]
                 if not Path(folder, "usr/bin/env").exists():  # an image of one program
                     argv = [*apart, "chroot", folder, *command]
-                yield from _asked(recipe.name, argv, expected.format_map(versions))
+                yield from _asked(recipe.name, argv, expected.format_map(VERSIONS))
 
 
 def _asked(name: str, argv: Sequence[str], expected: str) -> Iterator[Problem]:

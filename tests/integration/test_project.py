@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT
+
 ACTIONS = sorted(path.stem for path in (PROJECT / "plugins" / "action").glob("*.py"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.scenario import PROJECT
+from tests.support.checkout import PROJECT
 
 Apps = list[dict[str, Any]]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import jinja2
-import yaml
 
 from plugins.filter.image_ref import image_ref
+from tests.support.checkout import PROJECT, VERSIONS
 
-PROJECT = Path(__file__).parents[2]
 ROLE = PROJECT / "roles/container_runtime"
-VERSIONS = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())["slipway_versions"]
 
 
 def rendered(version: int, in_containers: bool = True) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.doctor.machine import Machine, Use
+from tests.support.checkout import PROJECT
 from tests.support.machines import CONTROL_PLANE, WORKER
 
-PROJECT = Path(__file__).parents[2]
 GROUPS = Path("/sys/fs/cgroup")
 
 OF_NODES = {Use.CONTROL_PLANE: CONTROL_PLANE, Use.WORKER: WORKER}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-import yaml
 
 from plugins.filter.image_ref import image_ref, maven_image_refs
 from slipway.apps.app import JAVA
@@ -15,8 +12,7 @@ from slipway.bundle.provider import bundle_path
 from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
-
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT, VERSIONS, cache_folder
 
 
 def real_bundle() -> Path:
@@ -27,19 +23,12 @@ def real_bundle() -> Path:
 
 def source_provider() -> SourceProvider:
     """What knows how to make it."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
-    return SourceProvider(PROJECT, _versions(), CacheLayout(root), Architecture.here())
-
-
-def _versions() -> dict[str, str]:
-    text = (PROJECT / "group_vars/all/versions.yml").read_text()
-    versions: dict[str, str] = yaml.safe_load(text)["slipway_versions"]
-    return versions
+    return SourceProvider(PROJECT, VERSIONS, CacheLayout(cache_folder()), Architecture.here())
 
 
 def real_sandboxes(java: int = JAVA) -> Sandboxes:
     """Those of this checkout with the JDK of a version, on this machine's engine."""
-    ref, bundle = maven_image_refs(_versions())[str(java)], real_bundle()
+    ref, bundle = maven_image_refs(VERSIONS)[str(java)], real_bundle()
     if java != JAVA:
         bundle = Requested(source_provider(), bundle).have(ref, print)
     return Sandboxes(bundle, ref, print)
@@ -47,4 +36,4 @@ def real_sandboxes(java: int = JAVA) -> Sandboxes:
 
 def sandboxes_of_charts() -> Sandboxes:
     """Those in which charts are rendered."""
-    return Sandboxes(real_bundle(), image_ref("python", _versions()), print)
+    return Sandboxes(real_bundle(), image_ref("python", VERSIONS), print)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,7 +10,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT
 
 
 def variables(inventory: str, role: str, **more: Any) -> dict[str, Any]:

@@ -27,8 +27,7 @@ from slipway.bundle.provider import bundle_path
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.kube.client import PODS, SERVICES, Kube, Object
-
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT
 
 FACTS = {
     "address": "ansible_host | default('')",

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT
+
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 PAGES = sorted(
     path

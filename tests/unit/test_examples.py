@@ -14,8 +14,8 @@ from slipway.apps.plan import schema
 from slipway.apps.plan.plan import plan
 from slipway.control_node import tools
 from slipway.errors import SlipwayError
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 FILES = [PROJECT / "apps.yml", *sorted((PROJECT / "examples").glob("*.yml"))]
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 

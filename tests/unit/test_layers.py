@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.checkout import PROJECT
 
 FLOORS = [
     {

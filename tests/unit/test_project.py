@@ -35,8 +35,8 @@ from slipway.doctor.reached import PYTHON
 from slipway.documentation import documented_options
 from slipway.nodes.containerd import Containerd
 from slipway.nodes.placed import INSTALLED
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 ACTIONS = sorted(path.stem for path in (PROJECT / "plugins" / "action").glob("*.py"))
 MOST_VARIABLES = 100

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from plugins.filter.image_ref import node_image_refs
 from slipway.architecture import Architecture
 from slipway.bundle.provider import ensure
@@ -24,9 +22,8 @@ from slipway.control_node.tools import ENGINE_SECONDS, Engine
 from slipway.nodes import containers, image
 from slipway.run import run
 from slipway.waiting import allowed, wait_until
+from tests.support.checkout import PROJECT, VERSIONS
 from tests.vm.kept import kept
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 CHECKOUT = "/root/slipway"
 """Where the machine has the checkout."""
@@ -88,13 +85,6 @@ class Disks:
     def of(cls, system: Path, *others: Path, mounts: tuple[str, ...] = ()) -> Disks:
         """Those of a machine with a system that was made, and with further disks."""
         return cls((system / "disk", *others), system / "kernel", system / "initrd", mounts)
-
-
-def versions() -> dict[str, str]:
-    """The lock."""
-    text = (PROJECT / "group_vars/all/versions.yml").read_text(encoding="utf-8")
-    locked: dict[str, str] = yaml.safe_load(text)["slipway_versions"]
-    return locked
 
 
 def control_node(cache: Path, say: Callable[[str], None]) -> Disks:
@@ -181,7 +171,7 @@ def _write_system(
 def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """The bundle and the node image: to make them there would take hours."""
     layout = CacheLayout(cache)
-    own = SourceProvider(PROJECT, versions(), layout, Architecture.here())
+    own = SourceProvider(PROJECT, VERSIONS, layout, Architecture.here())
     bundle = ensure(own, layout, say).path
     made_of = (RECIPE, SIZES, image.RECIPE, bundle.name)
     with kept(folder, "cache", *made_of) as (target, unfinished):
@@ -191,10 +181,10 @@ def _cache(folder: Path, cache: Path, say: Callable[[str], None]) -> Path:
         (root / "bundle").mkdir(parents=True)
         shutil.copytree(bundle, root / "bundle" / bundle.name, copy_function=os.link)
         with _engine(cache, say):
-            machine = f"bundle.slipway.internal/node:{versions()['debian']}"
+            machine = f"bundle.slipway.internal/node:{VERSIONS['debian']}"
             client = containers.connect()
             name = image.preloaded(
-                client, bundle, machine, say, node_image_refs(versions(), control_plane=True)
+                client, bundle, machine, say, node_image_refs(VERSIONS, control_plane=True)
             )
             say("taking the node image along")
             archive = unfinished / "node.tar"

@@ -17,8 +17,8 @@ import yaml
 from slipway.errors import Problem, SlipwayError
 from slipway.run import run
 from slipway.waiting import wait_until
+from tests.support.checkout import PROJECT
 from tests.vm import disks
-from tests.vm.disks import PROJECT
 from tests.vm.machine import Hypervisor, Machine, running
 from tests.vm.segment import SEGMENT, laid_out
 from tests.vm.steps import APPS_FILE, STEP_SECONDS, TITLE, say, step, watched

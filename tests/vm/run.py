@@ -6,7 +6,6 @@ The machines are made by this: see the README beside this file.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from slipway.control_node import tools
 from slipway.errors import SlipwayError
 from slipway.waiting import Patience
+from tests.support.checkout import cache_folder
 from tests.vm import disks, lab, qemu, single, uml
 from tests.vm.machine import Hypervisor
 from tests.vm.steps import say
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("proof", nargs="?", choices=PROOFS, default="single")
     parser.add_argument("--keep", action="store_true", help="keep the machines until Ctrl-C")
     given = parser.parse_args()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+    cache = cache_folder()
     try:
         tools.have(TOOLS, say)
         hypervisor = hypervisor_of(cache)

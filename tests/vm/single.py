@@ -10,8 +10,9 @@ from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
 from slipway.waiting import wait_until
+from tests.support.checkout import PROJECT, VERSIONS
 from tests.vm import disks
-from tests.vm.disks import CHECKOUT, PROJECT
+from tests.vm.disks import CHECKOUT
 from tests.vm.machine import Hypervisor, Machine, running
 from tests.vm.segment import SEGMENT, laid_out
 from tests.vm.steps import APPS_FILE, RUN_SECONDS, STEP_SECONDS, TITLE, say, step, watched
@@ -126,7 +127,7 @@ def check_limits(machine: Machine) -> None:
             "containers": [
                 {
                     "name": "greedy",
-                    "image": f"bundle.slipway.internal/python:{disks.versions()['python']}",
+                    "image": f"bundle.slipway.internal/python:{VERSIONS['python']}",
                     "imagePullPolicy": "Never",
                     "command": ["python3", "-c", GREEDY],
                     "resources": {"limits": LIMITS},

@@ -12,7 +12,8 @@ from slipway.apps.manifests.environment import acting_in
 from slipway.kube.client import CONFIG_MAPS, PODS, ApiError, Object, Resource
 from tests.support.apps_file import Apps, AppsFile
 from tests.support.attacks import ATTACKS
-from tests.support.scenario import PROJECT, Run, Scenario
+from tests.support.checkout import PROJECT
+from tests.support.scenario import Run, Scenario
 
 TRIED = {
     f"attack-{number}": attack

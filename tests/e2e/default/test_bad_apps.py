@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.apps_file import Apps, AppsFile
-from tests.support.scenario import PROJECT, Run, Scenario
+from tests.support.checkout import PROJECT
+from tests.support.scenario import Run, Scenario
 
 DOCKERFILE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n"
 CRASHING = f"""{DOCKERFILE}

@@ -23,8 +23,9 @@ from slipway.apps.source.fetch import get_sources
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
 from tests.support.apps import reason
+from tests.support.checkout import PROJECT
 from tests.support.registries import served
-from tests.support.scenario import PROJECT, Scenario
+from tests.support.scenario import Scenario
 
 JRE = "bundle.slipway.internal/jre:test"
 PYTHON = "bundle.slipway.internal/python:test"

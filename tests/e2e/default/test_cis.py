@@ -6,7 +6,8 @@ import re
 
 from slipway.cache.layout import CacheLayout
 from tests.support import kube_bench
-from tests.support.scenario import PROJECT, Scenario
+from tests.support.checkout import PROJECT
+from tests.support.scenario import Scenario
 
 TARGETS = {True: "master,etcd,controlplane,node", False: "node"}
 """What a control plane is asked, and what a worker."""

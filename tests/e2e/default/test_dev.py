@@ -16,7 +16,8 @@ from slipway.apps.builders.sandbox import LABEL
 from slipway.nodes.containers import connect
 from slipway.waiting import wait_until
 from tests.support.apps_file import Apps, AppsFile
-from tests.support.scenario import PROJECT, Scenario, environment, wait_for
+from tests.support.checkout import PROJECT
+from tests.support.scenario import Scenario, environment, wait_for
 
 GREETING = "src/main/java/org/example/greeter/Greeting.java"
 WAITING = "waiting for a change"

@@ -35,9 +35,10 @@ from slipway.nodes.containerd import Containerd
 from slipway.oci import Image, ImageConfig, ImageStore, layer_from_tree
 from slipway.oci.layers import TreeEntry
 from tests.support.apps import planned
+from tests.support.checkout import PROJECT
 from tests.support.container_runtime import rendered
 from tests.support.oci_samples import Layout, digest_of, tar_of
-from tests.support.scenario import PROJECT, Scenario, environment, wait_for
+from tests.support.scenario import Scenario, environment, wait_for
 
 PREFIX = "test.slipway.internal/"
 PAUSE = "registry.k8s.io/pause:{}"

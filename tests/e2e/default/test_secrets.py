@@ -34,8 +34,9 @@ from slipway.kube.client import (
 from slipway.oci import ImageStore
 from tests.support import git_servers
 from tests.support.apps_file import Apps, AppsFile
+from tests.support.checkout import PROJECT
 from tests.support.leaks import Canaries, ProcessWatch, written_since
-from tests.support.scenario import PROJECT, Run, Scenario
+from tests.support.scenario import Run, Scenario
 
 HOST = "secrets.slipway.test"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
 
 WHEEL = "tiny-1-py3-none-any.whl"
 SOURCE = "tiny-1.tar.gz"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from slipway.architecture import Architecture
-from tests.support.made import PROJECT
+from tests.support.checkout import PROJECT
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 

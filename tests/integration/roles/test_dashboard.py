@@ -13,8 +13,7 @@ import yaml
 
 from slipway.kube.client import Object
 from tests.support.app_cluster import KINDS, FakeApi
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
 
 PLAY = [
     {

@@ -6,9 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from tests.support.checkout import PROJECT
 from tests.support.made import apart
 from tests.support.real_bundle import real_bundle
-from tests.support.role_templates import PROJECT, rendered, variables
+from tests.support.role_templates import rendered, variables
 
 MOST, SOME = 20, 5
 FIRST, SECOND = "192.0.2.101", "192.0.2.102"

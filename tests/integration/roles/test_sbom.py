@@ -16,9 +16,8 @@ from slipway.bundle.provider import bundle_path
 from slipway.cache.layout import CacheLayout
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.bundles import bundle
+from tests.support.checkout import PROJECT
 from tests.support.real_bundle import source_provider
-
-PROJECT = Path(__file__).parents[3]
 
 REF = "apps.slipway.internal/web:main-0123456789ab"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
+
 BIN = Path(sys.executable).parent
 
 MODULE = '''\

@@ -16,8 +16,8 @@ from slipway import locks
 from slipway.errors import SlipwayError
 from slipway.locks import News, Process, locked
 from slipway.waiting import wait_until
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[3]
 HOLDS = """
 import sys, time
 from pathlib import Path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path("bin", "bootstrap").resolve().parents[1]
+from tests.support.checkout import PROJECT
 
 PYTHON = """#!/bin/sh
 case "$1 $2" in

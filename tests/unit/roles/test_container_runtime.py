@@ -11,7 +11,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from slipway.nodes.placed import INSTALLED
-from tests.support.container_runtime import ROLE, VERSIONS, rendered
+from tests.support.checkout import VERSIONS
+from tests.support.container_runtime import ROLE, rendered
 
 CRI_2 = "io.containerd.grpc.v1.cri"
 CRI_3 = {"images": "io.containerd.cri.v1.images", "runtime": "io.containerd.cri.v1.runtime"}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from slipway.doctor import disk, network
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
 
 
 def loaded(path: str) -> Any:

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from plugins.modules import node_config
-from tests.support.role_templates import PROJECT, rendered, variables
+from tests.support.checkout import PROJECT
+from tests.support.role_templates import rendered, variables
 
 TEMPLATES = {
     "init": PROJECT / "roles/kubeadm/templates/init.yaml.j2",

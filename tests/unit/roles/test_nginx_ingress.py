@@ -10,7 +10,8 @@ import pytest
 import yaml
 from nginx_ingress.render import Settings, render_config
 
-from tests.support.role_templates import PROJECT, rendered, variables
+from tests.support.checkout import PROJECT
+from tests.support.role_templates import rendered, variables
 
 
 def spec(provider: str, kind: str, inventory: str = "lab", **more: Any) -> dict[str, Any]:

@@ -16,8 +16,7 @@ import pytest
 from slipway.dev.__main__ import INTERRUPTED, LATER, TERMINATED, main
 from slipway.dev_session import Session, new_session
 from slipway.waiting import wait_until
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.checkout import PROJECT
 
 RUN = """
 import json, os, sys

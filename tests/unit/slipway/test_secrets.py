@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from slipway.errors import SlipwayError
 from slipway.secrets import VAULT_PASSWORD, Secrets
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[3]
 WORDS = "PRIVATE KEY-----"
 KEY = f"-----BEGIN {WORDS}\nb3BlbnNzaC1r\nZXktdjEAAAAA\n-----END {WORDS}\n"
 

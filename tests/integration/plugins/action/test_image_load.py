@@ -22,8 +22,8 @@ from plugins.action.image_load import ActionModule
 from slipway.errors import Problem, SlipwayError
 from slipway.nodes.load import Node
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[4]
 REF = "apps.slipway.internal/greeter:main"
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from slipway.stopwatch import SLOWEST
+from tests.support.checkout import PROJECT
 from tests.support.scenario import Run, environment
 
-PROJECT = Path(__file__).parents[4]
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
 SPEAK = """

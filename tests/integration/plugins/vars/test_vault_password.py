@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[4]
+from tests.support.checkout import PROJECT
+
 BIN = Path(sys.executable).parent
 PASSWORD = "canary-vault-password"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.bundles import FILES, Maker
+from tests.support.checkout import PROJECT
 from tests.support.file_servers import served
-from tests.support.made import PROJECT, python
+from tests.support.made import python
 
 IMPORTS = """
 import shutil

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from slipway.architecture import Architecture
 from slipway.bundle.debian import Archive, make_rootfs
 from slipway.errors import SlipwayError
+from tests.support.checkout import VERSIONS
 from tests.support.real_bundle import real_bundle
 
-VERSIONS = yaml.safe_load(Path("group_vars/all/versions.yml").read_text())["slipway_versions"]
 SUITE = VERSIONS["debian"]
 KEYS = Path("images", f"debian-{SUITE}.asc")
 

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from slipway.architecture import Architecture
 from slipway.bundle import parts
@@ -16,9 +15,7 @@ from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation, tools
 from slipway.locks import locked
-
-PROJECT = Path(__file__).parents[4]
-VERSIONS = yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text())["slipway_versions"]
+from tests.support.checkout import PROJECT, VERSIONS
 
 (OTHER,) = {*Architecture} - {Architecture.here()}
 

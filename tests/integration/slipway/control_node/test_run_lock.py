@@ -20,8 +20,8 @@ from slipway.kube.lease import Lease
 from slipway.locks import News
 from slipway.waiting import wait_until
 from tests.support.app_cluster import FakeApi
+from tests.support.checkout import PROJECT
 
-PROJECT = Path(__file__).parents[4]
 RUN = """
 import os, sys, time
 from pathlib import Path

@@ -18,8 +18,8 @@ from slipway.doctor import engine
 from slipway.doctor.findings import all_of
 from slipway.errors import SlipwayError
 from slipway.waiting import wait_until
+from tests.support.checkout import PROJECT
 from tests.support.machines import cluster
-from tests.support.made import PROJECT
 
 SECONDS = 30.0
 

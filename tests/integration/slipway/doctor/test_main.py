@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.checkout import PROJECT
 from tests.support.git_servers import Sshd, sshd_for_a_key
-from tests.support.made import PROJECT
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 

@@ -32,6 +32,7 @@ from slipway.nodes.load import Loader
 from slipway.nodes.shell import Argv, session
 from slipway.oci import Image, ImageConfig, ImageStore, Layer, layer_from_tree
 from slipway.oci.model import Descriptor, readable
+from tests.support.checkout import PROJECT
 
 ONE, TWO = "apps.slipway.internal/greeter:one", "apps.slipway.internal/greeter:two"
 CONFIG = ImageConfig(architecture="amd64")
@@ -597,9 +598,6 @@ def test_the_id_of_an_image_stays_with_a_name_that_comes(
     assert same.manifest_digest == stored(store, ONE).manifest_digest
     assert loader(store, machine, keep=frozenset()).load([THREE]).removed == [ONE]
     assert machine.names() == {THREE, same.config_digest}
-
-
-PROJECT = Path(__file__).parents[4]
 
 
 def test_two_nodes_are_loaded_at_once_from_one_store(store: ImageStore, machine: Machine) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parents[4]
+from tests.support.checkout import PROJECT
 
 PLAY = """
 import gc, json, sys

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import yaml
 
 from plugins.filter.image_ref import image_ref, maven_image_refs, node_image_refs
 from slipway.apps.app import JAVA
-
-PROJECT = Path(__file__).parents[4]
+from tests.support.checkout import PROJECT
 
 
 def test_references_are_those_of_the_table_of_images() -> None:

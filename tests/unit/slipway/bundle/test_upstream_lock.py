@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from slipway.bundle import upstream_lock
 from slipway.bundle.go import components
 from slipway.bundle.source import places_of
 from slipway.bundle.upstream_lock import Lock, PinnedImage, read
 from slipway.errors import SlipwayError
-
-PROJECT = Path(__file__).parents[4]
+from tests.support.checkout import PROJECT, VERSIONS
 
 PLACES = {"tool": ["bin/tool", "bin/toolctl"]}
 
@@ -139,15 +137,13 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_that_of_this_project_has_what_each_component_has() -> None:
-    text = (PROJECT / "group_vars/all/versions.yml").read_text()
-    versions: dict[str, str] = yaml.safe_load(text)["slipway_versions"]
-    places = {each.name: places_of(each) for each in components(PROJECT / "bundle/go", versions)}
+    places = {each.name: places_of(each) for each in components(PROJECT / "bundle/go", VERSIONS)}
     lock = read(PROJECT / "bundle" / "upstream.yml", places)
     for architecture in upstream_lock.ARCHITECTURES:
         known = {
             place
             for name in ("kubernetes", "runc", "cni_plugins", "etcd", "metallb")
-            for file in lock.files_of(name, versions[name], architecture)
+            for file in lock.files_of(name, VERSIONS[name], architecture)
             for place in file.places
         }
         assert {"bin/kubelet", "bin/runc", "cni/bridge", "manifests/metallb.yaml"} <= known

@@ -12,8 +12,7 @@ from slipway.cache.claims import Claimant, Claims
 from slipway.cache.layout import CacheLayout
 from slipway.cache.sweep import CLAIM_SECONDS, DAY, MONTH, WEEK, sweep
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
-
-PROJECT = Path(__file__).parents[4]
+from tests.support.checkout import PROJECT
 
 SWEPT = {
     # What goes when nobody claims it: who makes it, and after how many seconds.

@@ -17,9 +17,8 @@ import yaml
 
 from slipway.apps.manifests.labels import Object
 from slipway.dashboard.__main__ import Dashboard, server
+from tests.support.checkout import PROJECT
 from tests.support.environments import deployment, note, notes
-
-PROJECT = Path(__file__).parents[4]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slipway.waiting import wait_until
+from tests.support.checkout import PROJECT
 from tests.support.git_access import TOKEN, content, deploy_key, get, reason
 from tests.support.git_servers import GitHub, Sshd
 
@@ -81,7 +82,6 @@ def test_a_check_makes_no_deploy_key(
     assert github.calls == []
 
 
-PROJECT = Path(__file__).parents[5]
 ENDED = """
 import sys
 from pathlib import Path
