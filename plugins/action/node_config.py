@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
-from slipway.bundle.manifest import sha256_of
+from slipway.bundle.manifest import KnownSums
 from slipway.errors import Problem, SlipwayError
 
 
@@ -16,7 +16,8 @@ class ActionModule(SlipwayAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One module run when nothing large differs, two when something has to be sent."""
-        files = [_described(entry, foresee=self.check_mode) for entry in args["files"]]
+        sums = KnownSums()
+        files = [_described(entry, sums, foresee=self.check_mode) for entry in args["files"]]
         role = str(task_vars.get("role_name", ""))
         wanted = {**args, "files": files, "role": role, "probe": True}
         result = self._module(wanted, task_vars)
@@ -42,7 +43,7 @@ class ActionModule(SlipwayAction):
         return result
 
 
-def _described(entry: dict[str, Any], *, foresee: bool) -> dict[str, Any]:
+def _described(entry: dict[str, Any], sums: KnownSums, *, foresee: bool) -> dict[str, Any]:
     """The entry with the size and the sha256 of what it should be.
 
     With ``foresee``, a source that is still to be made is one that differs from every file.
@@ -52,7 +53,7 @@ def _described(entry: dict[str, Any], *, foresee: bool) -> dict[str, Any]:
         return {**entry, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     source = Path(entry["source"])
     if source.is_file():
-        return {**entry, "size": source.stat().st_size, "sha256": sha256_of(source)}
+        return {**entry, "size": source.stat().st_size, "sha256": sums.of(source)}
     if foresee:
         return {**entry, "size": -1, "sha256": ""}
     raise SlipwayError(Problem(entry["path"], f"{source} is not there", "make the bundle"))

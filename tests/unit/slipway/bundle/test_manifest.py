@@ -103,3 +103,40 @@ def test_damage_is_found_behind_an_old_time_and_however_often_it_is_asked(root: 
     assert manifest.damaged(root) == ["notes"]
     (root / "notes").write_bytes(b"notes")
     assert manifest.damaged(root) == []
+
+
+@pytest.fixture
+def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read for their sums."""
+    names: list[str] = []
+
+    def noted(path: Path) -> str:
+        names.append(path.name)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(manifest, "sha256_of", noted)
+    return names
+
+
+def test_the_sum_of_what_was_found_right_is_known(root: Path, read_files: list[str]) -> None:
+    assert manifest.damaged(root) == []
+    read_files.clear()
+    sums = manifest.KnownSums()
+    assert sums.of(root / "bin" / "tool") == hashlib.sha256(b"tool").hexdigest()
+    assert sums.of(root / "notes") == hashlib.sha256(b"notes").hexdigest()
+    assert read_files == []
+
+
+def test_the_sum_of_what_changed_or_nobody_looked_at_is_read(
+    root: Path, read_files: list[str]
+) -> None:
+    assert manifest.KnownSums().of(root / "notes") == hashlib.sha256(b"notes").hexdigest()
+    assert manifest.damaged(root) == []
+    (root / "notes").write_bytes(b"faked")
+    other = root.parent / "other"
+    other.write_bytes(b"other")
+    read_files.clear()
+    sums = manifest.KnownSums()
+    assert sums.of(root / "notes") == hashlib.sha256(b"faked").hexdigest()
+    assert sums.of(other) == hashlib.sha256(b"other").hexdigest()
+    assert read_files == ["notes", "other"]
