@@ -9,8 +9,7 @@ short_description: Have an image of each app in the store of app images
 description:
   - Builds Maven projects with their Jib plugin and Dockerfiles with BuildKit, as many at the same
     time as there are cores, each in a copy of what it is made of, its folder or its whole work
-    tree. Archives of images are taken as they
-    are.
+    tree. Archives of images, and images of registries, are taken as they are.
   - BuildKit is a daemon from the bundle, which runs as long as something is built. For a user who
     is not root, or with a bundle that has none, Docker's engine builds Dockerfiles.
   - An image is built only if none was made before of the same source, builder, options and base
@@ -23,6 +22,8 @@ description:
     others go on.
   - Jib gets the base image without its layers, which are put below its own afterwards; a pom's
     own base image and credentials do not matter.
+  - An image of a registry that an app names is fetched once, and again when the app names another
+    one or no app had it for so long that it was pruned.
   - A base image of a registry is fetched once. O(cache)C(/bases.json) notes which one it was; it is
     fetched again when its line, or the file, is removed.
   - A build gets those secrets that its app names. Dockerfiles have them with

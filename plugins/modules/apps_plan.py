@@ -70,7 +70,7 @@ apps:
       description: Branch.
       type: str
     git_url:
-      description: URL or absolute path of the repository.
+      description: URL or absolute path of the repository; empty for an app of an image alone.
       type: str
     git_auth:
       description: The names of the secrets that open the repository.

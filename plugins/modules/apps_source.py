@@ -57,14 +57,14 @@ apps:
   contains:
     commit:
       description: The newest commit of the branch; of a folder alone, the newest that changed
-        the folder.
+        the folder. Without a repository it is the version of the image.
       type: str
     tree:
       description: Git's hash of the files that the app is made of.
       type: str
     checkout:
       description: Absolute path of a work tree at the newest commit of the branch; it must
-        not be changed.
+        not be changed. Empty without a repository.
       type: str
     project:
       description: The app's folder, seen from the work tree, links followed.

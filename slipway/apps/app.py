@@ -85,7 +85,20 @@ class PrebuiltBuild(_Build, tag="prebuilt", kw_only=True):
     archive: str
 
 
-Build = JibBuild | BuildxBuild | PrebuiltBuild
+class ImageBuild(_Build, tag="image", kw_only=True):
+    """An image of a registry by its reference ``ref``: there is nothing to make."""
+
+    ref: str
+
+    @property
+    def version(self) -> str:
+        """The digest of the reference in hex, or its tag."""
+        name, _, digest = self.ref.partition("@")
+        _, _, tag = name.rpartition("/")[2].partition(":")
+        return digest.rpartition(":")[2] or tag or "latest"
+
+
+Build = JibBuild | BuildxBuild | PrebuiltBuild | ImageBuild
 """How an image is made."""
 
 
@@ -259,7 +272,7 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """An app as apps.yml has it, defaults and templates of names filled in."""
 
     git_url: str
-    """URL or absolute path of the repository."""
+    """URL or absolute path of the repository; empty for an app of an image alone."""
     git_auth: GitAuth | None = None
     """The names of the secrets that open the repository."""
     git_submodules: list[str] = []
@@ -346,11 +359,17 @@ class Sourced(App, kw_only=True, tag="sourced", omit_defaults=True):
     """An app whose source is in the cache."""
 
     commit: str
-    """The newest commit of the branch; of a folder alone, the newest that changed the folder."""
+    """The newest commit of the branch; of a folder alone, the newest that changed the folder.
+
+    Without a repository it is the version of the image.
+    """
     tree: str
     """Git's hash of the files that the app is made of."""
     checkout: str
-    """Absolute path of a work tree at the newest commit of the branch; it must not be changed."""
+    """Absolute path of a work tree at the newest commit of the branch; it must not be changed.
+
+    Empty without a repository.
+    """
     project: str
     """The app's folder, seen from the work tree, links followed."""
     whole: bool
@@ -399,7 +418,7 @@ def images_of(apps: Iterable[App]) -> set[str]:
 
 def checkouts_of(apps: Iterable[App]) -> set[Path]:
     """The work trees of those that have one."""
-    return {Path(app.checkout) for app in apps if isinstance(app, Sourced)}
+    return {Path(app.checkout) for app in apps if isinstance(app, Sourced) and app.checkout}
 
 
 def save(apps: Iterable[Environment], folder: Path) -> str:

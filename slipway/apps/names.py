@@ -29,6 +29,10 @@ Such ones of other names are found in the cluster, as others made them.
 """
 
 
+BUNDLE_HOST = "bundle.slipway.internal/"
+"""How references to images of the bundle begin; no registry answers to that name."""
+
+
 def reserved(namespace: str) -> str:
     """Why no app may have a namespace; empty if it may."""
     why = SYSTEM_NAMESPACES.get(namespace, "")

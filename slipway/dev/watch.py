@@ -110,7 +110,7 @@ class Watch:
 
         planned = plan(self.path, domain=self.domain, secrets=self.secrets, find_branches=find)
         apps = [*planned, *samples]
-        return [*{app.git_url: app for app in apps}.values()]
+        return [*{app.git_url: app for app in apps if app.git_url}.values()]
 
     @property
     def _due(self) -> bool:

@@ -69,11 +69,24 @@ def served(
         process.wait()
 
 
-def push(address: str, repository: str, layout: Layout, index: bytes, ca: Path | None) -> str:
-    """Have the images of a layout in a registry's repository; give the digest of their index."""
+def push(
+    address: str,
+    repository: str,
+    layout: Layout,
+    index: bytes,
+    ca: Path | None = None,
+    *,
+    tag: str = "",
+    asks: bool = False,
+) -> str:
+    """Have the images of a layout in a registry's repository; give the digest of their index.
+
+    The index gets a ``tag`` as well. A registry that ``asks`` hears who comes.
+    """
     url = f"{address}/v2/{repository}"
     pool = urllib3.PoolManager(ca_certs=str(ca) if ca else None)
-    token = {"Authorization": "Bearer any"}
+    login = urllib3.make_headers(basic_auth=f"{USER}:{PASSWORD}")
+    token = login if asks else {"Authorization": "Bearer any"}
 
     def ask(method: str, where: str, body: bytes = b"", kind: str = "") -> urllib3.BaseHTTPResponse:
         headers = {**token, "Content-Type": kind or "application/octet-stream"}
@@ -91,5 +104,6 @@ def push(address: str, repository: str, layout: Layout, index: bytes, ca: Path |
         blob = layout.files[f"blobs/sha256/{digest.removeprefix('sha256:')}"]
         ask("PUT", f"{url}/manifests/{digest}", blob, kind)
     kind = "application/vnd.oci.image.index.v1+json"
-    ask("PUT", f"{url}/manifests/{digest_of(index)}", index, kind)
+    for name in filter(None, (digest_of(index), tag)):
+        ask("PUT", f"{url}/manifests/{name}", index, kind)
     return digest_of(index)

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from slipway.apps.builders.logins import Logins, registry_of
+from slipway.apps.names import BUNDLE_HOST
 from slipway.cache.layout import BASES, CacheLayout
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, readable, write_whole
 from slipway.oci import Image, ImageStore, machine_platform
-
-BUNDLE_HOST = "bundle.slipway.internal/"
-"""How references to images of the bundle begin; no registry answers to that name."""
 
 _ARCHIVE = "tar://"
 

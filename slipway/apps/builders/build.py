@@ -31,15 +31,16 @@ from slipway.apps.app import (
     Build,
     BuildxBuild,
     Built,
+    ImageBuild,
     JibBuild,
     PrebuiltBuild,
     Sourced,
     advanced,
 )
 from slipway.apps.boundary import Boundary, failing
-from slipway.apps.builders import buildkit, jib, prebuilt
+from slipway.apps.builders import buildkit, jib, prebuilt, reference
 from slipway.apps.builders.architectures import Images, Kinds
-from slipway.apps.builders.bases import BUNDLE_HOST, Base, Bases
+from slipway.apps.builders.bases import Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
 from slipway.apps.builders.jib import Jib
@@ -47,8 +48,9 @@ from slipway.apps.builders.logins import Logins
 from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
 from slipway.apps.builders.order import Builder, Order
 from slipway.apps.builders.prebuilt import Prebuilt
+from slipway.apps.builders.reference import Referenced
 from slipway.apps.builders.sandbox import Sandboxes
-from slipway.apps.names import image_repository
+from slipway.apps.names import BUNDLE_HOST, image_repository
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.project import DETECTED, folder_in, found, lacking
 from slipway.architecture import Architecture
@@ -70,7 +72,12 @@ STEP = "build"
 PROGRESS_SECONDS = 10.0
 """How often a running build says that it still runs."""
 
-_RECIPES = {"jib": jib.RECIPE, "buildx": buildkit.RECIPE, "prebuilt": prebuilt.RECIPE}
+_RECIPES = {
+    "jib": jib.RECIPE,
+    "buildx": buildkit.RECIPE,
+    "prebuilt": prebuilt.RECIPE,
+    "image": reference.RECIPE,
+}
 
 
 @dataclass(frozen=True)
@@ -248,7 +255,7 @@ class _Run:
         base = self._bases.find(build.tool, app.base_image.get(build.tool), logins)
         secrets = self._secrets(app, build)
         made_of = {
-            "source": self._source(app, build),
+            "source": self._source(app, build, logins),
             "build": msgspec.to_builtins(build),
             "base": base.identity if base else None,
             "recipe": _RECIPES[build.tool],
@@ -286,8 +293,10 @@ class _Run:
         fix = "say in apps.yml how it is built, for example build: {buildx: {context: folder}}"
         raise SlipwayError(lacking(app.label, Path(app.checkout), app.project, [*DETECTED], fix))
 
-    def _source(self, app: Sourced, build: Build) -> str:
-        """What names all that goes into the image: a git hash, or the state of an archive."""
+    def _source(self, app: Sourced, build: Build, logins: Logins) -> str:
+        """What names all that goes into the image: a git hash, for example."""
+        if isinstance(build, ImageBuild):
+            return reference.identity(build, logins)
         mirror = Mirror(app.git_url, self._settings.cache)
         if isinstance(build, PrebuiltBuild):
             return prebuilt.identity(app, build, mirror)
@@ -364,9 +373,12 @@ class _Run:
             return Jib(self._cache, program, self._store, sandboxes, standbys)
         if tool == "prebuilt":
             return Prebuilt()
-        emulation.have(self._settings.architecture, self._say)  # of the steps of Dockerfiles
         program = self._settings.bundle / "tools" / "docker-buildx"
-        return self._buildkit or Buildx(self._cache, program)
+        dockerfiles = self._buildkit or Buildx(self._cache, program)
+        if tool == "image":
+            return Referenced(dockerfiles)
+        emulation.have(self._settings.architecture, self._say)  # of the steps of Dockerfiles
+        return dockerfiles
 
     def _sandboxes(self, java: int) -> Sandboxes:
         """Those with the JDK of a version of Java, which is made first if it is none of the bundle.

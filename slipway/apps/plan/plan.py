@@ -46,6 +46,19 @@ _MERGED = (
 """The settings of which an app and the defaults may each give a part."""
 
 
+_OF_SOURCE = (
+    "base_image",
+    "branches",
+    "build",
+    "git_auth",
+    "git_branch",
+    "git_path",
+    "git_submodules",
+    "git_url",
+)
+"""The defaults that are nothing to an app of an image, which has no source unless it says so."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What apps are checked against: the file's folder, hosts and branches, and known secrets.
@@ -111,6 +124,10 @@ def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
     if "ingress" not in app and "rules" not in defaults.get("ingress", {}):
         # A host for all apps is no route of one that has none.
         settings.pop("ingress", None)
+    if "image" in app:
+        settings = {
+            key: given for key, given in settings.items() if key in app or key not in _OF_SOURCE
+        }
     for key in _MERGED:
         if key in settings:
             settings[key] = {**defaults.get(key, {}), **app.get(key, {})}

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.plan import schema
+from slipway.apps.names import BUNDLE_HOST
+from slipway.apps.plan import branches, schema
 from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
@@ -36,10 +37,12 @@ def mistakes(
 ) -> Iterator[Finding]:
     """What is wrong with an app's repository, and with how it is reached."""
     url = app.get("git_url")
-    if url is None:
-        fix = "add git_url to the app or to the defaults"
+    if "image" in app:
+        yield from _image_mistakes(places, app)
+    elif url is None:
+        fix = "add git_url to the app or to the defaults, or image if it is of an image"
         yield places.finding((), "lacks the key git_url", fix)
-    else:
+    if url is not None:
         yield from _auth_mistakes(places, app.get("git_auth", {}), url)
     for key in _KINDS:
         if name := app.get("git_auth", {}).get(key):
@@ -53,6 +56,31 @@ def mistakes(
             yield from unknown_secrets(
                 places, ("build", tool, "secrets", key), name, app["name"], secrets
             )
+
+
+def _image_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """What has no meaning for an app of an image, or wants a repository and has none."""
+    for key in ("build", "base_image"):
+        if key in app:
+            yield places.finding((key,), "has no meaning with image", "remove one of the two")
+    if app["image"].startswith(BUNDLE_HOST):
+        what = f"{app['image']} is to build on, and no image of a registry"
+        yield places.finding(("image",), what, "name an image of a registry")
+    if "git_url" in app:
+        return
+    fix = "remove it, or add the git_url of a repository"
+    for key in ("git_path", "git_auth", "git_submodules"):
+        if key in app:
+            yield places.finding((key,), "needs a repository", fix)
+    if branches.is_pattern(app["git_branch"]):
+        what = "a pattern needs a repository whose branches it stands for"
+        yield places.finding(("git_branch",), what, "write a name, or add git_url")
+    for key in ("config_files", "manifests", "helm"):
+        for number, entry in enumerate(app.get(key, ())):
+            if "source" in entry:
+                what = f"{entry['source']} is to come from a repository, and there is none"
+                fix = "write file or content, or add the git_url of the repository"
+                yield places.finding((key, number, "source"), what, fix)
 
 
 def _auth_mistakes(places: Places, auth: Mapping[str, Any], url: str) -> Iterator[Finding]:
@@ -84,11 +112,11 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The settings of an App that say where the source is and how it is built."""
     auth = app.get("git_auth")
     return {
-        "git_url": _absolute(app["git_url"], folder),
+        "git_url": _absolute(app["git_url"], folder) if "git_url" in app else "",
         "git_auth": plain(auth) if auth else None,
         "git_submodules": [str(url) for url in app.get("git_submodules", [])],
         "git_path": posixpath.normpath(app.get("git_path", schema.default("git_path"))),
-        "build": _build(app.get("build")),
+        "build": _build(app.get("build")) if "image" not in app else _image(app["image"]),
         "base_image": _base_image(app.get("base_image")),
         "registry_auth": {
             host: plain(login) for host, login in plain(app.get("registry_auth", {})).items()
@@ -109,6 +137,11 @@ def _build(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
         return {"tool": given}
     [(tool, options)] = plain(given).items()
     return {"tool": tool, **plain(options)}
+
+
+def _image(ref: str) -> dict[str, str]:
+    """An image by its reference as a builder with its options."""
+    return {"tool": "image", "ref": ref}
 
 
 def _base_image(given: str | Mapping[str, str] | None) -> dict[str, str]:

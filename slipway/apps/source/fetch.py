@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.apps.app import App, GitAuth, JibBuild, Sourced, advanced
+from slipway.apps.app import App, GitAuth, ImageBuild, JibBuild, Sourced, advanced
 from slipway.apps.boundary import failing
 from slipway.apps.source import project
 from slipway.apps.source.git import Mirror, branches, tree_of
@@ -58,7 +58,8 @@ def get_sources(
     not even get the ``head`` of its branch.
     """
     copies = [copy(app) for app in apps]
-    by_url = grouped((app for app in copies if not app.failed), lambda app: app.git_url)
+    sound = [app for app in copies if not app.failed]
+    by_url = grouped((app for app in sound if app.git_url), lambda app: app.git_url)
 
     def get(url: str) -> _Repository:
         known = (heads or {}).get(url, {})
@@ -68,7 +69,8 @@ def get_sources(
 
     with watched_signals(), ThreadPoolExecutor(CONNECTIONS) as pool:
         repositories = list(pool.map(get, by_url))
-    sourced = {app.id: app for each in repositories for app in each.sourced}
+    sourced = {app.id: _of_image_alone(app) for app in sound if not app.git_url}
+    sourced |= {app.id: app for each in repositories for app in each.sourced}
     return Sources(
         [app if app.failed else sourced.get(app.id, app) for app in copies],
         [each.url for each in repositories if each.changed],
@@ -190,6 +192,14 @@ class _Repository:
 
     def _trees(self, apps: Sequence[App]) -> list[str | None]:
         return self._mirror.trees([app.head for app in apps])
+
+
+def _of_image_alone(app: App) -> Sourced:
+    """An app that has no repository: its image says which version it is."""
+    version = app.build.version if isinstance(app.build, ImageBuild) else ""
+    return advanced(
+        app, Sourced, commit=version, tree="", checkout="", project=".", whole=True, head=version
+    )
 
 
 def _needs_more(app: App, checkout: Path, folder: str) -> bool:

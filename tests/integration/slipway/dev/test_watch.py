@@ -231,6 +231,16 @@ def test_a_branch_comes_and_goes(runs: Runs, clone: Path, bare: Path) -> None:
     assert runs.heads(bare).keys() == {"main"}
 
 
+def test_an_image_alone_has_no_repository_to_ask(runs: Runs) -> None:
+    runs.file.write_text("version: 1\napps: [{name: redis, image: 'redis:8'}]\n")
+    runs.take()
+    waiting = runs.wait()
+    runs.file.write_text("version: 1\napps: [{name: redis, image: 'redis:8.2'}]\n")
+    waiting.result(DEADLINE)
+    assert runs.said == [WAITING, "apps.yml has changed"]
+    assert runs.repositories.times == []
+
+
 def test_another_file_in_the_place_of_apps_yml(
     runs: Runs, clone: Path, bare: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from slipway.apps.app import (
     Environment,
     GitAuth,
     HostCertificate,
+    ImageBuild,
     Ingress,
     JibBuild,
     Job,
@@ -294,10 +295,24 @@ def test_a_type_has_the_keys_of_its_setting(name: str) -> None:
     assert setting.elsewhere <= keys_of(name).keys()
 
 
+@pytest.mark.parametrize(
+    ("ref", "version"),
+    [
+        ("redis", "latest"),
+        ("redis:8", "8"),
+        ("r.test:5000/redis", "latest"),
+        ("r.test:5000/a/redis:8-alpine", "8-alpine"),
+        (f"redis:8@sha256:{'ab' * 32}", "ab" * 32),
+    ],
+)
+def test_an_image_says_which_version_it_is(ref: str, version: str) -> None:
+    assert ImageBuild(ref=ref).version == version
+
+
 def test_an_app_has_the_keys_of_its_entry() -> None:
     found_out = {"id", "branch_slug", "pattern", "head", "failed", "held"}
     fields = {field.encode_name for field in structs.fields(App)}
-    assert fields == found_out | (keys_of("app").keys() - {"branches"})
+    assert fields == found_out | (keys_of("app").keys() - {"branches", "image"})
 
 
 def test_each_builder_has_a_type() -> None:

@@ -557,6 +557,54 @@ def test_builds_are_to_registries_who_the_app_says_and_another_password_makes_no
     assert not any(b"hidden-1234" in path.read_bytes() for path in kept)
 
 
+def of_image(shop: Shop, *apps: str) -> Images:
+    """Plan and build apps of images, each the inside of a YAML mapping."""
+    lines = "".join(f"  - {{{app}}}\n" for app in apps)
+    (shop.root / "apps.yml").write_text(f"version: 1\napps:\n{lines}")
+    cache = shop.settings.cache
+    apps_of = get_sources(plan(shop.root / "apps.yml"), cache, check=False, say=shop.said.append)
+    return build_images(apps_of.apps, shop.settings, check=False, say=shop.said.append)
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> list[str]:
+    """What is asked of registries."""
+    found: list[str] = []
+
+    def fetch(_: object, order: Order[BuildxBuild]) -> Path:
+        found.append((order.checkout / "Dockerfile").read_text())
+        (order.checkout / "content").write_text(found[-1])
+        return shop.build(order)
+
+    monkeypatch.setattr("slipway.apps.builders.buildx.Buildx.build", fetch)
+    return found
+
+
+def test_an_image_by_its_reference_is_fetched_once_for_all_who_name_it(
+    shop: Shop, fetched: list[str]
+) -> None:
+    apps = "name: one, image: 'r.test/db:1'", "name: two, image: 'r.test/db:1'"
+    one, two = with_images(of_image(shop, *apps).apps)
+    assert fetched == ["FROM r.test/db:1\n"]
+    assert one.image.rpartition(":")[2] == two.image.rpartition(":")[2]
+    assert [one, two] == of_image(shop, *apps).apps
+    assert len(fetched) == 1
+    of_image(shop, "name: one, image: 'r.test/db:2'")
+    assert fetched[1:] == ["FROM r.test/db:2\n"]
+
+
+def test_what_was_fetched_with_a_login_is_for_those_who_have_it(
+    shop: Shop, fetched: list[str]
+) -> None:
+    shop.settings = replace(shop.settings, secrets=Secrets({"pull": "hidden-1234"}))
+    login = "registry_auth: {r.test: {user: me, password: pull}}"
+    of_image(shop, f"name: one, image: 'r.test/db:1', {login}")
+    assert shop.calls[0]["logins"] == {"r.test": Login("me", "hidden-1234")}
+    of_image(shop, "name: two, image: 'r.test/db:1'")
+    assert len(fetched) == 2
+    assert shop.calls[1]["logins"] == {}
+
+
 @pytest.mark.parametrize("settings", [SECRET_APP, LOGIN_APP])
 def test_secret_that_is_not_there(shop: Shop, settings: str) -> None:
     [app] = shop.apps(settings).apps

@@ -9,18 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 
-from slipway.apps.app import BuildxBuild
+from slipway.apps.app import BuildxBuild, ImageBuild
 from slipway.apps.builders.bases import Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.logins import docker_config, registry_of
 from slipway.apps.builders.order import Order
+from slipway.apps.builders.reference import Referenced
 from slipway.bundle.download import Login
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
-from slipway.oci import ImageStore
+from slipway.oci import Image, ImageStore
+from slipway.oci.model import MANIFEST
 from tests.support.real_bundle import real_bundle
 from tests.support.registries import PASSWORD, USER, served
+
+OF_DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+"""What registries, if they do not hear of it, turn into something older."""
 
 REFUSED = r"401|[Uu]nauthorized|authorization failed"
 
@@ -61,6 +67,19 @@ class Bench:
             Order("web (main)", repository, checkout, build, None, {}, scratch, logins=logins)
         )
 
+    def pushed(self) -> str:
+        """The digest under which the registry has the image."""
+        host, _, name = self.ref.rpartition(":")[0].partition("/")
+        response = urllib3.request(
+            "HEAD",
+            f"http://{host}/v2/{name}/manifests/1",
+            headers={
+                **urllib3.make_headers(basic_auth=f"{USER}:{PASSWORD}"),
+                "Accept": ", ".join((MANIFEST, OF_DOCKER)),
+            },
+        )
+        return response.headers["Docker-Content-Digest"]
+
     def bases(self) -> Bases:
         """A new run that looks for bases."""
         stores = ImageStore(self.root / "images"), ImageStore(self.root / "bundle")
@@ -91,6 +110,26 @@ def test_a_base_image_is_fetched_with_the_login_and_is_for_those_who_have_it(ben
     assert again.identity == base.identity
     with pytest.raises(SlipwayError, match=REFUSED):
         bench.bases().find("jib", bench.ref)
+
+
+def test_an_image_by_its_reference_is_fetched_with_the_login_by_tag_and_by_digest(
+    bench: Bench,
+) -> None:
+    def fetch(ref: str, logins: dict[str, Login]) -> Image:
+        scratch = Path(tempfile.mkdtemp(dir=bench.root))
+        build = ImageBuild(ref=ref)
+        order = Order("db (main)", "db", Path(), build, None, {}, scratch, logins=logins)
+        layout = Referenced(bench.kit).build(order)
+        return ImageStore(scratch / "store").add_archive(layout, "images.test/db:1")
+
+    by_tag = fetch(bench.ref, bench.logins)
+    assert len(by_tag.layers) == 1
+    name, pushed = bench.ref.rpartition(":")[0], bench.pushed()
+    assert fetch(f"{name}@{pushed}", bench.logins).layers == by_tag.layers
+    with pytest.raises(SlipwayError, match=REFUSED):
+        fetch(bench.ref, {})
+    with pytest.raises(SlipwayError, match="not found"):
+        fetch(f"{name}@sha256:{'0' * 64}", bench.logins)
 
 
 def test_no_build_has_the_login_of_this_machine_s_user(

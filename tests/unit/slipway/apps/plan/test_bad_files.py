@@ -353,6 +353,39 @@ CASES = {
     "namespace with a dash at its end": Case(app("namespace: web-"), [("namespace:", "DNS label")]),
     "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
     "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),
+    "an image with what is built": Case(
+        app("image: redis:8\nbuild: jib\nbase_image: a:1"),
+        [("build:", "no meaning with image"), ("base_image:", "no meaning with image")],
+    ),
+    "an image of the bundle": Case(
+        app("image: bundle.slipway.internal/jre:21"), [("image:", "to build on")]
+    ),
+    "an image in an archive": Case(
+        app("image: tar:///srv/a.tar"), [("image:", "without a scheme")]
+    ),
+    "an image with half a digest": Case(
+        app("image: redis@sha256:12ab"), [("image:", "tag or digest")]
+    ),
+    "an image in capitals": Case(app("image: docker.io/Team/web"), [("image:", "'docker.io/Team")]),
+    "an image alone with what needs a repository": Case(
+        """version: 1
+apps:
+  - name: redis
+    image: redis:8
+    git_branch: feature/*
+    git_path: deploy
+    manifests: [{source: a.yaml}, {content: ""}]
+    config_files: [{path: /a, source: a}]
+    helm: [{source: chart}]
+""",
+        [
+            ("apps.yml:5", "git_branch:", "a pattern needs a repository"),
+            ("apps.yml:6", "git_path:", "needs a repository", "or add the git_url"),
+            ("manifests[0].source:", "a.yaml is to come from a repository", "file or content"),
+            ("config_files[0].source:", "there is none"),
+            ("helm[0].source:", "chart is to come from a repository"),
+        ],
+    ),
     "two builders": Case(app("build: {jib: {}, buildx: {}}"), [("build:", "both", "one of")]),
     "no builder": Case(app("build: {}"), [("build:", "lacks a key", "jib, buildx and prebuilt")]),
     "option of another builder": Case(

@@ -12,6 +12,7 @@ from slipway.apps.app import (
     BuildxBuild,
     ConfigFile,
     HostCertificate,
+    ImageBuild,
     Ingress,
     JibBuild,
     Rule,
@@ -44,6 +45,25 @@ def test_least_app(tmp_path: Path) -> None:
             replicas=1,
         )
     ]
+
+
+def test_an_image_needs_no_repository_and_does_not_take_that_of_the_defaults(
+    tmp_path: Path,
+) -> None:
+    text = """
+version: 1
+defaults: {git_url: ../web, git_branch: f/*, git_path: a, build: jib, base_image: b:1, port: 80}
+apps:
+  - {name: redis, image: "docker.io/library/redis:8"}
+  - {name: search, image: "r.test:5000/team/search", git_url: ../search, git_path: deploy}
+"""
+    redis, search = planned(tmp_path, text)
+    assert redis.build == ImageBuild(ref="docker.io/library/redis:8")
+    assert (redis.id, redis.git_url, redis.git_path) == ("redis-main/redis", "", ".")
+    assert (redis.git_branch, redis.pattern, redis.base_image) == ("main", None, {})
+    assert redis.port == 80
+    assert search.build == ImageBuild(ref="r.test:5000/team/search")
+    assert (search.git_url, search.git_path) == (str(tmp_path.parent / "search"), "deploy")
 
 
 def test_notes_and_whole_numbers_are_taken_as_the_schema_takes_them(tmp_path: Path) -> None:
