@@ -45,7 +45,7 @@ class Canaries:
         found = {}
         for path in files:
             try:
-                names = self.within(path.read_bytes())
+                names = self.within(_content(path))
             except OSError:  # gone meanwhile
                 continue
             if names:
@@ -117,6 +117,24 @@ class ProcessWatch:
                     if inside and place == "environ":
                         continue
                     self.seen |= {(place, name, program) for name in self._canaries.within(data)}
+
+
+def _content(path: Path) -> bytes:
+    """What was written to a file; of one with holes, which may be of any size, that alone."""
+    with path.open("rb") as file:
+        state = os.fstat(file.fileno())
+        if state.st_blocks * 512 >= state.st_size:
+            return file.read()
+        written: list[bytes] = []
+        at = 0
+        while True:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:  # there is no more
+                return b"".join(written)
+            end = os.lseek(file.fileno(), at, os.SEEK_HOLE)
+            written.append(os.pread(file.fileno(), end - at, at))
+            at = end
 
 
 def _forms(value: str) -> Iterator[bytes]:

@@ -92,3 +92,12 @@ def test_processes_that_show_a_secret_are_seen() -> None:
         ("cmdline", "token"),
         ("environ", "key"),
     }
+
+
+def test_of_a_file_with_holes_what_was_written_is_searched(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(1 << 35)
+        file.write(PLAIN)
+    assert CANARIES.within_files([path]) == {str(path): {"token"}}
