@@ -143,6 +143,9 @@ apps:
     service_account:
       description: The ServiceAccount that the pods run as.
       type: str
+    service:
+      description: At which ports and addresses it is reached without a route.
+      type: dict
     reach:
       description: Other apps that its environment reaches on the network.
       type: list

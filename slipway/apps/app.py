@@ -170,6 +170,27 @@ class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tru
     allow_kinds: list[str] = []
 
 
+CLUSTER_IP, NODE_PORT, LOAD_BALANCER = "ClusterIP", "NodePort", "LoadBalancer"
+"""From where a Service is reached: the cluster, any node's address, an address of its own."""
+
+
+class Port(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One port of a Service; without a ``target``, the container has the same one."""
+
+    port: int
+    target: int | None = None
+    protocol: str = "TCP"
+    node_port: int | None = None
+
+
+class Service(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How an app is reached without a route: from where, and at which ports, by their names."""
+
+    type: str = CLUSTER_IP
+    address: str | None = None
+    ports: dict[str, Port] = {}
+
+
 class Reach(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Another app that is reached on the network; without a ``branch``, that of the same one."""
 
@@ -319,6 +340,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Charts that belong to the app."""
     service_account: str | None = None
     """The ServiceAccount that the pods run as."""
+    service: Service = msgspec.field(default_factory=Service)
+    """At which ports and addresses it is reached without a route."""
     reach: list[Reach] = []
     """Other apps that its environment reaches on the network."""
     security: Security = msgspec.field(default_factory=Security)
@@ -349,6 +372,11 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
         """The kinds that apps.yml allows it beyond those of a branch."""
         own = {kind for entry in self.manifests for kind in entry.allow_kinds}
         return own | {kind for entry in self.helm for kind in entry.allow_kinds}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than the cluster's pods reach its Service."""
+        return self.service.type != CLUSTER_IP
 
     def fail(self, step: str, reason: str) -> None:
         """Note at which step it failed and why, unless it failed before."""

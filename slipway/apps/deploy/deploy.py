@@ -66,6 +66,7 @@ from slipway.kube.client import (
     RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     SECRETS,
+    SERVICES,
     ApiError,
     Kube,
     Object,
@@ -662,11 +663,21 @@ class _Run:
         return retried
 
     def _wait_for_extras(self, decision: Decision, until: float) -> None:
-        """Wait for the workloads that apps brought along, and note those that do not run."""
+        """Wait for the workloads that apps brought along, and for addresses of their Services."""
         for app_id, objects in self.extras.items():
             if not self.apps[app_id].failed:
                 written = decision.extras.get(app_id, [])
-                self.boundary.run([self.apps[app_id]], self._wait_for, objects, written, until)
+                own = self._without_address(self.apps[app_id], decision)
+                self.boundary.run(
+                    [self.apps[app_id]], self._wait_for, [*objects, *own], [*written, *own], until
+                )
+
+    def _without_address(self, app: App, decision: Decision) -> list[Object]:
+        """The Service of an app, if it has yet to get the address that it wants."""
+        applied = [obj for obj in decision.apply.get(app.id, ()) if obj["kind"] == SERVICES.kind]
+        there = self.state.objects.get((SERVICES.kind, app.namespace, app.name))
+        services = applied or ([there] if there else [])
+        return [obj for obj in services if not is_running(obj)]
 
     def _wait_for(
         self, extras: Iterable[Object], written: Collection[Object], until: float

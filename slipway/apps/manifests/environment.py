@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from slipway.apps.app import RESTRICTED, App
+from slipway.apps.app import LOAD_BALANCER, NODE_PORT, RESTRICTED, App
 from slipway.apps.manifests.bounds import KINDS
 from slipway.apps.manifests.labels import MANAGED_BY, OWN
 from slipway.apps.manifests.pod import USUAL_MEMORY
@@ -181,12 +181,12 @@ def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
     """How much the apps of one namespace may have: the sum of what is for each of them.
 
     That is the ``usual``, and what apps.yml says instead. Services get no address of a node or of
-    the load balancer, unless the operator brings such ones.
+    the load balancer, but for those of apps that ask for one, unless the operator brings such ones.
     """
     apps = list(apps)
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for app in apps:
-        for name, text in {**usual, **NO_QUOTA, **app.quota}.items():
+        for name, text in {**usual, **_outward(app), **app.quota}.items():
             totals[name] += amount(text) or 0
     brought = any(SERVICES.kind in app.allow_kinds for app in apps)
     return {
@@ -194,6 +194,13 @@ def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
         for name, total in totals.items()
         if not (brought and name in NO_QUOTA)
     }
+
+
+def _outward(app: App) -> Mapping[str, str]:
+    """How many addresses and ports of nodes an app's own Service has."""
+    balancers = int(app.service.type == LOAD_BALANCER)
+    ports = len(app.service.ports) + 1 if app.service.type == NODE_PORT else 0
+    return dict(zip(_OUTWARD, map(str, (balancers, ports)), strict=True))
 
 
 def _quota(namespace: str, hard: Mapping[str, str]) -> Object:

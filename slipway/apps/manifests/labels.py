@@ -65,6 +65,10 @@ EXTRA_KINDS = "slipway.internal/extra-kinds"
 NOTES_KEY = "environments.json"
 
 SERVICE_PORT = 80
+"""The port of an app's Service that its routes lead to."""
+
+HTTP = "http"
+"""The name of that port, and of the one of the container."""
 
 
 def owner_of(obj: Object) -> str:

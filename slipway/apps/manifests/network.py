@@ -17,7 +17,7 @@ from typing import Any
 
 from slipway.apps.app import App, Reach
 from slipway.apps.manifests.documents import Fault
-from slipway.apps.manifests.labels import OWN, selector
+from slipway.apps.manifests.labels import HTTP, OWN, selector
 from slipway.kube.client import ENDPOINT_SLICES, NETWORK_POLICIES, SERVICES, Kube, Object
 from slipway.kube.objects import sealed
 
@@ -120,6 +120,7 @@ def policies(
         for app in users:
             spaces = sources[app.id] | kept.get((space, _opened(app)), set())
             objects += [_reached(app, sorted(spaces))] if spaces else []
+            objects += [_open(app, network)] if app.is_open else []
         found[space] = [*map(sealed, objects)]
     return found
 
@@ -214,6 +215,16 @@ def _reached(app: App, spaces: Sequence[str]) -> Object:
     chosen = {"matchExpressions": [{"key": _SPACE, "operator": "In", "values": [*spaces]}]}
     rules = {"ingress": [{"from": [{"namespaceSelector": chosen}]}]}
     return _policy(app.namespace, _opened(app), {"matchLabels": selector(app)}, rules)
+
+
+def _open(app: App, network: Network) -> Object:
+    """What lets those who are no pods to the ports of an app's Service."""
+    service = app.service
+    ports = [*_ports(["TCP"], HTTP)] if app.rules or not service.ports else []
+    for port in service.ports.values():
+        ports += _ports([port.protocol], port.target or port.port)
+    rules = {"ingress": [{"from": [_block([network.pods])], "ports": ports}]}
+    return _policy(app.namespace, f"slipway-open-{app.name}", {"matchLabels": selector(app)}, rules)
 
 
 def _opened(app: App) -> str:

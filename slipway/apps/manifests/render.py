@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.apps.app import App, Built, Process
+from slipway.apps.app import LOAD_BALANCER, App, Built, Port, Process
 from slipway.apps.manifests.config import config_map
 from slipway.apps.manifests.extras import kinds_text, settings
 from slipway.apps.manifests.jobs import jobs
@@ -17,6 +17,7 @@ from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
     EXTRA_KINDS,
+    HTTP,
     PATTERN,
     POD_HASH,
     SERVICE_PORT,
@@ -31,6 +32,9 @@ from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
 from slipway.kube.objects import digest, of_kind, sealed
 from slipway.kube.workloads import patient_pod
 from slipway.waiting import allowed
+
+ADDRESS = "metallb.io/loadBalancerIPs"
+"""On a Service: the address that MetalLB is to give it."""
 
 STEADY_SECONDS = 5
 """How long a process has to run until it counts as running."""
@@ -66,8 +70,31 @@ def render(
 
 
 def _service(app: App) -> Object:
-    port = {"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}
-    return of_kind(SERVICES, metadata(app), {"selector": selector(app), "ports": [port]})
+    """The Service, with the port of its routes if it has some or names no other ports."""
+    service, about = app.service, metadata(app)
+    http = {"name": HTTP, "port": SERVICE_PORT, "targetPort": HTTP, "protocol": "TCP"}
+    ports = [
+        *([http] if app.rules or not service.ports else []),
+        *(_port(name, port) for name, port in sorted(service.ports.items())),
+    ]
+    spec: dict[str, Any] = {"selector": selector(app), "ports": ports}
+    if app.is_open:
+        spec["type"] = service.type
+    if service.type == LOAD_BALANCER:
+        spec["allocateLoadBalancerNodePorts"] = False  # or all nodes would serve it, too
+    if service.address:
+        about["annotations"] = {ADDRESS: service.address}
+    return of_kind(SERVICES, about, spec)
+
+
+def _port(name: str, port: Port) -> dict[str, Any]:
+    return {
+        "name": name,
+        "port": port.port,
+        "targetPort": port.target or port.port,
+        "protocol": port.protocol,
+        **({"nodePort": port.node_port} if port.node_port else {}),
+    }
 
 
 def _deployment(

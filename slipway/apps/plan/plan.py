@@ -14,7 +14,16 @@ from slipway.apps.app import App
 from slipway.apps.boundary import tried
 from slipway.apps.manifests.labels import named
 from slipway.apps.names import namespace_of, reserved, slug
-from slipway.apps.plan import branches, plaintext, reach, routes, schema, source, workload
+from slipway.apps.plan import (
+    branches,
+    plaintext,
+    reach,
+    routes,
+    schema,
+    service,
+    source,
+    workload,
+)
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
@@ -42,6 +51,7 @@ _MERGED = (
     "registry_auth",
     "resources",
     "security",
+    "service",
 )
 """The settings of which an app and the defaults may each give a part."""
 
@@ -169,6 +179,7 @@ def _entry(
         *reach.mistakes(places, settings, context.branches),
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
+        *service.mistakes(places, settings),
     ]
     if mistakes:
         return None, mistakes
@@ -319,6 +330,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
         **source.settings_of(settings, context.folder),
         **workload.settings_of(settings, context.folder),
         "reach": reach.settings_of(settings),
+        "service": service.settings_of(settings),
         "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),
     }
     return msgspec.convert(given, App)
@@ -350,6 +362,7 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
     """What two apps cannot both have, with the second of them."""
     first: dict[str, str] = {}
     parts: dict[str, str] = {}
+    only: dict[str, str] = {}
     levels: dict[str, tuple[str, str]] = {}
     taken: dict[tuple[str, str], routes.Taken] = {}
     for places, app in apps:
@@ -367,6 +380,10 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             if at != places.where():
                 what = f"{name} in namespace {app.namespace} is also the name of what {at} runs"
                 yield app, places.finding(setting, what, "give one of them another name")
+        for setting, name in service.taken(app):
+            at = only.setdefault(name, places.where())
+            if at != places.where():
+                yield app, places.finding(setting, f"{name} is also that of {at}", "write another")
         level, at = levels.setdefault(app.namespace, (app.pod_security, places.where()))
         if level != app.pod_security:
             what = f"is {app.pod_security}, and {at}, in the same namespace, is {level}"

@@ -25,6 +25,7 @@ from slipway.apps.app import (
     JibBuild,
     Job,
     Manifest,
+    Port,
     PrebuiltBuild,
     Probe,
     Process,
@@ -32,6 +33,7 @@ from slipway.apps.app import (
     RolledBack,
     Rule,
     Security,
+    Service,
     Sourced,
     Variable,
     checkouts_of,
@@ -88,6 +90,13 @@ SETTINGS = {
     ),
     "prebuilt": Setting(
         PrebuiltBuild, {"tool": "prebuilt", "archive": "/srv/a.tar"}, added=frozenset({"secrets"})
+    ),
+    "service": Setting(
+        Service,
+        {"type": "LoadBalancer", "address": "172.28.1.20", "ports": {"https": {"port": 443}}},
+    ),
+    "service_port": Setting(
+        Port, {"port": 443, "target": 8443, "protocol": "UDP", "node_port": 30443}
     ),
     "probe": Setting(
         Probe,

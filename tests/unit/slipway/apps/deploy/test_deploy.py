@@ -56,6 +56,25 @@ def test_the_second_run_reads_each_kind_once_and_writes_nothing(kube: Kube, api:
     assert [method for method, _path in api.requests] == ["GET"] * len(APPLIED)
 
 
+def test_an_app_whose_service_gets_no_address_fails_also_in_the_next_run(
+    kube: Kube, api: FakeApi
+) -> None:
+    def addressed(api: FakeApi, obj: Object) -> None:
+        rolled_out_at_once(api, obj)
+        if obj["kind"] == "Service" and obj["metadata"]["name"] == "quote":
+            obj["status"] = {"loadBalancer": {"ingress": [{"ip": "172.28.1.20"}]}}
+
+    api.on_apply = addressed
+    apps = [
+        built("quote", service={"type": "LoadBalancer"}),
+        built("lost", service={"type": "LoadBalancer", "address": "203.0.113.1"}),
+    ]
+    for _ in range(2):
+        [(failed, why)] = failures(run(kube, apps, seconds=1)).items()
+        assert failed == "lost-main/lost"
+        assert "Service lost: has no address after" in why
+
+
 def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> None:
     run(kube, APPS)
     api.requests.clear()

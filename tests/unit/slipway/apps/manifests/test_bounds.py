@@ -336,6 +336,18 @@ def test_services_that_the_operator_brings_may_have_addresses(kube: Kube, api: F
     assert quota["spec"]["hard"] == {"pods": "20"}
 
 
+def test_an_environment_has_the_addresses_that_its_apps_ask_for_and_no_more(
+    kube: Kube, api: FakeApi
+) -> None:
+    balanced = built("odd", service={"type": "LoadBalancer"})
+    ports = {"a": {"port": 1}, "b": {"port": 2}}
+    of_nodes = built("even", namespace="odd-main", service={"type": "NodePort", "ports": ports})
+    run(kube, balanced, of_nodes, quota={"pods": "20"})
+    hard = api.named("resourcequotas", "odd-main", "slipway-environment")["spec"]["hard"]
+    assert hard["services.loadbalancers"] == "1"
+    assert int(hard["services.nodeports"]) >= 2
+
+
 @pytest.mark.parametrize(
     ("requests", "limits", "wanted"),
     [

@@ -161,6 +161,22 @@ def test_services_with_an_address_are_reached_from_outside_alone() -> None:
     assert not may([web, ORDERS], Peer("default"), pod(web))
 
 
+def test_who_is_no_pod_reaches_the_ports_of_a_service_with_an_address() -> None:
+    ports = {"tls": {"port": 443, "target": 8443}, "plain": {"port": 81}}
+    inner = planned("web", service={"ports": ports})
+    assert not may([inner, ORDERS], WORLD, pod(inner), 8443)
+    for kind in ("LoadBalancer", "NodePort"):
+        web = planned("web", service={"type": kind, "ports": ports}, ingress=None)
+        beside = planned("beside", namespace=web.namespace)
+        apps = [web, beside, ORDERS]
+        assert may(apps, WORLD, pod(web), 8443)
+        assert may(apps, WORLD, pod(web), 81)
+        assert not may(apps, WORLD, pod(web), "http")
+        assert not may(apps, WORLD, pod(beside), 8443)
+        assert not may(apps, pod(ORDERS), pod(web), 8443)
+    assert may([planned("web", service={"type": "NodePort"})], WORLD, pod(WEB), "http")
+
+
 @pytest.mark.parametrize(
     ("entry", "branches", "found"),
     [

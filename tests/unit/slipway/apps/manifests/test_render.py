@@ -61,6 +61,36 @@ def test_service_deployment_and_pods_find_one_another() -> None:
     assert container()["ports"][0]["containerPort"] == 8080
 
 
+def service(**given: Any) -> Any:
+    """The Service of an app that asks for it so, and has no routes."""
+    return only("Service", service=given, ingress=None)
+
+
+def test_a_service_has_the_ports_that_it_is_given_and_that_of_its_routes() -> None:
+    ports = {"redis": {"port": 6379}, "dns": {"port": 53, "target": 5353, "protocol": "UDP"}}
+    own = [
+        {"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"},
+        {"name": "redis", "port": 6379, "targetPort": 6379, "protocol": "TCP"},
+    ]
+    http = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+    assert service()["spec"]["ports"] == [http]
+    assert service(ports=ports)["spec"]["ports"] == own
+    routed = only("Service", service={"ports": ports}, ingress=routes(("/", None)))
+    assert routed["spec"]["ports"] == [http, *own]
+    assert "type" not in routed["spec"]
+
+
+def test_a_service_gets_the_address_that_it_asks_for() -> None:
+    balanced = service(type="LoadBalancer", address="172.28.1.20")
+    assert balanced["metadata"]["annotations"]["metallb.io/loadBalancerIPs"] == "172.28.1.20"
+    assert balanced["spec"]["type"] == "LoadBalancer"
+    assert balanced["spec"]["allocateLoadBalancerNodePorts"] is False
+    of_nodes = service(type="NodePort", ports={"a": {"port": 1, "node_port": 30001}})
+    assert of_nodes["spec"]["type"] == "NodePort"
+    [port] = of_nodes["spec"]["ports"]
+    assert port["nodePort"] == 30001
+
+
 def template(**changes: Any) -> Any:
     return only("Deployment", **changes)["spec"]["template"]
 

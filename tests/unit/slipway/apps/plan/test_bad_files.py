@@ -353,6 +353,51 @@ CASES = {
     "namespace with a dash at its end": Case(app("namespace: web-"), [("namespace:", "DNS label")]),
     "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
     "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),
+    "a Service of what it is not": Case(
+        app(
+            "service:\n"
+            "  address: 172.28.1.20\n"
+            "  ports: {a: {port: 81, node_port: 30081}, b: {port: 81}, http: {port: 82}}\n"
+            "ingress: {host: a.test, rules: [{path: /}]}"
+        ),
+        [
+            ("apps.yml:6", "service.address:", "is for a LoadBalancer"),
+            ("ports.a.node_port:", "is for a NodePort"),
+            ("ports.http:", "the port that its routes lead to"),
+            ("ports.b.port:", "81 is also a"),
+        ],
+    ),
+    "a Service with a port that is its routes'": Case(
+        app(
+            "service: {ports: {a: {port: 80}, b: {port: 80, protocol: UDP}}}\n"
+            "ingress: {host: a.test, rules: [{path: /}]}"
+        ),
+        [("ports.a.port:", "80 is also that of its routes")],
+    ),
+    "an address for every branch": Case(
+        app(
+            "git_branch: f/*\nservice: {type: NodePort, ports: {a: {port: 81, node_port: 30081}}}\n"
+        ),
+        [("node_port:", "is the same for every branch", "leave it out")],
+    ),
+    "an address for two": Case(
+        "version: 1\ndefaults: {git_url: ../a, service: {type: LoadBalancer}}\napps:\n"
+        "  - {name: a, service: {address: 172.28.1.20}}\n"
+        "  - {name: b, service: {address: 172.28.1.20}}\n",
+        [("apps.yml:5 apps[1].service.address:", "172.28.1.20 is also that of apps.yml:4")],
+    ),
+    "a Service by other words": Case(
+        app(
+            "service: {type: ExternalName, ports: {A: {port: 0, protocol: SCTP}}, address: a.test}"
+        ),
+        [
+            ("service.type:", "'ExternalName'", "choose ClusterIP or NodePort"),
+            ("service.address:", "IPv4"),
+            ("ports.A:", "lower-case"),
+            ("ports.A.port:", "at least 1"),
+            ("ports.A.protocol:", "'SCTP'"),
+        ],
+    ),
     "an image with what is built": Case(
         app("image: redis:8\nbuild: jib\nbase_image: a:1"),
         [("build:", "no meaning with image"), ("base_image:", "no meaning with image")],
