@@ -36,6 +36,9 @@ POLL_SECONDS = 0.3
 VOLUME_SECONDS = 15.0
 """How long a volume may take to be bound for which nothing is to be made."""
 
+NO_ADDRESS = "AllocationFailed"
+"""How MetalLB begins to say that it has no address, or not the one that is asked for."""
+
 READERS = 4
 """Objects that are read at the same time: for a cluster far away, as near ones gain nothing."""
 
@@ -189,9 +192,12 @@ class Applier:
         return self._kube.find(obj["apiVersion"], obj["kind"])
 
     def _is_hopeless(self, obj: Object) -> bool:
-        """Whether a workload's pods are refused, or one will never run as it is."""
+        """Whether a workload's pods are refused, or one will never run as it is.
+
+        A Service is, once whoever gives addresses has said that there is none for it.
+        """
         if obj["kind"] not in WORKLOADS:
-            return False
+            return any(NO_ADDRESS in text for text in warnings(self._kube, obj))
         if self._refused(obj):
             return True
         for pod in unready(self._pods(obj)):

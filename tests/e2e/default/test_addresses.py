@@ -35,11 +35,13 @@ class Teller:
 
     def status(self, address: str, port: int) -> int:
         """What it answers there; 0 if nothing does."""
-        try:
-            url = f"http://{address}:{port}/healthz"
-            return urllib3.request("GET", url, retries=False, timeout=2).status
-        except urllib3.exceptions.HTTPError:
-            return 0
+        url = f"http://{address}:{port}/healthz"
+        # By a new connection: one that stands goes on.
+        with urllib3.PoolManager(retries=False, timeout=2) as pool:
+            try:
+                return pool.request("GET", url).status
+            except urllib3.exceptions.HTTPError:
+                return 0
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,8 @@ def teller(scenario: Scenario, apps_file: AppsFile) -> Iterator[Teller]:
 
 def test_it_answers_where_it_is_to_and_nowhere_else(teller: Teller) -> None:
     address = str(ip_address(teller.scenario.ingress_address()) + 5)
-    node = next(iter(teller.scenario.nodes.values()))
-    of_node = node.check_output("hostname -I").split()[0]
+    template = "{.items[0].status.addresses[?(@.type=='InternalIP')].address}"
+    of_node = teller.scenario.kubectl("get", "nodes", f"--output=jsonpath={template}")
     ports = {"plain": {"port": 8081, "target": TARGET}}
 
     balanced = {"type": "LoadBalancer", "address": address, "ports": ports}

@@ -47,9 +47,9 @@ class Shelf:
             "playbooks/apps.yml", slipway_apps_file=changed, slipway_secrets=SECRETS
         )
 
-    def app(self, image: str, password: str = "pull") -> dict[str, Any]:
+    def app(self, image: str, user: str = registries.USER) -> dict[str, Any]:
         """An app of an image of this registry."""
-        login = {"user": registries.USER, "password": password}
+        login = {"user": user, "password": "pull" if user == registries.USER else "guess"}
         return {"image": f"{self.address}/{image}", "registry_auth": {self.address: login}}
 
 
@@ -92,7 +92,7 @@ def test_it_serves_also_when_its_registry_is_gone_and_another_login_is_refused(
         "by-tag": shelf.app(f"{NAME}:1"),
         "by-digest": shelf.app(f"{NAME}@{shelf.digest}"),
     }
-    run = shelf.deploy(**good, guessed=shelf.app(f"{NAME}:1", "guess"))
+    run = shelf.deploy(**good, guessed=shelf.app(f"{NAME}:1", "somebody"))
     assert run.code != 0
     assert [word for word in run.failures if "guessed (main)" in word], run
     assert SECRETS["guess"] not in f"{run.output}{run.errors}"
