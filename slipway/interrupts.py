@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import FrameType
 
 from slipway.errors import Problem, SlipwayError
@@ -84,6 +85,15 @@ def on_signal(work: Callable[[], None]) -> Iterator[None]:
 def end_with_parent() -> None:
     """Have the kernel send SIGTERM to this process when its parent ends, however that does."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_when_unheard() -> None:
+    """Have SIGPIPE end this process, as it ends tools, when nobody reads any more what it says.
+
+    Python ignores that signal, and so do processes that are forked: a connection may close.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGPIPE, signal.SIG_IGN))
 
 
 @contextmanager

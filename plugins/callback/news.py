@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ansible import constants, context
 from ansible.plugins.callback.default import CallbackModule as Default
 
+from slipway.interrupts import end_when_unheard
 from slipway.status_line import StatusLine
 from slipway.stopwatch import Stopwatch, minutes, table
 
@@ -107,6 +108,8 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Count the plays that are to come."""
         if not self._playbooks:
+            # Ansible's thread for results ends when it cannot show one, and the run never would.
+            end_when_unheard()
             self._display.display = self._after_heading(self._display.display)
             atexit.register(self._end)
         self._playbooks += 1

@@ -100,6 +100,25 @@ class Project:
         )
         return Run(done.returncode, done.stdout, done.stderr)
 
+    def unheard(self, *arguments: str) -> int:
+        """Run with somebody who goes after the first that is said; the exit code."""
+        reader, writer = os.pipe()
+        running = subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment({}),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=writer,
+        )
+        os.close(writer)
+        assert os.read(reader, 1)
+        os.close(reader)
+        try:
+            return running.wait(30)
+        finally:
+            running.kill()
+
     def on_terminal(
         self, *arguments: str, interrupt_at: str = "", env: Mapping[str, str]
     ) -> tuple[int, str]:
@@ -379,3 +398,19 @@ def test_an_interrupted_run_leaves_a_clean_terminal_and_says_what_it_had_changed
         "==> 0:00 phase 1 of 1: Unequal",
         "    changed: [here] Take long",
     ]
+
+
+SPOKEN = """
+- name: Spoken
+  hosts: here
+  tasks:
+    - {name: First, speak: {before: a, after: b}}
+    - {name: Wait, speak: {seconds: 2}}
+    - {name: Say, speak: {say: more}}
+    - {name: Last, speak: {before: a, after: b}}
+"""
+
+
+def test_a_run_that_nobody_hears_any_more_ends(project: Project) -> None:
+    project.write("play.yml", SPOKEN)
+    assert project.unheard("play.yml") == -signal.SIGPIPE
