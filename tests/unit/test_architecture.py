@@ -22,8 +22,8 @@ PAGES = sorted(
     if ".venv" not in path.parts
 )
 
-YOURS = ("inventory/yours", "group_vars/all/vault.yml")
-"""What users make, and pages name."""
+YOURS = ("inventory/yours", "group_vars/all/vault.yml", ".slipway/")
+"""What users make, or runs in this checkout, and pages name."""
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _NAMED = re.compile(r"`([\w./-]+/[\w./-]*)`")
