@@ -24,6 +24,7 @@ options:
       - docker
       - docker_registry
       - git
+      - git_lfs
       - jdk
       - kernel_compiler
       - libseccomp

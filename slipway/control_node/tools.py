@@ -119,6 +119,7 @@ TOOLS = {
     ),
     "docker_registry": Tool(("docker-registry",), ("docker-registry",)),
     "git": Tool(("git",), ("git",), elsewhere={"dnf": "git", "pacman": "git"}),
+    "git_lfs": Tool(("git-lfs",), ("git-lfs",)),
     "jdk": Tool(
         ("default-jdk-headless",),
         ("javac",),

@@ -22,6 +22,9 @@ from ingress.tests.support.objects import make_certificate
 from slipway.waiting import wait_until
 from tests.support.serving import serving
 
+LFS = "application/vnd.git-lfs+json"
+"""The type of what git-lfs's API says."""
+
 SSHD = "/usr/sbin/sshd"
 
 
@@ -49,7 +52,10 @@ class Https:
 
 @contextmanager
 def https(folder: Path, token: str, scratch: Path, user: str = "x-access-token") -> Iterator[Https]:
-    """Serve the repositories below ``folder`` by git's own CGI program."""
+    """Serve the repositories below ``folder`` by git's own CGI program.
+
+    What Git LFS has is below ``lfs`` there, by the sha256 of each file.
+    """
     wanted = "Basic " + base64.b64encode(f"{user}:{token}".encode()).decode()
     served: list[str] = []
 
@@ -62,9 +68,24 @@ def https(folder: Path, token: str, scratch: Path, user: str = "x-access-token")
                 self.answer("401", [("WWW-Authenticate", 'Basic realm="git"')], b"")
                 return
             served.append(self.path)
+            if self.path.endswith("/info/lfs/objects/batch"):
+                self.answer("200", [("Content-Type", LFS)], self.batch(json.loads(body)))
+                return
+            if self.path.startswith("/lfs/"):
+                self.answer("200", [], (folder / self.path[1:]).read_bytes())
+                return
             head, _, content = self.cgi(body).partition(b"\r\n\r\n")
             headers = [line.partition(": ")[::2] for line in head.decode().splitlines()]
             self.answer(dict(headers).get("Status", "200"), headers, content)
+
+        def batch(self, asked: dict[str, Any]) -> bytes:
+            """Where the objects are that are asked for, as git-lfs's API has it."""
+            place = f"https://{self.headers['Host']}/lfs"
+            objects = [
+                {**each, "actions": {"download": {"href": f"{place}/{each['oid']}"}}}
+                for each in asked["objects"]
+            ]
+            return json.dumps({"transfer": "basic", "objects": objects}).encode()
 
         def cgi(self, body: bytes) -> bytes:
             parts = urlsplit(self.path)

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from slipway.apps.source import lfs
 from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git, local_path
 from slipway.apps.source.git_auth import OPEN, Access
 from slipway.apps.source.submodules import Granted, lay_out
@@ -185,7 +186,9 @@ class Mirror:
                 what=self.url,
             )
             git("-C", tree, "remote", "set-url", "origin", self.url, what=self.url)
-            git("-C", tree, "checkout", "--quiet", "--detach", commit, what=self.url)
+            detached = ("checkout", "--quiet", "--detach", commit)
+            git("-C", tree, *lfs.AS_POINTERS, *detached, what=self.url)
+            lfs.fetch(tree, self.url, access)
             if (tree / ".gitmodules").exists():
                 lay_out(tree, Granted(self.url, access, submodules, self._cache))
             settle(tree, place)
