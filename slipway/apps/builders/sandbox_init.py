@@ -38,8 +38,9 @@ PART = 1 << 16
 def main(root: Path = Path("/")) -> int:
     """Run the program that is asked for, and note its exit code, as a shell has it."""
     handover, work = root / "handover", root / "work"
-    order = json.loads(_line(handover / "order"))
+    # Before all else: who would tell what to run may be gone already.
     threading.Thread(target=_end_with, args=(handover / "life",), daemon=True).start()
+    order = json.loads(_line(handover / "order"))
     if order["registry"]:
         _listen(socket.create_server(("127.0.0.1", PORT)), handover / "registry")
     if (root / "in" / "home").is_dir():

@@ -145,8 +145,12 @@ def test_a_signal_does_not_come_between_a_start_and_what_would_end_it(
         return process
 
     monkeypatch.setattr(subprocess, "Popen", told_at_once)
-    with watched_signals(), pytest.raises(KeyboardInterrupt):
-        sh(STARTS_ANOTHER.format(mark=mark))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here
+    try:
+        with watched_signals(), pytest.raises(KeyboardInterrupt):
+            sh(STARTS_ANOTHER.format(mark=mark))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not runs(mark)
 
 

@@ -58,6 +58,10 @@ class Sandbox:
         no = {"folder": ".", "registry": False, "asked": "", "output": ""}
         whole = {"argv": argv, "env": {}, **no, **order}
         os.write(self.held[0], json.dumps(whole).encode() + b"\n")
+        return self.begin()
+
+    def begin(self) -> subprocess.Popen[bytes]:
+        """Start it, whatever it is told."""
         command = [sys.executable, "-I", "-c", PROGRAM, str(self.root)]
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
@@ -125,6 +129,11 @@ def test_all_ends_where_nobody_wants_it_any_more(box: Sandbox) -> None:
     os.close(box.held.pop())
     process = box.start(sys.executable, "-c", "import time; time.sleep(20)")
     assert process.wait(10) == 143
+
+
+def test_all_ends_where_nobody_is_left_who_would_tell_what_to_run(box: Sandbox) -> None:
+    box.close()
+    assert box.begin().wait(10) == 143
 
 
 def test_what_it_pushes_gets_to_the_registry(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
