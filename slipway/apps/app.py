@@ -182,6 +182,11 @@ class Port(Struct, forbid_unknown_fields=True, omit_defaults=True):
     protocol: str = "TCP"
     node_port: int | None = None
 
+    @property
+    def of_container(self) -> int:
+        """The port of the container."""
+        return self.target or self.port
+
 
 class Service(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """How an app is reached without a route: from where, and at which ports, by their names."""
@@ -377,6 +382,11 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     def is_open(self) -> bool:
         """Whether others than the cluster's pods reach its Service."""
         return self.service.type != CLUSTER_IP
+
+    @property
+    def has_http(self) -> bool:
+        """Whether its Service has the port of routes: for those, or as its only one."""
+        return bool(self.rules or not self.service.ports)
 
     def fail(self, step: str, reason: str) -> None:
         """Note at which step it failed and why, unless it failed before."""

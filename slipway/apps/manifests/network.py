@@ -219,10 +219,9 @@ def _reached(app: App, spaces: Sequence[str]) -> Object:
 
 def _open(app: App, network: Network) -> Object:
     """What lets those who are no pods to the ports of an app's Service."""
-    service = app.service
-    ports = [*_ports(["TCP"], HTTP)] if app.rules or not service.ports else []
-    for port in service.ports.values():
-        ports += _ports([port.protocol], port.target or port.port)
+    ports = [*_ports(["TCP"], HTTP)] if app.has_http else []
+    for port in app.service.ports.values():
+        ports += _ports([port.protocol], port.of_container)
     rules = {"ingress": [{"from": [_block([network.pods])], "ports": ports}]}
     return _policy(app.namespace, f"slipway-open-{app.name}", {"matchLabels": selector(app)}, rules)
 

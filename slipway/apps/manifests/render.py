@@ -74,7 +74,7 @@ def _service(app: App) -> Object:
     service, about = app.service, metadata(app)
     http = {"name": HTTP, "port": SERVICE_PORT, "targetPort": HTTP, "protocol": "TCP"}
     ports = [
-        *([http] if app.rules or not service.ports else []),
+        *([http] if app.has_http else []),
         *(_port(name, port) for name, port in sorted(service.ports.items())),
     ]
     spec: dict[str, Any] = {"selector": selector(app), "ports": ports}
@@ -91,7 +91,7 @@ def _port(name: str, port: Port) -> dict[str, Any]:
     return {
         "name": name,
         "port": port.port,
-        "targetPort": port.target or port.port,
+        "targetPort": port.of_container,
         "protocol": port.protocol,
         **({"nodePort": port.node_port} if port.node_port else {}),
     }

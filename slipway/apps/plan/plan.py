@@ -380,7 +380,7 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             if at != places.where():
                 what = f"{name} in namespace {app.namespace} is also the name of what {at} runs"
                 yield app, places.finding(setting, what, "give one of them another name")
-        for setting, name in service.taken(app):
+        for setting, name in service.taken(app.service):
             at = only.setdefault(name, places.where())
             if at != places.where():
                 yield app, places.finding(setting, f"{name} is also that of {at}", "write another")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from slipway.apps.app import CLUSTER_IP, LOAD_BALANCER, NODE_PORT, App
+import msgspec
+
+from slipway.apps.app import LOAD_BALANCER, NODE_PORT, Service
 from slipway.apps.manifests.labels import HTTP, SERVICE_PORT
 from slipway.apps.plan.branches import is_pattern
 from slipway.apps.plan.places import Finding, Places, plain
@@ -16,48 +18,36 @@ _SETTING = "service"
 
 def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
     """Ports that are there twice, and what goes with no Service of this type or with no pattern."""
-    service = app.get(_SETTING, {})
-    kind = service.get("type", CLUSTER_IP)
-    ports = plain(service.get("ports", {}))
-    if "address" in service and kind != LOAD_BALANCER:
+    service = msgspec.convert(settings_of(app), Service)
+    if service.address and service.type != LOAD_BALANCER:
         fix = f"write type: {LOAD_BALANCER}, or remove it"
         yield places.finding((_SETTING, "address"), f"is for a {LOAD_BALANCER}", fix)
-    for name, port in ports.items():
-        if "node_port" in port and kind != NODE_PORT:
+    for name, port in service.ports.items():
+        if port.node_port and service.type != NODE_PORT:
             setting: Place = (_SETTING, "ports", name, "node_port")
             fix = f"write type: {NODE_PORT}, or remove it"
             yield places.finding(setting, f"is for a {NODE_PORT}", fix)
-    yield from _doubled(places, ports, has_routes=bool(app.get("ingress", {}).get("rules")))
+    yield from _doubled(places, service, has_routes=bool(app.get("ingress", {}).get("rules")))
     if is_pattern(app["git_branch"]):
-        for setting in _fixed(service):
+        for setting, _ in taken(service):
             what = f"is the same for every branch of {app['git_branch']}"
-            yield places.finding(
-                setting, what, "leave it out: each environment gets one of its own"
-            )
+            fix = "leave it out: each environment gets one of its own"
+            yield places.finding(setting, what, fix)
 
 
-def _doubled(places: Places, ports: Mapping[str, Any], *, has_routes: bool) -> Iterator[Finding]:
+def _doubled(places: Places, service: Service, *, has_routes: bool) -> Iterator[Finding]:
     """Ports of which a Service can have one alone."""
     first: dict[tuple[int, str], str] = {}
     if has_routes:
         first[SERVICE_PORT, "TCP"] = "that of its routes"
-        if HTTP in ports:
+        if HTTP in service.ports:
             what = "is the name of the port that its routes lead to"
             yield places.finding((_SETTING, "ports", HTTP), what, "give it another name")
-    for name, port in ports.items():
-        there = first.setdefault((int(port["port"]), port.get("protocol", "TCP")), name)
+    for name, port in service.ports.items():
+        there = first.setdefault((port.port, port.protocol), name)
         if there != name:
-            what = f"{port['port']} is also {there}"
+            what = f"{port.port} is also {there}"
             yield places.finding((_SETTING, "ports", name, "port"), what, "write another port")
-
-
-def _fixed(service: Mapping[str, Any]) -> Iterator[Place]:
-    """The settings of which only one Service of the cluster can have the value."""
-    if "address" in service:
-        yield _SETTING, "address"
-    for name, port in plain(service.get("ports", {})).items():
-        if "node_port" in port:
-            yield _SETTING, "ports", name, "node_port"
 
 
 def settings_of(app: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,9 +57,8 @@ def settings_of(app: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "ports": {name: plain(port) for name, port in ports.items()}}
 
 
-def taken(app: App) -> Iterator[tuple[Place, str]]:
-    """What no other app can have, with the setting that says so."""
-    service = app.service
+def taken(service: Service) -> Iterator[tuple[Place, str]]:
+    """What no other Service of the cluster can have, with the setting that says so."""
     if service.address:
         yield (_SETTING, "address"), f"the address {service.address}"
     for name, port in service.ports.items():
