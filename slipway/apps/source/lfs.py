@@ -6,13 +6,13 @@ but whoever can push writes that, and would be told who the operator is.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 from slipway.apps.source.commands import git, local_path
 from slipway.apps.source.git_auth import Access
+from slipway.apps.source.project import shown
 from slipway.errors import Problem, SlipwayError
 
 AS_POINTERS = (
@@ -27,13 +27,11 @@ _LONGEST = 1024
 """How a pointer begins and how long it is at most, by
 https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
 
-_SHOWN = 5
-
-_SETTINGS = {
-    "filter.lfs.clean": "git-lfs clean -- %f",
-    "filter.lfs.smudge": "git-lfs smudge -- %f",
-    "filter.lfs.required": "true",
-}
+_AS_FILES = (
+    *("-c", "filter.lfs.clean=git-lfs clean -- %f"),
+    *("-c", "filter.lfs.smudge=git-lfs smudge -- %f"),
+    *("-c", "filter.lfs.required=true"),
+)
 """What ``git lfs install`` would set up for the user, without which git-lfs lays out nothing."""
 
 
@@ -48,10 +46,9 @@ def fetch(tree: Path, url: str, access: Access) -> None:
     if shutil.which("git-lfs") is None:
         fix = "install git-lfs on this machine, or keep them in git itself"
         raise SlipwayError(Problem(url, f"{_named(lacking)} kept by Git LFS", fix))
-    settings = {**_SETTINGS, "lfs.url": _store(url)}
-    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    store = ("-c", f"lfs.url={_store(url)}")
     try:
-        git("-C", tree, *options, "lfs", "pull", what=url, env=access.env)
+        git("-C", tree, *_AS_FILES, *store, "lfs", "pull", what=url, env=access.env)
     except SlipwayError as error:
         raise access.explained(error, url) from error
     if lacking := _pointers(tree, url):
@@ -65,7 +62,7 @@ def _pointers(tree: Path, url: str) -> list[str]:
     """The files that are to be of Git LFS, and are still pointers."""
     asked = ("ls-files", "-z", "--", ":(top,attr:filter=lfs)")
     names = git("-C", tree, *asked, what=url).split("\0")[:-1]
-    return [name for name in names if _is_pointer(tree / os.fsencode(name).decode())]
+    return [name for name in names if _is_pointer(tree / name)]
 
 
 def _is_pointer(path: Path) -> bool:
@@ -76,8 +73,7 @@ def _is_pointer(path: Path) -> bool:
 
 def _named(files: list[str]) -> str:
     """Some files by their names, with the verb."""
-    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-    return f"{', '.join(files[:_SHOWN])}{more} {'is' if len(files) == 1 else 'are'}"
+    return f"{shown(files)} {'is' if len(files) == 1 else 'are'}"
 
 
 def _store(url: str) -> str:

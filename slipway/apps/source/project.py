@@ -23,7 +23,7 @@ DETECTED = {POM: JibBuild, "Dockerfile": BuildxBuild}
 """The builder that a file in a project's folder stands for; the first one there counts."""
 
 SHOWN = 5
-"""How many folders a message names."""
+"""How many folders or files a message names."""
 
 _BETWEEN_PATHS = re.compile(r"""[\s<>"'=,;:]+""")
 _UPWARD = re.compile(r"(?<![\w.])\.\.(?![\w.])")
@@ -85,10 +85,10 @@ def projects(checkout: Path, files: Sequence[str] = (*DETECTED,)) -> Iterator[st
             yield os.path.relpath(folder, checkout)
 
 
-def shown(folders: Sequence[str]) -> str:
-    """Folders as a message names them."""
-    more = f" and {len(folders) - SHOWN} more" if len(folders) > SHOWN else ""
-    return f"{', '.join(folders[:SHOWN])}{more}"
+def shown(places: Sequence[str]) -> str:
+    """Folders or files as a message names them."""
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    return f"{', '.join(places[:SHOWN])}{more}"
 
 
 def lacking(label: str, checkout: Path, folder: str, files: Sequence[str], fix: str) -> Problem:
