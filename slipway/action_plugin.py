@@ -18,6 +18,7 @@ from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from slipway import node_program
 from slipway.documentation import argument_spec, documented_options
 from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import end_with_parent, watched_signals
@@ -110,6 +111,31 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
             str(name): _decrypted(f"{variable}.{name}", value)
             for name, value in (found or {}).items()
         }
+
+    def on_node(
+        self, name: str, args: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Do the work of the module ``name`` of :mod:`slipway.on_node` there; return its result.
+
+        Raises SlipwayError where it came to no end. What it is given is shown at no verbosity.
+        """
+        modes = {"check": self.check_mode, "diff": self.diff_mode}
+        sent = node_program.program(name, args, modes).encode()
+        command = node_program.command(self._interpreters(task_vars))
+        done = self._low_level_execute_command(command, in_data=sent)
+        host = str(task_vars["inventory_hostname"])
+        return node_program.result(host, name, done["rc"], done["stdout"], done["stderr"])
+
+    def _interpreters(self, task_vars: Mapping[str, Any]) -> list[str]:
+        """The Python that the inventory or ansible.cfg names, or those that Ansible looks for."""
+        named = task_vars.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON
+        python = str(self._templar.template(named))
+        if not python.startswith("auto"):
+            return [python]
+        looked_for = constants.config.get_config_value(
+            "INTERPRETER_PYTHON_FALLBACK", variables=task_vars
+        )
+        return [str(each) for each in looked_for]
 
     def say(self, *lines: str) -> None:
         """Show lines of progress at once, while the task still runs.

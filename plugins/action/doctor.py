@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from plugins.modules import machine_look
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.plan.bounds import Bounds
 from slipway.bundle.choice import chosen
@@ -15,6 +14,7 @@ from slipway.doctor.examine import Bundles, Wanted, examined
 from slipway.doctor.findings import State, encoded, works
 from slipway.doctor.report import warnings
 from slipway.errors import SlipwayError
+from slipway.on_node import machine_look
 from slipway.preflight import Inventory
 
 

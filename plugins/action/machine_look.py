@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from slipway.action_plugin import SlipwayAction
 from slipway.doctor import reached
 from slipway.doctor.disk import NODE
+from slipway.errors import SlipwayError
 from slipway.nodes import host_keys
 from slipway.nodes.containerd import Answer
 from slipway.preflight import address_of, pool_ends, pool_range
@@ -40,12 +40,12 @@ class ActionModule(SlipwayAction):
             return result | {"reached": False, "host_key": key, "failure": str(error)}
         except AnsibleError as error:  # nobody may become root
             return result | {"failure": str(error)}
+        except SlipwayError as error:  # a module came to no end there
+            return result | {"failure": "\n".join(each.what for each in error.problems)}
 
     def _facts(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What the modules say, or why one says nothing."""
-        node = self._execute_module("node_look", args["node"], task_vars=task_vars)
-        if node.get("failed") and "refusals" not in node:
-            return {"failure": _said(node)}
+        """What the modules say."""
+        node = self.on_node("node_look", args["node"], task_vars)
         bare = node.get("state") == "bare" and args["node"]["control_plane"]
         others = [text for text in args["nodes"] if address_of(text) and text != args["address"]]
         wanted = {
@@ -55,10 +55,8 @@ class ActionModule(SlipwayAction):
             "ways": [*others, *pool_ends(args["pool"])],
         }
         before = time.time()
-        seen = self._execute_module("machine_look", wanted, task_vars=task_vars)
+        seen = self.on_node("machine_look", wanted, task_vars)
         after = time.time()
-        if seen.get("failed"):
-            return {"failure": _said(seen)}
         return {
             "facts": seen["facts"],
             "unknown": seen["unknown"],
@@ -75,17 +73,6 @@ class ActionModule(SlipwayAction):
         script = reached.script(interpreters).encode()
         done = self._low_level_execute_command("/bin/sh", in_data=script)
         return reached.read(interpreters, Answer(done["rc"], done["stdout"], done["stderr"]))
-
-    def _interpreters(self, task_vars: dict[str, Any]) -> list[str]:
-        """The Python that the inventory or ansible.cfg names, or those that Ansible looks for."""
-        named = task_vars.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON
-        python = str(self._templar.template(named))
-        if not python.startswith("auto"):
-            return [python]
-        looked_for = constants.config.get_config_value(
-            "INTERPRETER_PYTHON_FALLBACK", variables=task_vars
-        )
-        return [str(each) for each in looked_for]
 
     def _host_key(self, said: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The key of an SSH server, if ssh does not go on for it; empty for any other reason."""
@@ -107,12 +94,6 @@ def _for_ansible(facts: Mapping[str, Any]) -> dict[str, str]:
 def _skew(clock: float, before: float, after: float) -> float:
     """How far a clock is out of the time in which it was read."""
     return min(clock - before, 0.0) + max(clock - after, 0.0)
-
-
-def _said(result: dict[str, Any]) -> str:
-    """The words of a module that did not run."""
-    words = [str(result.get(name) or "").strip() for name in ("msg", "module_stderr")]
-    return "\n".join(word for word in words if word)
 
 
 def _asked(pool: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from slipway import node_program
 from slipway.doctor.machine import Machine, Use
 from tests.support.checkout import PROJECT
 from tests.support.machines import CONTROL_PLANE, WORKER
@@ -45,15 +45,12 @@ def module(
     within: Sequence[str] = ("--mount", "--net"),
 ) -> dict[str, Any]:
     """What a module returns that runs there; ``under`` are programs that run it."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"ANSIBLE_MODULE_ARGS": args}, file)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(node_program.program(name, args, {}))
         file.flush()
         Path(file.name).chmod(0o644)  # whoever runs it
-        path = PROJECT / "plugins" / "modules" / f"{name}.py"
-        done = apart([*under, sys.executable, str(path), file.name], prepare, within=within)
-    assert done.stdout, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+        done = apart([*under, sys.executable, "-I", file.name], prepare, within=within)
+    return node_program.result("there", name, done.returncode, done.stdout, done.stderr)
 
 
 def seen(
@@ -66,7 +63,8 @@ def seen(
     **args: Any,
 ) -> Machine:
     """This machine as it is there."""
-    result = module("machine_look", args, prepare, under=under, within=within)
+    asked = {"places": {}, "address": "", "addresses": [], "ways": [], **args}
+    result = module("machine_look", asked, prepare, under=under, within=within)
     name = OF_NODES.get(use, "localhost")
     return Machine(name, use, result["facts"], result["unknown"], made)
 

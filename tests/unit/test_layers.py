@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -21,6 +22,8 @@ FLOORS = [
         "files",
         "interrupts",
         "locks",
+        "node_program",
+        "on_node",
         "run",
         "secrets",
         "status_line",
@@ -89,6 +92,17 @@ def test_no_part_of_the_library_imports_what_is_above_it_or_beside_it() -> None:
             top, _, rest = module.partition(".")
             if top in BESIDE or (top == "slipway" and rest.split(".")[0] not in allowed):
                 wrong.append(f"{name_of(path)} imports {module}")
+    assert wrong == []
+
+
+def test_what_runs_on_nodes_needs_nothing_but_python_and_itself() -> None:
+    known = {*sys.stdlib_module_names}
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in files("slipway/on_node")
+        for module in imports(path)
+        if not module.startswith("slipway.on_node.") and module.split(".")[0] not in known
+    ]
     assert wrong == []
 
 

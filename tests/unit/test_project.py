@@ -212,9 +212,10 @@ def test_go_modules_are_pinned_to_the_versions_of_the_lock() -> None:
 
 
 def modules_on_nodes() -> list[Path]:
-    """The modules that run on nodes, and not on this machine."""
+    """What runs on nodes, and not on this machine."""
     modules = (PROJECT / "plugins" / "modules").glob("*.py")
-    return sorted(path for path in modules if "import AnsibleModule" in path.read_text())
+    ordinary = [path for path in modules if "import AnsibleModule" in path.read_text()]
+    return sorted([*ordinary, *(PROJECT / "slipway" / "on_node").glob("*.py")])
 
 
 def test_the_oldest_python_of_nodes_is_ansible_s() -> None:
@@ -239,12 +240,16 @@ def is_of_dicts(node: ast.AST) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "places"),
-    [("kubeadm", ["bin"]), ("node_look", ["bin"]), ("node_reset", ["nft", "bin"])],
+    [
+        ("plugins.modules.kubeadm", ["bin"]),
+        ("slipway.on_node.shared", ["bin"]),
+        ("plugins.modules.node_reset", ["nft", "bin"]),
+    ],
 )
 def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(
     name: str, places: list[str]
 ) -> None:
-    module = importlib.import_module(f"plugins.modules.{name}")
+    module = importlib.import_module(name)
     assert module.PATH.split(":")[: len(places)] == [INSTALLED[place] for place in places]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 
-from plugins.modules.node_look import entries, reachable
 from slipway.kube.client import NODES
 from slipway.kube.objects import contains
+from slipway.on_node.node_look import entries, reachable
 from tests.support import nodes
 from tests.support.scenario import Scenario
 

@@ -20,12 +20,18 @@ from tests.support.git_servers import Sshd, sshd_for_a_key
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
-LATE = """
-import time
+LATE = """\
+#!/bin/sh
+for last; do :; done
+[ "$last" = - ] || exec /usr/bin/python3 "$@"
+exec /usr/bin/python3 -I -c '
+import sys, time
 now = time.time
 time.time = lambda: now() - 3600
+exec(compile(sys.stdin.read(), "-", "exec"))
+'
 """
-"""What Python reads at its start; the clock of that Python is an hour behind."""
+"""A Python whose clock is an hour behind for the program that it is given as its input."""
 
 APPS = "version: 1\napps:\n  - {name: a, git_url: /a.git, port: 70000}\n"
 
@@ -67,11 +73,8 @@ def written(folder: Path, machines: dict[str, dict[str, Any]], *, control_planes
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three machines: with a late clock, without Python, and behind a port that is closed."""
     folder = tmp_path_factory.mktemp("inventory")
-    late = folder / "late"
-    late.mkdir()
-    (late / "sitecustomize.py").write_text(LATE)
-    interpreter = late / "python3"
-    interpreter.write_text(f'#!/bin/sh\nPYTHONPATH={late} exec /usr/bin/python3 "$@"\n')
+    interpreter = folder / "python3"
+    interpreter.write_text(LATE)
     interpreter.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         closed = listening.getsockname()[1]

@@ -203,7 +203,7 @@ def test_filters_that_drop_what_nodes_send_are_found(
 
 def test_who_is_not_root_sees_no_filters_but_all_else() -> None:
     look = "machine_look.look({'places': {}, 'address': '', 'addresses': [], 'ways': []})"
-    imports = "import json\nfrom plugins.modules import machine_look"
+    imports = "import json\nfrom slipway.on_node import machine_look"
     (line,) = python(imports, f"print(json.dumps({look}))", DROP["user"], user=NOBODY)
     found = json.loads(line)
     machine = Machine("localhost", HOST, found["facts"], found["unknown"])

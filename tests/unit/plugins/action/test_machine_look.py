@@ -10,6 +10,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from plugins.action import machine_look
+from slipway.errors import Problem, SlipwayError
 from slipway.nodes import host_keys
 from tests.support.fake_ansible import action
 
@@ -36,8 +37,9 @@ class Node:
         self.machine: dict[str, Any] = {"unknown": {}}
         self.error: AnsibleError | None = None
         self.asked: dict[str, dict[str, Any]] = {}
+        self.broken: dict[str, str] = {}
         plugin = machine_look.ActionModule
-        monkeypatch.setattr(plugin, "_execute_module", self.execute)
+        monkeypatch.setattr(plugin, "on_node", self.carry_out)
         monkeypatch.setattr(plugin, "_low_level_execute_command", self.answer)
 
     def answer(self, command: str, in_data: bytes) -> dict[str, Any]:
@@ -49,9 +51,11 @@ class Node:
         out = "".join(f"=== {title}\n{text}\n" for title, text in self.shell.items())
         return {"rc": 0, "stdout": f"\n{out}", "stderr": ""}
 
-    def execute(self, name: str, args: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def carry_out(self, name: str, args: dict[str, Any], _vars: object) -> dict[str, Any]:
         """Run a module."""
         self.asked[name] = args
+        if name in self.broken:
+            raise SlipwayError(Problem("two", f"{name} {self.broken[name]}"))
         if name == "node_look":
             return self.look
         return {"facts": {"clock": time.time() + self.ahead}, **self.machine}
@@ -230,11 +234,13 @@ def test_other_reasons_are_told_in_ssh_s_words(
     assert (result["failure"], result["reached"], result["host_key"]) == (said, False, {})
 
 
-def test_a_module_that_does_not_run_is_told_with_what_it_said(node: Node) -> None:
-    node.look = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "no memory\n"}
-    assert node.looked_at()["failure"] == "MODULE FAILURE\nno memory"
-    node.look, node.machine = {"state": "bare"}, {"failed": True, "msg": "no"}
-    assert node.looked_at()["failure"] == "no"
+@pytest.mark.parametrize("name", ["node_look", "machine_look"])
+def test_a_module_that_comes_to_no_end_is_told_with_what_it_said(name: str, node: Node) -> None:
+    node.broken[name] = "ended there with code 1; it last said\n    | no memory"
+    result = node.looked_at()
+    assert result["failure"] == f"{name} {node.broken[name]}"
+    assert "failed" not in result
+    assert "facts" not in result
 
 
 @pytest.mark.parametrize("ahead", [-600.0, 600.0])

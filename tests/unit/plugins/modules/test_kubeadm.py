@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import kubeadm, node_look
+from plugins.modules import kubeadm
+from slipway.on_node import shared
 
 CLUSTER = {"cluster": "lab", "endpoint": "https://192.0.2.11:6443"}
 
@@ -97,7 +98,7 @@ def machine(
 
 
 def test_the_note_is_the_one_that_is_looked_for() -> None:
-    assert kubeadm.MARKER == node_look.MARKER
+    assert kubeadm.MARKER == shared.MARKER
 
 
 @pytest.mark.parametrize("command", ["init", "join"])

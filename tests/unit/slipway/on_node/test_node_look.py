@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import node_look
+from slipway.on_node import node_look, shared
+from tests.support.on_node import result_of
 
 ENDPOINT = "https://192.0.2.11:6443"
 CLUSTER = {"cluster": "lab", "endpoint": ENDPOINT}
@@ -43,11 +43,10 @@ OTHER_TRACES = [
 class Machine:
     """A directory with what a machine has."""
 
-    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root / "root"
         self.tools = root / "tools"
         self.units = root / "units"
-        self._capture = capture
         for folder in (self.root, self.tools, self.units):
             folder.mkdir()
         self.tool("systemctl", SYSTEMCTL.format(state=self.units))
@@ -83,7 +82,7 @@ class Machine:
     def began(self, command: str, **changes: str) -> None:
         """Let a run have been interrupted."""
         note = {"command": command, **CLUSTER, **changes}
-        self.has(node_look.MARKER, json.dumps(note))
+        self.has(shared.MARKER, json.dumps(note))
 
     def kubectl(self, answer: str, code: int) -> None:
         """Let the API server on it answer so when it is asked for kube-proxy."""
@@ -94,13 +93,7 @@ class Machine:
     ) -> dict[str, Any]:
         """Run the module."""
         wanted = {**CLUSTER, "control_plane": control_plane, "version": "1.36.3", **args}
-        with (
-            patch_module_args({**wanted, "_ansible_check_mode": check}),
-            pytest.raises(SystemExit),
-        ):
-            node_look.main()
-        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
-        return result
+        return result_of(node_look, wanted, check=check)
 
     def found(self, **args: Any) -> list[str]:
         """What a refusal lists."""
@@ -110,16 +103,14 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Machine:
-    made = Machine(tmp_path, capsys)
-    monkeypatch.setattr(node_look, "ROOT", made.root)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    monkeypatch.setattr(shared, "ROOT", made.root)
     monkeypatch.setattr(node_look, "API_SECONDS", 0.0)
     # Programs that the test's own machine may have or lack are links from here.
     for name in ("cat", "sh"):
         (made.tools / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setattr(node_look, "PATH", str(made.tools))
+    monkeypatch.setattr(shared, "PATH", str(made.tools))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as sudo has it
     return made
 
@@ -277,7 +268,7 @@ def test_what_a_run_was_interrupted_in_is_told_from_what_others_have(
     assert len(machine.found()) == 3
     machine.began(command, endpoint="https://192.0.2.99:6443")
     assert len(machine.found()) == 3
-    machine.has(node_look.MARKER, "")  # power was cut before it was on the disk
+    machine.has(shared.MARKER, "")  # power was cut before it was on the disk
     assert len(machine.found()) == 3
 
 
@@ -291,9 +282,9 @@ def test_an_interrupted_join_that_came_to_its_end_is_a_node(machine: Machine) ->
     machine.began("join")
     foreseen = machine.run(check=True)
     assert (foreseen["state"], foreseen["changed"]) == ("member", True)
-    assert (machine.root / node_look.MARKER[1:]).exists()
+    assert (machine.root / shared.MARKER[1:]).exists()
     assert machine.run()["changed"]
-    assert not (machine.root / node_look.MARKER[1:]).exists()
+    assert not (machine.root / shared.MARKER[1:]).exists()
     assert not machine.run()["changed"]
 
 
@@ -330,7 +321,7 @@ def test_an_interrupted_init_that_may_have_come_up_is_left_alone(machine: Machin
     machine.kubectl(REFUSED, 1)
     message = machine.run(control_plane=True)["msg"]
     assert "had come up, and its API server does not answer" in message
-    assert (machine.root / node_look.MARKER[1:]).exists()
+    assert (machine.root / shared.MARKER[1:]).exists()
 
 
 def test_an_init_that_never_had_an_etcd_is_not_asked(machine: Machine) -> None:
@@ -345,7 +336,7 @@ def test_a_kubeadm_that_outlived_its_run_is_waited_for(
 ) -> None:
     machine.has("/etc/kubernetes/pki/ca.crt")
     machine.began("join")
-    marker = machine.root / node_look.MARKER[1:]
+    marker = machine.root / shared.MARKER[1:]
     with marker.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         monkeypatch.setattr(node_look, "RUNNING_SECONDS", 0.0)

@@ -1,0 +1,94 @@
+"""What several of the modules need that run on a node: its places, its programs, a way to fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path("/")
+"""Of the file system that the paths are in."""
+
+PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are; Slipway's are in the first, which sudo leaves out on many machines."""
+
+TOOL_SECONDS = 300.0
+"""How long a tool may take of which nobody knows better."""
+
+MARKER = "/var/lib/slipway/kubeadm-began"
+"""The note that the module kubeadm leaves for as long as a command is not at its end."""
+
+
+class Modes(NamedTuple):
+    """How a task is carried out: whether nothing may be changed, whether differences are asked."""
+
+    check: bool = False
+    diff: bool = False
+
+
+class Failed(Exception):
+    """Why a module did not do what it is for, and what else there is to tell."""
+
+    def __init__(self, message: str, **result: Any) -> None:
+        super().__init__(message)
+        self.result = {**result, "failed": True, "msg": message}
+
+
+def place(path: str) -> Path:
+    """Where a path of the node is."""
+    return ROOT / path.lstrip("/")
+
+
+def matching(pattern: str) -> list[str]:
+    """The paths of the node that are of a pattern, sorted."""
+    return sorted(f"/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern.lstrip("/")))
+
+
+def text_of(path: str) -> str:
+    """What is in a file; nothing where there is none."""
+    try:
+        return place(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def program(name: str) -> str:
+    """Where a program is; empty where there is none."""
+    return shutil.which(name, path=PATH) or ""
+
+
+def tool(
+    *argv: str,
+    given: str = "",
+    seconds: float | None = None,
+    env: Mapping[str, str] | None = None,
+    keep: int = -1,
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool and return what came of it; OSError where it is not there.
+
+    It gets what is ``given`` as its input, ``env`` beside the environment, and the file descriptor
+    ``keep``. One that takes too long is ended with all that it started.
+    """
+    longest = TOOL_SECONDS if seconds is None else seconds
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        errors="replace",
+        env={**os.environ, "PATH": PATH, **(env or {})},
+        start_new_session=True,
+        pass_fds=(keep,) if keep >= 0 else (),
+    ) as process:
+        try:
+            out, said = process.communicate(given, timeout=longest)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, _said = process.communicate()
+            said = f"{argv[0]} took longer than {longest:.0f} s"
+    return subprocess.CompletedProcess(argv, process.returncode, out, said)
