@@ -15,31 +15,34 @@ class ActionModule(SlipwayAction):
     """Describes the files to the node, sends what it says it lacks, and has it put in place."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """One module run when nothing large differs, two when something has to be sent."""
+        """One program there when nothing large differs, two when something has to be sent."""
         sums = KnownSums()
         files = [_described(entry, sums, foresee=self.check_mode) for entry in args["files"]]
-        role = str(task_vars.get("role_name", ""))
-        wanted = {**args, "files": files, "role": role, "probe": True}
-        result = self._module(wanted, task_vars)
-        to_send = result.pop("to_send", [])
-        if result.get("failed") or self.check_mode or not to_send:
-            return result
+        wanted = {**args, "files": files, "role": str(task_vars.get("role_name", ""))}
+        result = self.on_node("node_config", wanted, task_vars)
+        if result["to_send"] and not self.check_mode:
+            result = self._with_what_is_sent(wanted, result["to_send"], task_vars)
+        return {name: value for name, value in result.items() if name != "to_send"}
+
+    def _with_what_is_sent(
+        self, wanted: dict[str, Any], to_send: list[str], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Send files, and others for as long as the node says that they differ by now."""
+        result: dict[str, Any] = {}
         temporary = self._make_tmp_path()
         try:
-            for number, entry in enumerate(files):
-                if entry["path"] in to_send:
-                    entry["sent"] = self._connection._shell.join_path(temporary, str(number))
-                    self.say(f"{task_vars['inventory_hostname']}: sending {entry['path']}")
-                    self._connection.put_file(entry["source"], entry["sent"])
-            self._fixup_perms2([temporary, *(e["sent"] for e in files if "sent" in e)])
-            return self._module({**wanted, "probe": False}, task_vars)
+            while to_send:
+                for number, entry in enumerate(wanted["files"]):
+                    if entry["path"] in to_send:
+                        entry["sent"] = self._connection._shell.join_path(temporary, str(number))
+                        self.say(f"{task_vars['inventory_hostname']}: sending {entry['path']}")
+                        self._connection.put_file(entry["source"], entry["sent"])
+                sent = [entry["sent"] for entry in wanted["files"] if "sent" in entry]
+                self._fixup_perms2([temporary, *sent])
+                result = self.on_node("node_config", wanted, task_vars)
+                to_send = result["to_send"]
         finally:
             self._remove_tmp_path(temporary)
-
-    def _module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._execute_module(
-            module_name="node_config", module_args=args, task_vars=task_vars
-        )
         return result
 
 

@@ -18,8 +18,9 @@ from docker.models.containers import Container
 
 from slipway.bundle.keys import key_of
 from slipway.errors import Problem, SlipwayError
-from slipway.nodes.placed import INSTALLED, RECORD, record_of
+from slipway.nodes.placed import INSTALLED, record_of
 from slipway.oci import ImageStore
+from slipway.on_node.shared import RECORD
 from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
 

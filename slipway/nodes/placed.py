@@ -13,9 +13,6 @@ INSTALLED = {
 }
 """Directory of the bundle -> directory of a node."""
 
-RECORD = "/var/lib/slipway/placed.json"
-"""A node's record of what was put on it, which the module node_config keeps."""
-
 
 def record_of(paths: Iterable[str]) -> str:
     """The record of a node that got files with its image, before any role was asked for them."""

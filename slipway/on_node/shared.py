@@ -19,7 +19,19 @@ PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_SECONDS = 300.0
 """How long a tool may take of which nobody knows better."""
 
-MARKER = "/var/lib/slipway/kubeadm-began"
+HOME = "/var/lib/slipway"
+"""What Slipway itself has on a node."""
+
+RECORD = f"{HOME}/placed.json"
+"""What was put on the node; node_config writes it, and node_reset undoes it."""
+
+FORMER = f"{HOME}/former"
+"""Where files that were there before are kept, each under its own path."""
+
+EARLIER = "/etc/sysctl.d/99-slipway.conf"
+"""Without a record, it tells a machine that was set up before there were any."""
+
+MARKER = f"{HOME}/kubeadm-began"
 """The note that the module kubeadm leaves for as long as a command is not at its end."""
 
 

@@ -10,13 +10,15 @@ from slipway.on_node.shared import Failed, Modes
 from tests.support.checkout import PROJECT
 
 
-def result_of(module: ModuleType, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+def result_of(
+    module: ModuleType, args: dict[str, Any], *, check: bool = False, diff: bool = False
+) -> dict[str, Any]:
     """The result of the module of a file's name, with what its documentation has by default."""
     name = module.__name__.rpartition(".")[2]
     options = documented_options(PROJECT / "plugins" / "modules" / f"{name}.py")
     defaults = {each: option.get("default") for each, option in options.items()}
     try:
-        result: dict[str, Any] = module.main({**defaults, **args}, Modes(check=check))
+        result: dict[str, Any] = module.main({**defaults, **args}, Modes(check, diff))
     except Failed as failed:
         return failed.result
     return result

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.modules import node_config
+from slipway.on_node import node_config
 from tests.support.checkout import PROJECT
 from tests.support.role_templates import rendered, variables
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plugins.action import node_config
+from slipway.errors import Problem, SlipwayError
 from tests.support.fake_ansible import action
 
 
 class FakeNode:
-    """A node whose module gives prepared answers."""
+    """A node that gives prepared answers."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -25,7 +27,7 @@ class FakeNode:
     def run(self, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
         """Run node_config for a task with ``args``."""
         plugin = action(node_config.ActionModule, args, check=check)
-        plugin._execute_module = self._execute
+        plugin.on_node = self._carry_out  # type: ignore[method-assign, assignment]
         plugin._connection.put_file = self._put
         plugin._make_tmp_path = lambda: "/tmp/ansible"
         plugin._remove_tmp_path = self.removed.append
@@ -36,11 +38,13 @@ class FakeNode:
         )
         return result
 
-    def _execute(
-        self, *, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+    def _carry_out(
+        self, name: str, args: Mapping[str, Any], _variables: Mapping[str, Any]
     ) -> dict[str, Any]:
-        assert module_name == "node_config"
-        self.asked.append({**module_args, "files": [dict(entry) for entry in module_args["files"]]})
+        assert name == "node_config"
+        self.asked.append({**args, "files": [dict(entry) for entry in args["files"]]})
+        if not self.answers:
+            raise SlipwayError(Problem("worker", "node_config ended there"))
         return self.answers.pop(0)
 
     def _put(self, source: str, target: str) -> None:
@@ -59,7 +63,7 @@ def files(tmp_path: Path) -> list[dict[str, Any]]:
     ]
 
 
-DONE = {"changed": False, "replaced": [], "units": []}
+DONE = {"changed": False, "replaced": [], "units": [], "to_send": []}
 
 
 def test_files_are_described_by_size_and_sum(files: list[dict[str, Any]]) -> None:
@@ -68,7 +72,6 @@ def test_files_are_described_by_size_and_sum(files: list[dict[str, Any]]) -> Non
     (asked,) = node.asked
     assert asked["units"] == ["kubelet.service"]
     assert asked["absent"] == ["/etc/old"]
-    assert asked["probe"] is True
     assert asked["role"] == "a"
     kubeadm, text, _kubelet = asked["files"]
     assert kubeadm["content"] is None
@@ -94,7 +97,6 @@ def test_only_what_differs_is_sent(files: list[dict[str, Any]]) -> None:
     assert result["changed"] is True
     assert node.sent == {"/tmp/ansible/2": "kubelet"}
     assert node.said == ["worker: sending /bin/kubelet"]
-    assert node.asked[1]["probe"] is False
     assert [entry.get("sent") for entry in node.asked[1]["files"]] == [None, None, "/tmp/ansible/2"]
     assert node.removed == ["/tmp/ansible"]
 
@@ -107,8 +109,20 @@ def test_a_check_sends_nothing(files: list[dict[str, Any]]) -> None:
     assert node.sent == {}
 
 
+def test_what_differs_only_since_then_is_sent_too(files: list[dict[str, Any]]) -> None:
+    node = FakeNode(
+        {**DONE, "to_send": ["/bin/kubelet"]},
+        {**DONE, "to_send": ["/bin/kubeadm"]},
+        {**DONE, "changed": True, "replaced": ["/bin/kubeadm", "/bin/kubelet"]},
+    )
+    result = node.run({"files": files})
+    assert result["replaced"] == ["/bin/kubeadm", "/bin/kubelet"]
+    assert node.sent == {"/tmp/ansible/2": "kubelet", "/tmp/ansible/0": "kubeadm"}
+    assert node.removed == ["/tmp/ansible"]
+
+
 def test_a_node_that_fails_is_asked_no_more(files: list[dict[str, Any]]) -> None:
-    node = FakeNode({"failed": True, "msg": "no space", "to_send": ["/bin/kubelet"]})
+    node = FakeNode({**DONE, "failed": True, "msg": "no space"})
     assert node.run({"files": files})["msg"] == "no space"
     assert node.sent == {}
 
@@ -117,8 +131,7 @@ def test_what_was_sent_does_not_stay_behind_when_the_node_fails(
     files: list[dict[str, Any]],
 ) -> None:
     node = FakeNode({**DONE, "to_send": ["/bin/kubelet"]})  # and no second answer
-    with pytest.raises(IndexError):
-        node.run({"files": files})
+    assert node.run({"files": files})["msg"] == "worker: node_config ended there"
     assert node.removed == ["/tmp/ansible"]
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import node_config, node_reset
-from slipway.nodes import placed
+from plugins.modules import node_reset
+from slipway.on_node import node_config, shared
+from tests.support.on_node import result_of
 
 TOOL = """#!/bin/sh
 echo "${{0##*/}} $*" >>{log}
@@ -27,7 +28,7 @@ NFT = f"[ \"$1\" = list ] && printf 'table %s\\n' {TABLES} || true"
 
 QUESTIONS = ("nft list", "ip link show", "systemctl show")
 
-SIGN = node_config.EARLIER
+SIGN = shared.EARLIER
 
 
 class Node:
@@ -59,7 +60,7 @@ class Node:
         content = {"content": text, "size": len(text), "mode": "0644"}
         content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
         files = [{"path": path, **content} for path in paths]
-        assert "failed" not in self._module(node_config, {"files": files, "role": "any", **args})
+        assert "failed" not in result_of(node_config, {"files": files, "role": "any", **args})
 
     def has_kubeadm(self, body: str = "") -> None:
         """Let the node be a member of a cluster."""
@@ -87,11 +88,9 @@ class Node:
 
     def run(self, *, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        return self._module(node_reset, {"endpoint": ENDPOINT, "_ansible_check_mode": check})
-
-    def _module(self, module: Any, args: dict[str, Any]) -> dict[str, Any]:
+        args = {"endpoint": ENDPOINT, "_ansible_check_mode": check}
         with patch_module_args(args), pytest.raises(SystemExit):
-            module.main()
+            node_reset.main()
         result: dict[str, Any] = json.loads(self._capture.readouterr().out)
         return result
 
@@ -105,17 +104,16 @@ def node(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Node:
     made = Node(tmp_path, capsys)
-    for module in (node_config, node_reset):
+    for module in (shared, node_reset):
         monkeypatch.setattr(module, "ROOT", made.root)
-    monkeypatch.setenv("PATH", str(made.tools))
-    monkeypatch.setattr(node_reset, "PATH", str(made.tools))
+        monkeypatch.setattr(module, "PATH", str(made.tools))
     return made
 
 
 def test_the_record_is_the_one_that_is_written() -> None:
-    assert node_reset.RECORD == node_config.RECORD == placed.RECORD
-    assert node_reset.FORMER == node_config.FORMER
-    assert node_reset.EARLIER[0] == ("file", node_config.EARLIER)
+    assert node_reset.RECORD == shared.RECORD
+    assert node_reset.FORMER == shared.FORMER
+    assert node_reset.EARLIER[0] == ("file", shared.EARLIER)
 
 
 def test_a_machine_without_anything_of_slipway_s_is_left_alone(node: Node) -> None:

@@ -16,8 +16,9 @@ from docker.errors import ImageNotFound
 
 from slipway.errors import SlipwayError
 from slipway.nodes import image as node_image
-from slipway.nodes.placed import RECORD, record_of
+from slipway.nodes.placed import record_of
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
+from slipway.on_node.shared import RECORD
 from tests.support.bundles import silent
 
 MACHINE = "bundle.slipway.internal/node:1"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import node_config
+from slipway.on_node import node_config, shared
+from tests.support.on_node import result_of
 
 SYSTEMCTL = """#!/bin/sh
 home="$(dirname "$0")"
@@ -59,10 +59,9 @@ def state(
 class Node:
     """A directory as a node, with a fake systemd."""
 
-    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.tools = root / "tools"
-        self._capture = capture
         for name in ("state", "fails"):
             (self.tools / name).mkdir(parents=True)
         self.tool("systemctl", SYSTEMCTL)
@@ -99,21 +98,16 @@ class Node:
         sum_ = hashlib.sha256(content).hexdigest()
         return {"path": f"/{name}", "mode": "0755", "size": len(content), "sha256": sum_}
 
-    def run(self, *, check: bool = False, **args: Any) -> dict[str, Any]:
+    def run(self, *, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:
         """Run the module."""
-        with patch_module_args({**args, "_ansible_check_mode": check}), pytest.raises(SystemExit):
-            node_config.main()
-        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
-        return result
+        return result_of(node_config, {"role": "", **args}, check=check, diff=diff)
 
 
 @pytest.fixture
-def node(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Node:
-    node = Node(tmp_path, capsys)
-    monkeypatch.setattr(node_config, "ROOT", node.root)
-    monkeypatch.setenv("PATH", str(node.tools), prepend=":")
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    node = Node(tmp_path)
+    monkeypatch.setattr(shared, "ROOT", node.root)
+    monkeypatch.setattr(shared, "PATH", f"{node.tools}:/usr/bin:/bin")
     return node
 
 
@@ -233,7 +227,7 @@ def test_a_check_tells_and_changes_nothing(node: Node) -> None:
 
 def test_a_diff_shows_text_before_and_after(node: Node) -> None:
     (node.root / "one").write_text("eins\n")
-    result = node.run(files=[node.file("one", "ein\n"), node.file("two", "zwei\n")])
+    result = node.run(diff=True, files=[node.file("one", "ein\n"), node.file("two", "zwei\n")])
     assert [(each["before"], each["after"]) for each in result["diff"]] == [
         ("eins\n", "ein\n"),
         ("", "zwei\n"),
@@ -241,18 +235,17 @@ def test_a_diff_shows_text_before_and_after(node: Node) -> None:
     assert result["diff"][0]["before_header"] == "/one"
 
 
-def test_a_probe_asks_for_large_files_that_differ_before_it_touches_any(node: Node) -> None:
+def test_who_does_not_ask_for_differences_gets_none(node: Node) -> None:
+    assert node.run(files=[node.file("one", "ein\n")])["diff"] == []
+
+
+def test_large_files_that_differ_are_asked_for_before_any_is_touched(node: Node) -> None:
     (node.root / "same").write_bytes(b"same")
     (node.root / "same").chmod(0o755)
     wanted = [node.file("one", "ein\n"), node.binary("same", b"same"), node.binary("new", b"new")]
-    result = node.run(files=wanted, probe=True)
+    result = node.run(files=wanted)
     assert result["to_send"] == ["/new"]
     assert not (node.root / "one").exists()
-
-
-def test_a_probe_that_needs_nothing_sent_does_the_work(node: Node) -> None:
-    node.run(files=[node.file("one", "ein\n")], probe=True)
-    assert (node.root / "one").read_text() == "ein\n"
 
 
 def test_what_was_sent_is_put_in_place(node: Node) -> None:
@@ -353,7 +346,7 @@ def test_a_unit_that_does_not_start_is_told_with_its_journal(node: Node) -> None
 
 def noted(node: Node) -> list[tuple[str, str, str]]:
     """What the record has."""
-    record = json.loads((node.root / node_config.RECORD[1:]).read_text())
+    record = json.loads((node.root / shared.RECORD[1:]).read_text())
     return [(each["kind"], each["name"], each["role"]) for each in record["placed"]]
 
 
@@ -385,14 +378,14 @@ def test_a_unit_that_the_machine_had_enabled_is_its_own(node: Node, enabled: str
 
 def test_a_file_is_in_the_record_before_it_is_there(node: Node) -> None:
     wanted = {**node.binary("one", b"new"), "sent": str(node.root / "never-sent")}
-    with patch_module_args({"files": [wanted]}), pytest.raises(FileNotFoundError):
-        node_config.main()
+    with pytest.raises(FileNotFoundError):
+        node.run(files=[wanted])
     assert noted(node) == [("file", "/one", "")]
 
 
-def test_a_check_and_a_probe_leave_no_record(node: Node) -> None:
+def test_who_only_asks_leaves_no_record(node: Node) -> None:
     node.run(files=[node.file("one", "ein\n")], check=True)
-    node.run(files=[node.binary("tool", b"tool")], probe=True)
+    node.run(files=[node.file("one", "ein\n"), node.binary("tool", b"tool")])
     assert not (node.root / "var").exists()
 
 
@@ -416,7 +409,7 @@ def test_a_file_that_is_made_once_is_not_shown_and_keeps_its_text_with_another_m
     node.run(files=[wanted])
     text = (node.root / "key").read_text()
     (node.root / "key").chmod(0o644)
-    result = node.run(files=[wanted])
+    result = node.run(diff=True, files=[wanted])
     assert result["changed"]
     assert result["diff"] == []
     assert text not in json.dumps(result)

@@ -1,0 +1,253 @@
+"""Files of a node and the units that use them: the work of the module node_config."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from slipway.on_node.shared import (
+    EARLIER,
+    FORMER,
+    RECORD,
+    Failed,
+    Modes,
+    place,
+    program,
+    tool,
+)
+
+UNITS = "/etc/systemd/system"
+
+RANDOM = "<32 random bytes>"
+"""What stands for a key in a file that is made once."""
+
+KEY_BYTES = 32
+
+JOURNAL_LINES = "15"
+"""Lines of a failed unit's journal that go into the message."""
+
+
+def record() -> dict[str, Any]:
+    """What Slipway put on the machine so far, in its order."""
+    if place(RECORD).exists():
+        found: dict[str, Any] = json.loads(place(RECORD).read_text(encoding="utf-8"))
+        return found
+    return {"earlier": place(EARLIER).exists(), "placed": []}
+
+
+def note(paths: list[str], units: list[str], undo: list[str], role: str) -> None:
+    """Add to the record what is about to be put there, and keep the files that it replaces.
+
+    The machine's own units, which it had enabled before, are none of what is put there.
+    """
+    noted = record()
+    known = {(each["kind"], each["name"]) for each in noted["placed"]}
+    parents = [str(parent) for path in paths for parent in reversed(Path(path).parents)]
+    files = {*paths, *(name for kind, name in known if kind == "file")}
+    kinds = {
+        "directory": [parent for parent in parents if not place(parent).exists()],
+        "file": paths,
+        "unit": [unit for unit in units if f"{UNITS}/{unit}" in files or not is_enabled(unit)],
+        "command": undo,
+    }
+    found = dict.fromkeys((kind, name) for kind, names in kinds.items() for name in names)
+    added = [
+        {"kind": kind, "name": name, "role": role, "former": kind == "file" and keep(name)}
+        for kind, name in found
+        if (kind, name) not in known
+    ]
+    if added:
+        content = json.dumps({**noted, "placed": noted["placed"] + added}, indent=1)
+        replace({"path": RECORD, "content": content, "mode": "0644"})
+
+
+def keep(path: str) -> bool:
+    """Keep the file that is at a path; return whether there is one."""
+    file, kept = place(path), place(FORMER + path)
+    if not os.path.lexists(file):
+        return False
+    place(FORMER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.unlink(missing_ok=True)  # of a run that ended before it was in the record
+    shutil.copy2(file, kept, follow_symlinks=False)
+    owner = file.lstat()
+    os.chown(kept, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return True
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256, in hex, of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def differs(wanted: dict[str, Any]) -> bool:
+    """Whether the file is missing or has another content or mode than wanted."""
+    path = place(wanted["path"])
+    try:
+        found = path.stat()
+    except OSError:
+        return True
+    if found.st_mode & 0o7777 != int(wanted["mode"], 8):
+        return True
+    if wanted.get("once"):
+        return False
+    return bool(found.st_size != wanted["size"] or sha256_of(path) != wanted["sha256"])
+
+
+def shown(path: Path) -> str:
+    """What a diff shows of the file as it is now."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def text_for(wanted: dict[str, Any]) -> str:
+    """The content of a file to be written, with a key of its own if it is made once."""
+    text: str = wanted["content"]
+    if not wanted.get("once"):
+        return text
+    return text.replace(RANDOM, base64.b64encode(os.urandom(KEY_BYTES)).decode())
+
+
+def replace(wanted: dict[str, Any]) -> None:
+    """Put the wanted content in the file's place, whole or not at all."""
+    path = place(wanted["path"])
+    if wanted.get("once") and path.exists():
+        path.chmod(int(wanted["mode"], 8))
+        return
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".slipway-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            if wanted.get("sent"):
+                with Path(wanted["sent"]).open("rb") as source:
+                    shutil.copyfileobj(source, target)
+            else:
+                target.write(text_for(wanted).encode())
+            target.flush()
+            os.fsync(handle)
+        temporary.chmod(int(wanted["mode"], 8))
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink()
+        raise
+
+
+def newest(files: list[dict[str, Any]]) -> float:
+    """When the last of the files that are there was written, in seconds since the epoch."""
+    now = time.time()
+    times = [place(entry["path"]).stat().st_mtime for entry in files]
+    return max((each for each in times if each <= now), default=0.0)
+
+
+def properties(unit: str, *names: str) -> dict[str, str]:
+    """What systemd knows of a unit."""
+    asked = ("systemctl", "show", "--timestamp=us+utc", f"--property={','.join(names)}", unit)
+    return dict(line.split("=", 1) for line in tool(*asked).stdout.splitlines())
+
+
+def moment(shown: str) -> float:
+    """A time of systemd's, ``Sat 2026-11-28 20:15:00.000000 UTC``, in seconds since the epoch."""
+    _day, _, time_of_day = shown.partition(" ")
+    parsed = datetime.strptime(time_of_day, "%Y-%m-%d %H:%M:%S.%f UTC")
+    return parsed.replace(tzinfo=timezone.utc).timestamp()
+
+
+def is_enabled(unit: str) -> bool:
+    """Whether the machine starts the unit by itself."""
+    return properties(unit, "UnitFileState").get("UnitFileState") in ("enabled", "static")
+
+
+def is_up(unit: str, written: float) -> bool:
+    """Whether systemd has the unit enabled, and active since its files were ``written``.
+
+    A unit that waits for its condition (the kubelet before the node is part of a cluster) is as
+    much up as it can be. One that is older than its files was not restarted by a run that ended
+    half way. Both times are of the clock as it was then, so it does not matter what became of the
+    clock since, nor that others do not count the hours in which a machine sleeps.
+    """
+    times = ("ActiveEnterTimestamp", "ConditionTimestampMonotonic")
+    state = properties(unit, "UnitFileState", "ActiveState", "ConditionResult", *times)
+    if state["UnitFileState"] not in ("enabled", "static"):
+        return False
+    if state["ActiveState"] == "active":
+        return moment(state["ActiveEnterTimestamp"]) >= written
+    return state["ConditionResult"] == "no" and state["ConditionTimestampMonotonic"] != "0"
+
+
+def bring_up(unit: str) -> str:
+    """Enable the unit and start it anew; return why it did not work, or nothing."""
+    for verb in ("enable", "restart"):
+        done = tool("systemctl", verb, unit)
+        if done.returncode != 0:
+            journal = tool("journalctl", "--no-pager", "-o", "cat", "-n", JOURNAL_LINES, "-u", unit)
+            return f"systemctl {verb} {unit}: {done.stderr.strip()}\n{journal.stdout}"
+    return ""
+
+
+def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
+    """Compare with the wanted state, and make it so unless only asked to look.
+
+    Nothing is done before all that has to be sent is there; ``to_send`` says what is not. Raises
+    Failed where a unit does not start.
+    """
+    wanted = [entry for entry in args["files"] if differs(entry)]
+    surplus = [path for path in args["absent"] if os.path.lexists(place(path))]
+    replaced = [entry["path"] for entry in wanted] + surplus
+    units = args["units"]
+    if not replaced:
+        written = newest(args["files"])
+        units = [unit for unit in units if not is_up(unit, written)]
+    to_send = [e["path"] for e in wanted if e.get("content") is None and "sent" not in e]
+    result = {
+        "changed": bool(replaced or units),
+        "replaced": replaced,
+        "units": units,
+        "diff": [difference(entry) for entry in wanted if is_shown(entry)] if modes.diff else [],
+        "to_send": to_send,
+    }
+    if modes.check or to_send:
+        return result
+    note(replaced, units, args["undo"], args["role"])
+    for entry in wanted:
+        replace(entry)
+    for path in surplus:
+        place(path).unlink()
+    if replaced and program("restorecon"):  # SELinux's labels; the folder's are there already
+        tool("restorecon", "-i", *(str(place(path)) for path in replaced))
+    if replaced and units:
+        tool("systemctl", "daemon-reload")
+    for unit in units:
+        reason = bring_up(unit)
+        if reason:
+            raise Failed(reason, **result)
+    return result
+
+
+def is_shown(wanted: dict[str, Any]) -> bool:
+    """Whether a diff has the file: it is a text, and none that has a key of its own."""
+    return wanted.get("content") is not None and not wanted.get("once")
+
+
+def difference(wanted: dict[str, Any]) -> dict[str, str]:
+    """The file before and after."""
+    return {
+        "before_header": wanted["path"],
+        "after_header": wanted["path"],
+        "before": shown(place(wanted["path"])),
+        "after": wanted["content"],
+    }
