@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Documentation of the action plugin machine_look; its work is slipway/on_node/machine_look.py."""
+"""Documentation of the action plugin machine_look; its work is in slipway/on_node."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Documentation of the action plugin node_config; its work is slipway/on_node/node_config.py."""
+"""Documentation of the action plugin node_config; its work is in slipway/on_node."""
 
 from __future__ import annotations
 

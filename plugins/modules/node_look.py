@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Documentation of the action plugin node_look; its work is slipway/on_node/node_look.py."""
+"""Documentation of the action plugin node_look; its work is in slipway/on_node."""
 
 from __future__ import annotations
 

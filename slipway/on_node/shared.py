@@ -19,6 +19,9 @@ PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_SECONDS = 300.0
 """How long a tool may take of which nobody knows better."""
 
+LONG_SECONDS = 1800.0
+"""The same of kubeadm and kubectl, whose own waits are shorter."""
+
 HOME = "/var/lib/slipway"
 """What Slipway itself has on a node."""
 
@@ -66,6 +69,16 @@ def text_of(path: str) -> str:
         return place(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def log_end(component: str, count: int) -> str:
+    """The last lines of a static pod's newest log, below a title; empty where it has none."""
+    logs = map(place, matching(f"/var/log/pods/kube-system_{component}-*/{component}/*.log"))
+    newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        return ""
+    lines = newest.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    return "\n".join([f"the last lines of {component}:", *lines])
 
 
 def program(name: str) -> str:

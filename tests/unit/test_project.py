@@ -241,7 +241,6 @@ def is_of_dicts(node: ast.AST) -> bool:
 @pytest.mark.parametrize(
     ("name", "places"),
     [
-        ("plugins.modules.kubeadm", ["bin"]),
         ("slipway.on_node.shared", ["bin"]),
         ("plugins.modules.node_reset", ["nft", "bin"]),
     ],

@@ -6,9 +6,9 @@ import json
 
 from testinfra.host import Host
 
-from plugins.modules.kubeadm import MARKER
 from slipway.kube.client import NODES
 from slipway.nodes import containers
+from slipway.on_node.shared import MARKER
 from tests.support.nodes import has_its_units, pods_reach_each_other
 from tests.support.scenario import Scenario, wait_for
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import control_plane
+from slipway.on_node import control_plane, shared
+from tests.support.on_node import result_of
 
 STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -51,13 +51,12 @@ print(json.dumps({{"items": [pod(path) for path in pathlib.Path(sys.argv[1]).glo
 class Machine:
     """A control plane that runs, and what kubeadm makes of it."""
 
-    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root / "root"
         self.manifests = self.root / "etc/kubernetes/manifests"
         self.tools = root / "tools"
         self.log, self.written = root / "log", root / "written"
         self._secrets, self._pods = root / "secrets", root / "pods.py"
-        self._capture = capture
         for folder in (self.tools, self.manifests, self.root / "var/lib/slipway"):
             folder.mkdir(parents=True)
         for name in STATIC:
@@ -109,11 +108,8 @@ class Machine:
 
     def run(self, sum_: str = "a", *, made: bool = False, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        args = {"sum": sum_, "made": made, "timeout": 0, "_ansible_check_mode": check}
-        with patch_module_args(args), pytest.raises(SystemExit):
-            control_plane.main()
-        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
-        return result
+        args = {"sum": sum_, "made": made, "timeout": 0}
+        return result_of(control_plane, args, check=check)
 
     def _script(self, name: str, text: str) -> None:
         (self.tools / name).write_text(text)
@@ -121,12 +117,10 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Machine:
-    made = Machine(tmp_path, capsys)
-    monkeypatch.setattr(control_plane, "ROOT", made.root)
-    monkeypatch.setattr(control_plane, "PATH", f"{made.tools}:/usr/bin:/bin")
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    monkeypatch.setattr(shared, "ROOT", made.root)
+    monkeypatch.setattr(shared, "PATH", f"{made.tools}:/usr/bin:/bin")
     monkeypatch.setattr(control_plane, "POLL_SECONDS", 0.0)
     return made
 

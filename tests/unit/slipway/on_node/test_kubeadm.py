@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import kubeadm
-from slipway.on_node import shared
+from slipway.on_node import kubeadm, shared
+from tests.support.on_node import result_of
 
 CLUSTER = {"cluster": "lab", "endpoint": "https://192.0.2.11:6443"}
 
@@ -36,11 +35,10 @@ esac
 class Machine:
     """A directory with what a machine has."""
 
-    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root / "root"
         self.tools = root / "tools"
         self._log, self._noted = root / "log", root / "noted"
-        self._capture = capture
         self.root.mkdir()
         self.tools.mkdir()
         self.kubeadm()
@@ -49,7 +47,7 @@ class Machine:
     def kubeadm(self, *, code: int = 0, reset: int = 0) -> None:
         """Let kubeadm end so."""
         names = {"log": self._log, "root": self.root, "noted": self._noted}
-        script = TOOL.format(**names, marker=kubeadm.MARKER, code=code, reset=reset)
+        script = TOOL.format(**names, marker=shared.MARKER, code=code, reset=reset)
         self._script("kubeadm", script)
 
     def has(self, path: str) -> None:
@@ -61,7 +59,7 @@ class Machine:
     @property
     def marked(self) -> bool:
         """Whether the note is there."""
-        return (self.root / kubeadm.MARKER[1:]).exists()
+        return (self.root / shared.MARKER[1:]).exists()
 
     def noted(self) -> dict[str, str]:
         """The note as it was when kubeadm ran."""
@@ -75,11 +73,7 @@ class Machine:
 
     def run(self, command: str = "join", *, check: bool = False, **args: Any) -> dict[str, Any]:
         """Run the module."""
-        wanted = {**CLUSTER, "command": command, **args, "_ansible_check_mode": check}
-        with patch_module_args(wanted), pytest.raises(SystemExit):
-            kubeadm.main()
-        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
-        return result
+        return result_of(kubeadm, {**CLUSTER, "command": command, **args}, check=check)
 
     def _script(self, name: str, text: str) -> None:
         (self.tools / name).write_text(text)
@@ -87,18 +81,12 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Machine:
-    made = Machine(tmp_path, capsys)
-    monkeypatch.setattr(kubeadm, "ROOT", made.root)
-    monkeypatch.setattr(kubeadm, "PATH", f"{made.tools}:/usr/bin:/bin")
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    monkeypatch.setattr(shared, "ROOT", made.root)
+    monkeypatch.setattr(shared, "PATH", f"{made.tools}:/usr/bin:/bin")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as sudo has it
     return made
-
-
-def test_the_note_is_the_one_that_is_looked_for() -> None:
-    assert kubeadm.MARKER == shared.MARKER
 
 
 @pytest.mark.parametrize("command", ["init", "join"])
@@ -128,7 +116,7 @@ def test_what_cannot_be_undone_stays_noted(machine: Machine) -> None:
 
 def test_what_an_interrupted_run_began_is_undone_first(machine: Machine) -> None:
     machine.has("/etc/kubernetes/pki/ca.crt")
-    machine.has(kubeadm.MARKER)
+    machine.has(shared.MARKER)
     result = machine.run(begun=True)
     assert result["undone"]
     assert machine.told() == ["kubeadm reset", "kubeadm join"]
@@ -189,12 +177,12 @@ def test_what_another_run_has_made_a_node_meanwhile_is_not_undone(machine: Machi
 
 def test_what_a_run_of_another_cluster_has_begun_meanwhile_is_not_undone(machine: Machine) -> None:
     machine.has("/etc/kubernetes/kubelet.conf")
-    machine.has(kubeadm.MARKER)
+    machine.has(shared.MARKER)
     note = {**CLUSTER, "command": "join", "endpoint": "https://198.51.100.7:6443"}
-    (machine.root / kubeadm.MARKER[1:]).write_text(json.dumps(note))
+    (machine.root / shared.MARKER[1:]).write_text(json.dumps(note))
     assert machine.run(begun=True)["failed"]
     assert machine.told() == []
-    assert json.loads((machine.root / kubeadm.MARKER[1:]).read_text()) == note
+    assert json.loads((machine.root / shared.MARKER[1:]).read_text()) == note
 
 
 def test_who_waits_for_a_note_that_is_removed_meanwhile_has_one_of_its_own(tmp_path: Path) -> None:
@@ -221,7 +209,7 @@ def test_a_command_that_does_not_come_to_an_end_is_ended_with_what_it_started(
     mark = tmp_path / "mark"
     script = f"[ $1 = reset ] && exit 0; sleep 60 & echo $! >{mark}; echo begun; wait"
     machine._script("kubeadm", f"#!/bin/sh\n{script}\n")
-    monkeypatch.setattr(kubeadm, "TOOL_SECONDS", 0.5)
+    monkeypatch.setattr(kubeadm, "LONG_SECONDS", 0.5)
     begun = time.monotonic()
     assert "kubeadm took longer than 0 s" in machine.run()["msg"]
     assert time.monotonic() - begun < 30
