@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.on_node.shared import (
-    EARLIER,
     FORMER,
     RECORD,
+    SIGN,
     Failed,
     Modes,
     place,
@@ -40,7 +40,7 @@ def record() -> dict[str, Any]:
     if place(RECORD).exists():
         found: dict[str, Any] = json.loads(place(RECORD).read_text(encoding="utf-8"))
         return found
-    return {"earlier": place(EARLIER).exists(), "placed": []}
+    return {"earlier": place(SIGN).exists(), "placed": []}
 
 
 def note(paths: list[str], units: list[str], undo: list[str], role: str) -> None:

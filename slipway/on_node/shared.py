@@ -31,7 +31,7 @@ RECORD = f"{HOME}/placed.json"
 FORMER = f"{HOME}/former"
 """Where files that were there before are kept, each under its own path."""
 
-EARLIER = "/etc/sysctl.d/99-slipway.conf"
+SIGN = "/etc/sysctl.d/99-slipway.conf"
 """Without a record, it tells a machine that was set up before there were any."""
 
 MARKER = f"{HOME}/kubeadm-began"

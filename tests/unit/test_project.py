@@ -35,6 +35,8 @@ from slipway.doctor.reached import PYTHON
 from slipway.documentation import documented_options
 from slipway.nodes.containerd import Containerd
 from slipway.nodes.placed import INSTALLED
+from slipway.on_node import shared as on_node
+from slipway.on_node.node_reset import WITH_NFT
 from tests.support.checkout import PROJECT
 
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
@@ -213,9 +215,7 @@ def test_go_modules_are_pinned_to_the_versions_of_the_lock() -> None:
 
 def modules_on_nodes() -> list[Path]:
     """What runs on nodes, and not on this machine."""
-    modules = (PROJECT / "plugins" / "modules").glob("*.py")
-    ordinary = [path for path in modules if "import AnsibleModule" in path.read_text()]
-    return sorted([*ordinary, *(PROJECT / "slipway" / "on_node").glob("*.py")])
+    return sorted((PROJECT / "slipway" / "on_node").glob("*.py"))
 
 
 def test_the_oldest_python_of_nodes_is_ansible_s() -> None:
@@ -239,17 +239,13 @@ def is_of_dicts(node: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("name", "places"),
-    [
-        ("slipway.on_node.shared", ["bin"]),
-        ("plugins.modules.node_reset", ["nft", "bin"]),
-    ],
+    ("path", "places"),
+    [(on_node.PATH, ["bin"]), (WITH_NFT, ["nft", "bin"])],
 )
 def test_modules_find_slipway_s_programs_on_nodes_whatever_path_sudo_leaves(
-    name: str, places: list[str]
+    path: str, places: list[str]
 ) -> None:
-    module = importlib.import_module(name)
-    assert module.PATH.split(":")[: len(places)] == [INSTALLED[place] for place in places]
+    assert path.split(":")[: len(places)] == [INSTALLED[place] for place in places]
 
 
 def test_images_are_made_of_what_is_in_the_lock() -> None:

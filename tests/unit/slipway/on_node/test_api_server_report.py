@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.modules import api_server_report
+from slipway.on_node import api_server_report, shared
 
 ENDPOINT = "https://192.0.2.11:6443"
 
@@ -20,8 +20,8 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tool.parent.mkdir(exist_ok=True)
         tool.write_text(f"#!/bin/sh\n{text}\n")
         tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/tools:/usr/bin:/bin")
-    monkeypatch.setattr(api_server_report, "ROOT", tmp_path)
+    monkeypatch.setattr(shared, "PATH", f"{tmp_path}/tools:/usr/bin:/bin")
+    monkeypatch.setattr(shared, "ROOT", tmp_path)
     monkeypatch.setattr(api_server_report, "LOCAL", "https://127.0.0.1:1/livez")
     return tmp_path
 
@@ -47,6 +47,12 @@ def test_what_does_not_run_is_told_with_its_last_lines(node: Path) -> None:
         *(f"line {n}" for n in range(2, 12)),
         "etcd has no log: it never ran",
     ]
+
+
+def test_a_tool_that_does_not_answer_is_told(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (node / "tools/systemctl").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(api_server_report, "TOOL_SECONDS", 0.2)
+    assert "kubelet.service is systemctl took longer than 0 s" in api_server_report.report(ENDPOINT)
 
 
 def test_of_one_that_answers_there_the_way_to_it_is_in_question(

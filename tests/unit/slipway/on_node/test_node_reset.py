@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from plugins.modules import node_reset
-from slipway.on_node import node_config, shared
+from slipway.on_node import node_config, node_reset, shared
 from tests.support.on_node import result_of
 
 TOOL = """#!/bin/sh
@@ -28,17 +25,16 @@ NFT = f"[ \"$1\" = list ] && printf 'table %s\\n' {TABLES} || true"
 
 QUESTIONS = ("nft list", "ip link show", "systemctl show")
 
-SIGN = shared.EARLIER
+SIGN = shared.SIGN
 
 
 class Node:
     """A directory with what a node has, and the tools that are called."""
 
-    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root / "root"
         self.tools = root / "tools"
         self._log = root / "log"
-        self._capture = capture
         self.root.mkdir()
         self.tools.mkdir()
         self.tool("systemctl")
@@ -88,11 +84,7 @@ class Node:
 
     def run(self, *, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        args = {"endpoint": ENDPOINT, "_ansible_check_mode": check}
-        with patch_module_args(args), pytest.raises(SystemExit):
-            node_reset.main()
-        result: dict[str, Any] = json.loads(self._capture.readouterr().out)
-        return result
+        return result_of(node_reset, {"endpoint": ENDPOINT}, check=check)
 
     def _script(self, path: Path, body: str) -> None:
         path.write_text(TOOL.format(log=self._log, body=body))
@@ -100,20 +92,12 @@ class Node:
 
 
 @pytest.fixture
-def node(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Node:
-    made = Node(tmp_path, capsys)
-    for module in (shared, node_reset):
-        monkeypatch.setattr(module, "ROOT", made.root)
-        monkeypatch.setattr(module, "PATH", str(made.tools))
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    made = Node(tmp_path)
+    monkeypatch.setattr(shared, "ROOT", made.root)
+    monkeypatch.setattr(shared, "PATH", str(made.tools))
+    monkeypatch.setattr(node_reset, "WITH_NFT", str(made.tools))
     return made
-
-
-def test_the_record_is_the_one_that_is_written() -> None:
-    assert node_reset.RECORD == shared.RECORD
-    assert node_reset.FORMER == shared.FORMER
-    assert node_reset.EARLIER[0] == ("file", shared.EARLIER)
 
 
 def test_a_machine_without_anything_of_slipway_s_is_left_alone(node: Node) -> None:
@@ -176,7 +160,7 @@ def test_what_was_there_before_comes_back(node: Node) -> None:
 def test_what_came_back_stays_when_an_interrupted_run_is_done_again(node: Node) -> None:
     node.has("/etc/own.conf")
     node.puts("/etc/own.conf")
-    (node.root / node_reset.FORMER[1:] / "etc/own.conf").rename(node.root / "etc/own.conf")
+    (node.root / shared.FORMER[1:] / "etc/own.conf").rename(node.root / "etc/own.conf")
     assert node.run()["changed"]
     assert node.files() == ["/etc/own.conf"]
 
