@@ -119,14 +119,22 @@ class Probe(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class Variable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """An environment variable: its ``value``, or where that comes from.
 
-    That is a ``secret`` of the vault, or a ``key`` of an object of the namespace.
+    That is a ``secret`` of the vault, a ``password`` that the environment has of its own, or a
+    ``key`` of an object of the namespace.
     """
 
     value: str | None = None
     secret: str | None = None
+    password: str | None = None
+    app: str | None = None
     config_map: str | None = None
     kubernetes_secret: str | None = None
     key: str = ""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value is in the app's own Secret."""
+        return self.secret is not None or self.password is not None
 
 
 class Located(Struct, omit_defaults=True, kw_only=True):
@@ -151,7 +159,14 @@ class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_onl
     content: str | None = None
     binary: bytes | None = None
     secret: str | None = None
+    password: str | None = None
+    app: str | None = None
     template: bool = False
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its content is in the app's own Secret."""
+        return self.secret is not None or self.password is not None
 
 
 class Manifest(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

@@ -21,6 +21,7 @@ from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
+from slipway.apps.manifests.passwords import stand_ins
 from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.manifests.shape import faults
 from slipway.apps.templates import Unfilled, fill, variables_of
@@ -84,7 +85,7 @@ class _Reader:
         sizes = {
             file.path: len(file.binary or (file.content or "").encode())
             for file in files
-            if file.secret is None
+            if not file.is_secret
         }
         self._tried(_check_size, "the ConfigMap of its config files", sizes)
         app = structs.replace(self._app, env=env, config_files=files)
@@ -117,7 +118,7 @@ class _Reader:
         return Variable(value)
 
     def _config_file(self, file: ConfigFile) -> ConfigFile:
-        if file.secret is not None:
+        if file.is_secret:
             return file
         title = f"config file {file.path}"
         text = file.content
@@ -139,7 +140,7 @@ class _Reader:
 
     def _check_secrets(self, app: Built, secrets: Mapping[str, str]) -> None:
         try:
-            data = secret_data(app, secrets)
+            data = secret_data(app, secrets, stand_ins(app))
         except KeyError as error:
             name = error.args[0]
             raise Fault(f"slipway_secrets has no {name}: add it in the vault") from error

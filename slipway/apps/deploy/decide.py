@@ -25,6 +25,7 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.manifests.network import Network, check, policies
+from slipway.apps.manifests.passwords import is_keeper, keepers, passwords, values_of
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
@@ -95,6 +96,8 @@ class Decision:
     """By app of those to apply, configurations that only older versions may still have."""
     spare_namespaces: list[str]
     """Namespaces of Slipway's that no app needs any more."""
+    passwords: dict[str, str]
+    """Those that environments have of their own, which nothing that is shown may hold."""
 
 
 def decide(
@@ -128,8 +131,14 @@ def decide(
     known = {app.id for app in apps} | {left.id for left in leaving}
     wanted = {app.id: extras.get(app.id, []) for app in ready}
     of_extras = decide_extras(wanted, state.extras, known)
+    kept_passwords = keepers(apps, state.objects)
     live_secrets = grouped(
-        (obj for key, obj in state.objects.items() if key[0] == SECRETS.kind), owner_of
+        (
+            obj
+            for key, obj in state.objects.items()
+            if key[0] == SECRETS.kind and not is_keeper(obj)
+        ),
+        owner_of,
     )
 
     def objects_of(app: Built) -> tuple[list[Object], list[Object]]:
@@ -139,10 +148,15 @@ def decide(
         """
         for obj in filter(_is_policy, wanted[app.id]):
             check(obj)
-        own = secret(app, secrets, live_secrets.get(app.id, ()))
+        drawn = passwords(app, apps, kept_passwords)
+        own = secret(app, secrets, live_secrets.get(app.id, ()), drawn)
+        keeper = [kept_passwords[app.id]] if app.id in kept_passwords else []
         left = of_extras.leftovers.get(app.id, ())
         now, *then = (
-            held(render(app, ingress_class, own, wanted[app.id], noted), state.objects)
+            [
+                *keeper,
+                *held(render(app, ingress_class, own, wanted[app.id], noted), state.objects),
+            ]
             for noted in ((left, ()) if left else ((),))
         )
         return now, [obj for objects in then for obj in objects if obj not in now]
@@ -248,6 +262,7 @@ def decide(
             for name, obj in state.namespaces.items()
             if name not in needed and is_own(obj) and is_sealed(obj) and usable(obj)
         ],
+        passwords=values_of(kept_passwords.values()),
     )
 
 

@@ -291,6 +291,7 @@ class _Run:
             quota,
             network,
         )
+        self.redact = Secrets({**self.secrets, **decision.passwords}).redact
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))

@@ -31,7 +31,7 @@ def config_keys(app: App) -> dict[str, ConfigFile]:
 
 def config_map(app: App) -> Object | None:
     """The app's config files but for secret ones in one ConfigMap; None when it has none."""
-    files = {key: file for key, file in config_keys(app).items() if file.secret is None}
+    files = {key: file for key, file in config_keys(app).items() if not file.is_secret}
     if not files:
         return None
     data = {key: file.content for key, file in files.items() if file.binary is None}

@@ -20,6 +20,7 @@ from slipway.apps.manifests.bounds import (
     is_named,
 )
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
+from slipway.apps.manifests.passwords import name_of_keeper
 from slipway.apps.manifests.routes import minion_of, minions
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.errors import Told
@@ -200,13 +201,16 @@ def is_definition(obj: Object) -> bool:
 
 def _own_keys(app: App) -> list[tuple[str, str, str]]:
     """The keys of an app's own objects whose names do not depend on their content."""
-    space, name = app.namespace, app.name
     named = [
         {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"namespace": space, "name": name},
+            "metadata": {"namespace": app.namespace, "name": name},
         }
-        for resource in (SERVICES, DEPLOYMENTS)
+        for resource, name in (
+            (SERVICES, app.name),
+            (DEPLOYMENTS, app.name),
+            (SECRETS, name_of_keeper(app)),
+        )
     ]
     return [extra_key(obj) for obj in (*named, *minions(app, ""))]

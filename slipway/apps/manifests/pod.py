@@ -78,11 +78,11 @@ def _pod(
     files = config_keys(app)
     if config:
         volumes.append({"name": "config", "configMap": {"name": config["metadata"]["name"]}})
-    if secret and any(file.secret for file in files.values()):
+    if secret and any(file.is_secret for file in files.values()):
         volumes.append({"name": "secrets", "secret": {"secretName": secret["metadata"]["name"]}})
     mounts += [
         {
-            "name": "secrets" if file.secret else "config",
+            "name": "secrets" if file.is_secret else "config",
             "mountPath": file.path,
             "subPath": key,
             "readOnly": True,

@@ -16,6 +16,7 @@ from slipway.apps.manifests.labels import named
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import (
     branches,
+    passwords,
     plaintext,
     reach,
     routes,
@@ -73,8 +74,9 @@ _OF_SOURCE = (
 class Context:
     """What apps are checked against: the file's folder, hosts and branches, and known secrets.
 
-    ``domain`` is what ``{{ domain }}`` stands for. ``secrets`` are names, or a mapping that has
-    them; None when they are not known, as where no vault is at hand.
+    ``domain`` is what ``{{ domain }}`` stands for. ``passwords`` are those that apps have of their
+    own. ``secrets`` are names, or a mapping that has them; None when they are not known, as where
+    no vault is at hand.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class Context:
     bounds: Bounds
     hosts: Mapping[str, Any]
     branches: reach.Branches
+    passwords: passwords.Named
     secrets: Collection[str] | None
 
 
@@ -109,7 +112,8 @@ def plan(
         unsound = {place[1] for place, _ in found}
         hosts = routes.hosts_of(document, domain)
         named = reach.branches_of(document.value)
-        context = Context(path.resolve().parent, domain, bounds, hosts, named, secrets)
+        of_apps = passwords.named_in(document.value)
+        context = Context(path.resolve().parent, domain, bounds, hosts, named, of_apps, secrets)
         found += routes.host_mistakes(document, domain, secrets)
         for at in range(len(document.value["apps"])):
             if at in unsound:
@@ -177,6 +181,7 @@ def _entry(
         *branches.mistakes(places, settings),
         *workload.mistakes(places, settings, context.folder, context.secrets, context.bounds),
         *reach.mistakes(places, settings, context.branches),
+        *passwords.mistakes(places, settings, context.passwords),
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
         *service.mistakes(places, settings),

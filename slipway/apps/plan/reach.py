@@ -31,11 +31,11 @@ def mistakes(places: Places, app: Mapping[str, Any], known: Branches) -> Iterato
         name, branch = entry["app"], entry.get("branch")
         if name not in known:
             yield places.finding(
-                ("reach", number, "app"), f"there is no app {name}", _nearest(name, known)
+                ("reach", number, "app"), f"there is no app {name}", nearest(name, known)
             )
         elif branch and not any(matches(each, branch) for each in known[name]):
             what = f"{name} has no entry for the branch {branch}"
-            yield places.finding(("reach", number, "branch"), what, _nearest(branch, known[name]))
+            yield places.finding(("reach", number, "branch"), what, nearest(branch, known[name]))
 
 
 def settings_of(app: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -43,7 +43,10 @@ def settings_of(app: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [plain(entry) for entry in app.get("reach", ())]
 
 
-def _nearest(wrong: str, known: Collection[str]) -> str:
+def nearest(wrong: str, known: Collection[str]) -> str:
+    """What may have been meant, of the names that there are."""
     names = sorted({*known})
     close = difflib.get_close_matches(wrong, names, n=1)
-    return f"write {close[0]}" if close else f"write one of {', '.join(names)}"
+    if close:
+        return f"write {close[0]}"
+    return f"write one of {', '.join(names)}" if names else "remove it"
