@@ -88,6 +88,12 @@ apps:
     pattern:
       description: The C(git_branch) with a C(*) that the branch matches, if it came of one.
       type: str
+    owner:
+      description: The app that brings it along, if it is a service of one environment.
+      type: dict
+    needs:
+      description: The apps that have to run before it does.
+      type: list
     head:
       description: Newest commit of the branch, once its repository was asked.
       type: str

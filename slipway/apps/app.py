@@ -284,6 +284,13 @@ class Ingress(Struct, forbid_unknown_fields=True):
     rewrite_redirects: bool = False
 
 
+class Owner(Struct, frozen=True):
+    """The app that brings a service along: its name, and its repository."""
+
+    name: str
+    git_url: str
+
+
 class Failure(Struct, frozen=True):
     """At which ``step`` an app failed, and the ``reason``."""
 
@@ -324,6 +331,10 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """The branch as a DNS label."""
     pattern: str | None = None
     """The ``git_branch`` with a ``*`` that the branch matches, if it came of one."""
+    owner: Owner | None = None
+    """The app that brings it along, if it is a service of one environment."""
+    needs: list[Reach] = []
+    """The apps that have to run before it does."""
     head: str = ""
     """Newest commit of the branch, once its repository was asked."""
     build: Build | None = None
@@ -376,6 +387,11 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """The ``step`` at which the app failed, and the ``reason``."""
     held: str = ""
     """The commit at which a rollback holds the app."""
+
+    @property
+    def family(self) -> Owner:
+        """By whom the environments of its pattern are known."""
+        return self.owner or Owner(self.name, self.git_url)
 
     @property
     def newest_commit(self) -> str:

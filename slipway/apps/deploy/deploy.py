@@ -29,6 +29,7 @@ from slipway.apps.deploy.dry_run import Intent, intents
 from slipway.apps.deploy.extras import adopt, missing
 from slipway.apps.deploy.helm import Helm
 from slipway.apps.deploy.jobs import finish
+from slipway.apps.deploy.needs import needed, waves
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.deploy.state import read_state
 from slipway.apps.deploy.tls import pairs
@@ -231,6 +232,8 @@ class _Run:
         self.state = read_state(kube, wanted)
         self._refuse_namespaces()
         self.changes: list[Change] = []
+        self.retried = False
+        """Whether pods of an earlier run were replaced to have their next try at once."""
 
     def _adopt(self, contents: Sequence[Content]) -> tuple[dict[str, list[Object]], set[Key]]:
         """The apps' extras as they are to be applied; apps with wrong ones fail.
@@ -309,10 +312,14 @@ class _Run:
         on_host = _by_need(self.apps.values(), hosts)
         for host, objects in decision.hosts.items():
             self.boundary.run(on_host[host], self._apply, objects)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            writing = dict.fromkeys((*decision.apply, *decision.extras))
-            list(pool.map(partial(self._apply_app, decision), writing))
-        retried = False if self.dry_run else self._wait(decision)
+        writing = {*decision.apply, *decision.extras}
+        for wave in waves(self.apps.values()):
+            if wave := [app for app in wave if app.id in writing]:
+                self._wait_for_needs(wave, decision)
+                with ThreadPoolExecutor(WORKERS) as pool:
+                    list(pool.map(partial(self._apply_app, decision), wave))
+        if not self.dry_run:
+            self._wait(decision)
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(partial(self._run_first, decision), decision.apply))
         self._remove_extras(decision)
@@ -333,7 +340,7 @@ class _Run:
         )
         for name in decision.spare_namespaces:
             self._aside(partial(self._delete_namespace, name, removed.get(name, ())))
-        changed = bool(self.changes) or retried or (self.dry_run and bool(decision.undecided))
+        changed = bool(self.changes) or self.retried or (self.dry_run and bool(decision.undecided))
         if not self.dry_run:
             self._aside(self._note)
         apps = list(self.apps.values())
@@ -393,11 +400,25 @@ class _Run:
         )
         return aside.run([None], action)
 
-    def _apply_app(self, decision: Decision, app_id: str) -> None:
+    def _wait_for_needs(self, apps: Iterable[App], decision: Decision) -> None:
+        """Wait until what apps need is rolled out; those fail that need what does not run."""
+        needs = {app.id: needed(app, self.apps.values()) for app in apps}
+        of_all = {each.id: each for found in needs.values() for each in found}
+        if of_all and not self.dry_run:
+            self._roll_out(of_all.values(), decision)
+        for app in apps:
+            if down := [each.label for each in needs[app.id] if self._is_down(each)]:
+                self._fail(app, f"it needs {', '.join(down)}, which does not run")
+
+    def _is_down(self, app: App) -> bool:
+        """Whether an app failed, and nothing of it serves that was there before."""
+        live = self.state.objects.get((DEPLOYMENTS.kind, app.namespace, app.name))
+        return bool(app.failed) and not (live and rolled_out(live))
+
+    def _apply_app(self, decision: Decision, app: App) -> None:
         """Apply what differs of an app, if all is there that it refers to."""
-        app = self.apps[app_id]
         if not app.failed:
-            self.boundary.run([app], self._apply_all, decision, app_id)
+            self.boundary.run([app], self._apply_all, decision, app.id)
 
     def _apply_all(self, decision: Decision, app_id: str) -> None:
         app = self.filled[app_id]
@@ -624,11 +645,14 @@ class _Run:
             what = f"its deletion takes longer than {seconds:.0f} s"
             raise ApiError(f"namespace {name}", 409, what)
 
-    def _wait(self, decision: Decision) -> bool:
-        """Wait for what was applied, and for what an earlier run left unfinished.
+    def _wait(self, decision: Decision) -> None:
+        """Wait for what was applied, and for what an earlier run left unfinished."""
+        until = time.monotonic() + self.seconds
+        self._roll_out(self.apps.values(), decision)
+        self._wait_for_extras(decision, until)
 
-        Returns whether pods of an earlier run were replaced to have their next try at once.
-        """
+    def _roll_out(self, apps: Iterable[App], decision: Decision) -> None:
+        """Wait until the Deployments of apps are rolled out."""
         unfinished = grouped(
             (
                 obj
@@ -646,7 +670,7 @@ class _Run:
         }
         waiting = {
             app.id: app
-            for app in self.apps.values()
+            for app in apps
             if app.id in rolling and not app.failed and isinstance(app, Built)
         }
         rollouts = Rollouts(self.kube, waiting, self.say)
@@ -656,12 +680,9 @@ class _Run:
             if app_id in waiting and app_id not in decision.apply
             for obj in objects
         ]
-        retried = bool(self._aside(partial(rollouts.retry, stuck)))
-        until = time.monotonic() + self.seconds
+        self.retried |= bool(self._aside(partial(rollouts.retry, stuck)))
         for app_id, reason in rollouts.wait(self.seconds).items():
             self._fail(self.apps[app_id], reason)
-        self._wait_for_extras(decision, until)
-        return retried
 
     def _wait_for_extras(self, decision: Decision, until: float) -> None:
         """Wait for the workloads that apps brought along, and for addresses of their Services."""

@@ -103,7 +103,7 @@ def _deployment(
     """The Deployment; its commit is no part of the pod, so the same image does not roll."""
     about = metadata(app, **_version(app))
     if pattern := app.pattern:
-        about["labels"][PATTERN] = pattern_id(app.name, app.git_url, pattern)
+        about["labels"][PATTERN] = pattern_id(app.family.name, app.family.git_url, pattern)
     if kinds := kinds_text([*extras, *leftovers]):
         about["annotations"][EXTRA_KINDS] = kinds
     labels, depends_on = metadata(app)["labels"], settings(app, extras)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from slipway.apps.plan.places import Finding, Places
-from slipway.apps.plan.reach import nearest
+from slipway.apps.plan.places import Finding, Places, nearest
+from slipway.apps.plan.services import named
+from slipway.apps.plan.services import of as services_of
 from slipway.apps.plan.yaml_lines import Place
 
 Named = Mapping[str, Collection[str]]
@@ -20,9 +21,12 @@ def named_in(document: Mapping[str, Any]) -> Named:
     defaults = document.get("defaults", {})
     for app in document["apps"]:
         if isinstance(app, Mapping) and isinstance(app.get("name"), str):
-            for _place, entry in _entries({**defaults, **app}, defaults):
-                if "app" not in entry:
-                    found[app["name"]].add(str(entry["password"]))
+            parts = {named(app["name"], name): each for name, each in services_of(app).items()}
+            env = {**_mapping(defaults.get("env")), **_mapping(app.get("env"))}
+            parts[app["name"]] = {**defaults, **app, "env": env}
+            for name, part in parts.items():
+                own = (each for _place, each in _entries(part) if "app" not in each)
+                found[name].update(str(entry["password"]) for entry in own)
     return found
 
 
@@ -40,12 +44,9 @@ def mistakes(places: Places, app: Mapping[str, Any], known: Named) -> Iterator[F
             yield places.finding((*place, "password"), what, nearest(name, known[owner]))
 
 
-def _entries(
-    app: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+def _entries(app: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
     """The variables and files that are passwords, each with its place."""
-    env = {**_mapping((defaults or {}).get("env")), **_mapping(app.get("env"))}
-    files = app.get("config_files")
+    env, files = _mapping(app.get("env")), app.get("config_files")
     places: list[tuple[Place, Any]] = [(("env", key), value) for key, value in env.items()]
     places += [
         (("config_files", number), file)

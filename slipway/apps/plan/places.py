@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from slipway.apps.plan.yaml_lines import Document, Place
@@ -14,9 +15,14 @@ Finding = tuple[Place, Problem]
 class Places:
     """Findings about the settings of one app; a setting may come from the file's defaults."""
 
-    def __init__(self, document: Document, at: int) -> None:
+    def __init__(self, document: Document, at: int, part: Place = ()) -> None:
         self._document = document
         self._at = at
+        self._part = part
+
+    def below(self, *part: str | int) -> Places:
+        """Findings about the settings of a part of the app."""
+        return Places(self._document, self._at, (*self._part, *part))
 
     def where(self, *setting: str | int) -> str:
         """The place of a setting as a user finds it."""
@@ -32,7 +38,7 @@ class Places:
         return ("apps", self._at, setting) in self._document.lines
 
     def _place(self, setting: Place) -> Place:
-        lines = self._document.lines
+        setting, lines = (*self._part, *setting), self._document.lines
         inherited = (
             ("apps", self._at, *setting[:1]) not in lines
             or ("apps", self._at, *setting[:2]) not in lines
@@ -47,3 +53,12 @@ def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in mapping.items()
         if not key.startswith("x-")
     }
+
+
+def nearest(wrong: str, known: Collection[str]) -> str:
+    """What may have been meant, of the names that there are."""
+    names = sorted({*known})
+    close = difflib.get_close_matches(wrong, names, n=1)
+    if close:
+        return f"write {close[0]}"
+    return f"write one of {', '.join(names)}" if names else "remove it"

@@ -152,10 +152,16 @@ def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 def _names_are_free(place: Place) -> bool:
     """Whether the key of a value is the app's own, and not one of the schema's."""
-    setting = place[2:] if place[:1] == ("apps",) else place[1:]
+    _app, setting = _setting(place)
     if setting[:1] == ("env",):
         return len(setting) == 2
     return "values" in setting[:-1] or (setting[:1] == ("build",) and "args" in setting[:-1])
+
+
+def _setting(place: Place) -> tuple[Any, Place]:
+    """Which app a place is in, none for the defaults, and the setting of it or of its service."""
+    app, setting = (place[1], place[2:]) if place[:1] == ("apps",) else (None, place[1:])
+    return app, setting[2:] if setting[:1] == ("services",) else setting
 
 
 def _tells(name: str) -> bool:
@@ -172,8 +178,7 @@ def _is_secret(value: Any) -> bool:
 
 
 def _fix(found: _Found, document: Document) -> str:
-    place = found.place
-    app, setting = (place[1], place[2:]) if place[:1] == ("apps",) else (None, place[1:])
+    app, setting = _setting(found.place)
     name = _suggested(app, setting, document)
     vault = f"put it into slipway_secrets in the vault as {name}"
     match setting:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Owner
 from slipway.apps.boundary import tried
 from slipway.apps.manifests.labels import named
+from slipway.apps.manifests.network import MAIN
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import (
     branches,
@@ -22,6 +23,7 @@ from slipway.apps.plan import (
     routes,
     schema,
     service,
+    services,
     source,
     workload,
 )
@@ -121,8 +123,10 @@ def plan(
             entry, mistakes = _entry(Places(document, at), _merged(document.value, at), context)
             found += mistakes
             entries += [entry] if entry else []
-        sound = [(entry.places, entry.app) for entry in entries]
+        every = _with_services(entries, entries, context)
+        sound = [(each.places, each.app) for each in every]
         found += [finding for _, finding in _conflicts(sound)]
+        found += _ring(entries)
     found = plaintext.mistakes(document, found)
     if found:
         found.sort(key=lambda each: document.line(each[0]))
@@ -182,6 +186,7 @@ def _entry(
         *workload.mistakes(places, settings, context.folder, context.secrets, context.bounds),
         *reach.mistakes(places, settings, context.branches),
         *passwords.mistakes(places, settings, context.passwords),
+        *services.mistakes(places, settings, context.branches),
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
         *service.mistakes(places, settings),
@@ -196,7 +201,34 @@ def _entry(
     except Unfilled as error:
         return None, [_unfilled(places, branch, error)]
     mistakes = [*_rendered_mistakes(places, settings, app, context)]
-    return _Entry(places, settings, app), mistakes
+    entry = _Entry(places, settings, app)
+    for each in _services(entry, context):
+        mistakes += _service_mistakes(each, context)
+    return entry, mistakes
+
+
+def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
+    """What is wrong with a service that an app brings along."""
+    places, settings = service_.places, service_.settings
+    yield from workload.template_mistakes(places, settings)
+    yield from workload.mistakes(places, settings, context.folder, context.secrets, context.bounds)
+    yield from passwords.mistakes(places, settings, context.passwords)
+    yield from service.mistakes(places, {**settings, "git_branch": service_.app.git_branch})
+
+
+def _services(entry: _Entry, context: Context) -> Iterator[_Entry]:
+    """The services that an app brings along, as apps of their own."""
+    owner = entry.app
+    for name, scope, settings in services.settings_of(entry.settings):
+        is_shared = scope == services.CLUSTER
+        branch = MAIN if is_shared else owner.git_branch
+        app = _app(settings, branch, None if is_shared else owner.pattern, context)
+        if not is_shared:
+            app.owner = Owner(owner.name, owner.git_url)
+            app.namespace = owner.namespace
+            app.id = f"{app.namespace}/{app.name}"
+            app.failed = owner.failed
+        yield _Entry(entry.places.below("services", name), settings, app)
 
 
 def _expanded(
@@ -213,12 +245,13 @@ def _expanded(
     expanded: list[_Entry] = []
     for entry in entries:
         expanded += _environments(entry, next(matches), context) if entry.pattern else [entry]
-    apps = [entry.app for entry in expanded]
-    for app in apps:
-        app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
     for app, (_, problem) in [*_intrusions(expanded)]:
         app.fail(STEP, str(problem))
         app.ingress = None  # or its routes would be others'
+    expanded = _with_services(entries, expanded, context)
+    apps = [entry.app for entry in expanded]
+    for app in apps:
+        app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
     # The entries that are written out come first: what they have, no branch takes from them.
     placed = [(e.places, e.app) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
     for app, (_, problem) in _conflicts(placed):
@@ -227,6 +260,37 @@ def _expanded(
         if app.failed and app.id in {each.id for each in apps[:number]}:
             app.id = f"{app.id} of {app.pattern}"
     return apps
+
+
+def _with_services(
+    entries: Iterable[_Entry], environments: Iterable[_Entry], context: Context
+) -> list[_Entry]:
+    """The services of the entries that are for all, and each environment after its own."""
+    shared: list[_Entry] = []
+    for each in (each for entry in entries for each in _services(entry, context)):
+        alike = (
+            one for one in shared if (one.app.id, one.settings) == (each.app.id, each.settings)
+        )
+        if not each.app.owner and not any(alike):
+            shared.append(each)
+    found = [
+        each
+        for entry in environments
+        for each in (*(own for own in _services(entry, context) if own.app.owner), entry)
+    ]
+    return [*shared, *found]
+
+
+def _ring(entries: Iterable[_Entry]) -> Iterator[Finding]:
+    """Apps that wait for one another."""
+    by_name: dict[str, list[str]] = {}
+    places: dict[str, Places] = {}
+    for entry in entries:
+        by_name.setdefault(entry.app.name, []).extend(each.app for each in entry.app.needs)
+        places.setdefault(entry.app.name, entry.places)
+    if way := services.ring(by_name):
+        what = f"has them wait for one another for ever: {' needs '.join(way)}"
+        yield places[way[0]].finding(("uses",), what, "remove one of them")
 
 
 def _environments(entry: _Entry, matches: Matches, context: Context) -> list[_Entry]:
@@ -334,6 +398,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
         "pattern": pattern,
         **source.settings_of(settings, context.folder),
         **workload.settings_of(settings, context.folder),
+        "needs": [{"app": each} for each in services.needs_of(settings)],
         "reach": reach.settings_of(settings),
         "service": service.settings_of(settings),
         "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),

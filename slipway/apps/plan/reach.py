@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from slipway.apps.manifests.network import MAIN
 from slipway.apps.plan import schema
 from slipway.apps.plan.branches import matches
-from slipway.apps.plan.places import Finding, Places, plain
+from slipway.apps.plan.places import Finding, Places, nearest, plain
+from slipway.apps.plan.services import CLUSTER, named, others_of
+from slipway.apps.plan.services import of as services_of
 
 Branches = Mapping[str, Collection[str]]
 """By the names of apps, the git_branch of each of their entries."""
@@ -21,7 +23,11 @@ def branches_of(document: Mapping[str, Any]) -> Branches:
     found: dict[str, list[str]] = defaultdict(list)
     for app in document["apps"]:
         if isinstance(app, Mapping) and isinstance(app.get("name"), str):
-            found[app["name"]].append(str(app.get("git_branch", usual)))
+            branch = str(app.get("git_branch", usual))
+            found[app["name"]].append(branch)
+            for name, service in services_of(app).items():
+                is_shared = service.get("scope") == CLUSTER
+                found[named(app["name"], name)].append(MAIN if is_shared else branch)
     return found
 
 
@@ -40,13 +46,6 @@ def mistakes(places: Places, app: Mapping[str, Any], known: Branches) -> Iterato
 
 def settings_of(app: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The setting of an App."""
-    return [plain(entry) for entry in app.get("reach", ())]
-
-
-def nearest(wrong: str, known: Collection[str]) -> str:
-    """What may have been meant, of the names that there are."""
-    names = sorted({*known})
-    close = difflib.get_close_matches(wrong, names, n=1)
-    if close:
-        return f"write {close[0]}"
-    return f"write one of {', '.join(names)}" if names else "remove it"
+    given = [plain(entry) for entry in app.get("reach", ())]
+    named_ = {entry["app"] for entry in given}
+    return [*given, *({"app": each} for each in others_of(app) if each not in named_)]

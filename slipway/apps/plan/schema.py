@@ -70,7 +70,8 @@ def kind_of(place: Place) -> Kind:
     """What a word without quotes may be at a place of apps.yml."""
     if any(isinstance(part, str) and part.startswith("x-") for part in place):
         return Kind.TEXT
-    match place[2:] if place[:1] == ("apps",) else place[1:]:
+    setting = place[2:] if place[:1] == ("apps",) else place[1:]
+    match setting[2:] if setting[:1] == ("services",) else setting:
         case (
             ("env" | "node_selector", _)
             | ("command", _)
@@ -177,8 +178,9 @@ def _words(error: ValidationError, written: str = "") -> tuple[str, str]:
         case "pattern":
             return what, f"{rule['patternErrorMessage']}{_for_example(rule)}"
         case "oneOf":
-            both = sum(all(key in value for key in each["required"]) for each in wanted) > 1
-            return "has both keys" if both else "lacks a key", rule["errorMessage"]
+            complete = sum(all(key in value for key in each["required"]) for each in wanted)
+            wrong = ("lacks a key", "has a key that is for something else", "has both keys")
+            return wrong[min(complete, 2)], rule["errorMessage"]
         case "minimum" | "maximum":
             return (
                 what,

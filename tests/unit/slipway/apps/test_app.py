@@ -184,6 +184,8 @@ WHOLE: dict[str, Any] = {
     "git_path": "services/web",
     "pattern": "*",
     "head": COMMIT,
+    "owner": {"name": "orders", "git_url": "https://git.test/orders.git"},
+    "needs": [{"app": "orders-db"}],
     "build": SETTINGS["buildx"].given,
     "base_image": {"buildx": "python:3"},
     "registry_auth": {"r.test:5000": SETTINGS["registry_login"].given},
@@ -319,9 +321,10 @@ def test_an_image_says_which_version_it_is(ref: str, version: str) -> None:
 
 
 def test_an_app_has_the_keys_of_its_entry() -> None:
-    found_out = {"id", "branch_slug", "pattern", "head", "failed", "held"}
+    found_out = {"id", "branch_slug", "pattern", "head", "failed", "held", "owner", "needs"}
     fields = {field.encode_name for field in structs.fields(App)}
-    assert fields == found_out | (keys_of("app").keys() - {"branches", "image"})
+    become_others = {"branches", "image", "services", "uses"}
+    assert fields == found_out | (keys_of("app").keys() - become_others)
 
 
 def test_each_builder_has_a_type() -> None:
