@@ -1,0 +1,81 @@
+"""A registry that asks who comes, with the image of a sample, for apps of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.oci import ImageStore
+from tests.support import registries
+from tests.support.apps_file import AppsFile
+from tests.support.oci_samples import Layout
+from tests.support.scenario import Run, Scenario
+
+NAME = "team/quotes"
+SERVED = "images.slipway.test"
+SECRETS = {"pull": registries.PASSWORD, "guess": "something else"}
+
+
+@dataclass
+class Shelf:
+    """A registry that asks who comes, with the image of a sample; it can be closed."""
+
+    scenario: Scenario
+    apps_file: AppsFile
+    address: str
+    digest: str
+    closing: ExitStack
+
+    def deploy(self, **apps: Any) -> Run:
+        """Deploy apps, each the settings of one of an image, beside those of the cluster."""
+        entries = [
+            {
+                "name": name,
+                "port": 8000,
+                "ingress": {"host": SERVED, "rules": [{"path": f"/{name}/", "rewrite": "/"}]},
+                **settings,
+            }
+            for name, settings in apps.items()
+        ]
+        changed = self.apps_file.changed(lambda there: there.extend(entries))
+        return self.scenario.play(
+            "playbooks/apps.yml", slipway_apps_file=changed, slipway_secrets=SECRETS
+        )
+
+    def app(self, image: str, user: str = registries.USER) -> dict[str, Any]:
+        """An app of an image of this registry."""
+        login = {"user": user, "password": "pull" if user == registries.USER else "guess"}
+        return {"image": f"{self.address}/{image}", "registry_auth": {self.address: login}}
+
+
+@contextmanager
+def filled(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[Shelf]:
+    """The registry, with the image of the sample ``quotes`` under NAME and the tag 1."""
+    program = scenario.bundle / "tools" / "docker-registry"
+    with ExitStack() as closing:
+        address = closing.enter_context(registries.served(program, folder, asks=True))
+        store = ImageStore(scenario.cache / "images")
+        ref = next(ref for ref in store.images() if "/quotes:" in ref)
+        layout, index = _layout_of(store, ref)
+        url = f"http://{address}"
+        digest = registries.push(url, NAME, layout, index, tag="1", asks=True)
+        yield Shelf(scenario, apps_file, address, digest, closing)
+
+
+def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:
+    """An image of a store as it would be pushed."""
+    image = store.images()[ref]
+    layout = Layout()
+    digests = [image.manifest_digest, image.config_digest, *(each.digest for each in image.layers)]
+    for digest in digests:
+        name = f"blobs/sha256/{digest.removeprefix('sha256:')}"
+        layout.files[name] = (store.root / name).read_bytes()
+    manifest = {
+        "mediaType": image.manifest.media_type,
+        "digest": image.manifest_digest,
+        "size": image.manifest.size,
+    }
+    return layout, layout.index(manifest)
