@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from slipway.apps.app import BuildxBuild, ImageBuild
-from slipway.apps.builders.logins import Logins, registry_of
+from slipway.apps.builders.logins import DOCKER_HUB, Logins, registry_of
 from slipway.apps.builders.order import Builder, Order
 
 RECIPE = "image 1"
 """Changes whenever the same image would be stored as another one."""
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?P<host>{_LABEL}(?:\.{_LABEL})*(?::[0-9]+)?)/(?P<path>{_PART}(?:/{_PART})*)"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
+)
+"""A reference with its host, as the distribution project has it."""
+
+_OFFICIAL = "library/"
+"""Where Docker Hub has the images that are named without anybody."""
+
+_LONGEST_NAME = 200
+_LONGEST_TAG = 100
+"""How much of a name and of a tag goes into the reference in the store, which has a bound."""
+
+
+def full(text: str) -> str:
+    """A reference as Docker's clients mean it, with host and tag or digest; empty if it is none."""
+    host = registry_of(text)
+    path = text.removeprefix(f"{host}/")
+    if host == f"index.{DOCKER_HUB}":
+        host = DOCKER_HUB
+    if host == DOCKER_HUB and "/" not in path:
+        path = f"{_OFFICIAL}{path}"
+    found = _REFERENCE.fullmatch(f"{host.lower()}/{path}")
+    if not found:
+        return ""
+    return found[0] if found["tag"] or found["digest"] else f"{found[0]}:latest"
+
+
+def named_by(ref: str) -> tuple[str, str]:
+    """What an image is called in the store after a full reference: a name, and how its tag begins.
+
+    It is for those who read it: what tells images apart is their content.
+    """
+    found = _REFERENCE.fullmatch(ref)
+    assert found, ref
+    name = f"{found['host'].replace(':', '-')}/{found['path']}"
+    version = found["digest"][8:20] if found["digest"] else found["tag"][1:]
+    return name[:_LONGEST_NAME].rstrip("/._-"), version[:_LONGEST_TAG]
 
 
 def identity(build: ImageBuild, logins: Logins) -> str:
