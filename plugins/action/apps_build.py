@@ -7,7 +7,10 @@ from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
-from slipway.apps.builders.build import Settings, build_images
+from slipway.apps.builders.build import Settings
+from slipway.apps.builders.sandbox import Sandboxes
+from slipway.apps.carried import Finder, build_all
+from slipway.apps.deploy.helm import Helm, helm_program
 from slipway.architecture import Architecture
 from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
@@ -17,7 +20,7 @@ from slipway.dev_session import Session
 
 
 class ActionModule(SlipwayAction):
-    """Has each app's image in the app store."""
+    """Has each app's images in the app store."""
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the apps with their images, which the cluster claims from now on."""
@@ -38,7 +41,11 @@ class ActionModule(SlipwayAction):
             nodes={name: Architecture.of(kind) for name, kind in args["nodes"].items()},
             bundles={Architecture.of(kind): Path(place) for kind, place in args["bundles"].items()},
         )
-        images = build_images(load(args["apps"]), settings, check=self.check_mode, say=self.say)
+        sandboxes = Sandboxes(bundle, args["helm_image"], self.say)
+        helm = Helm(helm_program(bundle), sandboxes, f"v{versions['kubernetes']}")
+        finder = Finder(cache, helm, self.check_mode)
+        apps = load(args["apps"])
+        images = build_all(apps, settings, finder, check=self.check_mode, say=self.say)
         if not self.check_mode:
             cluster = Claimant(cache, args["cluster"])
             bundles = [*settings.bundles.values()]

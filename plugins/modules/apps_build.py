@@ -24,6 +24,11 @@ description:
     own base image and credentials do not matter.
   - An image of a registry that an app names is fetched once, and again when the app names another
     one or no app had it for so long that it was pruned.
+  - What pods of an app's manifests and charts name as images is fetched in the same way, unless
+    their entry says C(pull=nodes), and is in RV(apps[].carried). Charts are rendered to find it,
+    each in a container of the engine that has no network. What was found is noted in the cache, and
+    looked for again when something of the app has changed. An image that cannot be had fails the
+    apps that name it.
   - A base image of a registry is fetched once. O(cache)C(/bases.json) notes which one it was; it is
     fetched again when its line, or the file, is removed.
   - A build gets those secrets that its app names. Dockerfiles have them with
@@ -56,6 +61,10 @@ options:
       - The image in which Maven builds for each version of Java that apps may ask for. One that is
         none of the bundle is made when the first app does, and is beside it from then on.
     type: dict
+    required: true
+  helm_image:
+    description: The bundle's image in which charts are rendered, with Python.
+    type: str
     required: true
   buildkit:
     description:
@@ -98,6 +107,7 @@ EXAMPLES = r"""
       jib: bundle.slipway.internal/jre:21
       buildx: bundle.slipway.internal/python:3.13
     maven_images: "{{ slipway_versions | maven_image_refs }}"
+    helm_image: bundle.slipway.internal/python:3.13
     project: "{{ slipway_project_dir }}"
     versions: "{{ slipway_versions }}"
   register: images
@@ -122,6 +132,10 @@ apps:
     image:
       description: Reference of the image in the store, its tag made of its content.
       type: str
+    carried:
+      description: The images that pods of its manifests and charts name, with their references
+        in the store.
+      type: list
     failed:
       description: The C(step) at which the app failed, and the C(reason).
       type: dict

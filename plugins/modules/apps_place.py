@@ -8,7 +8,8 @@ module: apps_place
 short_description: Say which nodes need which images of the apps
 description:
   - A node needs the image of each app whose pods the scheduler may put there, by its taints and the
-    app's node selector.
+    app's node selector. So it is with images that the app's manifests and charts name, by the
+    C(nodeSelector) of those pods; where they have tolerations, taints do not count.
   - Beside the images of the records it needs those that pods of these apps have now, as far as they
     are in the store; these are others for an app that failed or was rolled back.
   - It runs on the controller and changes nothing.

@@ -169,12 +169,17 @@ class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_onl
         return self.secret is not None or self.password is not None
 
 
+HERE, NODES = "here", "nodes"
+"""Who fetches the images that pods of manifests and charts name: this machine, or each node."""
+
+
 class Manifest(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Kubernetes objects of the app's as YAML."""
 
     content: str | None = None
     template: bool = True
     allow_kinds: list[str] = []
+    pull: str = HERE
 
 
 class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -183,6 +188,7 @@ class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tru
     release: str
     values: dict[str, Any] = {}
     allow_kinds: list[str] = []
+    pull: str = HERE
 
 
 CLUSTER_IP, NODE_PORT, LOAD_BALANCER = "ClusterIP", "NodePort", "LoadBalancer"
@@ -291,6 +297,22 @@ class Owner(Struct, frozen=True):
     git_url: str
 
 
+class CarriedImage(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """An image that pods of the app's manifests or charts name, which this machine has for nodes.
+
+    It is ``named`` as it stands there; ``image`` is its reference in the store, empty in a check
+    until it is there. The pods want nodes with the labels of ``node_selector``; those that are
+    ``tolerant`` may also be where others are not. What is had for one ``architecture`` alone says
+    which.
+    """
+
+    named: str
+    image: str
+    node_selector: dict[str, str] = {}
+    tolerant: bool = False
+    architecture: str = ""
+
+
 class Failure(Struct, frozen=True):
     """At which ``step`` an app failed, and the ``reason``."""
 
@@ -314,6 +336,11 @@ class Environment(Struct, kw_only=True):
     def label(self) -> str:
         """How messages name it: ``greeter (main)``."""
         return f"{self.name} ({self.git_branch})"
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether its pods may be on nodes that take none without tolerations."""
+        return False
 
 
 class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defaults=True):
@@ -455,10 +482,20 @@ class Built(Sourced, kw_only=True, tag="built", omit_defaults=True):
 
     image: str
     """Reference of the image in the store, its tag made of its content."""
+    carried: list[CarriedImage] = []
+    """The images that pods of its manifests and charts name, with their references in the store."""
+
+    @property
+    def images(self) -> set[str]:
+        """All images that are for it in the store."""
+        return {self.image, *(each.image for each in self.carried if each.image)}
 
 
 class RolledBack(Environment, kw_only=True, tag_field="stage", tag="rolled back"):
-    """An app that is to go back to its version before."""
+    """An app that is to go back to its version before.
+
+    Objects of manifests and charts stay as they are, with their images.
+    """
 
     image: str
     """That version's image."""
@@ -480,9 +517,9 @@ def runnable(apps: Iterable[Environment]) -> Iterator[Built]:
     return (app for app in apps if isinstance(app, Built) and not app.failed)
 
 
-def images_of(apps: Iterable[App]) -> set[str]:
-    """The images of those that have one."""
-    return {app.image for app in apps if isinstance(app, Built)}
+def images_of(apps: Iterable[Environment]) -> set[str]:
+    """The images of those that have one, and those that their manifests and charts name."""
+    return {image for app in apps if isinstance(app, Built) for image in app.images}
 
 
 def checkouts_of(apps: Iterable[App]) -> set[Path]:
@@ -510,7 +547,12 @@ def load_environments(path: str) -> list[Environment]:
     return [*msgspec.json.decode(Path(path).read_bytes(), type=kinds)]
 
 
-def placeable(environments: Iterable[Environment]) -> list[Built | RolledBack]:
+def placeable(environments: Iterable[Environment]) -> list[Built | RolledBack | CarriedImage]:
     """Those whose image nodes are to have."""
     found = list(environments)
-    return [*runnable(found), *(each for each in found if isinstance(each, RolledBack))]
+    ready = [*runnable(found)]
+    return [
+        *ready,
+        *(each for app in ready for each in app.carried if each.image),
+        *(each for each in found if isinstance(each, RolledBack)),
+    ]

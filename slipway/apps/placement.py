@@ -25,13 +25,22 @@ class Pods(Protocol):
     def node_selector(self) -> dict[str, str]:
         """The labels."""
 
+    @property
+    def tolerant(self) -> bool:
+        """Whether they may be on nodes that take no pods without tolerations."""
+
 
 def place(pods: Collection[Pods], nodes: Mapping[str, Node]) -> dict[str, list[str]]:
     """By node, the images of the pods that may run there, sorted."""
     return {
-        name: sorted({each.image for each in pods if may_run(each.node_selector, node)})
+        name: sorted({each.image for each in pods if _may_get(each, node)})
         for name, node in nodes.items()
     }
+
+
+def _may_get(pods: Pods, node: Node) -> bool:
+    """Whether the scheduler may put pods on the node, or somebody else, if they are tolerant."""
+    return may_run(pods.node_selector, {**node, "schedulable": True} if pods.tolerant else node)
 
 
 def architecture_of(node: Node) -> str:

@@ -77,6 +77,15 @@ class CacheLayout:
         return self.build_notes / f"{key}.json"
 
     @property
+    def named_images(self) -> Path:
+        """The folder of notes that say which images manifests and charts of an app name."""
+        return self.root / "named-images"
+
+    def named_images_note(self, key: str) -> Path:
+        """Return the file that says which images what has this key names."""
+        return self.named_images / f"{key}.json"
+
+    @property
     def base_notes(self) -> Path:
         """The file that says which image each base image of a registry was."""
         return self.root / "bases.json"

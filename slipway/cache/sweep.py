@@ -142,7 +142,8 @@ class _Sweeper:
         return left
 
     def _sweep_notes(self, images: Iterable[Image]) -> None:
-        """Forget which image came of a build when that image is gone."""
+        """Forget which image came of a build when that image is gone; others when they are old."""
+        self._remove_older(MONTH, _in(self.cache.named_images))
         there = {image.manifest_digest for image in images}
         for path in _in(self.cache.build_notes):
             is_whole = path.suffix == ".json"

@@ -222,7 +222,8 @@ class _Run:
         if self._check:
             pending += unbuilt
             for app in pending:
-                self._say(f"{app.label}: would be built")
+                done = "fetched" if isinstance(app.build, ImageBuild) else "built"
+                self._say(f"{app.label}: would be {done}")
             return Images(self._advanced(apps), [], [app.id for app in pending])
         if works:
             self._build_all(list(works.values()))

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from slipway.apps.app import App, Built, Chart, ConfigFile, Located, Manifest, Variable
+from slipway.apps.app import HERE, App, Built, Chart, ConfigFile, Located, Manifest, Variable
 from slipway.apps.deploy.helm import HOOK, Helm
 from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.documents import Fault, documents
 from slipway.apps.manifests.extras import Extra
+from slipway.apps.manifests.images import Use, uses, with_images
 from slipway.apps.manifests.passwords import stand_ins
 from slipway.apps.manifests.secrets import encoded, secret_data
 from slipway.apps.manifests.shape import faults
@@ -43,7 +44,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]*[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Content:
-    """An app whose settings are filled in, its extras, and what is wrong with them."""
+    """An app whose settings are filled in, its extras, and what is wrong with them.
+
+    Pods of the extras have images of the store, where those are carried to nodes.
+    """
 
     app: App
     extras: list[Extra]
@@ -61,15 +65,25 @@ def complete(app: App, secrets: Mapping[str, str], helm: Helm | None) -> Content
     return _Reader(app, helm).read(secrets)
 
 
+def named_images(app: Built, helm: Helm | None) -> list[Use] | None:
+    """What an app's manifests and charts name as images that are to be carried to nodes.
+
+    None where one of them cannot be read: :func:`complete` says why.
+    """
+    reader = _Reader(app, helm)
+    found = [*reader.uses()]
+    return None if reader.faults else found
+
+
 class _Reader:
-    """Reads one app's content."""
+    """Reads one app's content; ``faults`` is what is wrong with what was read so far."""
 
     def __init__(self, app: Built, helm: Helm | None) -> None:
         self._app = app
         self._helm = helm
         self._variables = variables_of(app)
         self._for_manifests = {**self._variables, "image": app.image}
-        self._faults: list[str] = []
+        self.faults: list[str] = []
 
     def read(self, secrets: Mapping[str, str]) -> Content:
         env = {
@@ -90,24 +104,53 @@ class _Reader:
         self._tried(_check_size, "the ConfigMap of its config files", sizes)
         app = structs.replace(self._app, env=env, config_files=files)
         self._tried(self._check_secrets, app, secrets)
-        extras = [
-            extra
-            for number, entry in enumerate(self._app.manifests)
-            for extra in self._tried(self._manifest, number, entry) or ()
+        return Content(app, self._placed(self._extras()), self.faults)
+
+    def uses(self) -> Iterator[Use]:
+        """Where the extras name images that are to be carried to nodes."""
+        for extra in self._extras():
+            if extra.carried:
+                yield from uses(extra.where, extra.obj)
+
+    def _extras(self) -> list[Extra]:
+        """What the manifests and charts have."""
+        return [
+            *(
+                extra
+                for number, entry in enumerate(self._app.manifests)
+                for extra in self._tried(self._manifest, number, entry) or ()
+            ),
+            *(
+                extra
+                for number, entry in enumerate(self._app.helm)
+                for extra in self._tried(self._chart, number, entry) or ()
+            ),
         ]
-        extras += [
-            extra
-            for number, entry in enumerate(self._app.helm)
-            for extra in self._tried(self._chart, number, entry) or ()
+
+    def _placed(self, extras: list[Extra]) -> list[Extra]:
+        """Extras with the images that nodes get, but for those that a check has still to fetch."""
+        carried = {each.named: each for each in self._app.carried}
+        if not self.faults:
+            self.faults += [
+                f"{use.where} names {use.named}, which the build did not find there: run again, "
+                "and have the text be the same each time it is filled in"
+                for extra in extras
+                if extra.carried
+                for use in uses(extra.where, extra.obj)
+                if use.named not in carried
+            ]
+        there = {named: each for named, each in carried.items() if each.image}
+        return [
+            replace(extra, obj=with_images(extra.obj, there)) if extra.carried else extra
+            for extra in extras
         ]
-        return Content(app, extras, self._faults)
 
     def _tried(self, step: Callable[..., T], *given: Any) -> T | None:
         """What ``step`` gives, or None after noting what is wrong."""
         try:
             return step(*given)
         except (Fault, SlipwayError) as error:
-            self._faults.append(str(error))
+            self.faults.append(str(error))
             return None
 
     def _env(self, name: str, source: Variable) -> Variable:
@@ -220,7 +263,12 @@ class _Reader:
 
 def _said_by(entry: Manifest | Chart, extra: Extra) -> Extra:
     """An object with what its entry of apps.yml says of it."""
-    return replace(extra, is_operators=entry.source is None, allowed=entry.allow_kinds)
+    return replace(
+        extra,
+        is_operators=entry.source is None,
+        allowed=entry.allow_kinds,
+        carried=entry.pull == HERE,
+    )
 
 
 def _template_of(chart: str, rendered: str, where: str) -> str:

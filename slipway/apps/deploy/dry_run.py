@@ -150,11 +150,16 @@ def _steps(
         return [*intent.would]
     if app.failed:
         return [f"FAIL at {app.failed.step}: {in_one_line(app.failed.reason)}"]
-    if is_pending:
+    own = app.images if isinstance(app, Built) else set()
+    if is_pending and not own:
         on = [name for name, node in nodes.items() if may_run(app.node_selector, node)]
         return ["build", f"load to {_named(on) or 'its nodes'}", *intent.would]
-    on = [name for name, refs in loaded.items() if isinstance(app, Built) and app.image in refs]
-    return [*([f"load to {_named(on)}"] if on else []), *intent.would]
+    on = [name for name, refs in loaded.items() if not own.isdisjoint(refs)]
+    return [
+        *(["fetch images of its manifests"] if is_pending else []),
+        *([f"load to {_named(on)}"] if on else []),
+        *intent.would,
+    ]
 
 
 def _named(nodes: Iterable[str]) -> str:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.apps.app import Built, Environment, runnable
-from slipway.apps.manifests.labels import OWN_SELECTOR, owner_of
+from slipway.apps.app import App, Environment, images_of, runnable
+from slipway.apps.manifests.labels import OWN_SELECTOR, extra_images, owner_of
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
 from slipway.kube.workloads import revision, template_of
 
@@ -37,12 +37,13 @@ class History:
 
         Of an app these are its image and the newest other one that it ran, and every image that its
         pods still have. An app that failed, or has no image yet, keeps all that its ReplicaSets
-        name: which of them is good is not known. Apps that are not given keep nothing.
+        name: which of them is good is not known. Apps that are not given keep nothing. With each
+        version go the images that its manifests and charts named.
         """
         templates: Mapping[str, list[set[str]]] = defaultdict(list)
         for obj in (*self.deployments, *self.replica_sets):
             templates[owner_of(obj)].append(_images(obj))
-        kept = {app.image for app in apps if isinstance(app, Built)}
+        kept = images_of(apps)
         sound = {app.id: app.image for app in runnable(apps)}
         for app in apps:
             ran = templates[app.id]
@@ -60,23 +61,40 @@ class Serving:
 
     image: str
     node_selector: dict[str, str]
+    tolerant: bool = False
 
 
 def serving(apps: Iterable[Environment], replica_sets: Iterable[Object]) -> list[Serving]:
     """Return what pods of the apps have now.
 
-    That is another image than the one built for an app that failed, or was rolled back.
+    That is another image than the one built for an app that failed, or was rolled back. Of one that
+    failed or has no image yet, the pods of manifests and charts have what was noted then; on which
+    nodes, nothing tells.
     """
+    apps = [*apps]
+    sound = {app.id for app in runnable(apps)}
+    unsettled = {app.id for app in apps if isinstance(app, App)} - sound
     ids = {app.id for app in apps}
-    return [
-        Serving(image, template_of(replica_set)["spec"].get("nodeSelector", {}))
+    found = [
+        replica_set
         for replica_set in replica_sets
         if owner_of(replica_set) in ids and replica_set.get("status", {}).get("replicas")
-        for image in sorted(_images(replica_set))
     ]
+    own = [
+        Serving(image, template_of(each)["spec"].get("nodeSelector", {}))
+        for each in found
+        for image in sorted(_own_images(each))
+    ]
+    noted = (each for each in found if owner_of(each) in unsettled)
+    return own + [Serving(image, {}) for each in noted for image in extra_images(each)]
 
 
 def _images(obj: Object) -> set[str]:
+    """Return the images of a version, by the workload that has its pods."""
+    return {*_own_images(obj), *extra_images(obj)}
+
+
+def _own_images(obj: Object) -> set[str]:
     """Return the images of the containers of a workload's pods."""
     pod = template_of(obj)["spec"]
     return {each["image"] for each in (*pod.get("initContainers", []), *pod["containers"])}

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.apps.app import App, Built
+from slipway.apps.app import App, images_of
 from slipway.apps.manifests.bounds_ingress import Routes, ingress_breaches
 from slipway.apps.manifests.bounds_pod import claim_breaches, pod_breaches
 from slipway.apps.manifests.shape import part
@@ -108,11 +108,7 @@ def breaches(obj: Object, around: Surroundings) -> Iterator[Breach]:
         yield f"type: {_TOKEN}", "mount the token of the pod's own account instead (projected)"
     elif kind == "PersistentVolumeClaim":
         yield from claim_breaches("spec", part(obj, "spec", dict))
-    yield from pod_breaches(obj, around.accounts, _image_of(around.app))
-
-
-def _image_of(app: App) -> str:
-    return app.image if isinstance(app, Built) else ""
+    yield from pod_breaches(obj, around.accounts, images_of([around.app]))
 
 
 def _lasting(value: Any, place: str) -> Iterator[Breach]:

@@ -6,24 +6,13 @@ the object that has the template, with all else that is wrong.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from slipway.apps.manifests.images import CONTAINERS, IMAGE_ID, each_of, pod_of, way_to_pod
 from slipway.apps.manifests.shape import part
 from slipway.cache.layout import APPS
 from slipway.kube.client import Object
-
-_TEMPLATES = {
-    "Pod": (),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-    **dict.fromkeys(
-        ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"), ("spec", "template")
-    ),
-}
-"""By kind, the way to what its pods are made of."""
-
-_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 _OF_THE_NODE = ("hostIPC", "hostNetwork", "hostPID")
 
@@ -41,26 +30,22 @@ _VOLUMES = {
 
 _CONTROL_PLANE = "node-role.kubernetes.io/"
 
-_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
-
 _REMOVE = "remove it"
 
 Breach = tuple[str, str]
 
 
-def pod_breaches(obj: Object, accounts: Collection[str], image: str) -> Iterator[Breach]:
+def pod_breaches(
+    obj: Object, accounts: Collection[str], images: Collection[str]
+) -> Iterator[Breach]:
     """What of the pods of an object is not allowed, each with the way to mend it.
 
-    They may be those of the ``accounts``, and of Slipway's images have the app's own ``image``.
+    They may be those of the ``accounts``, and of Slipway's images have the app's own ``images``.
     """
-    way = _TEMPLATES.get(obj["kind"])
-    if way is None:
+    way = way_to_pod(obj)
+    if not way:
         return
-    template: Any = obj
-    for key in way:
-        template = part(template, key, dict)
-    place = ".".join((*way, "spec"))
-    pod = part(template, "spec", dict)
+    place, pod = ".".join(way), pod_of(obj)
     for name in (*_OF_THE_NODE, *_OF_THE_SCHEDULER):
         if pod.get(name) not in (None, False, "", "default-scheduler"):
             yield f"{place}.{name}: {pod[name]}", _REMOVE
@@ -68,26 +53,19 @@ def pod_breaches(obj: Object, accounts: Collection[str], image: str) -> Iterator
         if pod.get(key) not in (None, "", "default", *accounts):
             fix = "bring a ServiceAccount of that name among the manifests, or leave it out"
             yield f"{place}.{key}: {pod[key]}", fix
-    for number, volume in _each(pod, "volumes"):
+    for number, volume in each_of(pod, "volumes"):
         yield from _volume_breaches(f"{place}.volumes[{number}]", volume)
-    for number, toleration in _each(pod, "tolerations"):
+    for number, toleration in each_of(pod, "tolerations"):
         taint = toleration.get("key")
         if not taint or (isinstance(taint, str) and taint.startswith(_CONTROL_PLANE)):
             fix = f"{_REMOVE}: it would have the pod on nodes of the control plane"
             yield f"{place}.tolerations[{number}]", fix
-    for kind in _CONTAINERS:
-        for number, container in _each(pod, kind):
-            yield from _container_breaches(f"{place}.{kind}[{number}]", container, image)
-    for number, claim in _each(part(obj, "spec", dict), "volumeClaimTemplates"):
+    for kind in CONTAINERS:
+        for number, container in each_of(pod, kind):
+            yield from _container_breaches(f"{place}.{kind}[{number}]", container, images)
+    for number, claim in each_of(part(obj, "spec", dict), "volumeClaimTemplates"):
         where = f"spec.volumeClaimTemplates[{number}].spec"
         yield from claim_breaches(where, part(claim, "spec", dict))
-
-
-def _each(whole: Any, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The mappings of a list, with their numbers."""
-    for number, each in enumerate(part(whole, key, list)):
-        if isinstance(each, dict):
-            yield number, each
 
 
 def _volume_breaches(place: str, volume: dict[str, Any]) -> Iterator[Breach]:
@@ -100,18 +78,20 @@ def _volume_breaches(place: str, volume: dict[str, Any]) -> Iterator[Breach]:
     )
 
 
-def _container_breaches(place: str, container: dict[str, Any], image: str) -> Iterator[Breach]:
-    for number, port in _each(container, "ports"):
+def _container_breaches(
+    place: str, container: dict[str, Any], images: Collection[str]
+) -> Iterator[Breach]:
+    for number, port in each_of(container, "ports"):
         if port.get("hostPort"):
             yield f"{place}.ports[{number}].hostPort: {port['hostPort']}", _REMOVE
     if part(container, "securityContext", dict).get("privileged"):
         yield f"{place}.securityContext.privileged", _REMOVE
     named = container.get("image")
-    if not isinstance(named, str) or named == image:
+    if not isinstance(named, str) or named in images:
         return
     if named.startswith(APPS):
         yield f"{place}.image: {named}", "write {{ image }}, which is the app's own"
-    elif _IMAGE_ID.fullmatch(named):
+    elif IMAGE_ID.fullmatch(named):
         yield f"{place}.image: {named}", "name an image, not what a node calls one"
 
 

@@ -52,13 +52,15 @@ class Extra:
     """One object as a manifest has it, and where that is: ``deploy/redis.yaml:12``.
 
     ``is_operators`` says that the operator wrote it, and not whoever can push a branch. Kinds that
-    are ``allowed`` beyond those of a branch, and without its limits, are named in apps.yml.
+    are ``allowed`` beyond those of a branch, and without its limits, are named in apps.yml. The
+    images of its pods are ``carried`` to nodes, unless those pull them themselves.
     """
 
     where: str
     obj: Object
     is_operators: bool = False
     allowed: Collection[str] = ()
+    carried: bool = True
 
     @property
     def is_vouched_for(self) -> bool:

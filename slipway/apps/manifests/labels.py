@@ -62,6 +62,10 @@ OWNER = "slipway.internal/owner"
 
 EXTRA_KINDS = "slipway.internal/extra-kinds"
 """On a Deployment: the kinds of which the app may have extras, so that all can be found again."""
+
+EXTRA_IMAGES = "slipway.internal/extra-images"
+"""On a Deployment, and so on its ReplicaSets: the images that the pods of the app's extras have."""
+
 NOTES_KEY = "environments.json"
 
 SERVICE_PORT = 80
@@ -104,6 +108,12 @@ def is_process(deployment: Object) -> bool:
 def pod_hash(pod: Object) -> str:
     """Return the hash of the template that a pod came from, or of a template itself."""
     return str(pod.get("metadata", {}).get("annotations", {}).get(POD_HASH, ""))
+
+
+def extra_images(workload: Object) -> list[str]:
+    """Return the images that a workload of an app notes of the app's extras."""
+    noted = (workload["metadata"].get("annotations") or {}).get(EXTRA_IMAGES, "")
+    return [image for image in noted.split(",") if image]
 
 
 def is_extra(obj: Object) -> bool:

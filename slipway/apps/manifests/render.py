@@ -16,6 +16,7 @@ from slipway.apps.manifests.jobs import jobs
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
+    EXTRA_IMAGES,
     EXTRA_KINDS,
     HTTP,
     PATTERN,
@@ -50,7 +51,8 @@ def render(
     """An app's own objects, in the order in which they are to be applied.
 
     ``secret`` is the Secret of an app that has secrets. The Deployment notes the kinds of the
-    app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed.
+    app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed, and
+    the images that its extras name.
     """
     config = config_map(app)
     depends_on = settings(app, extras)
@@ -106,6 +108,8 @@ def _deployment(
         about["labels"][PATTERN] = pattern_id(app.family.name, app.family.git_url, pattern)
     if kinds := kinds_text([*extras, *leftovers]):
         about["annotations"][EXTRA_KINDS] = kinds
+    if images := sorted(app.images - {app.image}):
+        about["annotations"][EXTRA_IMAGES] = ",".join(images)
     labels, depends_on = metadata(app)["labels"], settings(app, extras)
     spec = _running(selector(app), labels, app.replicas, pod, depends_on)
     spec["progressDeadlineSeconds"] = round(allowed(max(START_SECONDS, start_seconds(app)) + 60))

@@ -134,6 +134,7 @@ SETTINGS = {
             "file": "/b",
             "template": False,
             "allow_kinds": ["ClusterRole"],
+            "pull": "nodes",
         },
     ),
     "helm_release": Setting(
@@ -144,6 +145,7 @@ SETTINGS = {
             "file": "/chart",
             "values": {"size": 1.5, "more": [{"name": "ä", "is": True, "none": None}]},
             "allow_kinds": ["ClusterRole"],
+            "pull": "nodes",
         },
     ),
     "process": Setting(
@@ -221,6 +223,14 @@ WHOLE: dict[str, Any] = {
 }
 """All that an app need not have, none of it as it is by default."""
 
+CARRIED = {
+    "named": "redis:8",
+    "image": "redis:1",
+    "node_selector": {"disk": "ssd"},
+    "tolerant": True,
+    "architecture": "amd64",
+}
+
 APPS = [
     planned(),
     planned(build={"tool": "jib"}),
@@ -229,7 +239,7 @@ APPS = [
     sourced(whole=False, project="services/web", tree="1" * 40),
     sourced(**WHOLE),
     built(),
-    built(**WHOLE),
+    built(**WHOLE, carried=[CARRIED]),
 ]
 STAGES = [App, App, App, App, Sourced, Sourced, Built, Built]
 
@@ -239,9 +249,9 @@ def test_images_and_work_trees_are_those_of_the_apps_that_have_one() -> None:
         planned(),
         sourced(checkout="/source/1"),
         built(image="greeter:1", checkout="/source/2"),
-        built(image="quotes:1", checkout="/source/2"),
+        built(image="quotes:1", checkout="/source/2", carried=[CARRIED, {**CARRIED, "image": ""}]),
     ]
-    assert images_of(apps) == {"greeter:1", "quotes:1"}
+    assert images_of(apps) == {"greeter:1", "quotes:1", "redis:1"}
     assert checkouts_of(apps) == {Path("/source/1"), Path("/source/2")}
 
 
@@ -253,7 +263,7 @@ def test_what_is_saved_is_loaded_at_its_stage(tmp_path: Path) -> None:
 
 
 def test_all_that_an_app_can_have_is_saved() -> None:
-    for app in (planned(**WHOLE), sourced(**WHOLE), built(**WHOLE)):
+    for app in (planned(**WHOLE), sourced(**WHOLE), built(**WHOLE, carried=[CARRIED])):
         assert msgspec.to_builtins(app).keys() == {"stage", *app.__struct_fields__}
 
 

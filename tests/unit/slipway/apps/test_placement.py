@@ -50,3 +50,29 @@ def test_a_node_says_its_processor_by_a_label(labels: dict[str, str], expected: 
 def test_a_node_that_takes_no_pods_gets_no_images() -> None:
     nodes = {"n": {"labels": SSD, "schedulable": False}}
     assert place(placeable(APPS), nodes) == {"n": []}
+
+
+@pytest.mark.parametrize(
+    ("labels", "schedulable", "images"),
+    [
+        ({}, True, ["a:1", "any:1"]),
+        (SSD, True, ["a:1", "any:1", "ssd:1", "tolerant:1"]),
+        (SSD, False, ["tolerant:1"]),
+        ({}, False, []),
+    ],
+)
+def test_a_node_gets_the_images_of_manifests_whose_pods_may_run_there(
+    labels: dict[str, str], schedulable: bool, images: list[str]
+) -> None:
+    carried = [
+        {"named": "any", "image": "any:1"},
+        {"named": "ssd", "image": "ssd:1", "node_selector": SSD},
+        {"named": "tolerant", "image": "tolerant:1", "node_selector": SSD, "tolerant": True},
+        {"named": "waiting", "image": ""},
+    ]
+    apps = [
+        built(image="a:1", carried=carried),
+        built(carried=[{"named": "f", "image": "f:1"}], failed=FAILED),
+    ]
+    nodes = {"n": {"labels": labels, "schedulable": schedulable}}
+    assert place(placeable(apps), nodes) == {"n": images}

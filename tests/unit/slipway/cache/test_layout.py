@@ -29,6 +29,7 @@ SWEPT = {
     "images-of": ("builds for nodes with another processor", DAY),
     "maven/web-01": ("builds with Maven, of one repository", MONTH),
     "maven-extensions/0123": ("builds with Maven", MONTH),
+    "named-images/0123.json": ("builds, of apps with manifests or charts", MONTH),
     "source/web/0123": ("the fetch of sources", DAY),
     "work/tmp0123": ("builds that ended in the middle", DAY),
 }

@@ -117,6 +117,12 @@ def test_the_table_puts_all_steps_together() -> None:
         "load to one and two, roll, route"
     ]
     assert lines([APPS[1]], intent(APPS[1]), loaded=loaded) == ["nothing"]
+    with_cache = built(carried=[{"named": "redis", "image": "redis:1"}])
+    assert lines([with_cache], intent(with_cache), loaded={"two": ["redis:1"]}) == ["load to two"]
+    waiting = built(carried=[{"named": "redis", "image": ""}])
+    assert lines([waiting], intent(waiting, "update"), pending=[waiting.id]) == [
+        "fetch images of its manifests, update"
+    ]
     assert lines([broken], intent(broken)) == ["FAIL at source: no answer"]
     assert lines([], removal) == ["remove"]
 

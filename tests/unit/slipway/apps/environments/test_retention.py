@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipway.apps.app import App
-from slipway.apps.environments.retention import History
+from slipway.apps.environments.retention import History, Serving, serving
+from slipway.apps.manifests.labels import EXTRA_IMAGES
 from slipway.kube.client import Object
 from tests.support.apps import built, planned
 from tests.support.workloads import FAILED, deployment, ref, replica_set
@@ -50,6 +51,34 @@ def test_a_version_that_never_started_does_not_push_out_the_one_that_serves() ->
 def test_the_same_image_with_another_config_is_one_version() -> None:
     history = [replica_set(1, 1), replica_set(2, 2), replica_set(2, 3, replicas=1)]
     assert retained([built(image=ref(2))], [deployment(2)], history) == [ref(1), ref(2)]
+
+
+def noting(obj: Object, *images: str) -> Object:
+    """A workload that notes images of its app's manifests."""
+    obj["metadata"]["annotations"][EXTRA_IMAGES] = ",".join(images)
+    return obj
+
+
+def test_images_of_manifests_stay_with_the_version_that_has_them() -> None:
+    history = [
+        noting(replica_set(1, 1), "old:1"),
+        noting(replica_set(2, 2, replicas=1), "cache:1", "tool:1"),
+    ]
+    new = built(image=ref(3), carried=[{"named": "cache", "image": "cache:2"}])
+    now = noting(deployment(2), "cache:1", "tool:1")
+    assert retained([new], [now], history) == sorted(
+        [ref(2), ref(3), "cache:1", "cache:2", "tool:1"]
+    )
+    same = built(image=ref(2), carried=[{"named": "cache", "image": "cache:2"}])
+    assert retained([same], [now], history) == sorted([ref(1), ref(2), "cache:2", "old:1"])
+    assert "cache:1" in retained([planned(failed=FAILED)], [now], history)
+    assert retained([], [now], history) == []
+
+
+def test_pods_of_an_app_that_failed_have_what_was_noted_of_its_manifests() -> None:
+    history = [noting(replica_set(2, 2, replicas=1), "cache:1"), noting(replica_set(1, 1), "old:1")]
+    assert Serving("cache:1", {}) in serving([planned(failed=FAILED)], history)
+    assert serving([built(image=ref(3))], history) == [Serving(ref(2), {})]
 
 
 def test_an_app_that_is_no_more_keeps_nothing() -> None:

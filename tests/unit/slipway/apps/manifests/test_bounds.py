@@ -24,6 +24,7 @@ BALANCED = (
     "apiVersion: v1\nkind: Service\nmetadata: {name: odd-more}\n"
     "spec: {type: LoadBalancer, ports: [{port: 80}]}\n"
 )
+REDIS = "apps.slipway.internal/docker.io/library/redis:8-0123456789ab"
 SOUND = """
 apiVersion: v1
 kind: ServiceAccount
@@ -76,7 +77,9 @@ def controllers(api: FakeApi) -> None:
 def odd(tmp_path: Path, text: str, **changes: Any) -> App:
     """The app with a manifest in its repository."""
     (tmp_path / "odd.yaml").write_text(text)
-    return built("odd", manifests=[{"source": "odd.yaml"}], checkout=str(tmp_path), **changes)
+    carried = [{"named": "docker.io/library/redis:8", "image": REDIS}]
+    brought: dict[str, Any] = {"manifests": [{"source": "odd.yaml"}], "checkout": str(tmp_path)}
+    return built("odd", **brought, carried=carried, **changes)
 
 
 def run(kube: Kube, *apps: App, **options: Any) -> Outcome:
@@ -106,6 +109,8 @@ def test_what_an_environment_needs_is_applied_by_its_own_identity(
 ) -> None:
     outcome = run(kube, odd(tmp_path, SOUND), built("quote"))
     assert not any(app.failed for app in outcome.apps)
+    pod = api.named("statefulsets", "odd-main", "cache")["spec"]["template"]["spec"]
+    assert [each["image"] for each in pod["containers"]] == [built("odd").image, REDIS]
     space = "/namespaces/odd-main"
     assert sorted({*api.impersonated}) == [
         (identity("odd-main"), f"/api/v1{space}/serviceaccounts/worker"),

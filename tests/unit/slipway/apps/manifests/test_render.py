@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipway.apps.manifests.environment import namespace
-from slipway.apps.manifests.labels import COMMIT, POD_HASH, owner_of
+from slipway.apps.manifests.labels import COMMIT, EXTRA_IMAGES, POD_HASH, owner_of
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import master
 from slipway.kube.objects import HASH
@@ -89,6 +89,20 @@ def test_a_service_gets_the_address_that_it_asks_for() -> None:
     assert of_nodes["spec"]["type"] == "NodePort"
     [port] = of_nodes["spec"]["ports"]
     assert port["nodePort"] == 30001
+
+
+def test_a_deployment_notes_the_images_of_its_app_s_manifests() -> None:
+    carried = [
+        {"named": "redis", "image": "r:1"},
+        {"named": "redis", "image": "r:1", "tolerant": True},
+        {"named": "db", "image": "db:1"},
+        {"named": "waiting", "image": ""},
+    ]
+    assert only("Deployment", carried=carried)["metadata"]["annotations"][EXTRA_IMAGES] == (
+        "db:1,r:1"
+    )
+    assert EXTRA_IMAGES not in only("Deployment")["metadata"]["annotations"]
+    assert template(carried=carried) == template()  # nothing rolls for it
 
 
 def template(**changes: Any) -> Any:
