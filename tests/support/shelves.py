@@ -1,4 +1,4 @@
-"""A registry that asks who comes, with the image of a sample, for apps of images."""
+"""A registry on this machine that asks who comes, with the image of a sample, and apps of it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Shelf:
     digest: str
     closing: ExitStack
 
-    def deploy(self, **apps: Any) -> Run:
-        """Deploy apps, each the settings of one of an image, beside those of the cluster."""
+    def deploy(self, *, variables: dict[str, Any] | None = None, **apps: Any) -> Run:
+        """Deploy apps, each by its settings, beside those of the cluster."""
         entries = [
             {
                 "name": name,
@@ -42,18 +42,21 @@ class Shelf:
         ]
         changed = self.apps_file.changed(lambda there: there.extend(entries))
         return self.scenario.play(
-            "playbooks/apps.yml", slipway_apps_file=changed, slipway_secrets=SECRETS
+            "playbooks/apps.yml",
+            slipway_apps_file=changed,
+            slipway_secrets=SECRETS,
+            **(variables or {}),
         )
 
-    def app(self, image: str, user: str = registries.USER) -> dict[str, Any]:
-        """An app of an image of this registry."""
-        login = {"user": user, "password": "pull" if user == registries.USER else "guess"}
-        return {"image": f"{self.address}/{image}", "registry_auth": {self.address: login}}
+    def login(self, user: str = registries.USER) -> dict[str, Any]:
+        """The registry_auth of somebody; only one user knows the password."""
+        password = "pull" if user == registries.USER else "guess"
+        return {self.address: {"user": user, "password": password}}
 
 
 @contextmanager
-def filled(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[Shelf]:
-    """The registry, with the image of the sample ``quotes`` under NAME and the tag 1."""
+def shelf(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[Shelf]:
+    """A registry with its files in a new folder; in the end the apps are what they were."""
     program = scenario.bundle / "tools" / "docker-registry"
     with ExitStack() as closing:
         address = closing.enter_context(registries.served(program, folder, asks=True))
@@ -63,6 +66,8 @@ def filled(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[Sh
         url = f"http://{address}"
         digest = registries.push(url, NAME, layout, index, tag="1", asks=True)
         yield Shelf(scenario, apps_file, address, digest, closing)
+    undone = scenario.deploy(scenario.apps_file)
+    assert undone.code == 0, undone
 
 
 def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:

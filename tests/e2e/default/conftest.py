@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import shelves
 from tests.support.apps_file import AppsFile
 from tests.support.scenario import Scenario
-from tests.support.shelves import Shelf, filled
+from tests.support.shelves import Shelf
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,5 @@ def shelf(
     scenario: Scenario, apps_file: AppsFile, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shelf]:
     """A registry of images, whose apps are gone again after the tests."""
-    with filled(scenario, apps_file, tmp_path_factory.mktemp("registry") / "own") as found:
-        yield found
-    undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    with shelves.shelf(scenario, apps_file, tmp_path_factory.mktemp("registry") / "own") as made:
+        yield made

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+
 from tests.support.shelves import NAME, SECRETS, SERVED, Shelf
 
 
 def test_it_serves_also_when_its_registry_is_gone_and_another_login_is_refused(
     shelf: Shelf,
 ) -> None:
+    by_tag, by_digest = f"{shelf.address}/{NAME}:1", f"{shelf.address}/{NAME}@{shelf.digest}"
     good = {
-        "by-tag": shelf.app(f"{NAME}:1"),
-        "by-digest": shelf.app(f"{NAME}@{shelf.digest}"),
+        "by-tag": {"image": by_tag, "registry_auth": shelf.login()},
+        "by-digest": {"image": by_digest, "registry_auth": shelf.login()},
     }
-    run = shelf.deploy(**good, guessed=shelf.app(f"{NAME}:1", "somebody"))
+    guessed = {"image": by_tag, "registry_auth": shelf.login("somebody")}
+    run = shelf.deploy(**good, guessed=guessed)
     assert run.code != 0
     assert [word for word in run.failures if "guessed (main)" in word], run
     assert SECRETS["guess"] not in f"{run.output}{run.errors}"

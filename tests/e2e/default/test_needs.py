@@ -23,7 +23,12 @@ def notebook(shelf: Shelf, tag: str = "1") -> dict[str, Any]:
         "env": {"OWN": {"password": "own"}},
     }
     env = {"STORE": {"password": "own", "app": "notebook-store"}}
-    return {**shelf.app(f"{NAME}:1"), "env": env, "services": {"store": store}}
+    return {
+        "image": f"{shelf.address}/{NAME}:1",
+        "registry_auth": shelf.login(),
+        "env": env,
+        "services": {"store": store},
+    }
 
 
 def in_pod(shelf: Shelf, name: str, program: str) -> str:
