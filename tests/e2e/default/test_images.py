@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.support.shelves import NAME, SECRETS, SERVED, Shelf
 
 
