@@ -11,7 +11,8 @@ description:
     has the units enabled and active; a unit is restarted when a file was replaced.
   - One run does what a row of M(ansible.builtin.copy) and M(ansible.builtin.systemd_service)
     tasks would do, at the cost of one of them.
-  - It is an action plugin that sends large files only where their content differs.
+  - Large files are sent only where their content differs. One that was found right is read again
+    only when something has happened to it since.
   - What it puts on a machine is in a record there, with the role that had it put, before it is put;
     M(node_reset) undoes that record. It outlives versions, so what a later one places no more is
     still known. Of a file that was there before, the former one is kept and comes back then.

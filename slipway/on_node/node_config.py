@@ -9,12 +9,14 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from slipway.on_node.shared import (
     FORMER,
+    HOME,
     RECORD,
     SIGN,
     Failed,
@@ -23,6 +25,14 @@ from slipway.on_node.shared import (
     program,
     tool,
 )
+
+SUMS = f"{HOME}/sums.json"
+"""Has the states in which large files were found right, by their paths."""
+
+LARGE = 1 << 20
+"""Bytes that take longer to be read than to be remembered."""
+
+SETTLED_SECONDS = 1.0
 
 UNITS = "/etc/systemd/system"
 
@@ -92,8 +102,40 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def differs(wanted: dict[str, Any]) -> bool:
-    """Whether the file is missing or has another content or mode than wanted."""
+def found_right() -> dict[str, Any]:
+    """The states in which large files were found right; empty where nothing is known of any."""
+    try:
+        states = json.loads(place(SUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return states if isinstance(states, dict) else {}
+
+
+def remember(states: dict[str, Any]) -> None:
+    """Keep these states, where there is a record with which they go; without them files are read.
+
+    Nothing is lost where that cannot be written.
+    """
+    if place(RECORD).exists():
+        with suppress(OSError):
+            replace({"path": SUMS, "content": json.dumps(states), "mode": "0644"})
+
+
+def state_of(found: os.stat_result, wanted: dict[str, Any]) -> list[Any]:
+    """What is another whenever the file is, or is to be, without reading it.
+
+    The time of its last change (ctime) is the kernel's own, which nobody sets back.
+    """
+    times = (found.st_mtime_ns, found.st_ctime_ns)
+    return [found.st_dev, found.st_ino, found.st_size, *times, wanted["sha256"]]
+
+
+def differs(wanted: dict[str, Any], right: dict[str, Any]) -> bool:
+    """Whether the file is missing or has another content or mode than wanted.
+
+    One that was found ``right`` is not read again while nothing happens to it. It is added there
+    if it is large, and so old that no other change can have come at the same tick of the clock.
+    """
     path = place(wanted["path"])
     try:
         found = path.stat()
@@ -103,7 +145,16 @@ def differs(wanted: dict[str, Any]) -> bool:
         return True
     if wanted.get("once"):
         return False
-    return bool(found.st_size != wanted["size"] or sha256_of(path) != wanted["sha256"])
+    if found.st_size != wanted["size"]:
+        return True
+    state = state_of(found, wanted)
+    if right.get(wanted["path"]) == state:
+        return False
+    if sha256_of(path) != wanted["sha256"]:
+        return True
+    if found.st_size >= LARGE and time.time() - found.st_ctime >= SETTLED_SECONDS:
+        right[wanted["path"]] = state
+    return False
 
 
 def shown(path: Path) -> str:
@@ -205,7 +256,11 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
     Nothing is done before all that has to be sent is there; ``to_send`` says what is not. Raises
     Failed where a unit does not start.
     """
-    wanted = [entry for entry in args["files"] if differs(entry)]
+    right = found_right()
+    known = dict(right)
+    wanted = [entry for entry in args["files"] if differs(entry, right)]
+    if right != known and not modes.check:
+        remember(right)
     surplus = [path for path in args["absent"] if os.path.lexists(place(path))]
     replaced = [entry["path"] for entry in wanted] + surplus
     units = args["units"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slipway.on_node.node_config import SUMS
 from tests.support.apps_file import Apps, AppsFile
 from tests.support.scenario import Scenario
 
 FOLDER = "services/the greeter"
+PROGRAM = "/opt/cni/bin/loopback"
 GREETING = f"{FOLDER}/src/main/java/org/example/greeter/Greeting.java"
 
 
@@ -17,6 +19,24 @@ def test_a_run_with_nothing_to_do_changes_nothing_and_touches_no_pod(scenario: S
     assert run.code == 0, run
     assert run.changed == dict.fromkeys(["localhost", *scenario.nodes], 0), run
     assert scenario.pods() == before
+
+
+def test_a_program_of_a_node_that_was_changed_by_hand_is_put_back(scenario: Scenario) -> None:
+    """Also where size and time say that nothing happened: only its ctime tells."""
+    name, worker = next(
+        (name, host) for name, host in scenario.nodes.items() if host is not scenario.control_plane
+    )
+    assert PROGRAM in worker.file(SUMS).content_string
+    before = worker.check_output(f"sha256sum {PROGRAM}")
+    worker.check_output(
+        f"touch -r {PROGRAM} /tmp/time && printf changed | "
+        f"dd of={PROGRAM} bs=1 seek=4096 conv=notrunc status=none && touch -r /tmp/time {PROGRAM}"
+    )
+    assert worker.check_output(f"sha256sum {PROGRAM}") != before
+    run = scenario.play("playbooks/cluster.yml")
+    assert run.code == 0, run
+    assert [host for host, changes in run.changed.items() if changes] == [name], run
+    assert worker.check_output(f"sha256sum {PROGRAM}") == before
 
 
 def test_a_changed_config_rolls_the_pods_of_that_app_alone_and_back(

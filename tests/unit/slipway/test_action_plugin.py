@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import yaml
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 
@@ -121,3 +122,62 @@ def test_an_answer_is_not_indented(
     Display().verbosity = 0
     action(Answer, {}).run(task_vars=variables)
     assert capsys.readouterr().out == shown
+
+
+class There(SlipwayAction):
+    """Has a module's work done on the node."""
+
+    @classmethod
+    def arguments(cls) -> dict[str, Any]:
+        """One."""
+        return {"endpoint": {"type": "str"}}
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Ask."""
+        return self.on_node("api_server_report", args, task_vars)
+
+
+class FakeNode:
+    """Takes what Ansible would run there, and answers."""
+
+    def __init__(self, out: str = "", code: int = 0, error: Exception | None = None) -> None:
+        self.out, self.code, self.error = out, code, error
+        self.command, self.given = "", ""
+
+    def __call__(self, command: str, in_data: bytes) -> dict[str, Any]:
+        """Run a command."""
+        if self.error:
+            raise self.error
+        self.command, self.given = command, in_data.decode()
+        return {"rc": self.code, "stdout": self.out, "stderr": "last words\n"}
+
+    def asked(self, **modes: bool) -> dict[str, Any]:
+        """What comes of a task with it."""
+        plugin = action(There, {"endpoint": "https://192.0.2.11"}, **modes)
+        plugin._low_level_execute_command = self
+        variables = {"inventory_hostname": "lab-1", "ansible_python_interpreter": "python3.12"}
+        return plugin.run(task_vars=variables)
+
+
+@pytest.mark.parametrize("modes", [{"check": True}, {"diff": True}])
+def test_work_on_a_node_is_the_input_of_its_python(modes: dict[str, bool]) -> None:
+    node = FakeNode('Welcome!\n=== slipway: {"changed": false, "text": "all is well"}\n')
+    assert node.asked(**modes) == {"changed": False, "text": "all is well"}
+    assert node.command == "python3.12 -I -"
+    assert '"args": {"endpoint": "https://192.0.2.11"}' in node.given
+    told = {"check": False, "diff": False, **modes}
+    assert f'"modes": {json.dumps(told)}' in node.given
+
+
+def test_work_on_a_node_that_comes_to_no_end_is_a_failure() -> None:
+    result = FakeNode(code=137).asked()
+    assert result["failed"] is True
+    assert result["msg"].splitlines() == [
+        "lab-1: api_server_report ended there with code 137; it last said",
+        "    | last words",
+    ]
+
+
+def test_a_node_that_is_not_reached_stays_what_ansible_says_of_it() -> None:
+    with pytest.raises(AnsibleConnectionFailure, match="no route"):
+        FakeNode(error=AnsibleConnectionFailure("no route")).asked()

@@ -422,3 +422,120 @@ def test_two_nodes_do_not_have_the_same_key(node: Node) -> None:
     files = [{**node.file(name, node_config.RANDOM), "once": True} for name in names]
     node.run(files=files)
     assert len({(node.root / name).read_text() for name in names}) == 2
+
+
+BINARY = bytes(node_config.LARGE)
+
+
+@pytest.fixture
+def read(node: Node, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A node with a large file as it is wanted, since long; gives the names of what is read."""
+    sha256_of, read = node_config.sha256_of, []
+
+    def reads(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of(path)
+
+    node.run(files=[node.file("any", "x")])  # so there is a record
+    has_tool(node, BINARY)
+    monkeypatch.setattr(node_config, "sha256_of", reads)
+    monkeypatch.setattr(node_config, "SETTLED_SECONDS", 0.0)
+    return read
+
+
+def has_tool(node: Node, content: bytes) -> None:
+    """Let the node have it."""
+    (node.root / "tool").write_bytes(content)
+    (node.root / "tool").chmod(0o755)
+
+
+def lacks_tool(node: Node, content: bytes = BINARY, **modes: bool) -> bool:
+    """Whether it has to be sent."""
+    result = node.run(files=[node.binary("tool", content)], **modes)
+    return bool(result["to_send"] == ["/tool"])
+
+
+def test_a_large_file_that_was_found_right_is_read_once(node: Node, read: list[str]) -> None:
+    assert not any(lacks_tool(node) for _ in range(3))
+    assert read == ["tool"]
+
+
+def test_a_change_by_hand_is_seen_whatever_is_done_to_hide_it(node: Node, read: list[str]) -> None:
+    lacks_tool(node)
+    path = node.root / "tool"
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        with path.open("r+b") as file:
+            file.write(b"other")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    assert after.st_mtime_ns == before.st_mtime_ns
+    assert lacks_tool(node)
+
+
+def test_another_file_in_its_place_is_read(node: Node, read: list[str]) -> None:
+    lacks_tool(node)
+    (node.root / "tool").unlink()
+    has_tool(node, BINARY)
+    assert not lacks_tool(node)
+    assert read == ["tool", "tool"]
+
+
+def test_what_was_right_for_another_version_is_not_for_this_one(
+    node: Node, read: list[str]
+) -> None:
+    lacks_tool(node)
+    assert lacks_tool(node, BINARY[:-1] + b"x")
+
+
+def test_what_is_small_is_read_each_time(node: Node, read: list[str]) -> None:
+    has_tool(node, b"tool")
+    assert not any(lacks_tool(node, b"tool") for _ in range(2))
+    assert read == ["tool", "tool"]
+    assert not (node.root / node_config.SUMS[1:]).exists()
+
+
+def test_what_was_changed_just_now_is_read_again(
+    node: Node, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_config, "SETTLED_SECONDS", 3600.0)
+    assert not any(lacks_tool(node) for _ in range(2))
+    assert read == ["tool", "tool"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", '{"/tool": 3}', '{"/tool": ["a"]}'])
+def test_where_the_sums_are_damaged_files_are_read(node: Node, read: list[str], text: str) -> None:
+    lacks_tool(node)
+    (node.root / node_config.SUMS[1:]).write_text(text)
+    assert not any(lacks_tool(node) for _ in range(2))
+    assert read == ["tool", "tool"]
+
+
+def test_sums_that_cannot_be_written_are_no_failure(node: Node, read: list[str]) -> None:
+    (node.root / node_config.SUMS[1:]).mkdir()
+    assert not any(lacks_tool(node) for _ in range(2))
+    assert read == ["tool", "tool"]
+
+
+def test_a_check_remembers_nothing(node: Node, read: list[str]) -> None:
+    assert not any(lacks_tool(node, check=True) for _ in range(2))
+    assert read == ["tool", "tool"]
+
+
+def test_on_a_machine_that_nothing_was_put_on_nothing_is_remembered(
+    node: Node, read: list[str]
+) -> None:
+    (node.root / shared.RECORD[1:]).unlink()
+    assert not lacks_tool(node)
+    assert not (node.root / node_config.SUMS[1:]).exists()
+
+
+def test_the_sums_of_one_role_stay_when_another_asks(node: Node, read: list[str]) -> None:
+    lacks_tool(node)
+    (node.root / "other").write_bytes(BINARY)
+    (node.root / "other").chmod(0o755)
+    for _ in range(2):
+        node.run(files=[node.binary("other", BINARY)])
+        lacks_tool(node)
+    assert read == ["tool", "other"]

@@ -143,6 +143,13 @@ def test_what_a_later_version_puts_there_no_more_goes_as_well(node: Node) -> Non
     assert node.files() == []
 
 
+def test_what_was_remembered_of_files_goes_with_them(node: Node) -> None:
+    node.puts("/etc/any.conf")
+    node.has(node_config.SUMS)
+    node.run()
+    assert node.files() == []
+
+
 def test_what_was_there_before_comes_back(node: Node) -> None:
     node.has("/etc/own.conf", "/etc/other.conf", "/etc/gone.conf")
     (node.root / "etc/own.conf").chmod(0o600)
