@@ -350,7 +350,17 @@ def test_an_environment_has_the_addresses_that_its_apps_ask_for_and_no_more(
     run(kube, balanced, of_nodes, quota={"pods": "20"})
     hard = api.named("resourcequotas", "odd-main", "slipway-environment")["spec"]["hard"]
     assert hard["services.loadbalancers"] == "1"
-    assert int(hard["services.nodeports"]) >= 2
+    assert hard["services.nodeports"] == "3"  # one for its routes
+
+
+@pytest.mark.parametrize(("ports", "count"), [({}, "1"), ({"a": {"port": 1}}, "1")])
+def test_an_app_without_routes_has_as_many_ports_of_nodes_as_its_service(
+    ports: dict[str, Any], count: str, kube: Kube, api: FakeApi
+) -> None:
+    run(kube, built("odd", ingress=None, service={"type": "NodePort", "ports": ports}))
+    hard = api.named("resourcequotas", "odd-main", "slipway-environment")["spec"]["hard"]
+    assert hard["services.nodeports"] == count
+    assert len(api.named("services", "odd-main", "odd")["spec"]["ports"]) == int(count)
 
 
 @pytest.mark.parametrize(
