@@ -59,7 +59,7 @@ def _document(body: str) -> str:
 
 
 def _line(row: Row, now: datetime) -> str:
-    links = "<br>".join(f'<a href="{escape(url)}">{escape(url)}</a>' for url in row.urls)
+    links = "<br>".join(map(_address, row.urls))
     cells = [
         escape(row.branch),
         f"<code>{escape(row.commit[:7])}</code>" if row.commit else "-",
@@ -74,6 +74,12 @@ def _line(row: Row, now: datetime) -> str:
     ]
     data = "".join(f"<td>{cell}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(row.app)}</th>{data}</tr>'
+
+
+def _address(url: str) -> str:
+    """A route as a link; where an app without one is reached, browsers may not ask."""
+    shown = escape(url)
+    return f'<a href="{shown}">{shown}</a>' if "://" in url else f"<code>{shown}</code>"
 
 
 def _failure(failure: Failure, now: datetime) -> str:

@@ -34,6 +34,7 @@ from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.deploy.state import read_state
 from slipway.apps.deploy.tls import pairs
 from slipway.apps.environments import status as notes
+from slipway.apps.environments.addresses import addresses
 from slipway.apps.environments.found import refusal
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.environments.rows import notes_in
@@ -390,7 +391,8 @@ class _Run:
         live = self.state.objects.get((CONFIG_MAPS.kind, ROUTES_NAMESPACE, ENVIRONMENTS))
         before, now = notes_in(live), datetime.now(UTC)
         apps = self.apps.values()
-        after = notes.of_deployment(before, apps, self.leaving, self.redact, now, self.ports)
+        at = addresses(self.kube, apps)
+        after = notes.of_deployment(before, apps, self.leaving, self.redact, now, self.ports, at)
         notes.write(self.kube, live, after)
 
     def _aside(self, action: Callable[[], T]) -> T | None:

@@ -7,8 +7,9 @@ and why it failed last. No secret is in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from slipway.apps.app import App
@@ -26,6 +27,8 @@ REASON_LENGTH = 600
 
 PROOF = "verify"
 """The step that comes last, after the notes of the others, and speaks for itself alone."""
+
+NO_ADDRESSES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 Notes = dict[str, dict[str, Any]]
 """Entries by the app's id."""
@@ -52,8 +55,12 @@ def of_deployment(
     redact: Callable[[str], str],
     now: datetime,
     ports: Ports = NO_PORTS,
+    addresses: Mapping[str, Sequence[str]] = NO_ADDRESSES,
 ) -> Notes:
-    """The entries after a deployment, all of them; whether routes answer is not known yet."""
+    """The entries after a deployment, all of them; whether routes answer is not known yet.
+
+    Apps without a route are reached at their ``addresses``, which are by the apps' ids.
+    """
     notes: Notes = {}
     for app in apps:
         old = before.get(app.id, {})
@@ -62,7 +69,7 @@ def of_deployment(
             "namespace": app.namespace,
             "branch": app.git_branch,
             "commit": app.newest_commit,
-            "urls": [url(rule, ports) for rule in app.rules],
+            "urls": [url(rule, ports) for rule in app.rules] or [*addresses.get(app.id, ())],
         }
         of_proof = old.get("failing") and _step(old) == PROOF
         notes[app.id] = {**entry, **_failure(old, app, bool(of_proof), redact, now)}

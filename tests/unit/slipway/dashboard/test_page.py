@@ -48,3 +48,9 @@ def test_an_empty_page_has_no_table() -> None:
     page = Page(as_page([], NOW))
     assert "table" not in page.tags
     assert any("0 environments" in text for text in page.text)
+
+
+def test_where_an_app_without_a_route_is_reached_is_shown_and_no_link() -> None:
+    page = Page(as_page(rows([], notes(main=note(urls=["web.web-main.svc:80"]))), NOW))
+    assert page.links == []
+    assert "web.web-main.svc:80" in page.text

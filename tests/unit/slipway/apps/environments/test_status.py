@@ -63,6 +63,14 @@ def test_noted_addresses_have_the_ports_of_this_machine(kube: Kube, api: FakeApi
     ]
 
 
+def test_an_app_without_a_route_is_noted_with_its_service(kube: Kube, api: FakeApi) -> None:
+    run(kube, [structs.replace(A, ingress=None)])
+    assert notes(api)[A.id]["urls"] == [f"{A.name}.{A.namespace}.svc:80"]
+    api.requests.clear()
+    run(kube, [structs.replace(A, ingress=None)])
+    assert api.writes == []
+
+
 def test_notes_that_cannot_be_written_stop_nothing(
     kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
