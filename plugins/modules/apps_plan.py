@@ -149,6 +149,9 @@ apps:
     service_account:
       description: The ServiceAccount that the pods run as.
       type: str
+    rbac:
+      description: What its pods may ask of the Kubernetes API, by an account of their own.
+      type: list
     service:
       description: At which ports and addresses it is reached without a route.
       type: dict

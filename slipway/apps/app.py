@@ -224,6 +224,15 @@ class Reach(Struct, forbid_unknown_fields=True, omit_defaults=True):
     branch: str | None = None
 
 
+class RbacRule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What may be done with resources of the app's namespace, as in a Role of Kubernetes."""
+
+    api_groups: list[str] = msgspec.field(default_factory=lambda: [""])
+    resources: list[str]
+    resource_names: list[str] = []
+    verbs: list[str]
+
+
 class Process(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Pods of the same image beside those that serve: a worker, for example."""
 
@@ -398,6 +407,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Charts that belong to the app."""
     service_account: str | None = None
     """The ServiceAccount that the pods run as."""
+    rbac: list[RbacRule] = []
+    """What its pods may ask of the Kubernetes API, by an account of their own."""
     service: Service = msgspec.field(default_factory=Service)
     """At which ports and addresses it is reached without a route."""
     reach: list[Reach] = []
@@ -435,6 +446,11 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
         """The kinds that apps.yml allows it beyond those of a branch."""
         own = {kind for entry in self.manifests for kind in entry.allow_kinds}
         return own | {kind for entry in self.helm for kind in entry.allow_kinds}
+
+    @property
+    def account(self) -> str | None:
+        """The ServiceAccount whose token its pods have, if they have one."""
+        return f"slipway-rbac-{self.name}" if self.rbac else self.service_account
 
     @property
     def is_open(self) -> bool:

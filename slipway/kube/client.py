@@ -75,6 +75,7 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 CLUSTER_ROLES = Resource(
     "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False
 )
+ROLES = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
@@ -110,6 +111,7 @@ APPLIED = (
     CLUSTER_ROLES,
     POLICIES,
     POLICY_BINDINGS,
+    ROLES,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
     RESOURCE_QUOTAS,

@@ -37,7 +37,10 @@ from slipway.kube.client import (
     INGRESSES,
     JOBS,
     NETWORK_POLICIES,
+    ROLE_BINDINGS,
+    ROLES,
     SECRETS,
+    SERVICE_ACCOUNTS,
     Object,
 )
 from slipway.kube.namespaces import usable
@@ -47,8 +50,10 @@ NO_CERTIFICATES: Mapping[str, Pair] = MappingProxyType({})
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 NO_EXTRAS: Mapping[str, list[Object]] = MappingProxyType({})
 
-_BESIDE = (DEPLOYMENTS.kind, JOBS.kind, CRON_JOBS.kind)
-"""The kinds of what runs of an app beside what serves, which has the app's own name."""
+_BESIDE = tuple(
+    each.kind for each in (ROLES, ROLE_BINDINGS, SERVICE_ACCOUNTS, DEPLOYMENTS, JOBS, CRON_JOBS)
+)
+"""The kinds of what a version of an app may have beside what serves, which the next may not."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Decision:
     """What somebody else made with Slipway's labels on it, which stays as it is."""
     delete: list[Object]
     outdated: dict[str, list[Object]]
-    """By app, the processes and jobs that its version no longer has."""
+    """By app, the processes, jobs and rights that its version no longer has."""
     old_configs: dict[str, list[Object]]
     """By app of those to apply, configurations that only older versions may still have."""
     spare_namespaces: list[str]

@@ -127,9 +127,15 @@ def table(
         if app and app.allow_kinds:
             kinds = ", ".join(sorted(app.allow_kinds))
             text += f"; may bring {kinds}, applied by the operator"
-        text += "".join(_ways(app, by_id.values())) if app else ""
+        text += "".join([*_rights(app), *_ways(app, by_id.values())]) if app else ""
         lines.append((intent.name, intent.branch, intent.namespace, text))
     return aligned(lines)
+
+
+def _rights(app: App) -> Iterator[str]:
+    """What its pods may do by the API."""
+    for rule in app.rbac:
+        yield f"; may {', '.join(rule.verbs)} {', '.join(rule.resources)} of its namespace"
 
 
 def _ways(app: App, apps: Iterable[App]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from slipway.apps.manifests.bounds import (
 )
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
 from slipway.apps.manifests.passwords import name_of_keeper
+from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minion_of, minions
 from slipway.apps.manifests.secrets import sealed_secret
 from slipway.errors import Told
@@ -215,4 +216,4 @@ def _own_keys(app: App) -> list[tuple[str, str, str]]:
             (SECRETS, name_of_keeper(app)),
         )
     ]
-    return [extra_key(obj) for obj in (*named, *minions(app, ""))]
+    return [extra_key(obj) for obj in (*named, *access(app), *minions(app, ""))]

@@ -141,7 +141,7 @@ def _environment(
         {"to": [_names()], "ports": [*_ports(["UDP", "TCP"], 53)]},
         {"to": [controller], "ports": [*_ports(["TCP"], "http", "https")]},
     ]
-    if any(app.service_account for app in users):
+    if any(app.account for app in users):
         outgoing += [
             {"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [*_ports(["TCP"], port)]}
             for address, port in network.api

@@ -107,7 +107,7 @@ def _pod(
             "capabilities": {"drop": ["ALL"], **({"add": capabilities} if capabilities else {})},
         },
     }
-    account = app.service_account
+    account = app.account
     pod = {
         "serviceAccountName": account,
         "automountServiceAccountToken": bool(account),

@@ -27,6 +27,7 @@ from slipway.apps.manifests.labels import (
     selector,
 )
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
+from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minions
 from slipway.apps.names import pattern_id
 from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
@@ -61,6 +62,7 @@ def render(
         for name, process in sorted(app.processes.items())
     ]
     return [
+        *map(sealed, access(app)),
         *([sealed(config)] if config else []),
         *([secret] if secret else []),
         *map(sealed, jobs(app, config, secret)),

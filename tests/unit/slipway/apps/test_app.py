@@ -29,6 +29,7 @@ from slipway.apps.app import (
     PrebuiltBuild,
     Probe,
     Process,
+    RbacRule,
     RegistryLogin,
     RolledBack,
     Rule,
@@ -161,6 +162,15 @@ SETTINGS = {
             "resources": {"limits": {"memory": "1Gi"}},
         },
     ),
+    "rbac_rule": Setting(
+        RbacRule,
+        {
+            "api_groups": ["apps"],
+            "resources": ["deployments"],
+            "resource_names": ["web"],
+            "verbs": ["get"],
+        },
+    ),
     "security": Setting(
         Security, {"run_as_user": 0, "writable_root": True, "capabilities": ["NET_ADMIN"]}
     ),
@@ -202,6 +212,7 @@ WHOLE: dict[str, Any] = {
     "manifests": [SETTINGS["manifest"].given],
     "helm": [SETTINGS["helm_release"].given],
     "service_account": "reader",
+    "rbac": [SETTINGS["rbac_rule"].given],
     "security": SETTINGS["security"].given,
     "pod_security": "privileged",
     "quota": {"pods": "50"},

@@ -134,6 +134,12 @@ def test_the_table_shows_what_the_operator_applies_for_an_app() -> None:
     assert line.endswith("roll, route; may bring ClusterRole, Role, applied by the operator")
 
 
+def test_the_table_shows_what_an_app_may_do_by_the_api() -> None:
+    app = built(rbac=[{"resources": ["pods", "secrets"], "verbs": ["get", "list"]}])
+    [_heading, line] = table([app], before_the_cluster([app]), [], {}, {})
+    assert line.endswith("roll, route; may get, list pods, secrets of its namespace")
+
+
 def test_before_there_is_a_cluster_everything_is_to_be_done() -> None:
     broken = structs.replace(APPS[2], failed=Failure("source", "no"))
     inner = built("inner", ingress=None)

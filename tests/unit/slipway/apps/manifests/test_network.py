@@ -138,9 +138,10 @@ def test_they_reach_names_and_what_is_outside() -> None:
 
 def test_they_reach_the_api_only_with_an_account() -> None:
     assert not may([WEB], pod(WEB), API, 6443)
-    named = planned("web", service_account="reader")
-    assert may([named], pod(named), API, 6443)
-    assert not may([named], pod(named), API, 10250)
+    rule = {"resources": ["pods"], "verbs": ["list"]}
+    for named in (planned("web", service_account="reader"), planned("web", rbac=[rule])):
+        assert may([named], pod(named), API, 6443)
+        assert not may([named], pod(named), API, 10250)
 
 
 def test_reach_opens_one_way_to_the_app_alone() -> None:
