@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from slipway.oci import ImageStore
 from tests.support import registries
 from tests.support.apps_file import AppsFile
-from tests.support.oci_samples import Layout
+from tests.support.oci_samples import Layout, digest_of
 from tests.support.scenario import Run, Scenario
 
 NAME = "team/quotes"
@@ -71,16 +72,23 @@ def shelf(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[She
 
 
 def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:
-    """An image of a store as it would be pushed."""
+    """An image of a store as it would be pushed, but for a label: it is another image for nodes."""
     image = store.images()[ref]
     layout = Layout()
-    digests = [image.manifest_digest, image.config_digest, *(each.digest for each in image.layers)]
-    for digest in digests:
-        name = f"blobs/sha256/{digest.removeprefix('sha256:')}"
-        layout.files[name] = (store.root / name).read_bytes()
-    manifest = {
-        "mediaType": image.manifest.media_type,
-        "digest": image.manifest_digest,
-        "size": image.manifest.size,
-    }
-    return layout, layout.index(manifest)
+
+    def content(digest: str) -> bytes:
+        return (store.root / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
+
+    def add(text: bytes) -> dict[str, Any]:
+        digest = digest_of(text)
+        layout.files[f"blobs/sha256/{digest.removeprefix('sha256:')}"] = text
+        return {"digest": digest, "size": len(text)}
+
+    for layer in image.layers:
+        add(content(layer.digest))
+    config = json.loads(content(image.config_digest))
+    config["config"] = {**config.get("config", {}), "Labels": {"team": "quotes"}}
+    manifest = json.loads(content(image.manifest_digest))
+    manifest["config"] |= add(json.dumps(config).encode())
+    kind = {"mediaType": image.manifest.media_type}
+    return layout, layout.index(kind | add(json.dumps(manifest).encode()))
