@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
+from threading import Lock
 
 from slipway.apps.app import BuildxBuild, ImageBuild
 from slipway.apps.builders.logins import DOCKER_HUB, Logins, registry_of
@@ -64,15 +66,24 @@ def identity(build: ImageBuild, logins: Logins) -> str:
 
 
 class Referenced:
-    """Has the builder of Dockerfiles fetch images: it knows registries, and keeps what it has."""
+    """Has the builder of Dockerfiles fetch images: it knows registries, and keeps what it has.
+
+    Of one registry, one image is fetched at a time: BuildKit does the same thing once for all who
+    ask for it meanwhile, as any one of them, so that a wrong login would be everybody's.
+    """
 
     doing = "fetch"
 
     def __init__(self, dockerfiles: Builder[BuildxBuild]) -> None:
         self._dockerfiles = dockerfiles
+        self._turns: dict[str, Lock] = defaultdict(Lock)
 
     def build(self, order: Order[ImageBuild]) -> Path:
         """As Builder; SlipwayError when the registry does not give the image."""
+        with self._turns[registry_of(order.build.ref)]:
+            return self._fetch(order)
+
+    def _fetch(self, order: Order[ImageBuild]) -> Path:
         checkout = order.scratch / "checkout"
         checkout.mkdir()
         (checkout / "Dockerfile").write_text(f"FROM {order.build.ref}\n")

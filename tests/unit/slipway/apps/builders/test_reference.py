@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
-from slipway.apps.builders.reference import full, named_by
+from slipway.apps.app import BuildxBuild, ImageBuild
+from slipway.apps.builders.order import Order
+from slipway.apps.builders.reference import Referenced, full, named_by
 from slipway.oci.model import check_ref
 
 DIGEST = f"sha256:{'0123456789ab' * 5}0123"
@@ -67,3 +73,42 @@ def test_an_image_is_stored_under_a_name_that_tells_where_it_is_from(
 ) -> None:
     assert named_by(ref) == (name, version)
     check_ref(f"apps.slipway.internal/{name}:{version}-0123456789ab")
+
+
+class Dockerfiles:
+    """A builder that notes how many of its builds go on at a time, by what they are from."""
+
+    doing = "build"
+
+    def __init__(self) -> None:
+        self.going_on: list[str] = []
+        self.together: list[set[str]] = []
+
+    def build(self, order: Order[BuildxBuild]) -> Path:
+        """Take a moment."""
+        said = (order.checkout / "Dockerfile").read_text().strip()
+        self.going_on.append(said)
+        time.sleep(0.05)
+        self.together.append({*self.going_on})
+        self.going_on.remove(said)
+        return order.scratch
+
+
+def test_one_image_of_a_registry_is_fetched_at_a_time(tmp_path: Path) -> None:
+    dockerfiles = Dockerfiles()
+    builder = Referenced(dockerfiles)
+
+    def fetch(ref: str) -> Path:
+        scratch = tmp_path / ref.replace("/", "-")
+        scratch.mkdir()
+        return builder.build(Order(ref, "", tmp_path, ImageBuild(ref=ref), None, {}, scratch))
+
+    one, two, other = "r.test/web:1", "r.test/web:2", "other.test/web:1"
+    with ThreadPoolExecutor() as pool:
+        assert [each.name for each in pool.map(fetch, (one, two, other))] == [
+            "r.test-web:1",
+            "r.test-web:2",
+            "other.test-web:1",
+        ]
+    assert len(dockerfiles.together) == 3
+    assert not [some for some in dockerfiles.together if {f"FROM {one}", f"FROM {two}"} <= some]
