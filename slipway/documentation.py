@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,12 @@ def documented_options(module: Path) -> dict[str, dict[str, Any]]:
 
 
 def argument_spec(options: Options) -> dict[str, dict[str, Any]]:
-    """The argument specification of options, as Ansible validates tasks by it."""
+    """The argument specification of options, as Ansible validates tasks by it.
+
+    Ansible fills in defaults where it finds them, in those of mappings too.
+    """
     return {
-        name: {key: option[key] for key in SPECIFIED if key in option}
+        name: {key: deepcopy(option[key]) for key in SPECIFIED if key in option}
         | ({"options": argument_spec(option["suboptions"])} if "suboptions" in option else {})
         for name, option in options.items()
     }

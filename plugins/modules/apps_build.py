@@ -120,7 +120,7 @@ built:
   type: list
   elements: str
 pending:
-  description: Ids of the apps that a check would have built.
+  description: Ids of the apps of which a check would have built or fetched an image.
   returned: always
   type: list
   elements: str

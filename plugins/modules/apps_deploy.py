@@ -80,7 +80,7 @@ options:
     type: int
     required: true
   pending:
-    description: For a check, the ids of the apps whose image would be built.
+    description: For a check, the ids of the apps of which an image would be built or fetched.
     type: list
     elements: str
     default: []

@@ -185,7 +185,7 @@ class _Wanted:
             image = outcome.image if isinstance(outcome, Built) else ""
             asked = fetch.node_selector.get(ARCHITECTURE, "")
             alone = outcome.node_selector.get(ARCHITECTURE, "") if not asked else ""
-            for use in uses:
+            for use in {_nodes_of(use): use for use in uses}.values():
                 own = use.node_selector
                 if alone and own.get(ARCHITECTURE, alone) != alone:
                     what = f"names {name}, which there is for {alone} alone"
@@ -201,6 +201,11 @@ class _Wanted:
                 )
         if problems:
             raise SlipwayError(problems)
+
+
+def _nodes_of(use: Use) -> tuple[object, ...]:
+    """On which nodes the pods of a place may be."""
+    return use.tolerant, *sorted(use.node_selector.items())
 
 
 def _fetch(app: App, ref: str, uses: Iterable[Use]) -> Sourced:

@@ -115,7 +115,7 @@ def table(
 ) -> list[str]:
     """Return a line for each app that says what a run would do, under a heading.
 
-    ``pending`` are the ids of apps whose image would be built, ``nodes`` the cluster's nodes as
+    ``pending`` are the ids of apps with an image still to be had, ``nodes`` the cluster's nodes as
     :mod:`slipway.kube.nodes` has them, and ``loaded`` what a check says each of them would be sent.
     """
     by_id = {app.id: app for app in apps}

@@ -74,7 +74,9 @@ def _on_nodes(scenario: Scenario) -> dict[str, list[str]]:
     found = {
         name: [
             line
-            for line in node.check_output("ctr --namespace k8s.io images list -q").splitlines()
+            for line in node.check_output(
+                "/usr/local/bin/ctr --namespace k8s.io images list -q"
+            ).splitlines()
             if line.startswith("apps.slipway.internal/127.0.0.1-")
         ]
         for name, node in scenario.nodes.items()
