@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from slipway.apps.app import HERE, App, Built, Chart, ConfigFile, Located, Manifest, Variable
+from slipway.apps.app import NODES, App, Built, Chart, ConfigFile, Located, Manifest, Variable
 from slipway.apps.deploy.helm import HOOK, Helm
 from slipway.apps.limits import FIX, excess, unfit
 from slipway.apps.manifests.config import config_keys
@@ -267,7 +267,7 @@ def _said_by(entry: Manifest | Chart, extra: Extra) -> Extra:
         extra,
         is_operators=entry.source is None,
         allowed=entry.allow_kinds,
-        carried=entry.pull == HERE,
+        carried=entry.pull != NODES,
     )
 
 
