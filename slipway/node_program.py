@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def program(name: str, args: Mapping[str, Any], modes: Mapping[str, bool]) -> st
 
 def command(interpreters: Sequence[str]) -> str:
     """The shell command that runs its input with the first Python of these that there is."""
-    # Nobody else's modules, of the folder that a login leads to, in place of Python's own.
+    # By -I, no module of the folder that a login leads to is taken in place of Python's own.
     if len(interpreters) == 1:
         return f"{interpreters[0]} -I -"
     runs = " || ".join(f"try {each}" for each in interpreters)
@@ -54,8 +55,9 @@ def result(host: str, name: str, code: int, out: str, said: str) -> dict[str, An
     """
     for line in reversed(out.splitlines()):
         if line.startswith(MARK):
-            found: dict[str, Any] = json.loads(line.removeprefix(MARK))
-            return found
+            with suppress(ValueError):  # of one that was cut off
+                found: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                return found
     last = last_lines(said or out) or "    | nothing"
     raise SlipwayError(Problem(host, f"{name} ended there with code {code}; it last said\n{last}"))
 

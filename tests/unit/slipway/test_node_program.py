@@ -149,6 +149,11 @@ def test_what_does_not_even_begin_is_told(code: int, said: str, shown: str) -> N
     assert last == f"    | {shown}"
 
 
+def test_a_result_that_was_cut_off_on_its_way_is_none() -> None:
+    with pytest.raises(SlipwayError, match="lab-1: echo ended there with code 255"):
+        node_program.result("lab-1", "echo", 255, '\n=== slipway: {"changed": fa', "")
+
+
 def test_a_program_that_was_cut_off_on_its_way_does_nothing(files: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     text = node_program.program("echo", {"touch": str(made)}, {})

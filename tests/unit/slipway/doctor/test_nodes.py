@@ -39,7 +39,7 @@ def test_a_bare_machine_and_a_node_will_do() -> None:
     [
         ({"failure": "Incorrect sudo password"}, "looked at: Incorrect sudo password"),
         ({"failure": "refused\n", "reached": False}, "reached: refused"),
-        ({"failure": "MODULE FAILURE", "shell": SHELL}, "looked at: MODULE FAILURE"),
+        ({"failure": "it ended there", "shell": SHELL}, "looked at: it ended there"),
         ({"failed": True, "msg": "KeyError: 'clock'"}, "looked at: KeyError: 'clock'"),
         ({"skipped": True}, "looked at: it was left out"),
     ],
