@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from docker.types import IPAMConfig, IPAMPool, Mount
 
 from slipway.control_node import localhost
 from slipway.errors import Problem, SlipwayError
+from slipway.on_node.node_look import reachable
 from slipway.run import last_lines
 from slipway.waiting import allowed, wait_until
 
@@ -348,7 +348,7 @@ def resolv_conf(given: str = "", root: Path = Path("/")) -> Path | None:
 
 def nameservers(text: str) -> list[str]:
     """The name servers of a ``resolv.conf`` that other machines can ask."""
-    return [*filter(_is_reachable, _named(text))]
+    return [*filter(reachable, _named(text))]
 
 
 def _is_of_use_here_alone(text: str) -> bool:
@@ -362,19 +362,6 @@ def _is_of_use_here_alone(text: str) -> bool:
 def _named(text: str) -> list[str]:
     lines = (line.split() for line in text.splitlines())
     return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
-
-
-def _is_reachable(server: str) -> bool:
-    """Whether another machine can ask a name server of this one's."""
-    try:
-        address = ipaddress.ip_address(server)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.is_link_local:
-            return False
-        address = address.ipv4_mapped or address
-    return not (address.is_loopback or address.is_unspecified)
 
 
 def _wait_until_booted(container: Container) -> None:
