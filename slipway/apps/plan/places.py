@@ -46,6 +46,12 @@ class Places:
         return ("defaults", *setting) if setting and inherited else ("apps", self._at, *setting)
 
 
+def setting_at(place: Place) -> tuple[Any, Place]:
+    """Which app a place is in, none for the defaults, and the setting of it or of its service."""
+    app, setting = (place[1], place[2:]) if place[:1] == ("apps",) else (None, place[1:])
+    return app, setting[2:] if setting[:1] == ("services",) else setting
+
+
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping without its free ``x-`` keys; what is written as 5.0 is the whole number."""
     return {

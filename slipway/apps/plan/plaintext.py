@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from slipway.apps.plan.places import Finding
+from slipway.apps.plan.places import Finding, setting_at
 from slipway.apps.plan.yaml_lines import Document, Place
 from slipway.errors import Problem
 from slipway.secrets import MASK
@@ -152,16 +152,10 @@ def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 def _names_are_free(place: Place) -> bool:
     """Whether the key of a value is the app's own, and not one of the schema's."""
-    _app, setting = _setting(place)
+    _app, setting = setting_at(place)
     if setting[:1] == ("env",):
         return len(setting) == 2
     return "values" in setting[:-1] or (setting[:1] == ("build",) and "args" in setting[:-1])
-
-
-def _setting(place: Place) -> tuple[Any, Place]:
-    """Which app a place is in, none for the defaults, and the setting of it or of its service."""
-    app, setting = (place[1], place[2:]) if place[:1] == ("apps",) else (None, place[1:])
-    return app, setting[2:] if setting[:1] == ("services",) else setting
 
 
 def _tells(name: str) -> bool:
@@ -178,7 +172,7 @@ def _is_secret(value: Any) -> bool:
 
 
 def _fix(found: _Found, document: Document) -> str:
-    app, setting = _setting(found.place)
+    app, setting = setting_at(found.place)
     name = _suggested(app, setting, document)
     vault = f"put it into slipway_secrets in the vault as {name}"
     match setting:

@@ -204,7 +204,7 @@ def _entry(
         return None, [_unfilled(places, branch, error)]
     mistakes = [*_rendered_mistakes(places, settings, app, context)]
     entry = _Entry(places, settings, app)
-    for each in _services(entry, context):
+    for each in _services(entry, context, services.ENVIRONMENT, services.CLUSTER):
         mistakes += _service_mistakes(each, context)
     return entry, mistakes
 
@@ -218,10 +218,12 @@ def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
     yield from service.mistakes(places, {**settings, "git_branch": service_.app.git_branch})
 
 
-def _services(entry: _Entry, context: Context) -> Iterator[_Entry]:
-    """The services that an app brings along, as apps of their own."""
+def _services(entry: _Entry, context: Context, *scopes: str) -> Iterator[_Entry]:
+    """The services of these scopes that an app brings along, as apps of their own."""
     owner = entry.app
     for name, scope, settings in services.settings_of(entry.settings):
+        if scope not in scopes:
+            continue
         is_shared = scope == services.CLUSTER
         branch = MAIN if is_shared else owner.git_branch
         app = _app(settings, branch, None if is_shared else owner.pattern, context)
@@ -269,16 +271,13 @@ def _with_services(
 ) -> list[_Entry]:
     """The services of the entries that are for all, and each environment after its own."""
     shared: list[_Entry] = []
-    for each in (each for entry in entries for each in _services(entry, context)):
-        alike = (
-            one for one in shared if (one.app.id, one.settings) == (each.app.id, each.settings)
-        )
-        if not each.app.owner and not any(alike):
+    for each in (each for entry in entries for each in _services(entry, context, services.CLUSTER)):
+        if (each.app.id, each.settings) not in [(one.app.id, one.settings) for one in shared]:
             shared.append(each)
     found = [
         each
         for entry in environments
-        for each in (*(own for own in _services(entry, context) if own.app.owner), entry)
+        for each in (*_services(entry, context, services.ENVIRONMENT), entry)
     ]
     return [*shared, *found]
 

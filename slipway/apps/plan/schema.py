@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.places import Finding, Places, setting_at
 from slipway.apps.plan.yaml_lines import Document, Kind, Place
 from slipway.errors import Problem
 
@@ -70,8 +70,7 @@ def kind_of(place: Place) -> Kind:
     """What a word without quotes may be at a place of apps.yml."""
     if any(isinstance(part, str) and part.startswith("x-") for part in place):
         return Kind.TEXT
-    setting = place[2:] if place[:1] == ("apps",) else place[1:]
-    match setting[2:] if setting[:1] == ("services",) else setting:
+    match setting_at(place)[1]:
         case (
             ("env" | "node_selector", _)
             | ("command", _)
