@@ -1,4 +1,4 @@
-"""Text for a terminal: columns that line up, and lines that are not too long.
+"""Text for a terminal: columns that line up, lists and lines that are not too long.
 
 The page of all environments has this module too: it needs nothing but Python.
 """
@@ -21,3 +21,9 @@ def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
 def shortened(text: str, width: int) -> str:
     """Return a text that has no more characters than ``width``; an ellipsis ends what was cut."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return the first ``most`` names, and how many there are besides: ``a, b and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from slipway.text import listed
+
 LARGEST = 1 << 20
 """Bytes of all values together, before they are in base64."""
 
-SHOWN = 5
-"""How many of what is in it are named, the largest first."""
 
 LONGEST_VARIABLE = (128 << 10) - 1
 """Bytes of ``NAME=value``: of more, Linux makes no program's environment (execve(2))."""
@@ -25,10 +25,9 @@ def excess(holder: str, sizes: Mapping[str, int]) -> str:
     if total <= LARGEST:
         return ""
     largest = sorted(sizes.items(), key=lambda each: -each[1])
-    listed = [f"{name} {size:,}" for name, size in largest[:SHOWN]]
-    more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
+    held = listed([f"{name} {size:,}" for name, size in largest])
     limit = f"Kubernetes takes at most {LARGEST:,} (1 MiB)"
-    return f"{holder} would hold {total:,} bytes, and {limit}: {', '.join(listed + more)}"
+    return f"{holder} would hold {total:,} bytes, and {limit}: {held}"
 
 
 def unfit(name: str, value: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from slipway.architecture import Architecture
 from slipway.bundle.debian import Package, Packages
 from slipway.errors import Problem, SlipwayError
+from slipway.text import listed
 
 Locked = Mapping[tuple[str, str], tuple[str, str]]
 """Version and sha256 of packages by name and architecture."""
@@ -92,9 +93,8 @@ def changes(found: Iterable[Packages], locked: Locked, *, strict: bool = False) 
 
 def told(changed: list[str], path: Path) -> str:
     """A line of changes."""
-    shown = ", ".join(changed[:_SHOWN])
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return f"{len(changed)} of Debian's packages are not as in {path.name}: {shown}{more}"
+    shown = listed(changed, _SHOWN)
+    return f"{len(changed)} of Debian's packages are not as in {path.name}: {shown}"
 
 
 def mend(architecture: Architecture) -> str:

@@ -98,6 +98,7 @@ _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|[MGTPE]|[KMGTPE]i)?")
 _UNITS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
 _UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", start=2)}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)}
+_LARGE = ("Mi", "Gi", "Ti", "Pi", "Ei")
 
 
 def contains(live: Any, wanted: Any) -> bool:
@@ -129,9 +130,12 @@ def amount(value: Any) -> Decimal | None:
 
 
 def quantity(value: Decimal) -> str:
-    """An amount as Kubernetes writes it, to a thousandth."""
+    """An amount as people write it, to a thousandth; what is whole mebibytes or more, in those."""
     whole = value.to_integral_value()
-    return f"{whole:f}" if whole == value else f"{(value * 1000).to_integral_value():f}m"
+    if whole != value:
+        return f"{(value * 1000).to_integral_value():f}m"
+    large = [unit for unit in _LARGE if whole and not whole % _UNITS[unit]]
+    return f"{whole / _UNITS[large[-1]]:f}{large[-1]}" if large else f"{whole:f}"
 
 
 def digest(value: Any) -> str:

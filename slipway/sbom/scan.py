@@ -15,6 +15,7 @@ from slipway.sbom.online import GO, PYPI, go_advisories, pypi_advisories
 from slipway.sbom.osv import Advisory, Fault
 from slipway.sbom.packages import Package
 from slipway.sbom.write import ENVIRONMENT, SUFFIX
+from slipway.text import listed
 
 _ONLINE = {GO: "Go", PYPI: "PyPI"}
 """What databases that are asked over the network know."""
@@ -39,9 +40,8 @@ class Found:
             package = fault.package
             name = osv.name(package) if package.kind == "maven" else package.name
             mend = f"fixed in {fault.fixed}" if fault.fixed else "not fixed"
-            more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-            shown = ", ".join(sorted(places)[:_SHOWN])
-            yield f"{fault.advisory}: {name} {package.version}, {mend}: {shown}{more}"
+            shown = listed(sorted(places), _SHOWN)
+            yield f"{fault.advisory}: {name} {package.version}, {mend}: {shown}"
 
 
 def scan(folder: Path, databases: Sequence[str]) -> Found:

@@ -78,6 +78,7 @@ from slipway.kube.namespaces import remaining, titles, usable
 from slipway.kube.objects import Key, digest, grouped, key_of
 from slipway.kube.workloads import rolled_out
 from slipway.secrets import MASK, Secrets
+from slipway.text import listed
 from slipway.waiting import allowed, wait_until
 
 T = TypeVar("T")
@@ -94,8 +95,6 @@ VIOLATES = "would violate PodSecurity"
 STEP = "deploy"
 """What a failure of this step is noted under."""
 
-SHOWN = 5
-"""How many objects of others are named."""
 
 WORKERS = 8
 """Apps that are applied at the same time."""
@@ -360,11 +359,10 @@ class _Run:
             until = f"until {left.until}" if left.until else "as it is marked to be kept"
             self.say(f"{left.label}: the branch is gone; it serves on {until}")
         if decision.foreign:
-            shown = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign[:SHOWN]]
-            more = f" and {len(decision.foreign) - SHOWN} more" if decision.foreign[SHOWN:] else ""
+            foreign = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign]
             self.say(
                 f"left as they are, for they wear Slipway's labels but others made them: "
-                f"{', '.join(shown)}{more}"
+                f"{listed(foreign)}"
             )
         for line in self.state.unread:
             self.say(f"what apps had of a kind is not removed, as it cannot be listed: {line}")

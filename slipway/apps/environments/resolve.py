@@ -21,12 +21,11 @@ from slipway.apps.plan.branches import Matches, Sample, matches, source
 from slipway.apps.source import git
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.git_auth import Keys
+from slipway.text import listed
 
 CONNECTIONS = 16
 """How many repositories are asked at the same time."""
 
-SHOWN = 5
-"""How many branches that wait are named."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -194,10 +193,9 @@ class Finder:
     def _note(self, sample: Sample, waiting: Mapping[str, str]) -> None:
         for reason in dict.fromkeys(waiting.values()):
             names = [branch for branch, why in waiting.items() if why == reason]
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             self.waiting.append(
                 f"{sample.app.name} ({sample.pattern}): no environment for "
-                f"{', '.join(names[:SHOWN])}{more}: {reason}"
+                f"{listed(names)}: {reason}"
             )
 
 

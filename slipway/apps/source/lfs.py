@@ -12,8 +12,8 @@ from pathlib import Path
 
 from slipway.apps.source.commands import git, local_path
 from slipway.apps.source.git_auth import Access
-from slipway.apps.source.project import shown
 from slipway.errors import Problem, SlipwayError
+from slipway.text import listed
 
 AS_POINTERS = (
     *("-c", "filter.lfs.process="),
@@ -73,7 +73,7 @@ def _is_pointer(path: Path) -> bool:
 
 def _named(files: list[str]) -> str:
     """Some files by their names, with the verb."""
-    return f"{shown(files)} {'is' if len(files) == 1 else 'are'}"
+    return f"{listed(files)} {'is' if len(files) == 1 else 'are'}"
 
 
 def _store(url: str) -> str:

@@ -16,14 +16,13 @@ from slipway.apps.app import BuildxBuild, JibBuild
 from slipway.apps.source.pom import Pom
 from slipway.errors import Problem, SlipwayError
 from slipway.files import Refused, inside
+from slipway.text import listed
 
 POM = "pom.xml"
 
 DETECTED = {POM: JibBuild, "Dockerfile": BuildxBuild}
 """The builder that a file in a project's folder stands for; the first one there counts."""
 
-SHOWN = 5
-"""How many folders or files a message names."""
 
 _BETWEEN_PATHS = re.compile(r"""[\s<>"'=,;:]+""")
 _UPWARD = re.compile(r"(?<![\w.])\.\.(?![\w.])")
@@ -74,7 +73,7 @@ def _meant(checkout: Path, git_path: str) -> str:
     meant = [f"did you mean {each}?" for each in near]
     if not folders:
         return f"no folder of it has a {' or a '.join(DETECTED)}"
-    return " ".join([*meant, f"{' or '.join(DETECTED)} is in {shown(folders)}"])
+    return " ".join([*meant, f"{' or '.join(DETECTED)} is in {listed(folders)}"])
 
 
 def projects(checkout: Path, files: Sequence[str] = (*DETECTED,)) -> Iterator[str]:
@@ -85,12 +84,6 @@ def projects(checkout: Path, files: Sequence[str] = (*DETECTED,)) -> Iterator[st
             yield os.path.relpath(folder, checkout)
 
 
-def shown(places: Sequence[str]) -> str:
-    """Folders or files as a message names them."""
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return f"{', '.join(places[:SHOWN])}{more}"
-
-
 def lacking(label: str, checkout: Path, folder: str, files: Sequence[str], fix: str) -> Problem:
     """That a project has none of ``files``; if other folders have, how to name one of them."""
     names = f"neither {' nor '.join(files)}" if len(files) > 1 else f"no {files[0]}"
@@ -98,7 +91,7 @@ def lacking(label: str, checkout: Path, folder: str, files: Sequence[str], fix: 
     what = f"has {names} {place}"
     if others := list(projects(checkout, files)):
         has = "there are some in" if len(others) > 1 else "there is one in"
-        what, fix = f"{what}; {has} {shown(others)}", f"write git_path: {others[0]}"
+        what, fix = f"{what}; {has} {listed(others)}", f"write git_path: {others[0]}"
     return Problem(label, what, fix)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.kube.objects import HASH, contains, digest, sealed
+from slipway.kube.objects import HASH, amount, contains, digest, quantity, sealed
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,12 @@ def test_a_sealed_object_carries_the_hash_of_what_it_was(annotations: Any) -> No
     found = sealed(obj)
     assert found["metadata"]["annotations"] == {**(annotations or {}), HASH: digest(obj)}
     assert obj["metadata"] == {"name": "a", "annotations": annotations}
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "4", "1500m", "1025", "64Mi", "1536Mi", "8Gi", "1Ti", "1000000000"]
+)
+def test_a_quantity_is_written_as_people_do(text: str) -> None:
+    found = amount(text)
+    assert found is not None
+    assert quantity(found) == text

@@ -364,8 +364,3 @@ def test_a_context_has_nothing_of_git(shop: Path, tmp_path: Path, whole: bool) -
     place = order(tmp_path, shop, whole=whole).copy(with_git=False)
     assert [path.name for path in place.iterdir()] == ["pom.xml"]
     assert not (tmp_path / "scratch" / "source" / ".git").exists()
-
-
-def test_the_first_few_projects_are_named(tmp_path: Path) -> None:
-    write(tmp_path, {f"{name}/pom.xml": "" for name in "abcdefg"})
-    assert project.shown(list(project.projects(tmp_path))) == "a, b, c, d, e and 2 more"

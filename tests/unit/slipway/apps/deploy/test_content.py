@@ -132,7 +132,7 @@ def test_a_configuration_that_is_too_large_is_told_with_its_files(tmp_path: Path
     fault = only_fault(found)
     assert "the ConfigMap of its config files would hold 1,048,577 bytes" in fault
     assert "Kubernetes takes at most 1,048,576 (1 MiB): /a 150,000, /b 150,000," in fault
-    assert fault.endswith(f", 3 more: {FIX}")
+    assert fault.endswith(f" and 3 more: {FIX}")
 
 
 def test_a_file_that_no_configuration_can_hold_is_not_read(tmp_path: Path) -> None:
