@@ -48,7 +48,7 @@ class Machine:
             (self.checkout / name).touch()
         (self.checkout / "bin" / "install_collections.py").touch()
         self._write(self.checkout / "noted", '#!/bin/sh\necho "${0##*/} $*" >>asked\n')
-        for name in ("cat", "cp", "dirname", "find", "head", "mkdir", "sha256sum"):
+        for name in ("cat", "cp", "dirname", "find", "head", "mkdir", "readlink", "sha256sum"):
             (self.bin / name).symlink_to(str(shutil.which(name)))
         for name in INSTALLED:  # also where the machine of the test has one
             self._write(self.bin / name, "#!/bin/sh\nexit 127\n")
@@ -269,3 +269,17 @@ def test_root_may_change_the_files_of_everybody(machine: Machine) -> None:
     if os.getuid() == 0:
         os.chown(path, 1000, 1000)
     assert machine.bootstrap()[0] == 0
+
+
+def test_the_environment_of_another_checkout_is_not_emptied_through_a_link(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.python("python3", "3.13.5", suits=True)
+    others = tmp_path / "others"
+    others.mkdir()
+    (machine.checkout / ".venv").symlink_to(others)
+    code, lines = machine.bootstrap()
+    assert code == 1
+    assert str(others) in lines[0]
+    assert lines[-1] == f"    fix: rm '{machine.checkout}/.venv'"
+    assert machine.made == []
