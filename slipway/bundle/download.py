@@ -61,7 +61,7 @@ class Broken(Exception):
     """Why a request came to nothing, for users.
 
     ``again`` says that it may go better soon, or ``after`` so many seconds; ``lacking`` that a
-    server answers and has no such file.
+    server answers and has no such file, and ``refused`` that it does not give it to who asks.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class Broken(Exception):
         again: bool = False,
         after: float | None = None,
         lacking: bool = False,
+        refused: bool = False,
     ) -> None:
         super().__init__(what)
         self.fix = fix
         self.again = again
         self.after = after
         self.lacking = lacking
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -142,19 +144,21 @@ class Server:
         return shown(self.url)
 
     @contextmanager
-    def asked(self, headers: Mapping[str, str] | None = None) -> Iterator[urllib3.BaseHTTPResponse]:
+    def asked(
+        self, headers: Mapping[str, str] | None = None, method: str = "GET"
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer, to be read; Broken when it is not one of 200, 206 and 416, or breaks off."""
-        with self._found(headers or {}) as response:
+        with self._found(headers or {}, method) as response:
             try:
                 yield response
             except HTTPError as error:
                 _raise(error, self.seconds)
 
-    def _found(self, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _found(self, headers: Mapping[str, str], method: str) -> urllib3.BaseHTTPResponse:
         """The answer, wherever the address leads on to."""
         url, satisfied = self.url, False
         for _ in range(MOST_REDIRECTS):
-            response = self._asked(url, {**headers, **self._authorization(url)})
+            response = self._asked(url, {**headers, **self._authorization(url)}, method)
             if response.status == 401 and not satisfied:
                 satisfied = self._satisfied(response, url)
                 if satisfied:
@@ -178,7 +182,7 @@ class Server:
         """Whether more is told now of who asks, as an answer of ``url`` wants it."""
         return False
 
-    def _asked(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _asked(self, url: str, headers: Mapping[str, str], method: str) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
         plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
         sent = {"User-Agent": "slipway", "Accept-Encoding": "identity"}
@@ -188,7 +192,7 @@ class Server:
         )
         try:
             return _manager(parts, self.ca, timeout).request(
-                "GET",
+                method,
                 plain,
                 headers={**sent, **headers},
                 redirect=False,
@@ -211,7 +215,7 @@ class Server:
         elsewhere = "" if url == self.url else f" at {shown(url)}"
         what = f"HTTP {status} {response.reason or ''}".rstrip() + elsewhere
         if status in (401, 403):
-            raise Broken(f"{what}: {self._refused()}", _LOGIN)
+            raise Broken(f"{what}: {self._refused()}", _LOGIN, refused=True)
         if status in (404, 410):
             raise Broken(f"{what}: there is no such file", "correct the address", lacking=True)
         if status == 407:

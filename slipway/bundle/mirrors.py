@@ -18,6 +18,12 @@ _DOCKER_HUB = {"docker.io": "registry-1.docker.io"}
 """Registries that are asked at another host than images are named by."""
 
 
+def upstream_of(repository: str, scheme: str = "https") -> str:
+    """Where a repository of images is at its own registry (OCI's distribution specification)."""
+    host, _, path = repository.partition("/")
+    return f"{scheme}://{_DOCKER_HUB.get(host, host)}/v2/{path}"
+
+
 class _Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mirror as it is written; ``password`` is the name of a secret."""
 
@@ -52,8 +58,9 @@ class Mirrors:
 
     def of_repository(self, repository: str) -> Mirror:
         """Where a repository of images is, as registries have it in their addresses."""
-        host, _, path = repository.partition("/")
-        found = self._at(repository) or Mirror(f"https://{_DOCKER_HUB.get(host, host)}/{path}")
+        found = self._at(repository)
+        if found is None:
+            return Mirror(upstream_of(repository))
         parts = urlsplit(found.url)
         url = parts._replace(path=f"/v2{parts.path}").geturl()
         return Mirror(url, found.login, found.ca)

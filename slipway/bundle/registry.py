@@ -16,7 +16,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import urllib3
 
 from slipway.bundle.download import Broken, Server, origin
-from slipway.bundle.mirrors import Mirror
 from slipway.oci.model import (
     DOCKER_INDEX,
     INDEX,
@@ -54,10 +53,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of images; ``seconds`` is how long its registry may take to answer."""
+    """A repository of images; ``server`` is where its manifests and blobs are below."""
 
-    mirror: Mirror
-    seconds: float | None = None
+    server: Server
     _tokens: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def find(self, digest: str, platform: str) -> Found:
@@ -75,6 +73,14 @@ class Repository:
             return Found(descriptor, text, Manifest.of(text))
         except ValueError as error:
             raise Broken(f"has no image that can be read at {digest}: {error}") from error
+
+    def check(self, name: str) -> None:
+        """Raise Broken unless who asks is given the image of a tag or of a digest.
+
+        Registries that count what is fetched do not count this.
+        """
+        with self._at(f"manifests/{name}").asked(_ACCEPTED, "HEAD"):
+            pass
 
     def blob(self, digest: str) -> Server:
         """Where a blob is."""
@@ -97,9 +103,9 @@ class Repository:
             raise Broken(f"has no manifest that can be read at {digest}: {error}") from error
 
     def _at(self, rest: str) -> _RegistryServer:
-        server = self.mirror.server()
+        server = self.server
         url = f"{server.url}/{rest}"
-        return _RegistryServer(url, server.login, server.ca, self.seconds, self._tokens)
+        return _RegistryServer(url, server.login, server.ca, server.seconds, self._tokens)
 
 
 def _read(response: urllib3.BaseHTTPResponse, digest: str) -> bytes:
@@ -168,4 +174,6 @@ class _RegistryServer(Server):
             raise Broken(f"{server} gives no token that can be read: {error}") from error
         except Broken as broken:  # that there is nothing does not mean that there is no image
             what = f"no token of {server}: {broken}"
-            raise Broken(what, broken.fix, again=broken.again, after=broken.after) from broken
+            raise Broken(
+                what, broken.fix, again=broken.again, after=broken.after, refused=broken.refused
+            ) from broken

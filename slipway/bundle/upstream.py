@@ -275,8 +275,8 @@ class UpstreamProvider(BesideSource):
         self._persistently(server, ask)
 
     def _ask_image(self, image: PinnedImage) -> Found:
-        repository = self._repository(image)
-        server = repository.mirror.server()
+        server = replace(self._server_of(image), seconds=self._seconds)
+        repository = Repository(server)
         return self._persistently(server, lambda: repository.find(image.digest, self._platform))
 
     def _persistently(self, server: Server, ask: Callable[[], Answer]) -> Answer:
@@ -302,8 +302,8 @@ class UpstreamProvider(BesideSource):
     def _server(self, file: Pinned) -> Server:
         return self.mirrors.of_file(file.url).server()
 
-    def _repository(self, image: PinnedImage) -> Repository:
-        return Repository(self.mirrors.of_repository(image.repository), self._seconds)
+    def _server_of(self, image: PinnedImage) -> Server:
+        return self.mirrors.of_repository(image.repository).server()
 
     @cached_property
     def _fetched(self) -> Fetched:
@@ -351,7 +351,7 @@ class UpstreamProvider(BesideSource):
         )
 
     def _pull(self, ref: str, image: PinnedImage, found: Found, into: Path) -> Mapping[str, object]:
-        repository = replace(self._repository(image), seconds=None)
+        repository = Repository(self._server_of(image))
         layout = into / "layout"
         blobs = layout / "blobs" / "sha256"
         blobs.mkdir(parents=True)

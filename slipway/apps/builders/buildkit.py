@@ -31,6 +31,7 @@ from slipway.apps.builders.bases import StoredImage
 from slipway.apps.builders.cgroup import bounded
 from slipway.apps.builders.logins import Logins, docker_config
 from slipway.apps.builders.order import Order, context_of
+from slipway.apps.builders.reference import check
 from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import on_signal, undivided
 from slipway.locks import locked, take
@@ -422,11 +423,13 @@ class BuildKit:
 
         Raises SlipwayError when the registry cannot be reached or has no such image.
         """
+        what = f"base image {ref}"
+        check(ref, logins, what)
         context = layout / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(f"FROM {ref}\n")
         asked = [*command(context, BuildxBuild(), {}, None, {}), *_platform(self._store.platform)]
-        self._solve(asked, layout, f"base image {ref}", {}, logins)
+        self._solve(asked, layout, what, {}, logins)
 
     def _solve(
         self,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from slipway.apps.app import BuildxBuild, ImageBuild
 from slipway.apps.builders.logins import DOCKER_HUB, Logins, registry_of
 from slipway.apps.builders.order import Builder, Order
+from slipway.bundle.download import Broken, Server, is_here, persistently
+from slipway.bundle.mirrors import upstream_of
+from slipway.bundle.registry import Repository
+from slipway.errors import Problem, SlipwayError
 
 RECIPE = "image 1"
 """Changes whenever the same image would be stored as another one."""
@@ -24,6 +29,9 @@ _REFERENCE = re.compile(
 
 _OFFICIAL = "library/"
 """Where Docker Hub has the images that are named without anybody."""
+
+_TRIES = 3
+"""How often a registry is asked that does not answer."""
 
 _LONGEST_NAME = 200
 _LONGEST_TAG = 100
@@ -65,6 +73,39 @@ def identity(build: ImageBuild, logins: Logins) -> str:
     return f"{login.user}@{build.ref}" if login else build.ref
 
 
+def check(ref: str, logins: Logins, what: str) -> None:
+    """Raise SlipwayError, of ``what``, unless the image's registry gives it to who asks.
+
+    BuildKit does not ask for what it has, and gives it by its digest to whoever names that.
+    """
+    found = _REFERENCE.fullmatch(full(ref))
+    if found is None:  # whoever fetches it says so
+        return None
+    host, path = found["host"], found["path"]
+    name = (found["digest"] or found["tag"])[1:]
+    is_own = is_here(host.partition(":")[0])
+    refusals = []
+    for scheme in ("https", "http") if is_own else ("https",):
+        server = Server(upstream_of(f"{host}/{path}", scheme), logins.get(host))
+        try:
+            ask = partial(Repository(server).check, name)
+            return persistently(ask, lambda _: None, tries=1 if is_own else _TRIES)
+        except Broken as broken:
+            refusals.append(broken)
+    # Of the two ways to this machine, one breaks because the other one is spoken there.
+    reason = min(refusals, key=lambda each: each.again)
+    raise SlipwayError(Problem(what, *_told(ref, reason))) from reason
+
+
+def _told(ref: str, broken: Broken) -> tuple[str, str]:
+    """What is wrong with an image, and what mends it for an app."""
+    if broken.lacking:
+        return f"{ref} is not found: its registry has no such image", "correct the reference"
+    if broken.refused:
+        return f"{ref}: {broken}", "registry_auth says who asks for an app: docs/secrets.md"
+    return f"{ref}: {broken}", broken.fix
+
+
 class Referenced:
     """Has the builder of Dockerfiles fetch images: it knows registries, and keeps what it has.
 
@@ -80,6 +121,7 @@ class Referenced:
 
     def build(self, order: Order[ImageBuild]) -> Path:
         """As Builder; SlipwayError when the registry does not give the image."""
+        check(order.build.ref, order.logins, order.label)
         with self._turns[registry_of(order.build.ref)]:
             return self._fetch(order)
 

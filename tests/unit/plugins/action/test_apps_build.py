@@ -34,6 +34,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
         return store.root
 
     monkeypatch.setattr("slipway.apps.builders.buildx.Buildx.build", fetch)
+    monkeypatch.setattr("slipway.apps.builders.reference.check", lambda *_: None)
     build = {"tool": "image", "ref": "r.test/web:1"}
     app = sourced("web", git_url="", build=build, manifests=[{"content": json.dumps(POD)}])
     return {

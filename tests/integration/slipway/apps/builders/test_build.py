@@ -577,6 +577,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> list[str]:
         return shop.build(order)
 
     monkeypatch.setattr("slipway.apps.builders.buildx.Buildx.build", fetch)
+    monkeypatch.setattr("slipway.apps.builders.reference.check", lambda *_: None)
     return found
 
 

@@ -128,8 +128,28 @@ def test_an_image_by_its_reference_is_fetched_with_the_login_by_tag_and_by_diges
     assert fetch(f"{name}@{pushed}", bench.logins).layers == by_tag.layers
     with pytest.raises(SlipwayError, match=REFUSED):
         fetch(bench.ref, {})
-    with pytest.raises(SlipwayError, match="not found"):
+    with pytest.raises(SlipwayError, match="is not found"):
         fetch(f"{name}@sha256:{'0' * 64}", bench.logins)
+
+
+def test_what_another_app_was_given_is_not_had_by_its_digest(bench: Bench) -> None:
+    by_digest = f"{bench.ref.rpartition(':')[0]}@{bench.pushed()}"
+
+    def fetch(logins: dict[str, Login]) -> Path:
+        scratch = Path(tempfile.mkdtemp(dir=bench.root))
+        build = ImageBuild(ref=by_digest)
+        order = Order("db (main)", "db", Path(), build, None, {}, scratch, logins=logins)
+        return Referenced(bench.kit).build(order)
+
+    assert (fetch(bench.logins) / "index.json").exists()
+    guess = {registry_of(bench.ref): Login(USER, "a guess")}
+    for logins in ({}, guess):
+        with pytest.raises(SlipwayError, match=REFUSED) as refused:
+            fetch(logins)
+        [problem] = refused.value.problems
+        assert "registry_auth" in problem.fix
+        with pytest.raises(SlipwayError, match=REFUSED):
+            bench.bases().find("jib", by_digest, logins)
 
 
 def test_no_build_has_the_login_of_this_machine_s_user(
