@@ -17,6 +17,7 @@ from slipway.control_node.localhost import USUAL_PORTS
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube
 from slipway.kube.nodes import mismatches
+from slipway.nodes.registries import registries
 
 ANSWER_SECONDS = 2.0
 """How long this machine may take to accept a connection to itself."""
@@ -153,6 +154,15 @@ def apps_file(
     """Everything that is wrong with apps.yml by itself, and with the ``secrets`` that it names."""
     try:
         plan(path, domain=domain, secrets=secrets, bounds=bounds)
+    except SlipwayError as error:
+        return list(error.problems)
+    return []
+
+
+def nodes_registries(given: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Problem]:
+    """Everything that is wrong with the registries that nodes are to ask."""
+    try:
+        registries(given, secrets)
     except SlipwayError as error:
         return list(error.problems)
     return []

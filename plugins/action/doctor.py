@@ -62,6 +62,7 @@ def _wanted(args: Mapping[str, Any], bundles: Bundles, *, names: bool) -> Wanted
         domain=args["domain"],
         bounds=Bounds.of(args),
         ports=args["ports"],
+        registries=args["registries"],
         routed=args["routed"],
         resolv_conf=args["resolv_conf"],
         names=names,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
 from slipway.bundle.manifest import KnownSums
 from slipway.errors import Problem, SlipwayError
+from slipway.nodes.placed import measured
 
 
 class ActionModule(SlipwayAction):
@@ -52,8 +52,7 @@ def _described(entry: dict[str, Any], sums: KnownSums, *, foresee: bool) -> dict
     With ``foresee``, a source that is still to be made is one that differs from every file.
     """
     if entry["content"] is not None:
-        content = entry["content"].encode()
-        return {**entry, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        return {**entry, **measured(entry["content"])}
     source = Path(entry["source"])
     if source.is_file():
         return {**entry, "size": source.stat().st_size, "sha256": sums.of(source)}

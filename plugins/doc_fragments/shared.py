@@ -174,6 +174,19 @@ options:
     default: slipway_secrets
 """
 
+    REGISTRIES = r"""
+options:
+  registries:
+    description:
+      - The registries that nodes ask themselves, by the host that images name, or V(_default) for
+        each that is not there. Each may have C(mirrors), addresses that are asked before, C(user)
+        and C(password), which is the name of a secret, C(ca), certificates or a file of the
+        controller with them, and C(plain_http). A mirror has the login and the C(ca) of the entry
+        for its own host.
+    type: dict
+    default: {}
+"""
+
     SESSION = r"""
 options:
   session:

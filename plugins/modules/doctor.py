@@ -94,6 +94,7 @@ extends_documentation_fragment:
   - shared.domain
   - shared.bounds
   - shared.ports
+  - shared.registries
 attributes:
   check_mode:
     description: Changes nothing in any mode.

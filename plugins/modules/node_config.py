@@ -47,9 +47,20 @@ options:
             shown to nobody.
         type: bool
         default: false
+      secret:
+        description: Whether a diff has nothing of the file.
+        type: bool
+        default: false
   absent:
     description:
       - Paths of files that must not be there.
+    type: list
+    elements: path
+    default: []
+  owned:
+    description:
+      - Folders of which O(files) has all files. Others that were put there before are taken back,
+        with the directories that are empty then; what somebody else put there stays.
     type: list
     elements: path
     default: []

@@ -100,10 +100,21 @@ def _faults(name: str, mirror: _Given, secrets: Mapping[str, str]) -> Iterable[t
     parts = urlsplit(mirror.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         yield f"is at {mirror.url}, which is no address", "write https://HOST/PATH"
-    elif mirror.user and parts.scheme == "http" and not is_here(parts.hostname):
+    readable = parts.scheme == "http" and not is_here(parts.hostname or "")
+    yield from login_faults(mirror.user, mirror.password, secrets, readable=readable)
+
+
+def login_faults(
+    user: str, password: str, secrets: Mapping[str, str], *, readable: bool
+) -> Iterable[tuple[str, str]]:
+    """What is wrong with a login whose password is the name of a secret.
+
+    ``readable`` says that others can read what is told on the way to who is asked.
+    """
+    if user and readable:
         yield "would be told a password that anybody on the way may read", "write https"
-    if bool(mirror.user) != bool(mirror.password):
+    if bool(user) != bool(password):
         yield "has one of user and password", "write both, the password as the name of a secret"
-    elif mirror.password and mirror.password not in secrets:
-        what = f"has a password {mirror.password} that is not in slipway_secrets"
+    elif password and password not in secrets:
+        what = f"has a password {password} that is not in slipway_secrets"
         yield what, "put it into the vault: docs/secrets.md"

@@ -44,8 +44,9 @@ class Wanted:
     ``nodes`` are what the module machine_look returned for each; none where they are containers.
     ``bundles`` tells where bundles come from, ``kept`` are the paths that a run writes to, and
     ``tools`` are what builds need. ``resolv_conf`` is the file with the name servers of container
-    nodes, if one is named, ``ports`` are those of this machine that lead to them. With ``names``,
-    the names of hosts are asked for as well, which the proof at the end of a run does itself.
+    nodes, if one is named, ``ports`` are those of this machine that lead to them, ``registries``
+    what nodes pull from. With ``names``, the names of hosts are asked for as well, which the proof
+    at the end of a run does itself.
     """
 
     cluster: str
@@ -63,6 +64,7 @@ class Wanted:
     domain: str = DOMAIN
     bounds: Bounds = NO_BOUNDS
     ports: Ports = field(default_factory=dict)
+    registries: Mapping[str, Any] = field(default_factory=dict)
     routed: bool = True
     resolv_conf: str = ""
     names: bool = True
@@ -95,6 +97,10 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         _raise(preflight.running_cluster(wanted.kubeconfig, inventory, wanted.version))
         yield ok("the inventory's, or none that answers")
 
+    def registries_are_sound() -> Iterable[Result]:
+        _raise(preflight.nodes_registries(wanted.registries, wanted.secrets))
+        yield ok(", ".join(wanted.registries) or "as images name them")
+
     def file_is_sound() -> Iterable[Result]:
         _raise(preflight.apps_file(wanted.apps_file, wanted.secrets, wanted.domain, wanted.bounds))
         yield ok(str(wanted.apps_file))
@@ -107,6 +113,7 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         "inventory": inventory_is_sound,
         "cluster": cluster_is_this_one,
         "published ports": ports_are_free,
+        "registries of nodes": registries_are_sound,
         "apps file": file_is_sound,
     }
 

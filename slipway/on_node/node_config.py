@@ -23,6 +23,7 @@ from slipway.on_node.shared import (
     Modes,
     place,
     program,
+    take_back,
     tool,
 )
 
@@ -75,8 +76,45 @@ def note(paths: list[str], units: list[str], undo: list[str], role: str) -> None
         if (kind, name) not in known
     ]
     if added:
-        content = json.dumps({**noted, "placed": noted["placed"] + added}, indent=1)
-        replace({"path": RECORD, "content": content, "mode": "0644"})
+        write_record({**noted, "placed": noted["placed"] + added})
+
+
+def write_record(noted: dict[str, Any]) -> None:
+    """Have this record in the place of the one that is there."""
+    replace({"path": RECORD, "content": json.dumps(noted, indent=1), "mode": "0644"})
+
+
+def left(folders: list[str], paths: list[str]) -> list[str]:
+    """The files that were put below folders and are wanted there no more, by the record."""
+    return [
+        each["name"]
+        for each in record()["placed"]
+        if each["kind"] == "file" and is_below(each["name"], folders) and each["name"] not in paths
+    ]
+
+
+def is_below(name: str, folders: list[str]) -> bool:
+    """Whether a path is in one of the folders."""
+    return any(name.startswith(f"{folder}/") for folder in folders)
+
+
+def give_up(files: list[str], folders: list[str]) -> None:
+    """Take files below folders back, and the directories that are empty then.
+
+    The record forgets them at the end, so that what is interrupted is done again.
+    """
+    noted = record()
+    taken = [each for each in noted["placed"] if each["name"] in files]
+    taken += [each for each in noted["placed"] if is_directory_below(each, folders)]
+    for each in sorted(taken, key=noted["placed"].index, reverse=True):
+        take_back(each["kind"], each["name"], former=each["former"])
+    gone = [each for each in taken if each["kind"] == "file" or not place(each["name"]).is_dir()]
+    write_record({**noted, "placed": [each for each in noted["placed"] if each not in gone]})
+
+
+def is_directory_below(entry: dict[str, Any], folders: list[str]) -> bool:
+    """Whether an entry of the record is a directory in one of the folders."""
+    return entry["kind"] == "directory" and is_below(entry["name"], folders)
 
 
 def keep(path: str) -> bool:
@@ -262,7 +300,9 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
     if right != known and not modes.check:
         remember(right)
     surplus = [path for path in args["absent"] if os.path.lexists(place(path))]
-    replaced = [entry["path"] for entry in wanted] + surplus
+    leaving = left(args["owned"], [entry["path"] for entry in args["files"]])
+    placed = [entry["path"] for entry in wanted]
+    replaced = placed + surplus + leaving
     units = args["units"]
     if not replaced:
         written = newest(args["files"])
@@ -277,11 +317,13 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
     }
     if modes.check or to_send:
         return result
-    note(replaced, units, args["undo"], args["role"])
+    note(placed + surplus, units, args["undo"], args["role"])
     for entry in wanted:
         replace(entry)
     for path in surplus:
         place(path).unlink()
+    if leaving:
+        give_up(leaving, args["owned"])
     if replaced and program("restorecon"):  # SELinux's labels; the folder's are there already
         tool("restorecon", "-i", *(str(place(path)) for path in replaced))
     if replaced and units:
@@ -294,8 +336,9 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
 
 
 def is_shown(wanted: dict[str, Any]) -> bool:
-    """Whether a diff has the file: it is a text, and none that has a key of its own."""
-    return wanted.get("content") is not None and not wanted.get("once")
+    """Whether a diff has the file: it is a text, without a key of its own and without secrets."""
+    hidden = wanted.get("once") or wanted.get("secret")
+    return wanted.get("content") is not None and not hidden
 
 
 def difference(wanted: dict[str, Any]) -> dict[str, str]:

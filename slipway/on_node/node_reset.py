@@ -11,7 +11,6 @@ import subprocess
 from typing import Any
 
 from slipway.on_node.shared import (
-    FORMER,
     HOME,
     LONG_SECONDS,
     PATH,
@@ -20,6 +19,7 @@ from slipway.on_node.shared import (
     Failed,
     Modes,
     place,
+    take_back,
     tool,
 )
 
@@ -185,18 +185,6 @@ def remove(item: str) -> None:
         shutil.rmtree(place(item))
     else:
         place(item).unlink()
-
-
-def take_back(kind: str, name: str, *, former: bool) -> None:
-    """Remove a file, or have the former one back; a directory goes if nothing else is in it."""
-    path, kept = place(name), place(FORMER + name)
-    if kind == "directory" and path.is_dir():
-        if not any(path.iterdir()):
-            path.rmdir()
-    elif kind == "file" and not former:
-        path.unlink(missing_ok=True)
-    elif kind == "file" and os.path.lexists(kept):
-        shutil.move(kept, path)
 
 
 def undo(placed: dict[tuple[str, str], bool]) -> str:

@@ -63,6 +63,18 @@ def matching(pattern: str) -> list[str]:
     return sorted(f"/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern.lstrip("/")))
 
 
+def take_back(kind: str, name: str, *, former: bool) -> None:
+    """Remove a file, or have the former one back; a directory goes if nothing else is in it."""
+    path, kept = place(name), place(FORMER + name)
+    if kind == "directory" and path.is_dir():
+        if not any(path.iterdir()):
+            path.rmdir()
+    elif kind == "file" and not former:
+        path.unlink(missing_ok=True)
+    elif kind == "file" and os.path.lexists(kept):
+        shutil.move(kept, path)
+
+
 def text_of(path: str) -> str:
     """What is in a file; nothing where there is none."""
     try:

@@ -138,9 +138,9 @@ def served(content: bytes, scratch: Path | None = None, days: int = 2) -> Iterat
             yield file
 
 
-def tls(scratch: Path, days: int) -> ssl.SSLContext:
+def tls(scratch: Path, days: int, host: str = "localhost") -> ssl.SSLContext:
     """What a server on this machine speaks, by a certificate that is written to ``scratch``."""
-    certificate, key = make_certificate("localhost", days=days)
+    certificate, key = make_certificate(host, days=days)
     (scratch / "server.crt").write_bytes(certificate)
     (scratch / "server.key").write_bytes(key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -15,7 +15,7 @@ import urllib3
 from slipway.waiting import wait_until
 from tests.support.oci_samples import Layout, digest_of
 
-_LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_LISTENING = re.compile(r"listening on ([\d.]+:\d+)")
 
 
 USER, PASSWORD = "builds", "only for tests"
@@ -33,6 +33,7 @@ def served(
     asks: bool = False,
     tls: Path | None = None,
     realm: str = "",
+    at: str = "127.0.0.1",
 ) -> Iterator[str]:
     """Run a registry that keeps its images in a new folder; gives its address.
 
@@ -44,7 +45,7 @@ def served(
     settings: dict[str, Any] = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "root")}},
-        "http": {"addr": "127.0.0.1:0"},
+        "http": {"addr": f"{at}:0"},
     }
     if asks:
         allowed = {"realm": "tests", "path": str(folder / "allowed")}

@@ -61,14 +61,18 @@ def shelf(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[She
     program = scenario.bundle / "tools" / "docker-registry"
     with ExitStack() as closing:
         address = closing.enter_context(registries.served(program, folder, asks=True))
-        store = ImageStore(scenario.cache / "images")
-        ref = next(ref for ref in store.images() if "/quotes:" in ref)
-        layout, index = _layout_of(store, ref)
         url = f"http://{address}"
-        digest = registries.push(url, NAME, layout, index, tag="1", asks=True)
+        digest = registries.push(url, NAME, *image_of(scenario), tag="1", asks=True)
         yield Shelf(scenario, apps_file, address, digest, closing)
     undone = scenario.deploy(scenario.apps_file)
     assert undone.code == 0, undone
+
+
+def image_of(scenario: Scenario) -> tuple[Layout, bytes]:
+    """An image of the sample of a cluster that none of its nodes has, and its index."""
+    store = ImageStore(scenario.cache / "images")
+    ref = next(ref for ref in store.images() if "/quotes:" in ref)
+    return _layout_of(store, ref)
 
 
 def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:

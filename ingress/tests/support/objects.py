@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -115,13 +116,15 @@ def endpoint_slice(
 
 
 def make_certificate(host: str, *, days: int = 2) -> tuple[bytes, bytes]:
-    """A self-signed certificate for ``host`` and its key, both PEM.
+    """A self-signed certificate for ``host``, a name or an address, and its key, both PEM.
 
     It is valid from four days ago until ``days`` from now; it has expired if that is negative.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
+    is_address = host.replace(".", "").isdigit()
+    known_as = x509.IPAddress(ip_address(host)) if is_address else x509.DNSName(host)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -130,7 +133,7 @@ def make_certificate(host: str, *, days: int = 2) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=4))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([known_as]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

@@ -142,7 +142,8 @@ def test_where_everything_will_do_everything_was_looked_at(tmp_path: Path) -> No
     found = by_check(examined(wanted(tmp_path), sound))
     assert {*found.values()} == {"ok"}
     assert [*found] == [
-        *("inventory", "cluster", "published ports", "apps file", "bundle", "engine"),
+        *("inventory", "cluster", "published ports", "registries of nodes", "apps file"),
+        *("bundle", "engine"),
         *("system", "processor", "kernel", "modules", "control groups", "python"),
         *("cores", "memory", "swap", "limits", "inotify", "room", "file systems"),
         *("forwarding", "firewall", "ranges", "tools", "folders", "name servers"),
@@ -176,6 +177,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
         tmp_path,
         inventory=replace(CONTAINERS, pool=[]),
         apps_file=tmp_path / "none.yml",
+        registries={"registry.test": {"user": "ada"}},
         bundles=choices(Bundles(tmp_path / "other")),
         tools=["git"],
     )
@@ -187,6 +189,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
     found = by_check(examined(broken, unread))
     assert {check: state for check, state in found.items() if state != "ok"} == {
         "inventory": "fail",
+        "registries of nodes": "fail",
         "apps file": "fail",
         "engine": "fail",
         "cores": "fail",

@@ -206,6 +206,34 @@ def test_what_must_not_be_there_is_removed(node: Node) -> None:
     assert sorted(path.name for path in node.root.iterdir()) == ["tools", "var"]
 
 
+def placed(node: Node) -> list[str]:
+    """What the record says was put there."""
+    record = json.loads((node.root / shared.RECORD.lstrip("/")).read_text())
+    return [each["name"] for each in record["placed"]]
+
+
+def test_of_a_folder_only_what_is_wanted_and_what_others_put_there_stays(node: Node) -> None:
+    folder = node.root / "etc/certs.d"
+    (folder / "own").mkdir(parents=True)
+    (folder / "own/hosts.toml").write_text("somebody's")
+    (folder / "b").mkdir()
+    (folder / "b/hosts.toml").write_text("before")
+    names = ("etc/certs.d/a/hosts.toml", "etc/certs.d/b/hosts.toml", "etc/certs.d/c/hosts.toml")
+    a, b, c = (node.file(name, "ours") for name in names)
+    args: dict[str, Any] = {"owned": ["/etc/certs.d"]}
+    node.run(files=[node.file("etc/other", "x"), a, b, c], **args)
+    args["files"] = [c]
+    checked = node.run(check=True, **args)
+    assert (folder / "a").exists()
+    result = node.run(**args)
+    assert result["changed"]
+    assert checked["replaced"] == result["replaced"] == [a["path"], b["path"]]
+    assert sorted(path.name for path in folder.iterdir()) == ["b", "c", "own"]
+    assert (folder / "b/hosts.toml").read_text() == "before"
+    assert placed(node) == ["/etc/certs.d/c", "/etc/other", "/etc/certs.d/c/hosts.toml"]
+    assert not node.run(**args)["changed"]
+
+
 def test_a_check_tells_and_changes_nothing(node: Node) -> None:
     node.has_unit("a.service", state())
     (node.root / "old").touch()
@@ -233,6 +261,12 @@ def test_a_diff_shows_text_before_and_after(node: Node) -> None:
         ("", "zwei\n"),
     ]
     assert result["diff"][0]["before_header"] == "/one"
+
+
+def test_a_diff_shows_nothing_of_what_has_secrets_nor_of_what_had(node: Node) -> None:
+    node.run(files=[{**node.file("one", "old password"), "secret": True}])
+    result = node.run(diff=True, files=[{**node.file("one", "password"), "secret": True}])
+    assert (result["replaced"], result["diff"]) == (["/one"], [])
 
 
 def test_who_does_not_ask_for_differences_gets_none(node: Node) -> None:
