@@ -174,13 +174,18 @@ class Authority:
 
     def stands_by(self, pair: Pair, host: str) -> bool:
         """Whether a pair is this authority's for the host, and not yet to be renewed."""
-        try:
-            leaf = x509.load_pem_x509_certificate(pair.certificate.encode())
-            leaf.verify_directly_issued_by(self._root)
-        except (ValueError, TypeError, InvalidSignature):
-            return False
-        lasting = leaf.not_valid_after_utc - RENEW_BEFORE > _now()
-        return lasting and not [*faults(pair, host)]
+        return is_issued(pair, self.root, host)
+
+
+def is_issued(pair: Pair, root: str, host: str) -> bool:
+    """Whether a pair is for the host, of the authority of a root, and not yet to be renewed."""
+    try:
+        leaf = x509.load_pem_x509_certificate(pair.certificate.encode())
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    lasting = leaf.not_valid_after_utc - RENEW_BEFORE > _now()
+    return lasting and not [*faults(pair, host)]
 
 
 def faults(pair: Pair, host: str) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from slipway.action_plugin import SlipwayAction
 from slipway.errors import SlipwayError
 from slipway.kube.apply import Applier, documents
 from slipway.kube.client import Kube, Unreachable
+from slipway.kube.serving import certified
 from slipway.kube.workloads import patient
 
 
@@ -26,6 +27,7 @@ class ActionModule(SlipwayAction):
         try:
             with Kube(Path(args["kubeconfig"])) as kube:
                 applier = Applier(kube, args["timeout"])
+                objects = certified(kube, objects)
                 if present:
                     changed = applier.apply(objects, dry_run=self.check_mode)
                 else:

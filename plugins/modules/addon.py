@@ -11,6 +11,8 @@ description:
   - Kinds that an object before has only just defined, and webhooks that are still starting, are
     waited for.
   - An object that is as the manifest says is not changed.
+  - An APIService without C(caBundle) and C(insecureSkipTLSVerify) gets the former, and its service
+    a certificate in the Secret C(<service>-certificate), which is made anew before it ends.
   - With O(state=absent) the objects are removed, but for those that somebody else has made. A
     namespace stays that has anything else in it.
   - It runs on the controller.

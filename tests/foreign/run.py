@@ -75,6 +75,7 @@ IMAGES: Mapping[str, Sequence[Says]] = {
     "metallb_controller": [(["/controller", "--help"], "")],
     "metallb_speaker": [(["/speaker", "--help"], "")],
     "network_policies": [(["/network-policies", "--help"], "")],
+    "metrics_server": [(["/metrics-server", "--version"], "v{metrics_server}")],
     "nginx_ingress": [
         (["sh", "-c", "nginx -v 2>&1"], "nginx/1."),
         (["python3", "-c", "import nginx_ingress; print('imported')"], "imported"),
