@@ -16,7 +16,7 @@ SYSTEM_NAMESPACES = {
     "default": "is where whoever names no namespace puts things",
     **dict.fromkeys(("kube-system", "kube-public", "kube-node-lease"), "is Kubernetes' own"),
     "istio-system": "is that of an add-on",
-    "local-path-storage": "is that of an add-on",
+    "local-path-storage": "is that of what makes volumes",
     "metallb-system": "is that of the load balancer",
     "network-policies": "is that of what enforces NetworkPolicies",
     "nginx-ingress": "is that of the ingress controller",

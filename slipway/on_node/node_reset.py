@@ -46,6 +46,7 @@ MADE = {
     "containerd": ("/var/lib/containerd",),
     "kube-proxy": ("table ip kube-proxy", "table ip6 kube-proxy"),
     "network-policies": ("table inet kube-network-policies",),
+    "local-path-provisioner": ("/var/lib/slipway-volumes",),
     "CNI's bridge": ("link cni0",),
     "CNI's host-local": ("/var/lib/cni",),
     "CNI's portmap": ("table inet cni_hostport",),

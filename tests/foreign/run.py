@@ -68,6 +68,9 @@ IMAGES: Mapping[str, Sequence[Says]] = {
         (["/usr/sbin/nft", "--version"], NETLINK),
     ],
     "kube_scheduler": [(["/usr/local/bin/kube-scheduler", "--version"], "v{kubernetes}")],
+    "local_path_provisioner": [
+        (["/usr/bin/local-path-provisioner", "--version"], "v{local_path_provisioner}")
+    ],
     "maven": [
         (["mvn", "--version"], "Java version: {jre}."),
         (["git", "--version"], "git version 2."),

@@ -187,6 +187,7 @@ def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> N
     node.puts("/opt/cni/bin/bridge")
     node.has("/etc/systemd/system/own.service", "/opt/cni/bin/own", "/etc/kubernetes/own")
     node.has("/var/lib/containerd/io/blob", "/etc/kubernetes/pki/ca.crt")
+    node.has("/var/lib/slipway-volumes/pvc-1_shop-main_shop-data/a", "/var/lib/own/a")
     for path in ("etc/cni/net.d", "opt/containerd/bin", "usr/libexec/kubernetes"):
         (node.root / path).mkdir(parents=True)
     node.has("/opt/containerd/lib/own.so")
@@ -199,6 +200,7 @@ def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> N
         "/var/lib/containerd",
         "table ip6 kube-proxy",
         "table inet kube-network-policies",
+        "/var/lib/slipway-volumes",
         "link cni0",
     ]
     assert node.files() == [
@@ -206,6 +208,7 @@ def test_what_the_cluster_s_programs_made_goes_and_nothing_else(node: Node) -> N
         "/etc/systemd/system/own.service",
         "/opt/cni/bin/own",
         "/opt/containerd/lib/own.so",
+        "/var/lib/own/a",
     ]
     assert not (node.root / "etc/cni").exists()
     assert not (node.root / "usr/libexec/kubernetes").exists()
