@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from slipway.kube.client import STORAGE_CLASSES, VOLUME_CLAIMS, Kube, Object
-from slipway.kube.workloads import Trouble, joined, warnings
+from slipway.kube.workloads import Trouble, joined, warned
 
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 """The annotation of the StorageClass that a claim gets which names none."""
+
+REFUSED = "ProvisioningFailed"
+"""What a provisioner says, and goes on saying, when it makes no volume for a claim."""
+
+REFUSALS = 2
+"""How often it says so until that is final: once may be an answer that came late."""
 
 
 def unbound(kube: Kube, pod: Object) -> Iterator[Trouble]:
@@ -40,7 +46,10 @@ def _reason(kube: Kube, claim: Object) -> tuple[str, bool]:
         return f"there is no StorageClass {wanted}, and no volume of it; {there}", True
     if not wanted and (wanted == "" or not any(map(_is_default, classes.values()))):
         return f"it names no StorageClass, none is the default, and no volume fits; {there}", True
-    return "; ".join(warnings(kube, claim)[-1:]), False
+    events = warned(kube, claim)
+    refusals = sum(each.get("count") or 1 for each in events if each.get("reason") == REFUSED)
+    last = [joined(each.get("reason"), each.get("message")) for each in events[-1:]]
+    return "".join(last), refusals >= REFUSALS
 
 
 def _is_default(storage_class: Object) -> bool:

@@ -199,6 +199,11 @@ def explain(kube: Kube, pod: Object, trouble: Trouble, note: str = "") -> str:
 
 def warnings(kube: Kube, obj: Object) -> list[str]:
     """An object's Warning events, oldest first, each as ``reason: message``."""
+    return [joined(each.get("reason"), each.get("message")) for each in warned(kube, obj)]
+
+
+def warned(kube: Kube, obj: Object) -> list[Object]:
+    """The Warning events themselves."""
     metadata = obj["metadata"]
     events = kube.list(
         EVENTS,
@@ -206,7 +211,7 @@ def warnings(kube: Kube, obj: Object) -> list[str]:
         fields=f"involvedObject.name={metadata['name']},type=Warning",
     ).items
     events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
-    return [joined(event.get("reason"), event.get("message")) for event in events]
+    return events
 
 
 def joined(*parts: str | None, separator: str = ": ") -> str:

@@ -15,6 +15,7 @@ from slipway.apps.manifests.labels import (
     owner_of,
     pod_hash,
 )
+from slipway.kube.claims import unbound
 from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Listing, Object, Resource
 from slipway.kube.objects import grouped
 from slipway.kube.workloads import (
@@ -167,7 +168,7 @@ class Rollouts:
             return f"its Deployment {app.namespace}/{lacking[0]} was deleted meanwhile"
         deployment = there[app.name]
         own = [pod for each in there.values() for pod in newest_pods(each, pods)]
-        found = [(pod, trouble) for pod in own if (trouble := pod_trouble(pod))]
+        found = [(pod, trouble) for pod in own if (trouble := self._trouble_of(pod))]
         refused = filter(None, map(deployment_trouble, there.values()))
         pod, trouble = found[0] if found else (None, next(refused, None))
         if not trouble:
@@ -176,8 +177,22 @@ class Rollouts:
             return self._explain(deployment, pod, trouble)
         if self._elapsed < seconds:
             return ""
-        slow = Trouble(joined(f"not ready after {seconds:.0f} s", state_of(own)), True)
+        claims = "; ".join(str(each) for one in own for each in self._unbound(one))
+        state = joined(state_of(own), claims, separator="; ")
+        slow = Trouble(joined(f"not ready after {seconds:.0f} s", state), True)
         return self._explain(deployment, own[0] if own else None, slow)
+
+    def _trouble_of(self, pod: Object) -> Trouble | None:
+        """What is wrong with a pod: with a claim of it that will get no volume, or else itself.
+
+        The scheduler says nothing of a pod for as long as it waits for the volumes of its claims.
+        """
+        lacking = [each.reason for each in self._unbound(pod) if each.final]
+        return Trouble("; ".join(lacking), final=False) if lacking else pod_trouble(pod)
+
+    def _unbound(self, pod: Object) -> list[Trouble]:
+        """What keeps a pod's claims from having volumes; nothing once it is on a node."""
+        return [] if pod["spec"].get("nodeName") else [*unbound(self._kube, pod)]
 
     def _lasts(self, app_id: str) -> bool:
         """Whether a trouble that may pass has lasted too long."""

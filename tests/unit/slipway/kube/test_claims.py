@@ -77,6 +77,21 @@ def test_a_claim_of_a_class_that_is_not_there_is_never_bound(kube: Kube, api: Fa
     ]
 
 
+def test_a_claim_that_is_refused_again_and_again_is_never_bound(kube: Kube, api: FakeApi) -> None:
+    storage_class(api, "fast", default=True)
+    claim(api, "data")
+    metadata = {"name": "e", **PLACE}
+    event = {"metadata": metadata, "type": "Warning", "involvedObject": {"name": "data"}}
+    event |= {"reason": "ProvisioningFailed", "message": "NodePath only supports ReadWriteOnce"}
+    for count, final in ((1, False), (2, True)):
+        api.put("events", {**event, "count": count})
+        why = "claim data is not bound: ProvisioningFailed: NodePath only supports ReadWriteOnce"
+        assert said(kube, "data") == [(why, final)]
+    api.put("events", {**event, "reason": "Other", "count": 9})
+    [(_, final)] = said(kube, "data")
+    assert not final
+
+
 def test_claims_that_are_bound_lost_or_not_there(kube: Kube, api: FakeApi) -> None:
     claim(api, "bound", "Bound")
     claim(api, "lost", "Lost")

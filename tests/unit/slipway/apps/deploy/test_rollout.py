@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from slipway.apps.app import Built
@@ -9,7 +11,7 @@ from slipway.apps.deploy import rollout
 from slipway.apps.deploy.rollout import Rollouts, newest_pods
 from slipway.apps.manifests.labels import owner_of
 from slipway.apps.manifests.render import render
-from slipway.kube.client import DEPLOYMENTS, PODS, Kube
+from slipway.kube.client import DEPLOYMENTS, PODS, Kube, Object
 from slipway.kube.objects import grouped
 from tests.support.app_cluster import FakeApi, deployment_status
 from tests.support.apps import built
@@ -101,6 +103,47 @@ def test_a_trouble_that_may_pass_fails_only_when_it_lasts(
     failed, _said = wait(kube)
     assert failed[APP.id].startswith("pod greeter-1: Unschedulable: 0/2 nodes are available")
     assert paths(api).count(PODS.path(APP.namespace)) > 1
+
+
+def with_claim(**status: Any) -> Object:
+    """A pod of the app that wants a volume."""
+    found = pod(**status)
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "greeter-data"}}
+    return {**found, "spec": {**found["spec"], "volumes": [volume]}}
+
+
+def claim(api: FakeApi, **spec: Any) -> None:
+    """Its claim, which is not bound."""
+    metadata = {"name": "greeter-data", "namespace": APP.namespace}
+    status = {"phase": "Pending"}
+    api.put("persistentvolumeclaims", {"metadata": metadata, "spec": spec, "status": status})
+
+
+def test_a_pod_that_will_get_no_volume_fails_soon_though_the_scheduler_is_silent(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(rollout, "LOOK_SECONDS", 0)
+    api.put("deployments", deployment())
+    api.put("pods", with_claim(phase="Pending"))
+    claim(api, storageClassName="quick")
+    failed, _said = wait(kube)
+    assert failed[APP.id].startswith(
+        "pod greeter-1: claim greeter-data is not bound: there is no StorageClass quick"
+    )
+
+
+def test_a_volume_that_may_yet_come_is_waited_for_and_named_at_the_end(
+    kube: Kube, api: FakeApi
+) -> None:
+    api.put("deployments", deployment())
+    api.put("pods", with_claim(phase="Pending"))
+    api.put("storageclasses", {"metadata": {"name": "quick"}})
+    claim(api, storageClassName="quick")
+    failed, _said = wait(kube, 0)
+    assert failed[APP.id].startswith(
+        "pod greeter-1: not ready after 0 s: waiting for its pods; claim greeter-data is not bound"
+    )
 
 
 def test_a_roll_out_that_never_ends_says_what_its_pods_do(kube: Kube, api: FakeApi) -> None:
