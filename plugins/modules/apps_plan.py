@@ -140,6 +140,9 @@ apps:
     config_files:
       description: Files of the container.
       type: list
+    volumes:
+      description: What it keeps beyond its pods, by name.
+      type: dict
     manifests:
       description: Objects that belong to the app.
       type: list

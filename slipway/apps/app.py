@@ -169,6 +169,17 @@ class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_onl
         return self.secret is not None or self.password is not None
 
 
+class Volume(
+    Struct, rename={"storage_class": "class"}, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What outlives pods at a ``path`` of the container; with ``keep``, its environment, too."""
+
+    path: str
+    size: str = "1Gi"
+    keep: bool = False
+    storage_class: str | None = None
+
+
 HERE, NODES = "here", "nodes"
 """Who fetches the images that pods of manifests and charts name: this machine, or each node."""
 
@@ -401,6 +412,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Environment variables."""
     config_files: list[ConfigFile] = []
     """Files of the container."""
+    volumes: dict[str, Volume] = {}
+    """What it keeps beyond its pods, by name."""
     manifests: list[Manifest] = []
     """Objects that belong to the app."""
     helm: list[Chart] = []

@@ -29,6 +29,7 @@ from slipway.apps.manifests.passwords import is_keeper, keepers, passwords, valu
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
+from slipway.apps.manifests.volumes import is_claim, is_kept
 from slipway.certificates import Pair
 from slipway.kube.client import (
     CONFIG_MAPS,
@@ -99,6 +100,10 @@ class Decision:
     """By app, the processes, jobs and rights that its version no longer has."""
     old_configs: dict[str, list[Object]]
     """By app of those to apply, configurations that only older versions may still have."""
+    outlived: dict[str, list[Object]]
+    """By app, the claims of volumes that it no longer has; they stay as long as it does."""
+    kept: list[Object]
+    """The claims that stay although their app goes."""
     spare_namespaces: list[str]
     """Namespaces of Slipway's that no app needs any more."""
     passwords: dict[str, str]
@@ -208,6 +213,10 @@ def decide(
     spare = {
         key: obj for key, obj in state.objects.items() if key not in kept and key not in foreign
     }
+    data = {key: obj for key, obj in spare.items() if is_claim(obj)}
+    outlived = {key: obj for key, obj in data.items() if owner_of(obj) in rendered}
+    kept_data = {k: obj for k, obj in data.items() if k not in outlived and is_kept(obj)}
+    spare = {k: obj for k, obj in spare.items() if k not in outlived and k not in kept_data}
     old = {
         key: obj
         for key, obj in spare.items()
@@ -262,10 +271,15 @@ def decide(
         delete=[obj for key, obj in spare.items() if key not in old and key not in outdated],
         outdated=grouped(outdated.values(), owner_of),
         old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
+        outlived=grouped(outlived.values(), owner_of),
+        kept=list(kept_data.values()),
         spare_namespaces=[
             name
             for name, obj in state.namespaces.items()
-            if name not in needed and is_own(obj) and is_sealed(obj) and usable(obj)
+            if name not in {*needed, *(space for _kind, space, _name in kept_data)}
+            and is_own(obj)
+            and is_sealed(obj)
+            and usable(obj)
         ],
         passwords=values_of(kept_passwords.values()),
     )

@@ -56,6 +56,8 @@ from slipway.apps.manifests.labels import (
 )
 from slipway.apps.manifests.network import Network
 from slipway.apps.manifests.routes import hosts, tls_of
+from slipway.apps.manifests.volumes import is_claim, volume_of
+from slipway.apps.manifests.volumes import refusal as claim_refusal
 from slipway.certificates import Authority, Pair
 from slipway.control_node.localhost import NO_PORTS, Ports
 from slipway.errors import Problem, SlipwayError
@@ -358,6 +360,7 @@ class _Run:
         for left in self.leaving:
             until = f"until {left.until}" if left.until else "as it is marked to be kept"
             self.say(f"{left.label}: the branch is gone; it serves on {until}")
+        self._tell_of_data(decision)
         if decision.foreign:
             foreign = [" ".join(filter(None, key_of(obj))) for obj in decision.foreign]
             self.say(
@@ -366,6 +369,21 @@ class _Run:
             )
         for line in self.state.unread:
             self.say(f"what apps had of a kind is not removed, as it cannot be listed: {line}")
+
+    def _tell_of_data(self, decision: Decision) -> None:
+        """Say which volumes stay that nothing has any more, and what removes them."""
+        for app_id, claims in decision.outlived.items():
+            for claim in claims:
+                self.say(
+                    f"{self.apps[app_id].label}: volume {volume_of(claim)} is not in apps.yml any "
+                    f"more, and stays while the app does; {_with_its_data(claim)}"
+                )
+        going = {owner_of(obj) for obj in decision.delete}
+        for claim in decision.kept:
+            if owner_of(claim) in going:
+                self.say(
+                    f"{owner_of(claim)}: volume {volume_of(claim)} is kept; {_with_its_data(claim)}"
+                )
 
     def _mark(self, obj: Object) -> None:
         """Write or clear the mark of a namespace whose branch is gone, or came back."""
@@ -520,6 +538,9 @@ class _Run:
         try:
             after = self._applier(obj).apply_one(obj, dry_run=self.dry_run) if sendable else None
         except ApiError as error:
+            if is_claim(obj) and error.status in (FORBIDDEN, UNPROCESSABLE):
+                what = error.problems[0].what
+                raise claim_refusal(obj, what, is_new=before is None) from error
             if before is None or error.status != UNPROCESSABLE:
                 raise
             if obj["kind"] != "Job":
@@ -752,6 +773,13 @@ def _by_need(
         for need in needs([app]):
             found[need].append(app)
     return found
+
+
+def _with_its_data(claim: Object) -> str:
+    """What removes a claim."""
+    metadata = claim["metadata"]
+    command = f"kubectl delete pvc --namespace {metadata['namespace']} {metadata['name']}"
+    return f"{command} removes it with its data"
 
 
 def _as_yaml(obj: Object | None, before: Object | None = None) -> str:

@@ -115,7 +115,10 @@ def _usage(quota: Object) -> str:
     """How much of the most important of a quota is used: ``pods 1/20, cpu 100m/4``."""
     status = quota.get("status", {})
     hard, used = status.get("hard", {}), status.get("used", {})
-    counts = (("pods", "pods"), ("cpu", "requests.cpu"), ("memory", "requests.memory"))
+    counts = (
+        *(("pods", "pods"), ("cpu", "requests.cpu"), ("memory", "requests.memory")),
+        ("storage", "requests.storage"),
+    )
     return ", ".join(
         f"{name} {used.get(key, '0')}/{hard[key]}" for name, key in counts if key in hard
     )

@@ -19,7 +19,7 @@ from slipway.apps.manifests.bounds import (
     is_allowed_kind,
     is_named,
 )
-from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER
+from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER, named
 from slipway.apps.manifests.passwords import name_of_keeper
 from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minion_of, minions
@@ -33,6 +33,7 @@ from slipway.kube.client import (
     NAMESPACES,
     SECRETS,
     SERVICES,
+    VOLUME_CLAIMS,
     Object,
 )
 from slipway.kube.objects import sealed
@@ -204,7 +205,7 @@ def is_definition(obj: Object) -> bool:
 
 def _own_keys(app: App) -> list[tuple[str, str, str]]:
     """The keys of an app's own objects whose names do not depend on their content."""
-    named = [
+    of_names = [
         {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -214,6 +215,7 @@ def _own_keys(app: App) -> list[tuple[str, str, str]]:
             (SERVICES, app.name),
             (DEPLOYMENTS, app.name),
             (SECRETS, name_of_keeper(app)),
+            *((VOLUME_CLAIMS, named(app, volume)) for volume in app.volumes),
         )
     ]
-    return [extra_key(obj) for obj in (*named, *access(app), *minions(app, ""))]
+    return [extra_key(obj) for obj in (*of_names, *access(app), *minions(app, ""))]

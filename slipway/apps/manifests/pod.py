@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import structs
+
 from slipway.apps.app import App, Built, Job, Probe, Process, Variable
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.labels import named
+from slipway.apps.manifests.volumes import mounts as mounts_of
+from slipway.apps.manifests.volumes import sources
 from slipway.kube.client import Object
 from slipway.kube.objects import amount
 
@@ -46,7 +50,11 @@ def pod_spec(app: Built, config: Object | None, secret: Object | None) -> dict[s
 def process_pod(
     app: Built, name: str, process: Process, config: Object | None, secret: Object | None
 ) -> dict[str, Any]:
-    """The pod of a process, which has all that the app's own has but for its port and checks."""
+    """The pod of a process, which has all that the app's own has but its port, checks and volumes.
+
+    It is rolled by itself, and may be on another node.
+    """
+    app = structs.replace(app, volumes={})
     resources = process.resources or app.resources
     return _pod(app, named(app, name), process.command, resources, config, secret)
 
@@ -73,8 +81,8 @@ def _pod(
 
     Each config file is mounted by itself (``subPath``), so what the image has beside it stays.
     """
-    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, *mounts_of(app)]
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, *sources(app)]
     files = config_keys(app)
     if config:
         volumes.append({"name": "config", "configMap": {"name": config["metadata"]["name"]}})
@@ -90,7 +98,6 @@ def _pod(
         for key, file in files.items()
     ]
     security = app.security
-    user = USER_ID if security.run_as_user is None else security.run_as_user
     capabilities = security.capabilities
     container = {
         "name": name,
@@ -114,16 +121,28 @@ def _pod(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": STOP_SECONDS,
         "nodeSelector": app.node_selector,
-        "securityContext": {
-            "runAsNonRoot": user != 0,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": identity(app),
         "containers": [{key: value for key, value in container.items() if value}],
         "volumes": volumes,
     }
     return {key: value for key, value in pod.items() if value not in (None, {}, [])}
+
+
+def identity(app: App) -> dict[str, Any]:
+    """Who the pods of an app are, and whose its volumes are: theirs, from the first time on.
+
+    What is in a volume is not looked through again at each start, as programs may have given their
+    files modes of their own.
+    """
+    user = USER_ID if app.security.run_as_user is None else app.security.run_as_user
+    owner = {"fsGroup": user, "fsGroupChangePolicy": "OnRootMismatch"} if app.volumes else {}
+    return {
+        "runAsNonRoot": user != 0,
+        "runAsUser": user,
+        "runAsGroup": user,
+        **owner,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def _resources(given: Resources) -> Resources:

@@ -29,6 +29,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
 from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minions
+from slipway.apps.manifests.volumes import claims
 from slipway.apps.names import pattern_id
 from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
 from slipway.kube.objects import digest, of_kind, sealed
@@ -65,6 +66,7 @@ def render(
         *map(sealed, access(app)),
         *([sealed(config)] if config else []),
         *([secret] if secret else []),
+        *map(sealed, claims(app)),
         *map(sealed, jobs(app, config, secret)),
         sealed(_service(app)),
         sealed(_deployment(app, patient_pod(pod_spec(app, config, secret)), extras, leftovers)),
@@ -114,6 +116,8 @@ def _deployment(
         about["annotations"][EXTRA_IMAGES] = ",".join(images)
     labels, depends_on = metadata(app)["labels"], settings(app, extras)
     spec = _running(selector(app), labels, app.replicas, pod, depends_on)
+    if app.volumes:
+        spec["strategy"] = {"type": "Recreate"}  # two pods would write to one volume
     spec["progressDeadlineSeconds"] = round(allowed(max(START_SECONDS, start_seconds(app)) + 60))
     return of_kind(DEPLOYMENTS, about, spec)
 

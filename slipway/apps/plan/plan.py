@@ -26,6 +26,7 @@ from slipway.apps.plan import (
     service,
     services,
     source,
+    volumes,
     workload,
 )
 from slipway.apps.plan.bounds import Bounds
@@ -56,6 +57,7 @@ _MERGED = (
     "resources",
     "security",
     "service",
+    "volumes",
 )
 """The settings of which an app and the defaults may each give a part."""
 
@@ -192,6 +194,7 @@ def _entry(
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
         *service.mistakes(places, settings),
+        *volumes.mistakes(places, settings),
     ]
     if mistakes:
         return None, mistakes
@@ -216,6 +219,7 @@ def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
     yield from workload.mistakes(places, settings, context.folder, context.secrets, context.bounds)
     yield from passwords.mistakes(places, settings, context.passwords)
     yield from service.mistakes(places, {**settings, "git_branch": service_.app.git_branch})
+    yield from volumes.mistakes(places, settings)
 
 
 def _services(entry: _Entry, context: Context, *scopes: str) -> Iterator[_Entry]:
@@ -403,6 +407,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
         "rbac": rbac.settings_of(settings),
         "reach": reach.settings_of(settings),
         "service": service.settings_of(settings),
+        "volumes": volumes.settings_of(settings),
         "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),
     }
     return msgspec.convert(given, App)
@@ -452,7 +457,7 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             if at != places.where():
                 what = f"{name} in namespace {app.namespace} is also the name of what {at} runs"
                 yield app, places.finding(setting, what, "give one of them another name")
-        for setting, name in service.taken(app.service):
+        for setting, name in (*service.taken(app.service), *volumes.taken(app)):
             at = only.setdefault(name, places.where())
             if at != places.where():
                 yield app, places.finding(setting, f"{name} is also that of {at}", "write another")

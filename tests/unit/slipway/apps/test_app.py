@@ -37,6 +37,7 @@ from slipway.apps.app import (
     Service,
     Sourced,
     Variable,
+    Volume,
     checkouts_of,
     images_of,
     load,
@@ -127,6 +128,9 @@ SETTINGS = {
         },
         added=frozenset({"binary"}),
     ),
+    "volume": Setting(
+        Volume, {"path": "/var/lib/data", "size": "5Gi", "keep": True, "class": "fast"}
+    ),
     "manifest": Setting(
         Manifest,
         {
@@ -209,6 +213,7 @@ WHOLE: dict[str, Any] = {
         {"path": "/b", "content": ""},
         {"path": "/c", "binary": b"\xff"},
     ],
+    "volumes": {"data": SETTINGS["volume"].given},
     "manifests": [SETTINGS["manifest"].given],
     "helm": [SETTINGS["helm_release"].given],
     "service_account": "reader",

@@ -227,3 +227,47 @@ def test_twice_as_many_apps_cost_no_more_than_twice_as_much() -> None:
         return calls(work)
 
     assert cost(100) < 2.1 * cost(50)
+
+
+def with_data(keep: bool = False, **changes: Any) -> Built:
+    """An app with a volume."""
+    return built(volumes={"data": {"path": "/srv", "keep": keep}}, **changes)
+
+
+def claim_of(app: Built) -> Object:
+    [found] = [obj for obj in render(app, "nginx") if obj["kind"] == "PersistentVolumeClaim"]
+    return found
+
+
+def test_a_volume_that_leaves_apps_yml_stays_and_is_named() -> None:
+    state = state_of([with_data()])
+    decision = decide([built()], state, "nginx")
+    assert decision.outlived == {"greeter-main/greeter": [claim_of(with_data())]}
+    assert not decision.delete
+    assert not decide([with_data()], state, "nginx").outlived
+
+
+def test_a_volume_goes_with_its_app_unless_it_is_to_be_kept() -> None:
+    gone, kept = with_data(), with_data(keep=True, name="quote")
+    decision = decide([], state_of([gone, kept]), "nginx")
+    assert claim_of(gone) in decision.delete
+    assert claim_of(kept) not in decision.delete
+    assert decision.kept == [claim_of(kept)]
+    assert "greeter-main" in decision.spare_namespaces
+    assert "quote-main" not in decision.spare_namespaces
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_volumes_of_an_app_that_failed_stay(keep: bool) -> None:
+    app = with_data(keep)
+    state = state_of([app])
+    failed = with_data(keep, failed={"step": "build", "reason": "no"})
+    assert is_idle(decide([failed], state, "nginx"))
+
+
+def test_a_volume_that_was_kept_is_its_app_s_again() -> None:
+    app = with_data(keep=True)
+    state = state_of([], claim_of(app))
+    applied = names(decide([app], state, "nginx").apply[app.id])
+    assert "PersistentVolumeClaim greeter-data" not in applied
+    assert "Deployment greeter" in applied

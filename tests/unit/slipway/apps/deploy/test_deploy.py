@@ -388,3 +388,42 @@ def test_a_difference_shows_the_setting_and_not_the_bookkeeping(kube: Kube) -> N
     assert "replicas: 2" in shown["after"]
     assert "resourceVersion" not in shown["before"] + shown["after"]
     assert "status" not in shown["after"]
+
+
+DATA: dict[str, Any] = {"volumes": {"data": {"path": "/srv"}}}
+
+
+def test_a_volume_that_cannot_be_as_it_is_wanted_fails_its_app_before_it_is_rolled(
+    kube: Kube, api: FakeApi
+) -> None:
+    run(kube, [built(**DATA), built("quote")])
+    before = api.named("deployments", "greeter-main", "greeter")
+    api.refusals["persistentvolumeclaims/greeter-data"] = "only volumes of a class that lets them"
+    grown = built(volumes={"data": {"path": "/srv", "size": "9Gi"}}, command=["other"])
+    [(failed, why)] = failures(run(kube, [grown, built("quote")])).items()
+    assert failed == "greeter-main/greeter"
+    assert why.startswith("volume data: only volumes of a class that lets them")
+    assert "make data-load" in why
+    assert api.named("deployments", "greeter-main", "greeter") == before
+
+
+def test_it_is_said_which_volumes_stay_and_what_removes_them(
+    kube: Kube, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = built("quote", volumes={"data": {"path": "/srv", "keep": True}})
+    run(kube, [built(**DATA), kept])
+    capsys.readouterr()
+    for _ in range(2):  # it is told again as long as it is so
+        run(kube, [built(), kept])
+        assert (
+            "greeter (main): volume data is not in apps.yml any more, and stays while the app "
+            "does; "
+            "kubectl delete pvc --namespace greeter-main greeter-data removes it with its data"
+        ) in capsys.readouterr().out
+    run(kube, [])
+    assert "quote-main/quote: volume data is kept; kubectl delete pvc" in capsys.readouterr().out
+    claims = {key for key in api.objects if key[0] == "persistentvolumeclaims"}
+    assert claims == {("persistentvolumeclaims", "quote-main", "quote-data")}
+    assert ("namespaces", "", "quote-main") in api.objects
+    run(kube, [])
+    assert "is kept" not in capsys.readouterr().out

@@ -117,12 +117,12 @@ def test_the_json_has_all_fields() -> None:
 
 def test_what_is_used_of_a_quota_is_a_column_of_its_own() -> None:
     status = {
-        "hard": {"pods": "20", "requests.cpu": "4", "secrets": "50"},
-        "used": {"pods": "1", "requests.cpu": "10m"},
+        "hard": {"pods": "20", "requests.cpu": "4", "secrets": "50", "requests.storage": "20Gi"},
+        "used": {"pods": "1", "requests.cpu": "10m", "requests.storage": "1Gi"},
     }
     quota = {"metadata": {"namespace": "web-main"}, "status": status}
     [row] = rows([deployment()], None, [quota])
-    assert row.quota == "pods 1/20, cpu 10m/4"
+    assert row.quota == "pods 1/20, cpu 10m/4, storage 1Gi/20Gi"
     heading, line = as_table([row], NOW)
-    assert line[heading.index("QUOTA") :].startswith("pods 1/20, cpu 10m/4  ")
+    assert line[heading.index("QUOTA") :].startswith("pods 1/20, cpu 10m/4, storage 1Gi/20Gi  ")
     assert rows([deployment()], None, [{"metadata": {"namespace": "web-main"}}])[0].quota == ""

@@ -1,0 +1,76 @@
+"""The claims of an app's volumes, and how its pods have them.
+
+A claim is not a part of a version, as what runs is: it stays as long as the environment does, also
+when apps.yml does not name it any more, and longer if it is to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from slipway.apps.app import App, Volume
+from slipway.apps.manifests.labels import APP, KEEP, NAME, is_own, named, part_metadata
+from slipway.errors import Problem, SlipwayError
+from slipway.kube.client import VOLUME_CLAIMS, Object
+from slipway.kube.objects import of_kind
+from slipway.kube.workloads import QUOTA
+
+ONE_NODE = "ReadWriteOnce"
+"""What every provisioner has: a volume that pods of one node have at a time."""
+
+
+def claims(app: App) -> Iterator[Object]:
+    """The claims of an app's volumes."""
+    for name, volume in sorted(app.volumes.items()):
+        noted = {KEEP: "true"} if volume.keep else {}
+        yield of_kind(VOLUME_CLAIMS, part_metadata(app, name, **noted), _spec(volume))
+
+
+def _spec(volume: Volume) -> dict[str, Any]:
+    spec = {"accessModes": [ONE_NODE], "resources": {"requests": {"storage": volume.size}}}
+    return {**spec, **({"storageClassName": c} if (c := volume.storage_class) else {})}
+
+
+def mounts(app: App) -> list[dict[str, Any]]:
+    """Where a container of the app has its volumes."""
+    return [{"name": _in_pod(name), "mountPath": v.path} for name, v in sorted(app.volumes.items())]
+
+
+def sources(app: App) -> list[dict[str, Any]]:
+    """The volumes of a pod of the app, by their claims."""
+    return [
+        {"name": _in_pod(name), "persistentVolumeClaim": {"claimName": named(app, name)}}
+        for name in sorted(app.volumes)
+    ]
+
+
+def _in_pod(name: str) -> str:
+    return f"volume-{name}"
+
+
+def is_claim(obj: Object) -> bool:
+    """Whether an object is the claim of a volume of an app's own."""
+    return bool(obj["kind"] == VOLUME_CLAIMS.kind and is_own(obj))
+
+
+def is_kept(claim: Object) -> bool:
+    """Whether a claim stays when its app goes."""
+    return (claim["metadata"].get("annotations") or {}).get(KEEP) == "true"
+
+
+def volume_of(claim: Object) -> str:
+    """The name of the volume that a claim is for."""
+    labels = claim["metadata"]["labels"]
+    return str(labels[NAME]).removeprefix(f"{labels[APP]}-")
+
+
+def refusal(claim: Object, reason: str, *, is_new: bool) -> SlipwayError:
+    """What there is to say of a claim that the API did not take."""
+    fix = (
+        "a volume stays as it was made: write what it was, or save its data (make data-save), "
+        "write a volume of another name, and load it there (make data-load)"
+    )
+    if is_new:
+        fix = "raise quota in apps.yml, or write a smaller size" if QUOTA in reason else ""
+    return SlipwayError(Problem(f"volume {volume_of(claim)}", reason, fix))

@@ -1,0 +1,47 @@
+"""What apps keep beyond their pods: where, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slipway.apps.app import App
+from slipway.apps.manifests.labels import named
+from slipway.apps.plan.places import Finding, Places, plain
+from slipway.apps.plan.yaml_lines import Place
+
+_SETTING = "volumes"
+
+_TAKEN = {"/tmp": "what every container has there"}
+"""What is at a path without being said."""
+
+
+def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """Paths that something else has, and pods that would have one volume together."""
+    volumes = settings_of(app)
+    first = {**_TAKEN, **{file["path"]: "a config file" for file in app.get("config_files", ())}}
+    for name, volume in volumes.items():
+        there = first.setdefault(volume["path"], f"the volume {name}")
+        if there != f"the volume {name}":
+            what = f"{volume['path']} is also {there}"
+            yield places.finding((_SETTING, name), what, "write another path")
+    if volumes and app.get("replicas", 1) > 1:
+        what = f"has {app['replicas']} pods share a volume, which is for one node at a time"
+        yield places.finding(("replicas",), what, "write 1, or keep the data in a service")
+
+
+def settings_of(app: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The setting of an App."""
+    found = plain(app.get(_SETTING, {}))
+    return {name: _volume(given) for name, given in found.items()}
+
+
+def _volume(given: Any) -> dict[str, Any]:
+    volume = plain(given) if isinstance(given, Mapping) else {"path": given}
+    return {**volume, **({"size": str(volume["size"])} if "size" in volume else {})}
+
+
+def taken(app: App) -> Iterator[tuple[Place, str]]:
+    """The claims of an app, which no other app of the namespace can have."""
+    for name in app.volumes:
+        yield (_SETTING, name), f"the claim {named(app, name)} in namespace {app.namespace}"

@@ -1,0 +1,96 @@
+"""Volumes in apps.yml: short and long, in defaults and services, and what is wrong with some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slipway.apps.app import App, Volume
+from slipway.apps.plan.plan import plan
+from slipway.errors import SlipwayError
+
+
+def found(folder: Path, lines: str, before: str = "") -> list[App]:
+    """The apps of a file with an app ``web`` that has these lines (line 4 onwards)."""
+    path = folder / "apps.yml"
+    path.write_text(f"version: 1\n{before}apps:\n  - {{name: web, git_url: /web, {lines}}}\n")
+    return plan(path)
+
+
+def mistake(folder: Path, lines: str, before: str = "") -> str:
+    with pytest.raises(SlipwayError) as told:
+        found(folder, lines, before)
+    return str(told.value)
+
+
+def test_a_volume_is_a_path_or_more(tmp_path: Path) -> None:
+    more = "{path: /srv, size: 5Gi, keep: true, class: fast, x-why: orders}"
+    [web] = found(tmp_path, f"volumes: {{data: /var/lib/data, more: {more}}}")
+    assert web.volumes == {
+        "data": Volume("/var/lib/data", "1Gi", keep=False),
+        "more": Volume("/srv", "5Gi", keep=True, storage_class="fast"),
+    }
+    [web] = found(tmp_path, "volumes: {data: {path: /srv, size: 1000000}}")
+    assert web.volumes["data"].size == "1000000"
+
+
+def test_volumes_of_defaults_and_of_the_app_are_both_there(tmp_path: Path) -> None:
+    before = "defaults: {volumes: {logs: /logs, data: /old}}\n"
+    [web] = found(tmp_path, "volumes: {data: /srv}", before)
+    assert {name: each.path for name, each in web.volumes.items()} == {
+        "logs": "/logs",
+        "data": "/srv",
+    }
+
+
+def test_services_have_volumes(tmp_path: Path) -> None:
+    db = "{image: 'docker.io/library/postgres:17', port: 5432, volumes: {data: /srv}}"
+    service, _web = found(tmp_path, f"services: {{db: {db}}}")
+    assert service.volumes == {"data": Volume("/srv")}
+    said = mistake(tmp_path, f"services: {{db: {db.replace('/srv', '/tmp')}}}")
+    assert "apps[0].services.db.volumes.data: /tmp is also what every container has" in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("volumes: {data: srv}", "volumes.data: is 'srv'"),
+        ("volumes: {data: /srv/../etc}", "must be an absolute path of a folder"),
+        ("volumes: {data: {size: 1Gi}}", "volumes.data: lacks the key path"),
+        ("volumes: {data: {path: /srv, size: lots}}", "must be a number of bytes"),
+        ("volumes: {data: {path: /srv, sise: 1Gi}}", "write size"),
+        ("volumes: {Data: /srv}", "must be a DNS label"),
+        (f"volumes: {{{'d' * 41}: /srv}}", "must have at most 40 characters"),
+        ("volumes: {data: 5}", "must be a path, or a mapping"),
+        ("volumes: {a: /srv, b: /srv}", "volumes.b: /srv is also the volume a"),
+        ("volumes: {a: /tmp}", "volumes.a: /tmp is also what every container has there"),
+        (
+            "volumes: {a: /srv}, config_files: [{path: /srv, content: a}]",
+            "volumes.a: /srv is also a config file",
+        ),
+        ("volumes: {a: /srv}, replicas: 2", "apps.yml:3 apps[0].replicas: has 2 pods share"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(lines: str, said: str, tmp_path: Path) -> None:
+    assert said in mistake(tmp_path, lines)
+
+
+def test_pods_that_share_a_volume_are_told_where_their_number_is(tmp_path: Path) -> None:
+    said = mistake(tmp_path, "volumes: {a: /srv}", "defaults:\n  replicas: 3\n")
+    assert "apps.yml:3 defaults.replicas: has 3 pods share a volume" in said
+
+
+def test_two_apps_of_a_namespace_do_not_have_one_claim(tmp_path: Path) -> None:
+    path = tmp_path / "apps.yml"
+    path.write_text("""version: 1
+apps:
+  - {name: shop, git_url: /a, namespace: shop, volumes: {db-data: /srv}}
+  - {name: shop-db, git_url: /b, namespace: shop, volumes: {data: /srv}}
+  - {name: shop-db, git_url: /b, namespace: other, volumes: {data: /srv}}
+""")
+    with pytest.raises(SlipwayError) as told:
+        plan(path)
+    [problem] = told.value.problems
+    assert problem.where == "apps.yml:4 apps[1].volumes.data"
+    assert problem.what.startswith("the claim shop-db-data in namespace shop is also that of")
