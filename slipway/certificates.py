@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
@@ -149,8 +150,8 @@ class Authority:
         """The root's SHA-256 fingerprint as browsers show it."""
         return self._root.fingerprint(hashes.SHA256()).hex(":").upper()
 
-    def issue(self, host: str) -> Pair:
-        """A new certificate for one host."""
+    def issue(self, *names: str) -> Pair:
+        """A new certificate for hosts, by their names or addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Slipway")
         begin = _now() - CLOCK_SKEW
@@ -164,7 +165,7 @@ class Authority:
             )
             .not_valid_before(begin)
             .not_valid_after(end)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([*map(_general, names)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -172,20 +173,20 @@ class Authority:
         )
         return Pair(_text(leaf), _key_text(key))
 
-    def stands_by(self, pair: Pair, host: str) -> bool:
-        """Whether a pair is this authority's for the host, and not yet to be renewed."""
-        return is_issued(pair, self.root, host)
+    def stands_by(self, pair: Pair, *names: str) -> bool:
+        """Whether a pair is this authority's for these hosts alone, and not yet to be renewed."""
+        return is_issued(pair, self.root, *names)
 
 
-def is_issued(pair: Pair, root: str, host: str) -> bool:
-    """Whether a pair is for the host, of the authority of a root, and not yet to be renewed."""
+def is_issued(pair: Pair, root: str, *names: str) -> bool:
+    """Whether a pair is for these hosts alone, of a root's authority, and not yet to be renewed."""
     try:
         leaf = x509.load_pem_x509_certificate(pair.certificate.encode())
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
     except (ValueError, TypeError, InvalidSignature):
         return False
     lasting = leaf.not_valid_after_utc - RENEW_BEFORE > _now()
-    return lasting and not [*faults(pair, host)]
+    return lasting and {*_names(leaf)} == {*names} and not [*faults(pair, names[0])]
 
 
 def faults(pair: Pair, host: str) -> Iterator[Fault]:
@@ -240,12 +241,21 @@ def _leaf(certificate: str) -> x509.Certificate | None:
 
 
 def _names(leaf: x509.Certificate) -> list[str]:
-    """The host names that a certificate is for; clients no longer heed its subject."""
+    """The hosts that a certificate is for; clients no longer heed its subject."""
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    return [name.lower() for name in found.value.get_values_for_type(x509.DNSName)]
+    names = [name.lower() for name in found.value.get_values_for_type(x509.DNSName)]
+    return [*names, *map(str, found.value.get_values_for_type(x509.IPAddress))]
+
+
+def _general(name: str) -> x509.GeneralName:
+    """A host's name or address as certificates have it."""
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _matches(name: str, host: str) -> bool:

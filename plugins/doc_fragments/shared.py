@@ -205,7 +205,7 @@ options:
     CA_DIR = r"""
 options:
   ca_dir:
-    description: Where the certificate authority is kept that certifies hosts with C(local-ca).
+    description: Where the authority is kept that certifies hosts with C(local-ca), and apps.
     type: path
     required: true
 """

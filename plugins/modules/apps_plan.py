@@ -112,6 +112,9 @@ apps:
     port:
       description: Port of the service.
       type: int
+    scheme:
+      description: 'What the port speaks: C(http) or C(https).'
+      type: str
     replicas:
       description: Number of pods.
       type: int
@@ -157,6 +160,9 @@ apps:
       type: list
     service:
       description: At which ports and addresses it is reached without a route.
+      type: dict
+    certificate:
+      description: The certificate that it itself shows, if it has one.
       type: dict
     reach:
       description: Other apps that its environment reaches on the network.

@@ -111,6 +111,7 @@ class Probe(Struct, forbid_unknown_fields=True, omit_defaults=True):
     path: str | None = None
     command: list[str] | None = None
     port: int | None = None
+    scheme: str | None = None
     period: int = 10
     timeout: int = 3
     failures: int = 3
@@ -202,6 +203,9 @@ class Chart(Located, forbid_unknown_fields=True, omit_defaults=True, kw_only=Tru
     pull: str = HERE
 
 
+HTTPS = "https"
+"""What a port speaks whose TLS ends in the app."""
+
 CLUSTER_IP, NODE_PORT, LOAD_BALANCER = "ClusterIP", "NodePort", "LoadBalancer"
 """From where a Service is reached: the cluster, any node's address, an address of its own."""
 
@@ -226,6 +230,17 @@ class Service(Struct, forbid_unknown_fields=True, omit_defaults=True):
     type: str = CLUSTER_IP
     address: str | None = None
     ports: dict[str, Port] = {}
+
+
+class Certificate(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A certificate that the app shows: where it is, and which ``hosts`` it is for, too.
+
+    Its key stores have a ``password`` that the environment has of its own.
+    """
+
+    path: str
+    password: str
+    hosts: list[str] = []
 
 
 class Reach(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -394,6 +409,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """What the container runs in place of its image's own."""
     port: int
     """Port of the service."""
+    scheme: str = "http"
+    """What the port speaks: ``http`` or ``https``."""
     replicas: int
     """Number of pods."""
     health_path: str | None = None
@@ -424,6 +441,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """What its pods may ask of the Kubernetes API, by an account of their own."""
     service: Service = msgspec.field(default_factory=Service)
     """At which ports and addresses it is reached without a route."""
+    certificate: Certificate | None = None
+    """The certificate that it itself shows, if it has one."""
     reach: list[Reach] = []
     """Other apps that its environment reaches on the network."""
     security: Security = msgspec.field(default_factory=Security)
@@ -471,8 +490,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
         return self.service.type != CLUSTER_IP
 
     @property
-    def has_http(self) -> bool:
-        """Whether its Service has the port of routes: for those, or as its only one."""
+    def has_own_port(self) -> bool:
+        """Whether its Service leads to its own port: for routes, or as the only one."""
         return bool(self.rules or not self.service.ports)
 
     def fail(self, step: str, reason: str) -> None:

@@ -54,8 +54,8 @@ def version(number: int, **changes: Any) -> Built:
     return built(image=image, commit=str(number) * 40, config_files=text, **changes)
 
 
-def run(kube: Kube, *apps: App) -> Outcome:
-    return deploy(kube, apps, "nginx", secrets={}, ca_dir=Path("/nowhere"), seconds=10, say=print)
+def run(kube: Kube, *apps: App, ca_dir: Path = Path("/nowhere")) -> Outcome:
+    return deploy(kube, apps, "nginx", secrets={}, ca_dir=ca_dir, seconds=10, say=print)
 
 
 def back(kube: Kube, name: str = "greeter", branch: str = "") -> Rollback:

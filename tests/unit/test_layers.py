@@ -31,7 +31,7 @@ FLOORS = [
         "text",
         "waiting",
     },
-    {"cache", "certificates", "control_node", "kube", "oci"},
+    {"cache", "certificates", "control_node", "keystores", "kube", "oci"},
     {"bundle", "nodes"},
     {"apps"},
     {"dashboard", "dev", "doctor", "preflight", "sbom"},

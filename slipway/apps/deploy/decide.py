@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,6 +14,12 @@ from slipway.apps.environments.found import marks
 from slipway.apps.environments.pin import held, is_held
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.bounds_ingress import Routes, paths_left
+from slipway.apps.manifests.certificates import (
+    certificate_of,
+    is_certificate,
+    keys_of,
+    name_of,
+)
 from slipway.apps.manifests.environment import NO_QUOTA, contents, namespace, quota_of, rights
 from slipway.apps.manifests.extras import kind_of, owner_of_extra
 from slipway.apps.manifests.jobs import has_succeeded, is_job
@@ -30,7 +36,7 @@ from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.secrets import secret
 from slipway.apps.manifests.volumes import is_claim, is_kept
-from slipway.certificates import Pair
+from slipway.certificates import Authority, Pair
 from slipway.kube.client import (
     CONFIG_MAPS,
     CRON_JOBS,
@@ -106,8 +112,8 @@ class Decision:
     """The claims that stay although their app goes."""
     spare_namespaces: list[str]
     """Namespaces of Slipway's that no app needs any more."""
-    passwords: dict[str, str]
-    """Those that environments have of their own, which nothing that is shown may hold."""
+    own_secrets: dict[str, str]
+    """Passwords and keys that environments have of their own, which nothing shown may hold."""
 
 
 def decide(
@@ -121,13 +127,15 @@ def decide(
     boundary: Boundary[App] = THROUGH,
     quota: Mapping[str, str] = NO_QUOTA,
     network: Network | None = None,
+    authority: Callable[[], Authority] = Authority.make,
 ) -> Decision:
     """Compare the apps, their ``extras`` and the certificates of their hosts with the cluster.
 
     What an app has stays as it is when the app failed in an earlier step, and also when it has no
     image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
     as they are, too, and so does an app that fails here, in its ``boundary``. ``quota`` is how much
-    each app may have. By the ``network``, environments are apart, those of apps that fail, too.
+    each app may have. The ``authority`` issues what apps show themselves. By the ``network``,
+    environments are apart, those of apps that fail, too.
     """
     apps = list(apps)
     ready = [*runnable(apps)]
@@ -161,11 +169,16 @@ def decide(
         drawn = passwords(app, apps, kept_passwords)
         own = secret(app, secrets, live_secrets.get(app.id, ()), drawn)
         keeper = [kept_passwords[app.id]] if app.id in kept_passwords else []
+        shown = None
+        if app.certificate:
+            there = state.objects.get((SECRETS.kind, app.namespace, name_of(app)))
+            password = drawn[None, app.certificate.password]
+            shown = certificate_of(app, app.certificate, password, authority(), there)
         left = of_extras.leftovers.get(app.id, ())
         now, *then = (
             [
                 *keeper,
-                *held(render(app, ingress_class, own, wanted[app.id], noted), state.objects),
+                *held(render(app, ingress_class, own, wanted[app.id], noted, shown), state.objects),
             ]
             for noted in ((left, ()) if left else ((),))
         )
@@ -281,7 +294,10 @@ def decide(
             and is_sealed(obj)
             and usable(obj)
         ],
-        passwords=values_of(kept_passwords.values()),
+        own_secrets={
+            **values_of(kept_passwords.values()),
+            **keys_of(obj for obj in _flat(rendered.values()) if is_certificate(obj)),
+        },
     )
 
 

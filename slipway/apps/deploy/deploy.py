@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -182,7 +182,8 @@ def deploy(
         seconds,
         dry_run=dry_run,
     )
-    return run.deploy(run.certificates(secrets, ca_dir), quota, network)
+    authority = run.authority(ca_dir)
+    return run.deploy(run.certificates(secrets, authority), authority, quota, network)
 
 
 def render_change(change: Change) -> dict[str, str]:
@@ -267,19 +268,27 @@ class _Run:
             app.failed = self.apps[app_id].failed
             yield app
 
-    def certificates(self, secrets: Mapping[str, str], ca_dir: Path) -> dict[str, Pair]:
-        """The certificate of each host that has one."""
+    def authority(self, ca_dir: Path) -> Callable[[], Authority]:
+        """What gives the authority that certifies, kept when it is first asked for."""
 
+        @cache
         def authority() -> Authority:
             if self.dry_run:
                 return Authority.load(ca_dir) or Authority.make()
             return Authority.keep(ca_dir)
 
+        return authority
+
+    def certificates(
+        self, secrets: Mapping[str, str], authority: Callable[[], Authority]
+    ) -> dict[str, Pair]:
+        """The certificate of each host that has one."""
         return pairs(tls_of(self.apps.values()), secrets, authority, self.state.objects)
 
     def deploy(
         self,
         certificates: Mapping[str, Pair],
+        authority: Callable[[], Authority],
         quota: Mapping[str, str],
         network: Network | None,
     ) -> Outcome:
@@ -295,8 +304,9 @@ class _Run:
             self.boundary,
             quota,
             network,
+            authority,
         )
-        self.redact = Secrets({**self.secrets, **decision.passwords}).redact
+        self.redact = Secrets({**self.secrets, **decision.own_secrets}).redact
         self._tell(decision)
         for obj in decision.marks:
             self._aside(partial(self._mark, obj))

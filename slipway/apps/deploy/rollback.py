@@ -15,6 +15,7 @@ from msgspec import structs
 from slipway.apps.app import Environment, RolledBack
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.environments.pin import OF_THE_VERSION, held_from
+from slipway.apps.manifests.certificates import showing, version_in
 from slipway.apps.manifests.labels import (
     BRANCH,
     COMMIT,
@@ -115,7 +116,7 @@ class Rollback:
                 "labels": metadata["labels"],
                 "annotations": annotations,
             },
-            "spec": {**spec, "template": template},
+            "spec": {**spec, "template": showing(template, version_in(template_of(deployment)))},
         }
 
 

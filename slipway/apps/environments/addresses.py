@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from slipway.apps.app import LOAD_BALANCER, NODE_PORT, App
-from slipway.apps.manifests.labels import SERVICE_PORT
+from slipway.apps.manifests.labels import service_port
 from slipway.kube.client import NODES, SERVICES, Kube, Object
 
 
@@ -24,7 +24,7 @@ def addresses(kube: Kube, apps: Iterable[App]) -> dict[str, list[str]]:
 
 def _inside(app: App) -> Iterator[str]:
     """The name of a Service that the cluster's pods alone reach, with each of its ports."""
-    ports = [(SERVICE_PORT, "TCP")] if app.has_http else []
+    ports = [(service_port(app), "TCP")] if app.has_own_port else []
     ports += [(port.port, port.protocol) for _, port in sorted(app.service.ports.items())]
     for port, protocol in ports:
         yield _at(f"{app.name}.{app.namespace}.svc", port, protocol)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from slipway.apps.manifests.certificates import showing, version_in
 from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, pod_hash
 from slipway.kube.client import DEPLOYMENTS, Object
 from slipway.kube.objects import Key, key_of
@@ -50,15 +51,18 @@ def held_from(obj: Object | None) -> str:
 
 
 def _as_held(rendered: Object, found: Object) -> Object:
-    """Return the rendered Deployment with the version of the one that was found."""
+    """Return the rendered Deployment with the version of the one that was found.
+
+    Its certificate is of no version: it is renewed all the same.
+    """
     kept = {
         key: value
         for key, value in found["metadata"]["annotations"].items()
         if key in (*OF_THE_VERSION, HELD_FROM)
     }
-    metadata = rendered["metadata"]
+    metadata, version = rendered["metadata"], version_in(template_of(rendered))
     return {
         **rendered,
         "metadata": {**metadata, "annotations": {**metadata["annotations"], **kept}},
-        "spec": {**rendered["spec"], "template": template_of(found)},
+        "spec": {**rendered["spec"], "template": showing(template_of(found), version)},
     }

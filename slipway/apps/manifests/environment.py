@@ -199,7 +199,7 @@ def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
 def _outward(app: App) -> Mapping[str, str]:
     """How many addresses and ports of nodes an app's own Service has."""
     balancers = int(app.service.type == LOAD_BALANCER)
-    ports = len(app.service.ports) + app.has_http if app.service.type == NODE_PORT else 0
+    ports = len(app.service.ports) + app.has_own_port if app.service.type == NODE_PORT else 0
     return dict(zip(_OUTWARD, map(str, (balancers, ports)), strict=True))
 
 

@@ -19,6 +19,7 @@ from slipway.apps.manifests.bounds import (
     is_allowed_kind,
     is_named,
 )
+from slipway.apps.manifests.certificates import name_of
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF, OWNER, named
 from slipway.apps.manifests.passwords import name_of_keeper
 from slipway.apps.manifests.rbac import access
@@ -216,6 +217,7 @@ def _own_keys(app: App) -> list[tuple[str, str, str]]:
             (DEPLOYMENTS, app.name),
             (SECRETS, name_of_keeper(app)),
             *((VOLUME_CLAIMS, named(app, volume)) for volume in app.volumes),
+            *([(SECRETS, name_of(app))] if app.certificate else []),
         )
     ]
     return [extra_key(obj) for obj in (*of_names, *access(app), *minions(app, ""))]

@@ -27,6 +27,9 @@ OWN_DOMAIN = "slipway.internal/"
 """What the labels and annotations begin with that nobody else may give."""
 
 POD_HASH = "slipway.internal/pod-hash"
+CERTIFICATE = "slipway.internal/certificate"
+"""On pods: the version of the certificate that their app shows. It is no part of their hash."""
+
 BRANCH = "slipway.internal/branch"
 COMMIT = "slipway.internal/commit"
 
@@ -71,8 +74,11 @@ NOTES_KEY = "environments.json"
 SERVICE_PORT = 80
 """The port of an app's Service that its routes lead to."""
 
+HTTPS_SERVICE_PORT = 443
+"""The port that leads to an app's own where that speaks HTTPS, and routes lead to none."""
+
 HTTP = "http"
-"""The name of that port, and of the one of the container."""
+"""The name of the first of these ports, and of the one of the container."""
 
 
 def owner_of(obj: Object) -> str:
@@ -132,6 +138,11 @@ def selector(app: Environment, part: str = "") -> dict[str, str]:
 def named(app: Environment, part: str = "") -> str:
     """The name of an app's own Deployment, or of a ``part`` that runs beside its pods."""
     return f"{app.name}-{part}" if part else app.name
+
+
+def service_port(app: App) -> int:
+    """The port of an app's Service that leads to its own."""
+    return SERVICE_PORT if app.scheme == HTTP else HTTPS_SERVICE_PORT
 
 
 def metadata(app: App, name: str | None = None, **annotations: str) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def _reached(app: App, spaces: Sequence[str]) -> Object:
 
 def _open(app: App, network: Network) -> Object:
     """What lets those who are no pods to the ports of an app's Service."""
-    ports = [*_ports(["TCP"], HTTP)] if app.has_http else []
+    ports = [*_ports(["TCP"], HTTP)] if app.has_own_port else []
     for port in app.service.ports.values():
         ports += _ports([port.protocol], port.of_container)
     rules = {"ingress": [{"from": [_block([network.pods])], "ports": ports}]}

@@ -27,10 +27,14 @@ _SUFFIX = "-passwords"
 _CHARACTERS = string.ascii_letters + string.digits
 
 
-def _users(app: App) -> Iterator[Variable | ConfigFile]:
-    """The variables and files of an app that are passwords."""
-    yield from (each for each in app.env.values() if each.password)
-    yield from (each for each in app.config_files if each.password)
+def _named(app: App) -> Iterator[tuple[str | None, str]]:
+    """The passwords that an app names, by the app whose they are, None for itself."""
+    users: list[Variable | ConfigFile] = [*app.env.values(), *app.config_files]
+    for each in users:
+        if each.password:
+            yield each.app, each.password
+    if app.certificate:
+        yield None, app.certificate.password
 
 
 def keepers(apps: Iterable[App], live: Mapping[Key, Object]) -> dict[str, Object]:
@@ -59,7 +63,7 @@ def name_of_keeper(app: App) -> str:
 
 def _keeper(app: App, live: Object | None) -> Object | None:
     """The Secret with what is ``live`` in it, and with what is lacking; None if that is nothing."""
-    wanted = {str(each.password) for each in _users(app) if not each.app}
+    wanted = {name for owner, name in _named(app) if not owner}
     kept = (live or {}).get("data") or {}
     drawn = {name: encoded(_drawn()) for name in sorted(wanted - kept.keys())}
     if not (kept or drawn):
@@ -86,14 +90,13 @@ def passwords(app: App, apps: Collection[App], keepers: Mapping[str, Object]) ->
     """
     found: dict[tuple[str | None, str], str] = {}
     lacking = []
-    for each in _users(app):
-        owner = reached(app, Reach(each.app), apps) if each.app else app
+    for of, name in _named(app):
+        owner = reached(app, Reach(of), apps) if of else app
         data = keepers.get(owner.id, {}).get("data", {}) if owner else {}
-        name = str(each.password)
         if name in data:
-            found[each.app, name] = b64decode(data[name]).decode()
+            found[of, name] = b64decode(data[name]).decode()
         else:
-            lacking.append(f"there is no password {name} of {owner.label if owner else each.app}")
+            lacking.append(f"there is no password {name} of {owner.label if owner else of}")
     if lacking:
         raise Fault("\n".join(dict.fromkeys(lacking)))
     return found
@@ -101,7 +104,7 @@ def passwords(app: App, apps: Collection[App], keepers: Mapping[str, Object]) ->
 
 def stand_ins(app: App) -> Passwords:
     """What is as long as the passwords that an app names."""
-    return {(each.app, str(each.password)): "x" * LENGTH for each in _users(app)}
+    return dict.fromkeys(_named(app), "x" * LENGTH)
 
 
 def values_of(keepers: Iterable[Object]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import structs
 
-from slipway.apps.app import App, Built, Job, Probe, Process, Variable
+from slipway.apps.app import HTTPS, App, Built, Job, Probe, Process, Variable
+from slipway.apps.manifests.certificates import name_of
 from slipway.apps.manifests.config import config_keys
 from slipway.apps.manifests.labels import named
 from slipway.apps.manifests.volumes import mounts as mounts_of
@@ -97,6 +98,9 @@ def _pod(
         }
         for key, file in files.items()
     ]
+    if certificate := app.certificate:
+        volumes.append({"name": "certificate", "secret": {"secretName": name_of(app)}})
+        mounts.append({"name": "certificate", "mountPath": certificate.path, "readOnly": True})
     security = app.security
     capabilities = security.capabilities
     container = {
@@ -183,14 +187,14 @@ def _probes(app: App) -> dict[str, Any]:
     as that has passed, and then as often as is usual in Kubernetes: a node has to make it for all
     its pods for ever.
     """
-    check = {**_check(Probe(path=app.health_path)), "timeoutSeconds": 3}
+    check = {**_check(Probe(path=app.health_path), app.scheme), "timeoutSeconds": 3}
     usual = {
         "startupProbe": {**check, "periodSeconds": 1, "failureThreshold": START_SECONDS},
         "readinessProbe": check,
     }
     given = {
         f"{name}Probe": {
-            **_check(probe),
+            **_check(probe, app.scheme),
             "periodSeconds": probe.period,
             "timeoutSeconds": probe.timeout,
             "failureThreshold": probe.failures,
@@ -200,12 +204,14 @@ def _probes(app: App) -> dict[str, Any]:
     return {**usual, **given}
 
 
-def _check(probe: Probe) -> dict[str, Any]:
+def _check(probe: Probe, scheme: str) -> dict[str, Any]:
+    """How a check of an app is made whose port speaks by this scheme."""
     port = "http" if probe.port is None else probe.port
     if probe.command:
         return {"exec": {"command": [*map(_literal, probe.command)]}}
     if probe.path:
-        return {"httpGet": {"path": probe.path, "port": port}}
+        secure = {"scheme": "HTTPS"} if (probe.scheme or scheme) == HTTPS else {}
+        return {"httpGet": {"path": probe.path, "port": port, **secure}}
     return {"tcpSocket": {"port": port}}
 
 

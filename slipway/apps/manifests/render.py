@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway.apps.app import LOAD_BALANCER, App, Built, Port, Process
+from slipway.apps.manifests.certificates import showing, version_of
 from slipway.apps.manifests.config import config_map
 from slipway.apps.manifests.extras import kinds_text, settings
 from slipway.apps.manifests.jobs import jobs
@@ -21,10 +22,10 @@ from slipway.apps.manifests.labels import (
     HTTP,
     PATTERN,
     POD_HASH,
-    SERVICE_PORT,
     metadata,
     part_metadata,
     selector,
+    service_port,
 )
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
 from slipway.apps.manifests.rbac import access
@@ -49,12 +50,14 @@ def render(
     secret: Object | None = None,
     extras: Sequence[Object] = (),
     leftovers: Sequence[Object] = (),
+    certificate: Object | None = None,
 ) -> list[Object]:
     """An app's own objects, in the order in which they are to be applied.
 
-    ``secret`` is the Secret of an app that has secrets. The Deployment notes the kinds of the
-    app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed, and
-    the images that its extras name.
+    ``secret`` is the Secret of an app that has secrets, ``certificate`` that of one that shows a
+    certificate: pods roll with it, and are of the same version. The Deployment notes the kinds of
+    the app's ``extras``, and of its ``leftovers``, which it had and which are still to be removed,
+    and the images that its extras name.
     """
     config = config_map(app)
     depends_on = settings(app, extras)
@@ -62,15 +65,18 @@ def render(
         _process(app, name, process, process_pod(app, name, process, config, secret), depends_on)
         for name, process in sorted(app.processes.items())
     ]
+    pod = patient_pod(pod_spec(app, config, secret))
+    deployment = _deployment(app, pod, extras, leftovers)
     return [
         *map(sealed, access(app)),
         *([sealed(config)] if config else []),
         *([secret] if secret else []),
         *map(sealed, claims(app)),
+        *([certificate] if certificate else []),
         *map(sealed, jobs(app, config, secret)),
         sealed(_service(app)),
-        sealed(_deployment(app, patient_pod(pod_spec(app, config, secret)), extras, leftovers)),
-        *map(sealed, processes),
+        sealed(_showing(deployment, certificate)),
+        *(sealed(_showing(each, certificate)) for each in processes),
         *map(sealed, minions(app, ingress_class)),
     ]
 
@@ -78,9 +84,9 @@ def render(
 def _service(app: App) -> Object:
     """The Service, with the port of its routes if it has some or names no other ports."""
     service, about = app.service, metadata(app)
-    http = {"name": HTTP, "port": SERVICE_PORT, "targetPort": HTTP, "protocol": "TCP"}
+    own = {"name": app.scheme, "port": service_port(app), "targetPort": HTTP, "protocol": "TCP"}
     ports = [
-        *([http] if app.has_http else []),
+        *([own] if app.has_own_port else []),
         *(_port(name, port) for name, port in sorted(service.ports.items())),
     ]
     spec: dict[str, Any] = {"selector": selector(app), "ports": ports}
@@ -132,6 +138,13 @@ def _process(
     # Nothing checks whether it is ready, and what ends at once is not to count as running.
     spec["minReadySeconds"] = STEADY_SECONDS
     return of_kind(DEPLOYMENTS, about, spec)
+
+
+def _showing(deployment: Object, certificate: Object | None) -> Object:
+    """A Deployment whose pods show the certificate in a Secret, if there is one."""
+    version = version_of(certificate) if certificate else ""
+    spec = deployment["spec"]
+    return {**deployment, "spec": {**spec, "template": showing(spec["template"], version)}}
 
 
 def _version(app: Built) -> dict[str, str]:

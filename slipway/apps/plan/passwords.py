@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from slipway.apps.plan import certificate
 from slipway.apps.plan.places import Finding, Places, nearest
 from slipway.apps.plan.services import named
 from slipway.apps.plan.services import of as services_of
@@ -45,13 +46,15 @@ def mistakes(places: Places, app: Mapping[str, Any], known: Named) -> Iterator[F
 
 
 def _entries(app: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
-    """The variables and files that are passwords, each with its place."""
+    """The variables and files that are passwords, and that of key stores, each with its place."""
     env, files = _mapping(app.get("env")), app.get("config_files")
     places: list[tuple[Place, Any]] = [(("env", key), value) for key, value in env.items()]
     places += [
         (("config_files", number), file)
         for number, file in enumerate(files if isinstance(files, list) else ())
     ]
+    if isinstance(app.get("certificate"), Mapping):
+        places.append((("certificate",), certificate.settings_of(app)))
     for place, entry in places:
         if isinstance(entry, Mapping) and "password" in entry:
             yield place, entry

@@ -17,6 +17,7 @@ from slipway.apps.manifests.network import MAIN
 from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import (
     branches,
+    certificate,
     passwords,
     plaintext,
     rbac,
@@ -195,6 +196,7 @@ def _entry(
         *routes.mistakes(places, settings),
         *service.mistakes(places, settings),
         *volumes.mistakes(places, settings),
+        *certificate.mistakes(places, settings),
     ]
     if mistakes:
         return None, mistakes
@@ -385,6 +387,7 @@ def _template_mistakes(places: Places, settings: Mapping[str, Any]) -> Iterator[
     if fault := mistake(settings.get("namespace", ""), ROUTE_VARIABLES[:3]):
         yield places.finding(("namespace",), *fault)
     yield from routes.template_mistakes(places, settings)
+    yield from certificate.template_mistakes(places, settings)
     yield from workload.template_mistakes(places, settings)
 
 
@@ -408,6 +411,7 @@ def _app(settings: Mapping[str, Any], branch: str, pattern: str | None, context:
         "reach": reach.settings_of(settings),
         "service": service.settings_of(settings),
         "volumes": volumes.settings_of(settings),
+        "certificate": certificate.settings_of(settings, variables),
         "ingress": routes.settings_of(settings.get("ingress"), context.hosts, variables),
     }
     return msgspec.convert(given, App)
@@ -425,6 +429,7 @@ def _rendered_mistakes(
         fix = "name one of the app's own, or leave it out"
         yield places.finding(("namespace",), f"{app.namespace} {why}", fix)
     yield from routes.rendered_mistakes(places, settings, app, context.domain, context.bounds)
+    yield from certificate.rendered_mistakes(places, settings, app, context.bounds)
 
 
 def _parts(app: App) -> Iterator[tuple[Place, str]]:

@@ -108,12 +108,15 @@ def mistakes(document: Document) -> list[tuple[Place, Problem]]:
     ]
 
 
-def setting_mistakes(places: Places, setting: Place, value: Any) -> Iterator[Finding]:
+def setting_mistakes(
+    places: Places, setting: Place, value: Any, name: str = ""
+) -> Iterator[Finding]:
     """What the schema has against a value that a setting has once its template is filled in.
 
-    The definition is that of the setting's last key: ``path`` for ``("ingress", "host", "path")``.
+    The definition is the one of this ``name``, or that of the setting's last key: ``path`` for
+    ``("ingress", "host", "path")``.
     """
-    name = str(setting[-1])
+    name = name or str(setting[-1])
     definition = dict(schema()["definitions"][_DEFINITIONS.get(name, name)])
     # Braces that are still there came with the value, and are just characters.
     definition["pattern"] = definition["pattern"].removeprefix(_OPEN)

@@ -250,6 +250,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "command": [*app.get("command", ())],
         "port": int(app.get("port", schema.default("port"))),
+        "scheme": app.get("scheme", schema.default("scheme")),
         "replicas": int(app.get("replicas", schema.default("replicas"))),
         "health_path": app.get("health_path"),
         "probes": {name: plain(probe) for name, probe in plain(app.get("probes", {})).items()},

@@ -163,6 +163,20 @@ def test_a_certificate_is_good_until_thirty_days_before_its_end(
     assert not authority.stands_by(pair, HOST)
 
 
+def test_a_certificate_is_for_all_its_names_and_addresses(
+    authority: Authority, tmp_path: Path
+) -> None:
+    names = (HOST, "orders.orders-main.svc", "172.28.1.20")
+    pair = authority.issue(*names)
+    for name in names:
+        shake_hands(authority.root, pair, name, tmp_path)
+    with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+        shake_hands(authority.root, pair, "172.28.1.21", tmp_path)
+    assert authority.stands_by(pair, *reversed(names))
+    assert not authority.stands_by(pair, *names[:2])
+    assert not authority.stands_by(pair, *names, "172.28.1.21")
+
+
 def test_what_an_authority_does_not_stand_by(authority: Authority) -> None:
     pair, other = authority.issue(HOST), authority.issue("other.slipway.test")
     assert not authority.stands_by(pair, "other.slipway.test")

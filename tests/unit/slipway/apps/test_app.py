@@ -15,6 +15,7 @@ from slipway.apps.app import (
     Build,
     BuildxBuild,
     Built,
+    Certificate,
     Chart,
     ConfigFile,
     Environment,
@@ -97,6 +98,7 @@ SETTINGS = {
         Service,
         {"type": "LoadBalancer", "address": "172.28.1.20", "ports": {"https": {"port": 443}}},
     ),
+    "certificate": Setting(Certificate, {"path": "/tls", "password": "store", "hosts": ["a.test"]}),
     "service_port": Setting(
         Port, {"port": 443, "target": 8443, "protocol": "UDP", "node_port": 30443}
     ),
@@ -106,6 +108,7 @@ SETTINGS = {
             "path": "/a",
             "command": ["true"],
             "port": 81,
+            "scheme": "https",
             "period": 5,
             "timeout": 2,
             "failures": 9,
@@ -218,6 +221,8 @@ WHOLE: dict[str, Any] = {
     "helm": [SETTINGS["helm_release"].given],
     "service_account": "reader",
     "rbac": [SETTINGS["rbac_rule"].given],
+    "certificate": SETTINGS["certificate"].given,
+    "scheme": "https",
     "security": SETTINGS["security"].given,
     "pod_security": "privileged",
     "quota": {"pods": "50"},

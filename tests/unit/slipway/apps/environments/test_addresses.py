@@ -74,3 +74,8 @@ def test_without_a_service_or_an_address_there_is_none(kind: str, kube: Kube, ap
 
 def test_what_has_a_route_is_reached_by_that(kube: Kube) -> None:
     assert addresses(kube, [planned("web", service={"type": "NodePort"})]) == {}
+
+
+def test_one_that_speaks_https_is_reached_at_the_port_for_that(kube: Kube) -> None:
+    app = planned("web", ingress=None, scheme="https")
+    assert addresses(kube, [app]) == {"web-main/web": ["web.web-main.svc:443"]}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 
+from slipway import certificates
 from slipway.apps.app import Variable
 from slipway.kube.client import Kube
+from slipway.kube.workloads import template_of
 from tests.support.app_cluster import FakeApi
 from tests.support.versions import back, deployment_controller, live, run, version
 
@@ -78,3 +82,35 @@ def test_a_hold_that_is_over_does_not_come_back(kube: Kube, api: FakeApi) -> Non
     assert live(api) == ("1", "1", False)
     run(kube, version(2))
     assert live(api) == ("2", "2", False)
+
+
+def test_a_renewed_certificate_does_not_end_the_hold_but_reaches_what_is_held(
+    kube: Kube, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (version(n, certificate={"path": "/tls", "password": "store"}) for n in (1, 2))
+    for each in (old, new):
+        run(kube, each, ca_dir=tmp_path / "ca")
+    back(kube)
+    assert not run(kube, new, ca_dir=tmp_path / "ca").changed
+    before = template_of(api.named("deployments", "greeter-main", "greeter"))
+    later = datetime.now(UTC) + timedelta(days=370)
+    monkeypatch.setattr(certificates, "_now", lambda: later)
+    assert run(kube, new, ca_dir=tmp_path / "ca").changed
+    assert live(api) == ("1", "1", True)
+    after = template_of(api.named("deployments", "greeter-main", "greeter"))
+    assert (before["spec"], before != after) == (after["spec"], True)
+    assert not run(kube, new, ca_dir=tmp_path / "ca").changed
+
+
+def test_one_goes_back_to_the_version_before_and_not_to_an_older_certificate(
+    kube: Kube, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (version(n, certificate={"path": "/tls", "password": "store"}) for n in (1, 2))
+    for each in (old, new):
+        run(kube, each, ca_dir=tmp_path / "ca")
+    later = datetime.now(UTC) + timedelta(days=370)
+    monkeypatch.setattr(certificates, "_now", lambda: later)
+    run(kube, new, ca_dir=tmp_path / "ca")
+    back(kube)
+    assert live(api) == ("1", "1", True)
+    assert not run(kube, new, ca_dir=tmp_path / "ca").changed

@@ -48,6 +48,17 @@ def test_probes(health_path: str | None, check: dict[str, Any]) -> None:
     assert "livenessProbe" not in found
 
 
+def test_a_port_that_speaks_https_is_asked_so_unless_a_check_says_otherwise() -> None:
+    probes = {"liveness": {"path": "/live", "port": 8081, "scheme": "http"}}
+    found = container(scheme="https", health_path="/health", probes=probes, ingress=None)
+    for name in ("startupProbe", "readinessProbe"):
+        check = {"path": "/health", "port": "http", "scheme": "HTTPS"}
+        assert found[name]["httpGet"] == check
+    assert found["livenessProbe"]["httpGet"] == {"path": "/live", "port": 8081}
+    probes["liveness"]["scheme"] = "https"
+    assert container(probes=probes)["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+
+
 @pytest.mark.parametrize(
     ("probe", "expected"),
     [

@@ -75,6 +75,8 @@ def test_a_service_has_the_ports_that_it_is_given_and_that_of_its_routes() -> No
     http = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
     assert service()["spec"]["ports"] == [http]
     assert service(ports=ports)["spec"]["ports"] == own
+    https = {"name": "https", "port": 443, "targetPort": "http", "protocol": "TCP"}
+    assert only("Service", scheme="https", ingress=None)["spec"]["ports"] == [https]
     routed = only("Service", service={"ports": ports}, ingress=routes(("/", None)))
     assert routed["spec"]["ports"] == [http, *own]
     assert "type" not in routed["spec"]

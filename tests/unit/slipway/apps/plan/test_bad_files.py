@@ -374,6 +374,36 @@ CASES = {
         ),
         [("ports.a.port:", "80 is also that of its routes")],
     ),
+    "routes to a port that speaks HTTPS": Case(
+        app("scheme: https\ningress: {host: a.test, rules: [{path: /}]}"),
+        [("apps.yml:5 apps[0].scheme:", "asked over HTTP", "the other one in service.ports")],
+    ),
+    "a scheme that nobody knows": Case(app("scheme: ftp"), [("scheme:", "choose http or https")]),
+    "a certificate in the way of files": Case(
+        app(
+            "certificate: {path: /etc/app}\n"
+            "config_files:\n"
+            "  - {path: /etc/app/a, content: a}\n"
+            "  - {path: /etc/app.conf, content: a}\n"
+            "  - {path: /etc/app, content: a}"
+        ),
+        [
+            ("apps.yml:7", "config_files[0].path:", "in the folder of the certificate, /etc/app"),
+            ("apps.yml:9", "config_files[2].path:", "in the folder of the certificate"),
+        ],
+    ),
+    "a certificate for no hosts": Case(
+        app("certificate: {path: etc, hosts: ['*.a.test', '{{ brnach }}.a.test']}"),
+        [("certificate.path:", "an absolute path"), ("hosts[0]:", "without a port, a path or")],
+    ),
+    "a certificate for a host that cannot be filled in": Case(
+        app("certificate: {hosts: ['{{ brnach }}.a.test']}"),
+        [("certificate.hosts[0]:", "brnach")],
+    ),
+    "a certificate for a host that is none once it is filled in": Case(
+        app("certificate: {hosts: ['{{ branch }}_.a.test']}"),
+        [("certificate.hosts[0]:", "'main_.a.test'", "must be a host name")],
+    ),
     "an address for every branch": Case(
         app(
             "git_branch: f/*\nservice: {type: NodePort, ports: {a: {port: 81, node_port: 30081}}}\n"
