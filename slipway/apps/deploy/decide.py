@@ -26,6 +26,7 @@ from slipway.apps.manifests.jobs import has_succeeded, is_job
 from slipway.apps.manifests.labels import (
     ENVIRONMENTS,
     ROUTES_NAMESPACE,
+    brought_along,
     is_extra,
     is_own,
     owner_of,
@@ -131,11 +132,11 @@ def decide(
 ) -> Decision:
     """Compare the apps, their ``extras`` and the certificates of their hosts with the cluster.
 
-    What an app has stays as it is when the app failed in an earlier step, and also when it has no
-    image to compare with: then it counts as undecided. The environments that are ``leaving`` stay
-    as they are, too, and so does an app that fails here, in its ``boundary``. ``quota`` is how much
-    each app may have. The ``authority`` issues what apps show themselves. By the ``network``,
-    environments are apart, those of apps that fail, too.
+    What an app has, with what it brought along, stays as it is when the app failed in an earlier
+    step, and also when it has no image to compare with: then it counts as undecided. The
+    environments that are ``leaving`` stay as they are, too, and so does an app that fails here, in
+    its ``boundary``. ``quota`` is how much each app may have. The ``authority`` issues what apps
+    show themselves. By the ``network``, environments are apart, those of apps that fail, too.
     """
     apps = list(apps)
     ready = [*runnable(apps)]
@@ -198,6 +199,7 @@ def decide(
         needed.add(ROUTES_NAMESPACE)
     of_all = rights() if known else []
     untold = known - rendered.keys()
+    untold |= brought_along(untold, known, state.objects.values())
     staying = {key: obj for key, obj in state.objects.items() if owner_of(obj) in untold}
     kept_hosts = _hosts_of(staying.values())
     spaces = {left.namespace for left in leaving}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.apps.app import App, Environment, images_of, runnable
-from slipway.apps.manifests.labels import OWN_SELECTOR, extra_images, owner_of
+from slipway.apps.manifests.labels import OWN_SELECTOR, brought_along, extra_images, owner_of
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
 from slipway.kube.workloads import revision, template_of
 
@@ -37,8 +37,9 @@ class History:
 
         Of an app these are its image and the newest other one that it ran, and every image that its
         pods still have. An app that failed, or has no image yet, keeps all that its ReplicaSets
-        name: which of them is good is not known. Apps that are not given keep nothing. With each
-        version go the images that its manifests and charts named.
+        name, and what it brought along does, too: which of them is good is not known. Other apps
+        that are not given keep nothing. With each version go the images that its manifests and
+        charts named.
         """
         templates: Mapping[str, list[set[str]]] = defaultdict(list)
         for obj in (*self.deployments, *self.replica_sets):
@@ -52,6 +53,8 @@ class History:
                 kept |= next(before, set())
             else:
                 kept.update(*ran)
+        for app_id in _brought_along(apps, (*self.deployments, *self.replica_sets)):
+            kept.update(*templates[app_id])
         return sorted(kept | {each.image for each in serving(apps, self.replica_sets)})
 
 
@@ -69,12 +72,12 @@ def serving(apps: Iterable[Environment], replica_sets: Iterable[Object]) -> list
 
     That is another image than the one built for an app that failed, or was rolled back. Of one that
     failed or has no image yet, the pods of manifests and charts have what was noted then; on which
-    nodes, nothing tells.
+    nodes, nothing tells. What such an app brought along has what it had.
     """
-    apps = [*apps]
+    apps, replica_sets = [*apps], [*replica_sets]
     sound = {app.id for app in runnable(apps)}
     unsettled = {app.id for app in apps if isinstance(app, App)} - sound
-    ids = {app.id for app in apps}
+    ids = {app.id for app in apps} | _brought_along(apps, replica_sets)
     found = [
         replica_set
         for replica_set in replica_sets
@@ -87,6 +90,14 @@ def serving(apps: Iterable[Environment], replica_sets: Iterable[Object]) -> list
     ]
     noted = (each for each in found if owner_of(each) in unsettled)
     return own + [Serving(image, {}) for each in noted for image in extra_images(each)]
+
+
+def _brought_along(apps: Iterable[Environment], workloads: Iterable[Object]) -> set[str]:
+    """Return the ids of what apps that failed, or have no image yet, brought along before."""
+    apps = [*apps]
+    sound = {app.id for app in runnable(apps)}
+    untold = {app.id for app in apps if isinstance(app, App)} - sound
+    return brought_along(untold, {app.id for app in apps}, workloads)
 
 
 def _images(obj: Object) -> set[str]:

@@ -5,6 +5,7 @@ The page of all environments has this module too: it needs nothing but Python.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,6 +87,17 @@ def owner_of(obj: Object) -> str:
     metadata = obj["metadata"]
     labels = metadata["labels"]
     return f"{metadata.get('namespace', '')}/{labels.get(APP) or labels.get(NAME, '')}"
+
+
+def brought_along(
+    untold: Collection[str], known: Collection[str], objects: Iterable[Object]
+) -> set[str]:
+    """The ids of what runs beside apps of which nothing can be told, by the names of services.
+
+    What such an app serves with may need it, though it is none of the apps that are ``known`` now.
+    """
+    owners = {owner_of(obj) for obj in objects} - {*known}
+    return {owner for owner in owners if any(owner.startswith(f"{each}-") for each in untold)}
 
 
 def is_own(obj: Object) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from slipway.apps.app import Built, Failure
+from slipway.apps.app import Built, Failure, Sourced
 from slipway.apps.deploy.decide import Decision, decide
 from slipway.apps.deploy.state import State
 from slipway.apps.manifests.environment import contents, namespace, rights
@@ -175,6 +175,15 @@ def test_a_route_that_left_is_removed() -> None:
 def test_what_an_app_has_stays_when_it_failed_before() -> None:
     broken = sourced(failed=Failure("build", "no"))
     assert is_idle(decide([broken, *APPS[1:]], state_of(APPS), "nginx"))
+
+
+@pytest.mark.parametrize("told", [built(failed=Failure("source", "no")), sourced()])
+def test_what_an_app_brought_along_stays_while_nothing_is_said_of_it(told: Sourced) -> None:
+    store = built("greeter-store", namespace="greeter-main", id="greeter-main/greeter-store")
+    state = state_of([*APPS, store])
+    decision = decide([told, *APPS[1:]], state, "nginx")
+    assert is_idle(replace(decision, undecided=[]))
+    assert "Deployment greeter-store" in names(decide(APPS, state, "nginx").delete)
 
 
 def test_an_app_that_failed_before_its_first_deployment_gets_nothing() -> None:

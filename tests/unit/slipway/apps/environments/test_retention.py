@@ -6,7 +6,7 @@ import pytest
 
 from slipway.apps.app import App
 from slipway.apps.environments.retention import History, Serving, serving
-from slipway.apps.manifests.labels import EXTRA_IMAGES
+from slipway.apps.manifests.labels import APP, EXTRA_IMAGES, NAME
 from slipway.kube.client import Object
 from tests.support.apps import built, planned
 from tests.support.workloads import FAILED, deployment, ref, replica_set
@@ -32,6 +32,15 @@ HISTORY = [replica_set(1, 9), replica_set(2, 10), replica_set(3, 11, replicas=1)
 )
 def test_an_app_keeps_its_image_and_the_one_before(app: App, versions: list[int]) -> None:
     assert retained([app], [deployment(3)], HISTORY) == [ref(each) for each in versions]
+
+
+@pytest.mark.parametrize("told", [built(failed=FAILED), planned()])
+def test_what_an_app_of_which_nothing_is_known_brought_along_keeps_its_images(told: App) -> None:
+    store = replica_set(5, 1, replicas=1)
+    store["metadata"]["labels"] |= {NAME: "greeter-store", APP: "greeter-store"}
+    assert ref(5) in retained([told], [], [store])
+    assert ref(5) in [each.image for each in serving([told], [store])]
+    assert ref(5) not in retained([built()], [], [store])
 
 
 def test_a_new_app_keeps_its_image() -> None:
