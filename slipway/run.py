@@ -50,7 +50,22 @@ def run(
     stdin: bytes | None = None,
     fix: str = "",
 ) -> str:
-    """Run ``argv`` and return its standard output as text.
+    """Run ``argv`` and return its standard output as text; otherwise as :func:`printed`."""
+    found = printed(argv, what=what, cwd=cwd, env=env, timeout=timeout, stdin=stdin, fix=fix)
+    return found.decode(errors="replace")
+
+
+def printed(
+    argv: Sequence[str | Path],
+    *,
+    what: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    stdin: bytes | None = None,
+    fix: str = "",
+) -> bytes:
+    """Run ``argv`` and return its standard output.
 
     ``what`` names the step in the error ("build of greeter (main)"), ``env`` is added to the
     environment, ``timeout`` is in seconds (without one, nothing takes longer than LONGEST).
@@ -76,7 +91,7 @@ def run(
         last = last_lines((done.stdout + done.stderr).decode(errors="replace"))
         reason = f"{command[0]} ended with code {done.returncode}; it last said\n{last}"
         raise SlipwayError(Problem(what, reason, fix))
-    return done.stdout.decode(errors="replace")
+    return done.stdout
 
 
 def said(*argv: str) -> subprocess.CompletedProcess[str]:

@@ -29,7 +29,7 @@ _FORMS = {
     "a token of PyPI": r"\bpypi-AgE[\w-]{16,}",
     "a token of Docker Hub": r"\bdckr_(?:pat|oat)_[\w-]{16,}",
     "what Ansible Vault encrypted (docs/secrets.md)": r"\A\$ANSIBLE_VAULT;",
-    "a JSON Web Token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
+    "a JSON Web Token": r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
 }
 """What issuers' secrets look like, as they document it."""
 
@@ -120,7 +120,7 @@ def _mask(values: Iterable[str]) -> Callable[[Problem], Problem]:
 
 
 def _found(document: Document) -> Iterator[_Found]:
-    for place, value in _values(document.value, ()):
+    for place, value in _values(document.value, document.root):
         text = str(value)
         if match := _ANY_FORM.search(text):
             what = list(_FORMS)[(match.lastindex or 1) - 1]
@@ -195,7 +195,7 @@ def _fix(found: _Found, document: Document) -> str:
 
 def _suggested(app: Any, setting: Place, document: Document) -> str:
     """A name for the secret, of those that the schema allows."""
-    entry = {} if app is None else document.value["apps"][app]
+    entry = {} if app is None else document.app(app)
     words = [str(entry["name"])] if isinstance(entry, Mapping) and "name" in entry else []
     if setting[:1] == ("git_url",):
         words.append("git_token")

@@ -34,8 +34,16 @@ class _Loader(Words, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ig
     """Parses and composes; values are made by :class:`_Reader`."""
 
 
-MOST_VALUES = 200_000
-"""How many values a file may have."""
+@dataclass(frozen=True)
+class Most:
+    """How much a file may say with all that its aliases stand for: values, and characters."""
+
+    values: int
+    characters: int
+
+
+OF_OPERATORS = Most(200_000, 32 << 20)
+"""What the operator's own file may say."""
 
 DEEPEST = 100
 """How deep lists and mappings may be in one another."""
@@ -59,6 +67,10 @@ class Document:
     """A YAML file: its value, the line of each place in it, and what is wrong with its keys."""
 
     path: Path
+    whose: str = ""
+    """Whose file it is, if that is not plain from its name."""
+    root: Place = ()
+    """The place that its value has among the settings of apps.yml."""
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     words: dict[Place, str] = field(default_factory=dict)
@@ -73,8 +85,19 @@ class Document:
 
     def where(self, place: Place, line: int | None = None) -> str:
         """The place as a user finds it, ``apps.yml:12 apps[1].port``; ``line`` if not its own."""
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-        return f"{self.path.name}:{line or self.line(place)} {text.removeprefix('.')}".rstrip()
+        own = place[len(self.root) :]
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in own)
+        return f"{self.at(line or self.line(place))} {text.removeprefix('.')}".rstrip()
+
+    def at(self, line: int) -> str:
+        """A line of the file."""
+        if self.whose:
+            return f"{self.path} of {self.whose}, line {line}"
+        return f"{self.path.name}:{line}"
+
+    def app(self, at: int) -> Any:
+        """What it says of an app of the list, or of the one that it is about."""
+        return self.value if self.root else self.value["apps"][at]
 
 
 def read(path: Path, kind_of: Callable[[Place], Kind] = lambda _place: Kind.PLAIN) -> Document:
@@ -84,35 +107,40 @@ def read(path: Path, kind_of: Callable[[Place], Kind] = lambda _place: Kind.PLAI
     is not YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+    except OSError as error:
+        fix = "create it or correct its rights"
+        raise SlipwayError(Problem(str(path), f"cannot be read: {error.strerror}", fix)) from error
+    return parse(content, Document(path), kind_of)
+
+
+def parse(
+    content: bytes,
+    document: Document,
+    kind_of: Callable[[Place], Kind] = lambda _place: Kind.PLAIN,
+    most: Most = OF_OPERATORS,
+) -> Document:
+    """As :func:`read`, of a file with this content, which the ``document`` is of."""
+    try:
+        text = content.decode()
         if text.startswith(ENCRYPTED):
             fix = "decrypt it, and put what is secret into slipway_secrets: docs/secrets.md"
-            raise SlipwayError(Problem(f"{path.name}:1", "is encrypted by Ansible Vault", fix))
+            raise SlipwayError(Problem(document.at(1), "is encrypted by Ansible Vault", fix))
         _check_depth(text)
         loader = cast(Any, _Loader)(text)
         try:
-            return _Reader(loader, Document(path), kind_of).read()
+            return _Reader(loader, document, kind_of, most).read()
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        where = document.at(mark.line + 1 if mark else 1)
         reason = " ".join(part for part in (error.context, error.problem) if part)
-        raise SlipwayError(
-            Problem(
-                f"{path.name}:{line}", f"is not YAML: {reason}", "correct the line or the one above"
-            )
-        ) from error
+        fix = "correct the line or the one above"
+        raise SlipwayError(Problem(where, f"is not YAML: {reason}", fix)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SlipwayError(
-            Problem(str(path), f"is not YAML: {error}", "save it as UTF-8 text")
-        ) from error
-    except OSError as error:
-        raise SlipwayError(
-            Problem(
-                str(path), f"cannot be read: {error.strerror}", "create it or correct its rights"
-            )
-        ) from error
+        fix = "save it as UTF-8 text"
+        raise SlipwayError(Problem(document.at(1), f"is not YAML: {error}", fix)) from error
 
 
 def _check_depth(text: str) -> None:
@@ -134,27 +162,26 @@ def _check_depth(text: str) -> None:
 class _Reader:
     """Makes values of YAML nodes, and notes their lines."""
 
-    def __init__(self, loader: Any, document: Document, kind_of: Callable[[Place], Kind]) -> None:
+    def __init__(
+        self, loader: Any, document: Document, kind_of: Callable[[Place], Kind], most: Most
+    ) -> None:
         self._loader = loader
         self._document = document
         self._kind_of = kind_of
+        self._most = most
         self._open: list[int] = []
-        self._count = 0
+        self._values = 0
+        self._characters = 0
 
     def read(self) -> Document:
         root = self._loader.get_single_node()
         if root is not None:
-            self._document.value = self._value(root, ())
+            self._document.value = self._value(root, self._document.root)
         return self._document
 
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self._document.lines.setdefault(place, _line(node))
-        self._count += 1
-        if self._count > MOST_VALUES:
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {MOST_VALUES} values with all that aliases stand for",
-                problem_mark=node.start_mark,
-            )
+        self._count(node)
         if node.tag.startswith("!"):
             fix = _TAGS.get(node.tag, "remove it")
             self._problem(place, node, f"has the tag {node.tag:.40}, which is none here", fix)
@@ -175,6 +202,23 @@ class _Reader:
             value = self._mapping(cast(yaml.MappingNode, node), place)
         self._open.pop()
         return value
+
+    def _count(self, node: yaml.Node) -> None:
+        """Raise MarkedYAMLError when there is more than anybody means to write."""
+        self._values += 1
+        if isinstance(node, yaml.ScalarNode):
+            self._characters += len(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            self._characters += sum(len(key.value) for key, _ in node.value)
+        for found, most, what in (
+            (self._values, self._most.values, "values"),
+            (self._characters, self._most.characters, "characters"),
+        ):
+            if found > most:
+                raise yaml.MarkedYAMLError(
+                    problem=f"more than {most} {what} with all that aliases stand for",
+                    problem_mark=node.start_mark,
+                )
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         is_word = node.tag in (BOOLEAN, INTEGER, FRACTION)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from slipway.run import run
+from slipway.run import printed
 
 FETCH_SECONDS = 600.0
 """How long one repository may take to come over."""
@@ -82,7 +82,19 @@ def git(
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run git and return what it printed; raises SlipwayError, which names ``what``."""
-    return run(
+    found = git_bytes(*arguments, what=what, timeout=timeout, stdin=stdin, env=env)
+    return found.decode(errors="replace")
+
+
+def git_bytes(
+    *arguments: str | Path,
+    what: str,
+    timeout: float = FETCH_SECONDS,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+) -> bytes:
+    """As :func:`git`, of what need not be text."""
+    return printed(
         ["git", *arguments],
         what=what,
         timeout=timeout,

@@ -7,27 +7,44 @@ shared by all apps of that URL.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
 
 from slipway.apps.source import lfs
-from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git, local_path
+from slipway.apps.source.commands import FETCH_SECONDS, SOUND, git, git_bytes, local_path
 from slipway.apps.source.git_auth import OPEN, Access
 from slipway.apps.source.submodules import Granted, lay_out
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
-from slipway.files import settle
+from slipway.files import Refused, settle
 
 ANSWER_SECONDS = 30.0
 """How long a git server may take to list its branches."""
 
 _TREE = re.compile(r"([0-9a-f]+) tree \d+")
 """What git cat-file says of a tree."""
+
+_FOUND = re.compile(rb"([0-9a-f]+) ([a-z]+) (\d+)")
+"""What it says of a name behind links."""
+
+_ASTRAY = re.compile(rb"(symlink|dangling|loop|notdir) (\d+)")
+"""What it says of one whose links lead nowhere, before it says where."""
+
+_LINKS = {
+    b"symlink": "it is a link that leads out of the repository",
+    b"dangling": "it is a link to what is not there",
+    b"loop": "it is a link to itself",
+}
+
+_SUBMODULE = "160000 "
+"""How git ls-tree begins to tell of a submodule."""
 
 
 def author(name: str, email: str) -> dict[str, str]:
@@ -86,6 +103,25 @@ def _lines(printed: str) -> list[str]:
     return printed.removesuffix("\n").split("\n") if printed else []
 
 
+class _Blob(NamedTuple):
+    """What git has as a file: its name there, and how long it is."""
+
+    name: bytes
+    size: int
+
+
+def _said_of(answers: IO[bytes]) -> _Blob | Refused | None:
+    """The next answer of git cat-file about a name behind links."""
+    line = answers.readline().removesuffix(b"\n")
+    if astray := _ASTRAY.fullmatch(line):
+        answers.read(int(astray[2]) + 1)  # where it leads, in whatever characters
+        why = _LINKS.get(astray[1])
+        return Refused(why) if why else None
+    if not (found := _FOUND.fullmatch(line)):
+        return None
+    return _Blob(found[1], int(found[3])) if found[2] == b"blob" else Refused("it is no file")
+
+
 class Mirror:
     """The bare mirror of one repository below ``cache``, and the work trees made from it."""
 
@@ -111,6 +147,55 @@ class Mirror:
         # Of what is unknown it repeats the name, which may have any character but this.
         found = map(_TREE.fullmatch, _lines(answers))
         return [tree[1] if tree else None for tree in found]
+
+    def files(self, names: Sequence[tuple[str, str]], largest: int) -> list[bytes | Refused | None]:
+        """What is in each file, by commit and path: None if there is none of the name.
+
+        Links are followed within the commit. What is longer than ``largest``, no file, or behind a
+        link that leads elsewhere is Refused. Git is asked once for all.
+        """
+        objects = [f"{commit}:{path}" for commit, path in names]
+        found = self._looked_up(objects)
+        wanted = [each for each in found if isinstance(each, _Blob) and each.size <= largest]
+        contents = self._contents(wanted)
+        too_long = Refused(f"it is longer than {largest >> 10} KiB")
+        return [
+            contents.get(each.name, too_long) if isinstance(each, _Blob) else each for each in found
+        ]
+
+    def _looked_up(self, objects: Sequence[str]) -> list[_Blob | Refused | None]:
+        """What git knows of each object, links followed."""
+        if not (objects and self.path.exists()):
+            return [None] * len(objects)
+        answers = io.BytesIO(self._asked("--batch-check", "--follow-symlinks", objects=objects))
+        return [_said_of(answers) for _ in objects]
+
+    def _contents(self, blobs: Sequence[_Blob]) -> dict[bytes, bytes | Refused]:
+        """What is in each blob, by its name."""
+        wanted = dict.fromkeys(blobs)
+        names = [blob.name.decode() for blob in wanted]
+        answers = io.BytesIO(self._asked("--batch", objects=names)) if wanted else io.BytesIO()
+        found: dict[bytes, bytes | Refused] = {}
+        for blob in wanted:
+            answers.readline()
+            found[blob.name] = answers.read(blob.size)
+            answers.readline()
+        return found
+
+    def _asked(self, *options: str, objects: Sequence[str]) -> bytes:
+        """What git cat-file says of objects; as bytes, for it tells how many it says."""
+        place = ("--git-dir", self.path, "cat-file")
+        asked = "".join(f"{each}\n" for each in objects)
+        return git_bytes(*place, *options, what=self.url, stdin=asked)
+
+    def submodule(self, commit: str, folder: str) -> str:
+        """The submodule of a commit in which a folder is; empty if it is in none."""
+        parts = PurePosixPath(folder).parts
+        ways = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        place = ("--git-dir", self.path, "ls-tree", "-z", commit, "--")
+        listed = git("--literal-pathspecs", *place, *ways, what=self.url)
+        found = (each.partition("\t")[2] for each in listed.split("\0") if each[:7] == _SUBMODULE)
+        return next(found, "")
 
     def last_change(self, commit: str, folder: str) -> str:
         """The newest commit up to this one that changed something in a folder of its tree."""

@@ -8,6 +8,8 @@ import pytest
 
 from slipway.apps.app import App, BuildxBuild, JibBuild
 from slipway.apps.plan.plan import plan
+from slipway.apps.plan.yaml_lines import Document, Most, parse
+from slipway.errors import SlipwayError
 
 
 def planned(tmp_path: Path, text: str) -> list[App]:
@@ -100,3 +102,18 @@ apps: [{{name: one, git_url: x, helm: [{{source: c, values: {values}}}], x-mode:
         "many": 1000,
         "half": 0.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"a: &a [{'1,' * 9}]\nb: [{'*a,' * 9}]", "more than 50 values"),
+        (f"a: &a {'x' * 600}\nb: [*a]", "more than 1000 characters"),
+        (f"a: &a {{{'x' * 600}: 1}}\nb: [*a]", "more than 1000 characters"),
+    ],
+)
+def test_what_aliases_stand_for_is_counted_as_often_as_it_is_meant(text: str, what: str) -> None:
+    document = Document(Path("a.yml"), "b.git", ("apps", 0))
+    with pytest.raises(SlipwayError, match=f"a.yml of b.git, line 1: is not YAML: {what}"):
+        parse(text.encode(), document, most=Most(50, 1000))
+    assert parse(text.encode(), document, most=Most(500, 10_000)).line(("apps", 0, "b")) == 2
