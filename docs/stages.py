@@ -78,8 +78,7 @@ def _type(hint: Any) -> str:
     """A type in the words of Ansible's documentation."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         found = {_type(each) for each in typing.get_args(hint) if each is not type(None)}
-        (only,) = found
-        return only
+        return found.pop() if len(found) == 1 else "raw"
     plain = typing.get_origin(hint) or hint
     return "dict" if issubclass(plain, Struct) else str(plain.__name__)
 

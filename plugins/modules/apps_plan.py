@@ -116,8 +116,8 @@ apps:
       description: 'What the port speaks: C(http) or C(https).'
       type: str
     replicas:
-      description: Number of pods.
-      type: int
+      description: Number of pods, or the range in which Kubernetes chooses it.
+      type: raw
     health_path:
       description: Path of the health check.
       type: str

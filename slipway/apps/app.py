@@ -259,11 +259,19 @@ class RbacRule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=T
     verbs: list[str]
 
 
+class Scale(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """From how many to how many pods run: so many that each uses ``cpu`` percent of its request."""
+
+    min: int = 1
+    max: int
+    cpu: int = 80
+
+
 class Process(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Pods of the same image beside those that serve: a worker, for example."""
 
     command: list[str]
-    replicas: int = 1
+    replicas: int | Scale = 1
     resources: dict[str, dict[str, str]] = {}
 
 
@@ -411,8 +419,8 @@ class App(Environment, kw_only=True, tag_field="stage", tag="planned", omit_defa
     """Port of the service."""
     scheme: str = "http"
     """What the port speaks: ``http`` or ``https``."""
-    replicas: int
-    """Number of pods."""
+    replicas: int | Scale
+    """Number of pods, or the range in which Kubernetes chooses it."""
     health_path: str | None = None
     """Path of the health check."""
     probes: dict[str, Probe] = {}

@@ -78,6 +78,7 @@ CLUSTER_ROLES = Resource(
 ROLES = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
+AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
 JOBS = Resource("batch/v1", "Job", "jobs")
@@ -123,6 +124,7 @@ APPLIED = (
     SERVICES,
     JOBS,
     DEPLOYMENTS,
+    AUTOSCALERS,
     CRON_JOBS,
     INGRESSES,
 )

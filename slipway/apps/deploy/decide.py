@@ -35,10 +35,12 @@ from slipway.apps.manifests.network import Network, check, policies
 from slipway.apps.manifests.passwords import is_keeper, keepers, passwords, values_of
 from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
+from slipway.apps.manifests.scaling import is_autoscaler, sized, target_of
 from slipway.apps.manifests.secrets import secret
 from slipway.apps.manifests.volumes import is_claim, is_kept
 from slipway.certificates import Authority, Pair
 from slipway.kube.client import (
+    AUTOSCALERS,
     CONFIG_MAPS,
     CRON_JOBS,
     DEPLOYMENTS,
@@ -59,7 +61,11 @@ NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 NO_EXTRAS: Mapping[str, list[Object]] = MappingProxyType({})
 
 _BESIDE = tuple(
-    each.kind for each in (ROLES, ROLE_BINDINGS, SERVICE_ACCOUNTS, DEPLOYMENTS, JOBS, CRON_JOBS)
+    each.kind
+    for each in (
+        *(ROLES, ROLE_BINDINGS, SERVICE_ACCOUNTS),
+        *(DEPLOYMENTS, AUTOSCALERS, JOBS, CRON_JOBS),
+    )
 )
 """The kinds of what a version of an app may have beside what serves, which the next may not."""
 
@@ -103,6 +109,8 @@ class Decision:
     foreign: list[Object]
     """What somebody else made with Slipway's labels on it, which stays as it is."""
     delete: list[Object]
+    unscaled: dict[str, list[Object]]
+    """By app, what would change how many pods a Deployment has that says it by a number now."""
     outdated: dict[str, list[Object]]
     """By app, the processes, jobs and rights that its version no longer has."""
     old_configs: dict[str, list[Object]]
@@ -179,7 +187,12 @@ def decide(
         now, *then = (
             [
                 *keeper,
-                *held(render(app, ingress_class, own, wanted[app.id], noted, shown), state.objects),
+                *sized(
+                    held(
+                        render(app, ingress_class, own, wanted[app.id], noted, shown), state.objects
+                    ),
+                    state.objects,
+                ),
             ]
             for noted in ((left, ()) if left else ((),))
         )
@@ -241,6 +254,9 @@ def decide(
     outdated = {
         key: obj for key, obj in spare.items() if key[0] in _BESIDE and owner_of(obj) in rendered
     }
+    unscaled = {
+        key: obj for key, obj in outdated.items() if is_autoscaler(obj) and target_of(obj) in kept
+    }
     apply = {
         app_id: differing
         for app_id, objects in rendered.items()
@@ -284,7 +300,8 @@ def decide(
         undecided=[app.id for app in apps if not app.failed and not isinstance(app, Built)],
         foreign=list(foreign.values()),
         delete=[obj for key, obj in spare.items() if key not in old and key not in outdated],
-        outdated=grouped(outdated.values(), owner_of),
+        unscaled=grouped(unscaled.values(), owner_of),
+        outdated=grouped((obj for key, obj in outdated.items() if key not in unscaled), owner_of),
         old_configs={app_id: old_configs[app_id] for app_id in apply if app_id in old_configs},
         outlived=grouped(outlived.values(), owner_of),
         kept=list(kept_data.values()),

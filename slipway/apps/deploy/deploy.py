@@ -324,6 +324,9 @@ class _Run:
         on_host = _by_need(self.apps.values(), hosts)
         for host, objects in decision.hosts.items():
             self.boundary.run(on_host[host], self._apply, objects)
+        for app_id, objects in decision.unscaled.items():
+            for obj in () if self.apps[app_id].failed else objects:
+                self.boundary.run([self.apps[app_id]], self._delete, obj)
         writing = {*decision.apply, *decision.extras}
         for wave in waves(self.apps.values()):
             if wave := [app for app in wave if app.id in writing]:

@@ -41,7 +41,7 @@ def intents(apps: Iterable[App], decision: Decision, live: Mapping[Key, Object])
     would: dict[str, set[str]] = {app_id: set() for app_id in by_id}
     for app_id, objects in decision.apply.items():
         would[app_id] |= {_verb(obj, live.get(key_of(obj))) for obj in objects}
-    for app_id in (*decision.extras, *decision.leftovers, *decision.outdated):
+    for app_id in (*decision.extras, *decision.leftovers, *decision.unscaled, *decision.outdated):
         would[app_id].add("update")
     for app_id in decision.undecided:
         would[app_id].add("roll")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.apps.app import LOAD_BALANCER, App, Built, Port, Process
+from slipway.apps.app import LOAD_BALANCER, App, Built, Port, Process, Scale
 from slipway.apps.manifests.certificates import showing, version_of
 from slipway.apps.manifests.config import config_map
 from slipway.apps.manifests.extras import kinds_text, settings
@@ -30,6 +30,7 @@ from slipway.apps.manifests.labels import (
 from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, start_seconds
 from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minions
+from slipway.apps.manifests.scaling import autoscaler
 from slipway.apps.manifests.volumes import claims
 from slipway.apps.names import pattern_id
 from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
@@ -77,6 +78,7 @@ def render(
         sealed(_service(app)),
         sealed(_showing(deployment, certificate)),
         *(sealed(_showing(each, certificate)) for each in processes),
+        *map(sealed, _autoscalers(app)),
         *map(sealed, minions(app, ingress_class)),
     ]
 
@@ -147,6 +149,16 @@ def _showing(deployment: Object, certificate: Object | None) -> Object:
     return {**deployment, "spec": {**spec, "template": showing(spec["template"], version)}}
 
 
+def _autoscalers(app: Built) -> list[Object]:
+    """What decides how many pods the app and its processes have, where they say a range."""
+    wanted = [(metadata(app), app.replicas)]
+    wanted += [
+        (part_metadata(app, name), process.replicas)
+        for name, process in sorted(app.processes.items())
+    ]
+    return [autoscaler(about, scale) for about, scale in wanted if isinstance(scale, Scale)]
+
+
 def _version(app: Built) -> dict[str, str]:
     return {BRANCH: app.git_branch, COMMIT: app.commit}
 
@@ -154,13 +166,14 @@ def _version(app: Built) -> dict[str, str]:
 def _running(
     matching: Mapping[str, str],
     labels: Mapping[str, str],
-    replicas: int,
+    replicas: int | Scale,
     pod: dict[str, Any],
     depends_on: Sequence[Object],
 ) -> dict[str, Any]:
     """The spec of a Deployment, which replaces pods one after the other."""
+    count = {} if isinstance(replicas, Scale) else {"replicas": replicas}
     return {
-        "replicas": replicas,
+        **count,
         "revisionHistoryLimit": 3,
         "selector": {"matchLabels": dict(matching)},
         "strategy": {

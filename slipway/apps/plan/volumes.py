@@ -25,8 +25,10 @@ def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
         if there != f"the volume {name}":
             what = f"{volume['path']} is also {there}"
             yield places.finding((_SETTING, name), what, "write another path")
-    if volumes and app.get("replicas", 1) > 1:
-        what = f"has {app['replicas']} pods share a volume, which is for one node at a time"
+    replicas = app.get("replicas", 1)
+    most = replicas["max"] if isinstance(replicas, Mapping) else replicas
+    if volumes and most > 1:
+        what = f"has {most} pods share a volume, which is for one node at a time"
         yield places.finding(("replicas",), what, "write 1, or keep the data in a service")
 
 

@@ -84,6 +84,7 @@ def mistakes(
                 what = "is not for what is in the repository, which everybody writes who can push"
                 yield places.finding((key, number, "allow_kinds"), what, fix)
     yield from _part_mistakes(places, app)
+    yield from _scale_mistakes(places, app)
     yield from _size_mistakes(places, app, folder)
     for number, entry in enumerate(app.get("helm", ())):
         for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):
@@ -110,6 +111,28 @@ def _part_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
         if "schedule" in job and "when" in job:
             what = "has both a schedule and when"
             yield places.finding(("jobs", name), what, "keep one, or write two jobs")
+
+
+def _scale_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """Ranges of pods that have no number in them, or nothing by which it is chosen."""
+    usual, processes = app.get("resources", {}), app.get("processes", {})
+    parts: list[tuple[Place, Mapping[str, Any], Any]] = [((), app, usual)]
+    parts += [
+        (("processes", name), each, each.get("resources") or usual)
+        for name, each in processes.items()
+    ]
+    for place, part, resources in parts:
+        scale = part.get("replicas")
+        if not isinstance(scale, Mapping):
+            continue
+        setting = (*place, "replicas")
+        if scale.get("min", 1) > scale["max"]:
+            what = f"goes from {scale.get('min', 1)} to {scale['max']}"
+            yield places.finding(setting, what, "write min below max")
+        if "cpu" not in resources.get("requests", {}):
+            what = "is chosen by how much of the CPU that is reserved is used, and none is"
+            fix = "add resources: {requests: {cpu: 100m}}, or write a number"
+            yield places.finding(setting, what, fix)
 
 
 def _security_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
@@ -251,13 +274,15 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "command": [*app.get("command", ())],
         "port": int(app.get("port", schema.default("port"))),
         "scheme": app.get("scheme", schema.default("scheme")),
-        "replicas": int(app.get("replicas", schema.default("replicas"))),
+        "replicas": _replicas(app.get("replicas", schema.default("replicas"))),
         "health_path": app.get("health_path"),
         "probes": {name: plain(probe) for name, probe in plain(app.get("probes", {})).items()},
         "resources": {
             name: plain(amounts) for name, amounts in plain(app.get("resources", {})).items()
         },
-        "processes": {name: plain(each) for name, each in plain(app.get("processes", {})).items()},
+        "processes": {
+            name: _process(each) for name, each in plain(app.get("processes", {})).items()
+        },
         "jobs": {name: plain(each) for name, each in plain(app.get("jobs", {})).items()},
         "quota": {name: str(value) for name, value in plain(app.get("quota", {})).items()},
         "env": {name: _env(value) for name, value in app.get("env", {}).items()},
@@ -271,6 +296,16 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "pod_security": app.get("pod_security", schema.default("pod_security")),
         "node_selector": app.get("node_selector", {}),
     }
+
+
+def _replicas(value: Any) -> Any:
+    """A number of pods, or the range of one."""
+    return plain(value) if isinstance(value, Mapping) else int(value)
+
+
+def _process(given: Mapping[str, Any]) -> dict[str, Any]:
+    settings = plain(given)
+    return settings | {name: _replicas(settings[name]) for name in settings.keys() & {"replicas"}}
 
 
 def _env(value: Any) -> dict[str, str]:

@@ -85,6 +85,59 @@ def test_a_config_change_writes_to_that_app_only(kube: Kube, api: FakeApi) -> No
     }
 
 
+SCALED: dict[str, Any] = {
+    "replicas": {"min": 2, "max": 5},
+    "processes": {"worker": {"command": ["work"], "replicas": {"max": 3}}},
+}
+
+
+def pods_of(api: FakeApi) -> dict[str, int]:
+    """How many pods each Deployment is to have."""
+    found = {name: obj for (plural, _, name), obj in api.objects.items() if plural == "deployments"}
+    return {name: obj["spec"]["replicas"] for name, obj in found.items()}
+
+
+def scale(api: FakeApi, count: int) -> None:
+    """Have an autoscaler decide that the app gets so many pods."""
+    live = api.named("deployments", "greeter-main", "greeter")
+    api.put("deployments", {**live, "spec": {**live["spec"], "replicas": count}})
+    rolled_out_at_once(api, api.named("deployments", "greeter-main", "greeter"))
+
+
+def test_how_many_pods_an_autoscaler_has_chosen_is_left_alone(kube: Kube, api: FakeApi) -> None:
+    assert run(kube, [built(**SCALED)]).changed
+    assert pods_of(api) == {"greeter": 2, "greeter-worker": 1}
+    scale(api, 4)
+    assert not run(kube, [built(**SCALED)]).changed
+    assert run(kube, [built(**SCALED, port=8081)]).changed
+    assert pods_of(api) == {"greeter": 4, "greeter-worker": 1}
+
+
+def test_an_autoscaler_goes_before_a_number_is_written(kube: Kube, api: FakeApi) -> None:
+    run(kube, [built(**SCALED)])
+    scale(api, 4)
+    api.requests.clear()
+    outcome = run(kube, [built(replicas=3, processes=SCALED["processes"])])
+    writes = [(method, path.rpartition("greeter-main/")[2]) for method, path in api.writes]
+    assert writes == [
+        ("DELETE", "horizontalpodautoscalers/greeter"),
+        ("PATCH", "deployments/greeter"),
+    ]
+    assert [intent.would for intent in outcome.intents] == [["update"]]
+    assert pods_of(api) == {"greeter": 3, "greeter-worker": 1}
+    assert not run(kube, [built(replicas=3, processes=SCALED["processes"])]).changed
+
+
+def test_an_autoscaler_goes_with_its_process(kube: Kube, api: FakeApi) -> None:
+    run(kube, [built(**SCALED)])
+    run(kube, [built(replicas=SCALED["replicas"])])
+    names = [name for plural, _, name in api.objects if plural == "horizontalpodautoscalers"]
+    assert names == ["greeter"]
+    assert pods_of(api) == {"greeter": 2}
+    run(kube, [])
+    assert not [each for each in api.objects if each[0] == "horizontalpodautoscalers"]
+
+
 def test_a_change_among_many_apps_asks_for_no_more_than_one_among_few(
     kube: Kube, api: FakeApi
 ) -> None:

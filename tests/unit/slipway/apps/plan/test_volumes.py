@@ -70,6 +70,10 @@ def test_services_have_volumes(tmp_path: Path) -> None:
             "volumes.a: /srv is also a config file",
         ),
         ("volumes: {a: /srv}, replicas: 2", "apps.yml:3 apps[0].replicas: has 2 pods share"),
+        (
+            "volumes: {a: /srv}, replicas: {min: 1, max: 4}",
+            "apps.yml:3 apps[0].replicas: has 4 pods share",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(lines: str, said: str, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from slipway.apps.plan.plan import plan
 from slipway.errors import SlipwayError
 
+CPU = "resources: {requests: {cpu: 100m}}"
+
 
 def write(folder: Path, lines: str) -> Path:
     """An apps.yml with one app that has these settings."""
@@ -83,6 +85,17 @@ def write(folder: Path, lines: str) -> Path:
         ("processes: {Worker: {command: [a]}}", ("processes", "Worker", "DNS label")),
         ("processes: {worker: {}}", ("processes.worker:", "command")),
         ("jobs: {a: {command: a}}", ("jobs.a.command:", "a list")),
+        (f"{CPU}\nreplicas: {{min: 3, max: 2}}", ("replicas:", "from 3 to 2", "min below max")),
+        (f"{CPU}\nreplicas: {{min: 3}}", ("replicas:", "lacks the key max", "add max: 5")),
+        (f"{CPU}\nreplicas: {{max: 101}}", ("replicas.max:", "is 101", "at most 100")),
+        (f"{CPU}\nreplicas: {{max: 2, mem: 3}}", ("replicas.mem:", "unknown key")),
+        (f"{CPU}\nreplicas: [1, 2]", ("replicas:", "a whole number or a mapping")),
+        ("replicas: {max: 2}", ("replicas:", "CPU that is reserved", "requests: {cpu: 100m}")),
+        (
+            f"{CPU}\nprocesses: {{w: {{command: [a], replicas: {{max: 2}}, "
+            "resources: {limits: {memory: 1Gi}}}}",
+            ("processes.w.replicas:", "CPU that is reserved"),
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -111,6 +124,8 @@ def test_a_mistake_is_told_with_its_place(
         "manifests:\n  - content: |\n      {% if branch %}\n      a: 1\n      {% endif %}\n",
         "env: {A: '{{ host }}'}\ningress: {host: a.test, rules: [{path: /}]}",
         "command: [serve, 8080, 0644]\nprocesses: {w: {command: [work], replicas: 2, x-a: 1}}",
+        f"{CPU}\nreplicas: {{max: 3}}\nprocesses: {{w: {{command: [a], replicas: {{max: 2.0}}}}}}",
+        "processes: {w: {command: [a], replicas: {max: 2}, resources: {requests: {cpu: 1}}}}",
         "jobs:\n  a: {command: [a], schedule: '*/5 1-3 1,15 * MON-FRI'}\n"
         "  b: {command: [b], when: first, timeout: 5}\n  c: {command: [c], schedule: '@hourly'}",
     ],
