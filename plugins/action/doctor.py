@@ -58,6 +58,8 @@ def _wanted(args: Mapping[str, Any], bundles: Bundles, *, names: bool) -> Wanted
         bundles=bundles,
         kept=[Path(each) for each in args["kept"]],
         tools=args["tools"],
+        inventories=[Path(each) for each in args["inventories"]],
+        variables=[Path(args["project"], "group_vars")],
         nodes=args["machines"],
         domain=args["domain"],
         bounds=Bounds.of(args),

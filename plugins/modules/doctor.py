@@ -30,6 +30,13 @@ options:
     type: list
     elements: str
     required: true
+  inventories:
+    description:
+      - Files of the inventory, or folders of them. In these, in the variables beside them and in
+        those of O(project), nothing may be written twice.
+    type: list
+    elements: path
+    default: []
   workers:
     description: Names of the other nodes.
     type: list

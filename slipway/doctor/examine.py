@@ -17,6 +17,7 @@ from slipway.architecture import Architecture
 from slipway.bundle.choice import AnyProvider, Choice
 from slipway.bundle.provider import bundle_path
 from slipway.control_node import tools
+from slipway.control_node.inventories import written_twice
 from slipway.control_node.localhost import Ports, is_here
 from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
 from slipway.doctor.findings import Check, Finding, Result, all_of, ok, warn
@@ -41,12 +42,13 @@ Bundles = Callable[[Iterable[Architecture]], Mapping[Architecture, Choice]]
 class Wanted:
     """What a run is to make, and of what.
 
-    ``nodes`` are what the module machine_look returned for each; none where they are containers.
-    ``bundles`` tells where bundles come from, ``kept`` are the paths that a run writes to, and
-    ``tools`` are what builds need. ``resolv_conf`` is the file with the name servers of container
-    nodes, if one is named, ``ports`` are those of this machine that lead to them, ``registries``
-    what nodes pull from. With ``names``, the names of hosts are asked for as well, which the proof
-    at the end of a run does itself.
+    ``inventories`` are the files or folders that say which nodes there are, ``variables`` are
+    folders with what is the same for all. ``nodes`` are what the module machine_look returned for
+    each; none where they are containers. ``bundles`` tells where bundles come from, ``kept`` are
+    the paths that a run writes to, and ``tools`` are what builds need. ``resolv_conf`` is the file
+    with the name servers of container nodes, if one is named, ``ports`` are those of this machine
+    that lead to them, ``registries`` what nodes pull from. With ``names``, the names of hosts are
+    asked for as well, which the proof at the end of a run does itself.
     """
 
     cluster: str
@@ -60,6 +62,8 @@ class Wanted:
     bundles: Bundles
     kept: Sequence[Path]
     tools: Sequence[str]
+    inventories: Sequence[Path] = ()
+    variables: Sequence[Path] = ()
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     domain: str = DOMAIN
     bounds: Bounds = NO_BOUNDS
@@ -90,7 +94,8 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
 
     def inventory_is_sound() -> Iterable[Result]:
         members = (inventory.nodes, inventory.control_plane, wanted.workers)
-        _raise([*preflight.groups(*members), *preflight.addresses(inventory)])
+        twice = written_twice(wanted.inventories, wanted.variables)
+        _raise([*twice, *preflight.groups(*members), *preflight.addresses(inventory)])
         yield ok(", ".join(inventory.nodes))
 
     def cluster_is_this_one() -> Iterable[Result]:

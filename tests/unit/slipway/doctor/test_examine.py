@@ -171,11 +171,14 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
 
     monkeypatch.setattr(engine, "read", silent)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
+    (tmp_path / "vars").mkdir()
+    (tmp_path / "vars/all.yml").write_text("pool: 1\npool: 2\n")
     asked = registries.Source("Debian's packages", [], "let it be reached")
     monkeypatch.setattr(registries, "sources", lambda *_, **__: [asked])
     broken = wanted(
         tmp_path,
         inventory=replace(CONTAINERS, pool=[]),
+        variables=[tmp_path / "vars"],
         apps_file=tmp_path / "none.yml",
         registries={"registry.test": {"user": "ada"}},
         bundles=choices(Bundles(tmp_path / "other")),
@@ -186,7 +189,10 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
         facts = {name: fact for name, fact in SOUND.items() if name != "memory"}
         return {"facts": facts | {"cores": 1}, "unknown": {"memory": "no /proc"}}
 
-    found = by_check(examined(broken, unread))
+    findings = examined(broken, unread)
+    found = by_check(findings)
+    wrong = [each.found for each in findings if each.check == "inventory"]
+    assert wrong == ["pool stands here again, after line 1", "has no address"]
     assert {check: state for check, state in found.items() if state != "ok"} == {
         "inventory": "fail",
         "registries of nodes": "fail",
