@@ -90,6 +90,11 @@ def write(folder: Path, lines: str) -> Path:
         (f"{CPU}\nreplicas: {{max: 101}}", ("replicas.max:", "is 101", "at most 100")),
         (f"{CPU}\nreplicas: {{max: 2, mem: 3}}", ("replicas.mem:", "unknown key")),
         (f"{CPU}\nreplicas: [1, 2]", ("replicas:", "a whole number or a mapping")),
+        (
+            f"{CPU}\nquota: {{pods: 4}}\nreplicas: {{max: 3}}\n"
+            "processes: {w: {command: [a], replicas: 2}}",
+            ("quota.pods:", "no room for the 5 pods", "fewer replicas"),
+        ),
         ("replicas: {max: 2}", ("replicas:", "CPU that is reserved", "requests: {cpu: 100m}")),
         (
             f"{CPU}\nprocesses: {{w: {{command: [a], replicas: {{max: 2}}, "
@@ -126,6 +131,7 @@ def test_a_mistake_is_told_with_its_place(
         "command: [serve, 8080, 0644]\nprocesses: {w: {command: [work], replicas: 2, x-a: 1}}",
         f"{CPU}\nreplicas: {{max: 3}}\nprocesses: {{w: {{command: [a], replicas: {{max: 2.0}}}}}}",
         "processes: {w: {command: [a], replicas: {max: 2}, resources: {requests: {cpu: 1}}}}",
+        "resources: {limits: {cpu: 1}}\nquota: {pods: 2}\nreplicas: {max: 2}",
         "jobs:\n  a: {command: [a], schedule: '*/5 1-3 1,15 * MON-FRI'}\n"
         "  b: {command: [b], when: first, timeout: 5}\n  c: {command: [c], schedule: '@hourly'}",
     ],
