@@ -8,14 +8,15 @@ OUTPUT ?= text
 # Debian keeps root's programs out of a user's PATH; here they are looked for, and asked.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 GIVEN = $(if $(filter file,$(origin INVENTORY)),,$(INVENTORY))
+data = $(playbook) --extra-vars 'apps_data_app="$(APP)" apps_data_branch="$(BRANCH)" apps_data_volume="$(VOLUME)"
 playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm foreign bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm foreign bench version
 
 help: ## Show this list
-	grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 environment:
 	bin/bootstrap >&2
@@ -46,6 +47,12 @@ list: environment ## List all environments: commit, age, state, address, last fa
 
 rollback: environment ## Have an app run its version before: APP=name, BRANCH=branch
 	$(playbook) --extra-vars 'apps_rollback_app="$(APP)" apps_rollback_branch="$(BRANCH)"' playbooks/rollback.yml
+
+data-save: environment ## Save the data of an app's volume: APP=name, BRANCH=branch, OUT=file; VOLUME=name of several
+	$(data) __apps_data_state=saved apps_data_file="$(OUT)"' playbooks/data.yml
+
+data-load: environment ## Have saved data in an app's volume: APP=name, BRANCH=branch, FROM=file; VOLUME=name of several
+	$(data) __apps_data_state=loaded apps_data_file="$(FROM)"' playbooks/data.yml
 
 plan: environment ## Say what "make up" would change, and what would become of each app; change nothing
 	$(playbook) --check --diff site.yml

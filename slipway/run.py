@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import on_signal, undivided
@@ -142,6 +144,68 @@ def finished(
             _end(process)
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+class Running:
+    """A tool that is at it: what goes in and comes out, and at the end what it ``said`` of that."""
+
+    said = ""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """What it reads."""
+        assert self._process.stdin
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it writes."""
+        assert self._process.stdout
+        return self._process.stdout
+
+
+@contextmanager
+def running(
+    argv: Sequence[str | Path],
+    *,
+    what: str,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+) -> Iterator[Running]:
+    """Run ``argv`` for as long as the block lasts that writes to it or reads of it, and to its end.
+
+    As with :func:`finished`, nothing of it outlives what breaks the block off. Raises SlipwayError
+    with its last lines when it ends badly, and not that nobody read what the block wrote then.
+    """
+    command = [str(part) for part in argv]
+    with ExitStack() as stack:
+        errors = stack.enter_context(tempfile.TemporaryFile())
+        with undivided():
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command, stdin=stdin, stdout=stdout, stderr=errors, process_group=0
+                )
+            )
+            stack.enter_context(on_signal(lambda: _end(process)))
+        tool = Running(process)
+        try:
+            with suppress(BrokenPipeError):
+                yield tool
+                if process.stdin:
+                    process.stdin.close()
+            process.wait(allowed(LONGEST))
+        except BaseException:
+            _end(process)
+            raise
+        errors.seek(0)
+        tool.said = errors.read().decode(errors="replace")
+        if process.returncode != 0:
+            last = last_lines(tool.said)
+            reason = f"{command[0]} ended with code {process.returncode}; it last said\n{last}"
+            raise SlipwayError(Problem(what, reason))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

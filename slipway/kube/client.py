@@ -338,6 +338,19 @@ class Kube:
         )
         return applied
 
+    def merge(self, resource: Resource, name: str, namespace: str, change: Object) -> Object:
+        """Change of an object what ``change`` says, and nothing else; returns it as it is then."""
+        merged: Object = json.loads(
+            self._ask(
+                "PATCH",
+                resource.path(namespace, name),
+                _given(fieldManager=FIELD_MANAGER),
+                body=change,
+                body_type="application/merge-patch+json",
+            )
+        )
+        return merged
+
     def create(self, obj: Object) -> bool:
         """Store an object of a kind that is known; False when there is one of its name."""
         return self._store("POST", obj, None)
@@ -427,7 +440,7 @@ class Kube:
         path: str,
         query: dict[str, str] | None = None,
         *,
-        body: bytes | None = None,
+        body: bytes | Object | None = None,
         body_type: str = "",
         warned: Callable[[str], object] = lambda _text: None,
     ) -> bytes:
@@ -464,7 +477,7 @@ class Kube:
         path: str,
         query: dict[str, str],
         *,
-        body: bytes | None = None,
+        body: bytes | Object | None = None,
         body_type: str = "",
         read_seconds: float | None = None,
     ) -> urllib3.BaseHTTPResponse:

@@ -125,6 +125,14 @@ class FakeApi:
             self.on_apply(self, after)
         return after
 
+    def merge(self, plural: str, obj: Object, change: Object) -> Object:
+        """A merge patch of what is in a spec."""
+        after = {**obj, "spec": {**obj["spec"], **change["spec"]}}
+        after["metadata"] = {**obj["metadata"], "generation": obj["metadata"]["generation"] + 1}
+        self.put(plural, after)
+        self.on_apply(self, after)
+        return after
+
 
 class Handler(BaseHTTPRequestHandler):
     """The few requests that Slipway sends."""
@@ -163,8 +171,11 @@ class Handler(BaseHTTPRequestHandler):
         wanted = json.loads(self.rfile.read(length))
         if length > LARGEST_REQUEST:
             return self._refuse(413, "Request entity too large: limit is 3145728")
-        assert self.headers["Content-Type"] == "application/apply-patch+yaml"
         assert query["fieldManager"] == "slipway"
+        if self.headers["Content-Type"] == "application/merge-patch+json":
+            found = self.api.objects.get((plural, namespace, name))
+            return self._json(self.api.merge(plural, found, wanted)) if found else self._missing()
+        assert self.headers["Content-Type"] == "application/apply-patch+yaml"
         if user := self.headers.get("Impersonate-User"):
             self.api.impersonated.append((user, self.path.partition("?")[0]))
             if not self.api.allows(user, namespace, plural):
@@ -252,6 +263,9 @@ class Handler(BaseHTTPRequestHandler):
             self.api.changed.wait_for(news, timeout=float(query["timeoutSeconds"]))
             lines = [json.dumps({"type": "MODIFIED", "object": obj}) for obj in news()]
         self._text("".join(f"{line}\n" for line in lines))
+
+    def _missing(self) -> None:
+        self._refuse(404, "not found")
 
     def _refuse(self, status: int, message: str) -> None:
         self._json({"kind": "Status", "message": message}, status)

@@ -6,21 +6,19 @@ as well. Images and configurations of the version before are still there, for th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
 
 from slipway.apps.app import Environment, RolledBack
+from slipway.apps.deploy.chosen import branch_of, chosen, title_of
 from slipway.apps.deploy.rollout import Rollouts
 from slipway.apps.environments.pin import OF_THE_VERSION, held_from
 from slipway.apps.manifests.certificates import showing, version_in
 from slipway.apps.manifests.labels import (
-    BRANCH,
     COMMIT,
     HELD_FROM,
-    NAME,
     OWN_SELECTOR,
     is_app,
     is_process,
@@ -30,6 +28,9 @@ from slipway.apps.manifests.labels import (
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
 from slipway.kube.workloads import revision, template_of
+
+COMMAND = "make rollback"
+"""By what a user goes back."""
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells the pods of its ReplicaSets apart."""
@@ -73,7 +74,7 @@ class Rollback:
         """What goes back."""
         app_id = owner_of(self.deployment)
         namespace, _, name = app_id.partition("/")
-        branch = _branch(self.target)
+        branch = branch_of(self.target)
         return Environment(id=app_id, name=name, namespace=namespace, git_branch=branch)
 
     @property
@@ -127,13 +128,13 @@ def find(kube: Kube, app: str, branch: str) -> Rollback:
     version before.
     """
     deployments = kube.list(DEPLOYMENTS, labels=OWN_SELECTOR).items
-    deployment = _chosen(filter(is_app, deployments), app, branch)
+    deployment = chosen(filter(is_app, deployments), app, branch, command=COMMAND)
     namespace, app_id = deployment["metadata"]["namespace"], owner_of(deployment)
     replica_sets = kube.list(REPLICA_SETS, namespace=namespace, labels=OWN_SELECTOR).items
     earlier = _earlier(deployment, replica_sets)
     if not earlier:
         what = f"has no version before {_version(deployment)}"
-        raise SlipwayError(Problem(_title(deployment), what))
+        raise SlipwayError(Problem(title_of(deployment), what))
     image = _version(earlier[0]).image
     processes = []
     for each in deployments:
@@ -164,41 +165,7 @@ def carry_out(
         kube.apply(deployment)
     failed = Rollouts(kube, {environment.id: environment}, say).wait(seconds)
     if failed:
-        raise SlipwayError(Problem(_title(rollback.deployment), failed[environment.id]))
-
-
-def _chosen(deployments: Iterable[Object], app: str, branch: str) -> Object:
-    """The one Deployment that is meant; raises SlipwayError when that is none or several."""
-    there = {owner_of(each): each for each in sorted(deployments, key=owner_of)}
-    named = {
-        app_id: each
-        for app_id, each in there.items()
-        if app in (app_id, each["metadata"]["labels"][NAME])
-    }
-    meant = [each for each in named.values() if branch in ("", _branch(each))]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        listed = ", ".join(f"{owner_of(each)} ({_branch(each)})" for each in meant)
-        fix = f"name one: make rollback APP={owner_of(meant[0])}, or give a BRANCH"
-        raise SlipwayError(Problem(f"APP={app}", f"is each of {listed}", fix))
-    if named:
-        branches = sorted(_branch(each) for each in named.values())
-        near = difflib.get_close_matches(branch, branches, n=3, cutoff=0.5) or branches
-        what = f"{app} has no environment of that branch"
-        raise SlipwayError(Problem(f"BRANCH={branch}", what, f"there is {', '.join(near)}"))
-    names = sorted({app_id.partition("/")[2] for app_id in there} | there.keys())
-    near = difflib.get_close_matches(app, names, n=3, cutoff=0.5)
-    fix = f"did you mean {' or '.join(near)}?" if near else "make list shows what there is"
-    raise SlipwayError(Problem(f"APP={app}", "is no app in the cluster", fix))
-
-
-def _title(deployment: Object) -> str:
-    return f"{deployment['metadata']['labels'][NAME]} ({_branch(deployment)})"
-
-
-def _branch(obj: Object) -> str:
-    return str(obj["metadata"].get("annotations", {}).get(BRANCH, ""))
+        raise SlipwayError(Problem(title_of(rollback.deployment), failed[environment.id]))
 
 
 def _version(obj: Object) -> Version:

@@ -51,6 +51,7 @@ def _job(app: Built, name: str, job: Job, spec: dict[str, Any]) -> Object:
 def _scheduled(app: Built, name: str, job: Job, spec: dict[str, Any]) -> Object:
     schedule = {
         "schedule": job.schedule,
+        "suspend": False,
         "concurrencyPolicy": "Forbid",
         "startingDeadlineSeconds": LATE_SECONDS,
         "successfulJobsHistoryLimit": 1,

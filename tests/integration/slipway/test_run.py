@@ -15,7 +15,7 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.interrupts import watched_signals
-from slipway.run import run, said
+from slipway.run import run, running, said
 from slipway.waiting import wait_until
 from tests.support.checkout import PROJECT
 
@@ -205,3 +205,36 @@ def test_a_tool_that_must_not_be_run_is_told(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_not_taken_for_a_missing_tool(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert failure("true", cwd=gone) == f"build of greeter: {gone}: No such file or directory"
+
+
+def test_what_is_written_to_a_tool_comes_out_of_it_while_it_runs() -> None:
+    with running(
+        ["sh", "-c", "cat; echo done >&2"],
+        what="copy",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as tool:
+        tool.stdin.write(b"content")
+        tool.stdin.close()
+        assert tool.stdout.read() == b"content"
+    assert tool.said == "done\n"
+
+
+def test_a_tool_that_ends_early_says_why_and_not_that_nobody_read() -> None:
+    with (
+        pytest.raises(SlipwayError, match=r"copy: sh ended with code 3; it last said\n.*no room"),
+        running(["sh", "-c", "echo no room >&2; exit 3"], what="copy", stdin=subprocess.PIPE) as it,
+    ):
+        for _ in range(100):
+            it.stdin.write(bytes(1 << 16))
+
+
+def test_a_tool_ends_with_the_block_that_is_broken_off(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with (
+        pytest.raises(ValueError, match="enough"),
+        running(["sh", "-c", STARTS_ANOTHER.format(mark=mark)], what="copy"),
+    ):
+        assert wait_until(mark.exists, 5)
+        raise ValueError("enough")
+    assert wait_until(lambda: not runs(mark), 5)

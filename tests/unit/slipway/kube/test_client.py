@@ -67,6 +67,15 @@ def test_dry_run_stores_nothing(kube: Kube, api: FakeApi) -> None:
     assert api.writes == []
 
 
+def test_a_merge_changes_what_it_says_and_nothing_else(kube: Kube, api: FakeApi) -> None:
+    metadata = {"name": "it", "namespace": "here", "generation": 1}
+    api.put("deployments", {"metadata": metadata, "spec": {"replicas": 2, "paused": True}})
+    after = kube.merge(DEPLOYMENTS, "it", "here", {"spec": {"replicas": 0}})
+    assert after["spec"] == {"replicas": 0, "paused": True}
+    with pytest.raises(ApiError, match="not found"):
+        kube.merge(DEPLOYMENTS, "none", "here", {"spec": {"replicas": 0}})
+
+
 def test_refusal_tells_the_apis_reason(kube: Kube, api: FakeApi) -> None:
     api.refusals["namespaces/here"] = "not on a Sunday"
     with pytest.raises(ApiError, match=r"/api/v1/namespaces/here: not on a Sunday") as caught:

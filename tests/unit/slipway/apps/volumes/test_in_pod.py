@@ -1,0 +1,261 @@
+"""Volumes that are written as a stream and loaded from one, and what no stream may have."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slipway.apps.volumes import in_pod
+from slipway.apps.volumes.in_pod import ASIDE, Refused, load, save, tidy
+
+
+def saved(folder: Path) -> bytes:
+    """A volume as a stream."""
+    stream = io.BytesIO()
+    save(folder, stream)
+    return stream.getvalue()
+
+
+def filled(folder: Path) -> Path:
+    """A volume with all that one may have."""
+    (folder / "deep/empty").mkdir(parents=True)
+    (folder / "deep/file").write_bytes(os.urandom(3000))
+    (folder / "deep/file").chmod(0o640)
+    os.link(folder / "deep/file", folder / "deep/same")
+    (folder / "deep/link").symlink_to("../none")
+    (folder / "closed").mkdir(0o500)
+    (folder / b"\xff".decode(errors="surrogateescape")).write_text("no name of UTF-8")
+    os.utime(folder / "deep", (0, 1_000_000_000))
+    return folder
+
+
+def described(folder: Path) -> dict[str, tuple[object, ...]]:
+    """What is in a volume, with modes, times and contents."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        state = path.lstat()
+        content: object = path.readlink() if path.is_symlink() else None
+        if path.is_file() and not path.is_symlink():
+            content = (path.read_bytes(), state.st_nlink)
+        time = 0 if path.is_symlink() else int(state.st_mtime)
+        found[str(path.relative_to(folder))] = (state.st_mode, time, content)
+    return found
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return filled(tmp_path / "source")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    folder = tmp_path / "target"
+    (folder / "old").mkdir(parents=True)
+    (folder / "old/file").write_text("old")
+    return folder
+
+
+def test_what_is_loaded_is_what_was_saved_and_nothing_of_before(source: Path, target: Path) -> None:
+    assert load(target, io.BytesIO(saved(source)), 0) == len(described(source))
+    assert described(target) == described(source)
+
+
+def test_anybody_s_tar_lists_it(source: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(saved(source))) as tar:
+        assert len(tar.getnames()) == len(described(source))
+
+
+def test_what_no_volume_may_be_loaded_with_is_left_out_and_named(source: Path) -> None:
+    os.mkfifo(source / "pipe")
+    (source / "out").symlink_to("/etc/passwd")
+    (source / "up").symlink_to("../other")
+    (source / "lost+found").mkdir()
+    stream = io.BytesIO()
+    left_out = save(source, stream)
+    assert left_out == ["data/lost+found", "data/out", "data/pipe", "data/up"]
+    stream.seek(0)
+    (source.parent / "new").mkdir()
+    load(source.parent / "new", stream, 0)
+
+
+def test_a_file_that_gets_shorter_meanwhile_is_filled_up(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = in_pod._copy
+
+    def shortened(file: object, size: int, stream: object) -> None:
+        os.truncate(source / "deep/file", 10)
+        copy(file, size, stream)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(in_pod, "_copy", shortened)
+    content = (source / "deep/file").read_bytes()
+    load(target, io.BytesIO(saved(source)), 0)
+    assert (target / "deep/file").read_bytes() == content[:10] + bytes(len(content) - 10)
+
+
+def altered(stream: bytes, change: Callable[[bytearray], object]) -> bytes:
+    content = bytearray(stream)
+    change(content)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop(),
+        lambda content: content.clear(),
+        lambda content: content.__delitem__(slice(2000, None)),
+        lambda content: content.__setitem__(-1, content[-1] ^ 1),
+        lambda content: content.__setitem__(1600, content[1600] ^ 1),
+        lambda content: content.extend(b"more"),
+    ],
+)
+def test_a_stream_that_is_not_whole_leaves_the_volume_as_it_was(
+    change: Callable[[bytearray], object], source: Path, target: Path
+) -> None:
+    before = described(target)
+    with pytest.raises(Refused):
+        load(target, io.BytesIO(altered(saved(source), change)), 0)
+    assert described(target) == before
+
+
+def made(*members: tarfile.TarInfo) -> bytes:
+    """A stream with these members and the right sum."""
+    content = b"".join(
+        each.tobuf(tarfile.PAX_FORMAT) + bytes(each.size + -each.size % 512) for each in members
+    )
+    content += bytes(1024)
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+A_FOLDER = member("data/a", tarfile.DIRTYPE)
+A_FILE = member("data/f")
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ([member("/data/f")], "is not below data/"),
+        ([member("f")], "is not below data/"),
+        ([member("data")], "is not below data/"),
+        ([member("data/../f")], "is not below data/"),
+        ([member("data/./f")], "is not below data/"),
+        ([member("data//f")], "is not below data/"),
+        ([member(f"data/{ASIDE}", tarfile.DIRTYPE)], "has a name that no app's data has"),
+        ([A_FILE, A_FILE], "is there twice"),
+        ([member("data/a/f")], "is in no folder of the archive"),
+        ([A_FILE, member("data/f/f")], "is in no folder of the archive"),
+        (
+            [member("data/a", tarfile.SYMTYPE, "f"), member("data/a/f")],
+            "is in no folder of the archive",
+        ),
+        ([member("data/l", tarfile.SYMTYPE, "/etc")], "leads out of the volume, to '/etc'"),
+        ([member("data/l", tarfile.SYMTYPE, "../x")], "leads out of the volume"),
+        ([member("data/l", tarfile.SYMTYPE, "a/../../x")], "leads out of the volume"),
+        ([member("data/l", tarfile.LNKTYPE, "/etc/passwd")], "another name of no file"),
+        ([A_FOLDER, member("data/l", tarfile.LNKTYPE, "data/a")], "another name of no file"),
+        ([member("data/d", tarfile.BLKTYPE)], "is neither a file, a folder nor a link"),
+        ([member("data/d", tarfile.CHRTYPE)], "is neither a file, a folder nor a link"),
+        ([member("data/d", tarfile.FIFOTYPE)], "is neither a file, a folder nor a link"),
+        ([member("data/d", tarfile.CONTTYPE)], "is neither a file, a folder nor a link"),
+    ],
+)
+def test_what_a_stream_may_not_have(members: list[tarfile.TarInfo], why: str, target: Path) -> None:
+    before = described(target)
+    with pytest.raises(Refused, match=why):
+        load(target, io.BytesIO(made(*members)), 0)
+    assert described(target) == before
+
+
+def test_links_within_the_volume_may_be_there(target: Path) -> None:
+    links = [member("data/a/up", tarfile.SYMTYPE, "../f"), member("data/top", tarfile.SYMTYPE, ".")]
+    assert load(target, io.BytesIO(made(A_FOLDER, A_FILE, *links)), 0) == 4
+
+
+def test_bits_that_give_the_rights_of_others_are_not_loaded(target: Path) -> None:
+    program = member("data/f")
+    program.mode = 0o6755
+    load(target, io.BytesIO(made(program)), 0)
+    assert (target / "f").stat().st_mode & 0o7777 == 0o755
+
+
+def test_without_room_nothing_is_read(target: Path) -> None:
+    stream = io.BytesIO(b"something")
+    with pytest.raises(Refused, match="there is room for"):
+        load(target, stream, 1 << 60)
+    assert stream.tell() == 0
+
+
+class Killed(BaseException):
+    """The end of a program in the middle of something."""
+
+
+@pytest.mark.parametrize("moves", range(7))
+def test_an_exchange_that_was_broken_off_is_undone(
+    moves: int, source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five members, two are old: it is broken off before the last new one is there, and so on.
+
+    Undoing it is broken off as well, at its first move, and done again.
+    """
+    (target / "file").write_text("old, too")
+    before, move, left = described(target), in_pod._move, [moves]
+
+    def counted(path: Path, into: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        move(path, into)
+
+    monkeypatch.setattr(in_pod, "_move", counted)
+    tops = len([*source.iterdir()])
+    try:
+        load(target, io.BytesIO(saved(source)), 0)
+    except Killed:
+        assert moves < 2 + tops
+    else:
+        assert moves >= 2 + tops
+        before = described(source)
+    left[0] = 1
+    for _ in range(10):
+        try:
+            tidy(target)
+        except Killed:
+            left[0] = 1
+    monkeypatch.setattr(in_pod, "_move", move)
+    tidy(target)
+    assert described(target) == before
+
+
+def test_the_program_says_in_its_last_line_what_was_done(
+    source: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    os.mkfifo(source / "pipe")
+    in_pod.main(["save", str(source)])
+    out, err = capsysbinary.readouterr()
+    assert err == b'{"left_out": 1, "shown": ["\'data/pipe\'"]}\n'
+    stdin = io.TextIOWrapper(io.BytesIO(out))
+    monkeypatch.setattr("sys.stdin", stdin)
+    in_pod.main(["load", str(target), "0"])
+    count = len(described(target))
+    assert capsysbinary.readouterr().err == f'{{"members": {count}}}\n'.encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(out[:-1])))
+    with pytest.raises(SystemExit, match="it is not whole"):
+        in_pod.main(["load", str(target), "0"])
+    with pytest.raises(SystemExit, match="No such file or directory"):
+        in_pod.main(["load", str(target / "none"), "0"])
