@@ -16,6 +16,7 @@ from slipway.apps.deploy.dry_run import Intent, before_the_cluster, table
 from slipway.apps.deploy.helm import Helm, helm_program
 from slipway.apps.environments.resolve import Leaving
 from slipway.apps.manifests.network import Network
+from slipway.apps.volumes.helper import Helper
 from slipway.kube.client import Kube
 
 
@@ -42,6 +43,7 @@ class ActionModule(SlipwayAction):
                 leaving=msgspec.convert(args["leaving"], list[Leaving]),
                 ports=args["ports"],
                 quota={name: str(value) for name, value in args["quota"].items()},
+                helper=Helper.with_bundle(kube, bundle, kubeconfig, args["helper_image"], self.say),
                 network=Network.of(kube, args["pod_subnet"], args["service_subnet"]),
                 dry_run=self.check_mode,
             )

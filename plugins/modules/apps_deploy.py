@@ -56,6 +56,10 @@ options:
     description: The bundle's image in which charts are rendered, with Python.
     type: str
     required: true
+  helper_image:
+    description: The image of pods that copy data from volume to volume, which all nodes have.
+    type: str
+    required: true
   ingress_class:
     description: The class of the Ingress objects.
     type: str
@@ -118,6 +122,7 @@ EXAMPLES = r"""
     ca_dir: ~/.local/share/slipway/ca
     bundle: "{{ slipway_bundle_dir }}"
     helm_image: bundle.slipway.internal/python:3.13
+    helper_image: bundle.slipway.internal/python:3.13
     pod_subnet: 10.244.0.0/16
     service_subnet: 10.96.0.0/16
     timeout: 120

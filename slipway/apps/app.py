@@ -170,8 +170,17 @@ class ConfigFile(Located, forbid_unknown_fields=True, omit_defaults=True, kw_onl
         return self.secret is not None or self.password is not None
 
 
+class Origin(Struct, forbid_unknown_fields=True):
+    """Whose data a new volume begins with: that of another branch of the app."""
+
+    branch: str
+
+
 class Volume(
-    Struct, rename={"storage_class": "class"}, forbid_unknown_fields=True, omit_defaults=True
+    Struct,
+    rename={"storage_class": "class", "origin": "from"},
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 ):
     """What outlives pods at a ``path`` of the container; with ``keep``, its environment, too."""
 
@@ -179,6 +188,7 @@ class Volume(
     size: str = "1Gi"
     keep: bool = False
     storage_class: str | None = None
+    origin: Origin | None = None
 
 
 HERE, NODES = "here", "nodes"

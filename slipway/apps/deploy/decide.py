@@ -37,7 +37,7 @@ from slipway.apps.manifests.render import render
 from slipway.apps.manifests.routes import certificate, hosts, master
 from slipway.apps.manifests.scaling import is_autoscaler, sized, target_of
 from slipway.apps.manifests.secrets import secret
-from slipway.apps.manifests.volumes import is_claim, is_kept
+from slipway.apps.manifests.volumes import awaited, begun, is_claim, is_kept
 from slipway.certificates import Authority, Pair
 from slipway.kube.client import (
     AUTOSCALERS,
@@ -187,9 +187,13 @@ def decide(
         now, *then = (
             [
                 *keeper,
-                *sized(
-                    held(
-                        render(app, ingress_class, own, wanted[app.id], noted, shown), state.objects
+                *begun(
+                    sized(
+                        held(
+                            render(app, ingress_class, own, wanted[app.id], noted, shown),
+                            state.objects,
+                        ),
+                        state.objects,
                     ),
                     state.objects,
                 ),
@@ -379,12 +383,14 @@ def _differing(wanted: Iterable[Object], live: Mapping[Key, Object]) -> list[Obj
     """The objects that are not in the cluster as they should be.
 
     The hash among their annotations tells what the rendered object no longer says, the other
-    fields what was edited since. A job is as it should be when it came to a good end.
+    fields what was edited since. A job is as it should be when it came to a good end, and a claim
+    when it awaits no data.
     """
     return [
         obj
         for obj in wanted
-        if not (
+        if awaited(obj)
+        or not (
             has_succeeded(live.get(key_of(obj)))
             if is_job(obj)
             else contains(live.get(key_of(obj)), obj)

@@ -23,6 +23,7 @@ import yaml
 
 from slipway.apps.app import App, Built
 from slipway.apps.boundary import Boundary, tried
+from slipway.apps.deploy.chosen import branch_of
 from slipway.apps.deploy.content import Content, complete
 from slipway.apps.deploy.decide import Decision, Withdrawal, decide, namespaces_of
 from slipway.apps.deploy.dry_run import Intent, intents
@@ -55,9 +56,11 @@ from slipway.apps.manifests.labels import (
     owner_of,
 )
 from slipway.apps.manifests.network import Network
+from slipway.apps.manifests.pod import identity
 from slipway.apps.manifests.routes import hosts, tls_of
-from slipway.apps.manifests.volumes import is_claim, volume_of
+from slipway.apps.manifests.volumes import awaited, filled, is_claim, volume_of
 from slipway.apps.manifests.volumes import refusal as claim_refusal
+from slipway.apps.volumes.helper import Helper, Volume
 from slipway.certificates import Authority, Pair
 from slipway.control_node.localhost import NO_PORTS, Ports
 from slipway.errors import Problem, SlipwayError
@@ -78,7 +81,7 @@ from slipway.kube.client import (
 )
 from slipway.kube.namespaces import remaining, titles, usable
 from slipway.kube.objects import Key, digest, grouped, key_of
-from slipway.kube.workloads import rolled_out
+from slipway.kube.workloads import rolled_out, template_of
 from slipway.secrets import MASK, Secrets
 from slipway.text import listed
 from slipway.waiting import allowed, wait_until
@@ -141,6 +144,7 @@ def deploy(
     ports: Ports = NO_PORTS,
     quota: Mapping[str, str] = NO_QUOTA,
     network: Network | None = None,
+    helper: Helper | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Write what differs, wait for the roll-outs for ``seconds`` at most, remove what left.
@@ -155,7 +159,8 @@ def deploy(
     The environments that are ``leaving`` stay as they are, and their namespaces are marked.
     ``helm`` renders the charts of the apps that have some. ``ports`` of this machine that lead to
     the ingress controller are noted with the addresses of apps. ``quota`` is how much each app may
-    have in its environment. By the ``network`` of the cluster, environments are apart.
+    have in its environment. By the ``network`` of the cluster, environments are apart. The
+    ``helper`` fills new volumes with the data of others.
 
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
@@ -180,6 +185,7 @@ def deploy(
         Secrets(secrets),
         ports,
         seconds,
+        helper,
         dry_run=dry_run,
     )
     authority = run.authority(ca_dir)
@@ -211,6 +217,7 @@ class _Run:
         secrets: Secrets,
         ports: Ports,
         seconds: float,
+        helper: Helper | None,
         *,
         dry_run: bool,
     ) -> None:
@@ -222,6 +229,7 @@ class _Run:
         self.leaving = leaving
         self.say = say
         self.seconds = seconds
+        self.helper = helper
         self.dry_run = dry_run
         self.boundary: Boundary[App] = Boundary(
             lambda app, reason: self._fail(self.apps[app.id], reason), kube.require_answer
@@ -541,6 +549,37 @@ class _Run:
         after = self._applied(obj, before)
         if before is None or after is None or as_written(before) != as_written(after):
             self.changes.append(Change(before, after or obj))
+        if awaited(obj) and not self.dry_run:
+            self._fill(obj)
+
+    def _fill(self, claim: Object) -> None:
+        """Give a new volume the data of another branch, and note that it has it."""
+        app = self.filled[owner_of(claim)]
+        volume, branch = volume_of(claim), awaited(claim)
+        source = self._volume(app, branch, volume)
+        if source and self.helper:
+            self.say(f"{app.label}: volume {volume} gets the data of {app.name} ({branch})")
+            pod = {"securityContext": identity(app), "nodeSelector": app.node_selector}
+            self.helper.copy(source, Volume.of(claim, pod))
+        else:
+            has_none = f"{app.name} ({branch}) has none of that name"
+            self.say(f"{app.label}: volume {volume} begins empty: {has_none}")
+        self._applied(filled(claim), claim)
+
+    def _volume(self, app: App, branch: str, name: str) -> Volume | None:
+        """The volume of another branch of an app, if that has data of its own."""
+        objects = self.state.objects.values()
+        for deployment in filter(is_app, (o for o in objects if o["kind"] == DEPLOYMENTS.kind)):
+            if (deployment["metadata"]["labels"][NAME], branch_of(deployment)) != (
+                app.name,
+                branch,
+            ):
+                continue
+            for claim in filter(is_claim, objects):
+                is_its_own = owner_of(claim) == owner_of(deployment) and volume_of(claim) == name
+                if is_its_own and not awaited(claim):
+                    return Volume.of(claim, template_of(deployment)["spec"])
+        return None
 
     def _applied(self, obj: Object, before: Object | None) -> Object | None:
         """An object as it is once it was applied; None in a dry run that cannot tell.

@@ -49,6 +49,9 @@ GONE_SINCE = "slipway.internal/branch-gone-since"
 KEEP = "slipway.internal/keep"
 """``true`` on a namespace, as label or annotation, keeps it when its branch is deleted."""
 
+AWAITS = "slipway.internal/awaits"
+"""On a claim: the branch whose data its volume is yet to get."""
+
 ADMITS = "slipway.internal/apps"
 """``true`` on a namespace that somebody else made lets apps into it."""
 

@@ -6,14 +6,14 @@ when apps.yml does not name it any more, and longer if it is to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from slipway.apps.app import App, Volume
-from slipway.apps.manifests.labels import APP, KEEP, NAME, is_own, named, part_metadata
+from slipway.apps.manifests.labels import APP, AWAITS, KEEP, NAME, is_own, named, part_metadata
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import VOLUME_CLAIMS, Object
-from slipway.kube.objects import of_kind
+from slipway.kube.objects import HASH, Key, key_of, of_kind, sealed
 from slipway.kube.workloads import QUOTA
 
 ONE_NODE = "ReadWriteOnce"
@@ -24,6 +24,8 @@ def claims(app: App) -> Iterator[Object]:
     """The claims of an app's volumes."""
     for name, volume in sorted(app.volumes.items()):
         noted = {KEEP: "true"} if volume.keep else {}
+        if volume.origin and volume.origin.branch != app.git_branch:
+            noted[AWAITS] = volume.origin.branch
         yield of_kind(VOLUME_CLAIMS, part_metadata(app, name, **noted), _spec(volume))
 
 
@@ -57,6 +59,35 @@ def is_claim(obj: Object) -> bool:
 def is_kept(claim: Object) -> bool:
     """Whether a claim stays when its app goes."""
     return (claim["metadata"].get("annotations") or {}).get(KEEP) == "true"
+
+
+def awaited(claim: Object) -> str:
+    """The branch whose data the volume of a claim is yet to get; empty if of none."""
+    return (
+        str((claim["metadata"].get("annotations") or {}).get(AWAITS, "")) if is_claim(claim) else ""
+    )
+
+
+def filled(claim: Object) -> Object:
+    """A claim that awaits no data any more."""
+    metadata = {key: value for key, value in claim["metadata"].items() if key != "annotations"}
+    noted = claim["metadata"]["annotations"].items()
+    if left := {key: value for key, value in noted if key not in (AWAITS, HASH)}:
+        metadata["annotations"] = left
+    return sealed({**claim, "metadata": metadata})
+
+
+def begun(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
+    """An app's objects as rendered, except that claims which are there await no more than they do.
+
+    So data is copied once: a volume that was used is never filled again.
+    """
+    return [
+        filled(obj)
+        if awaited(obj) and (found := live.get(key_of(obj))) and not awaited(found)
+        else obj
+        for obj in objects
+    ]
 
 
 def volume_of(claim: Object) -> str:

@@ -195,7 +195,7 @@ def _entry(
         *context.bounds.archive_mistakes(places, settings, context.folder),
         *routes.mistakes(places, settings),
         *service.mistakes(places, settings),
-        *volumes.mistakes(places, settings),
+        *volumes.mistakes(places, settings, context.branches),
         *certificate.mistakes(places, settings),
     ]
     if mistakes:
@@ -221,7 +221,7 @@ def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
     yield from workload.mistakes(places, settings, context.folder, context.secrets, context.bounds)
     yield from passwords.mistakes(places, settings, context.passwords)
     yield from service.mistakes(places, {**settings, "git_branch": service_.app.git_branch})
-    yield from volumes.mistakes(places, settings)
+    yield from volumes.mistakes(places, settings, context.branches)
 
 
 def _services(entry: _Entry, context: Context, *scopes: str) -> Iterator[_Entry]:

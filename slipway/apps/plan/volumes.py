@@ -7,7 +7,9 @@ from typing import Any
 
 from slipway.apps.app import App
 from slipway.apps.manifests.labels import named
-from slipway.apps.plan.places import Finding, Places, plain
+from slipway.apps.plan.branches import matches
+from slipway.apps.plan.places import Finding, Places, nearest, plain
+from slipway.apps.plan.reach import Branches
 from slipway.apps.plan.yaml_lines import Place
 
 _SETTING = "volumes"
@@ -16,8 +18,8 @@ _TAKEN = {"/tmp": "what every container has there"}
 """What is at a path without being said."""
 
 
-def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
-    """Paths that something else has, and pods that would have one volume together."""
+def mistakes(places: Places, app: Mapping[str, Any], known: Branches) -> Iterator[Finding]:
+    """Paths that something else has, branches that there are not, and pods with one volume."""
     volumes = settings_of(app)
     first = {**_TAKEN, **{file["path"]: "a config file" for file in app.get("config_files", ())}}
     for name, volume in volumes.items():
@@ -25,6 +27,10 @@ def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
         if there != f"the volume {name}":
             what = f"{volume['path']} is also {there}"
             yield places.finding((_SETTING, name), what, "write another path")
+        branch, own = volume.get("from", {}).get("branch"), known.get(app["name"], ())
+        if branch and not any(matches(each, branch) for each in own):
+            what = f"{app['name']} has no entry for the branch {branch}"
+            yield places.finding((_SETTING, name, "from", "branch"), what, nearest(branch, own))
     replicas = app.get("replicas", 1)
     most = replicas["max"] if isinstance(replicas, Mapping) else replicas
     if volumes and most > 1:
@@ -40,7 +46,11 @@ def settings_of(app: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _volume(given: Any) -> dict[str, Any]:
     volume = plain(given) if isinstance(given, Mapping) else {"path": given}
-    return {**volume, **({"size": str(volume["size"])} if "size" in volume else {})}
+    if "size" in volume:
+        volume["size"] = str(volume["size"])
+    if "from" in volume:
+        volume["from"] = plain(volume["from"])
+    return volume
 
 
 def taken(app: App) -> Iterator[tuple[Place, str]]:

@@ -132,7 +132,14 @@ SETTINGS = {
         added=frozenset({"binary"}),
     ),
     "volume": Setting(
-        Volume, {"path": "/var/lib/data", "size": "5Gi", "keep": True, "class": "fast"}
+        Volume,
+        {
+            "path": "/var/lib/data",
+            "size": "5Gi",
+            "keep": True,
+            "class": "fast",
+            "from": {"branch": "main"},
+        },
     ),
     "manifest": Setting(
         Manifest,

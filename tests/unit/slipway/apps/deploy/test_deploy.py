@@ -17,6 +17,7 @@ from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built, sourced
+from tests.support.volumes import Volumes
 
 APPS = [built(), built(branch="feature"), built("quote", config_files=[])]
 
@@ -480,3 +481,67 @@ def test_it_is_said_which_volumes_stay_and_what_removes_them(
     assert ("namespaces", "", "quote-main") in api.objects
     run(kube, [])
     assert "is kept" not in capsys.readouterr().out
+
+
+FROM_MAIN: dict[str, Any] = {"volumes": {"data": {"path": "/srv", "from": {"branch": "main"}}}}
+
+
+def test_a_new_environment_begins_with_the_data_of_another_branch_once(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    main, new = built(**FROM_MAIN), built(branch="next", **FROM_MAIN)
+    run(kube, [main], helper=volumes.helper)
+    assert not volumes.pods  # the branch itself begins empty
+    volumes.has("greeter-main", a="1")
+    volumes.has("greeter-next")
+    assert not failures(run(kube, [main, new], helper=volumes.helper))
+    assert volumes.content("greeter-next") == {"a": "1"}
+    kinds = [path.split("/")[-2] for method, path in api.writes if "greeter-next" in path]
+    assert kinds.index("pods") < kinds.index("deployments")
+    volumes.has("greeter-main", a="2")
+    api.requests.clear()
+    assert not run(kube, [main, new], helper=volumes.helper).changed
+    assert volumes.content("greeter-next") == {"a": "1"}
+    assert not api.writes
+
+
+def test_a_copy_that_broke_off_is_made_again_before_the_app_starts(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    main, new = built(**DATA), built(branch="next", **FROM_MAIN)
+    run(kube, [main], helper=volumes.helper)
+    volumes.has("greeter-main", a="1")
+    volumes.has("greeter-next")
+    volumes.broken.touch()
+    [(failed, why)] = failures(run(kube, [main, new], helper=volumes.helper)).items()
+    assert failed == "greeter-next/greeter"
+    assert "the connection was lost" in why
+    assert ("deployments", "greeter-next", "greeter") not in api.objects
+    volumes.broken.unlink()
+    assert not failures(run(kube, [main, new], helper=volumes.helper))
+    assert volumes.content("greeter-next") == {"a": "1"}
+    assert ("deployments", "greeter-next", "greeter") in api.objects
+
+
+def test_without_data_to_begin_with_a_volume_is_empty_and_that_is_said(
+    kube: Kube, api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    new = built(branch="next", **FROM_MAIN)
+    assert not failures(run(kube, [built(), new], helper=volumes.helper))
+    said = capsys.readouterr().out
+    assert "greeter (next): volume data begins empty: greeter (main) has none of that name" in said
+    assert not volumes.pods
+    run(kube, [built(**DATA), new], helper=volumes.helper)
+    assert not volumes.pods  # what it has by now is its own
+
+
+def test_a_check_copies_nothing(kube: Kube, api: FakeApi, tmp_path: Path) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    main, new = built(**DATA), built(branch="next", **FROM_MAIN)
+    run(kube, [main], helper=volumes.helper)
+    api.requests.clear()
+    run(kube, [main, new], helper=volumes.helper, dry_run=True)
+    assert not api.writes

@@ -152,7 +152,7 @@ def test_a_check_without_a_cluster_ends_in_the_table(
 ) -> None:
     saved = save(UNBUILT, tmp_path)
     places = {"ca_dir": str(tmp_path / "ca"), "bundle": str(tmp_path / "bundle")}
-    places["helm_image"] = "bundle.slipway.internal/python:3.13"
+    places |= dict.fromkeys(("helm_image", "helper_image"), "bundle.slipway.internal/python:3.13")
     pending = {"pending": [app.id for app in UNBUILT], "timeout": 10}
     subnets = {"pod_subnet": "10.244.0.0/16", "service_subnet": "10.96.0.0/12"}
     args = {"kubeconfig": str(tmp_path / "none"), "apps": saved, **places, **pending, **subnets}

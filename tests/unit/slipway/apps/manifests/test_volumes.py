@@ -7,7 +7,8 @@ from typing import Any
 from slipway.apps.manifests.labels import KEEP, owner_of
 from slipway.apps.manifests.pod import USER_ID
 from slipway.apps.manifests.render import render
-from slipway.apps.manifests.volumes import is_kept, refusal, volume_of
+from slipway.apps.manifests.volumes import awaited, begun, filled, is_kept, refusal, volume_of
+from slipway.kube.objects import by_key
 from tests.support.apps import built
 from tests.support.rendered import container, objects, only, pod
 
@@ -82,3 +83,22 @@ def test_a_refusal_names_the_volume_and_the_way_out() -> None:
     assert "make data-save" in problem.fix
     [problem] = refusal(claim, "exceeded quota: slipway-environment", is_new=True).problems
     assert problem.fix == "raise quota in apps.yml, or write a smaller size"
+
+
+PLAIN: dict[str, Any] = {"volumes": {"data": {"path": "/srv"}}}
+FROM_MAIN: dict[str, Any] = {"volumes": {"data": {"path": "/srv", "from": {"branch": "main"}}}}
+
+
+def test_a_new_volume_awaits_the_data_of_another_branch_and_not_of_its_own() -> None:
+    assert awaited(only("PersistentVolumeClaim", branch="next", **FROM_MAIN)) == "main"
+    assert not awaited(only("PersistentVolumeClaim", **FROM_MAIN))
+    assert not awaited(only("Deployment", branch="next", **FROM_MAIN))
+
+
+def test_a_volume_that_got_its_data_awaits_none_ever_again() -> None:
+    objects = render(built(branch="next", **FROM_MAIN), "nginx")
+    [claim] = [obj for obj in objects if awaited(obj)]
+    assert begun(objects, {}) == begun(objects, by_key(objects)) == objects
+    there = by_key([filled(claim)])
+    [again] = [obj for obj in begun(objects, there) if obj["kind"] == claim["kind"]]
+    assert again == filled(claim) == only("PersistentVolumeClaim", branch="next", **PLAIN)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.apps.app import App, Volume
+from slipway.apps.app import App, Origin, Volume
 from slipway.apps.plan.plan import plan
 from slipway.errors import SlipwayError
 
@@ -98,3 +98,28 @@ apps:
     [problem] = told.value.problems
     assert problem.where == "apps.yml:4 apps[1].volumes.data"
     assert problem.what.startswith("the claim shop-db-data in namespace shop is also that of")
+
+
+def test_a_new_volume_begins_with_the_data_of_a_branch_that_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "apps.yml"
+    text = """version: 1
+defaults: {volumes: {data: {path: /srv, from: {branch: main}}}}
+apps:
+  - {name: web, git_url: /web}
+  - {name: web, git_url: /web, git_branch: next}
+"""
+    path.write_text(text)
+    for app in plan(path):
+        assert app.volumes == {"data": Volume("/srv", origin=Origin("main"))}
+    path.write_text(text.replace("branch: main", "branch: mian"))
+    with pytest.raises(SlipwayError, match="web has no entry for the branch mian") as told:
+        plan(path)
+    assert "write main" in str(told.value)
+
+
+def test_a_service_begins_with_the_data_of_that_of_another_branch(tmp_path: Path) -> None:
+    db = "{image: 'a.test/db:1', port: 1, volumes: {data: {path: /srv, from: {branch: BRANCH}}}}"
+    service, _web = found(tmp_path, f"services: {{db: {db.replace('BRANCH', 'main')}}}")
+    assert service.volumes["data"].origin == Origin("main")
+    said = mistake(tmp_path, f"services: {{db: {db.replace('BRANCH', 'other')}}}")
+    assert "services.db.volumes.data.from.branch: web-db has no entry for the branch other" in said

@@ -158,13 +158,17 @@ def test_a_pod_that_does_not_start_says_why(
         volumes.helper.save(volume("one"), io.BytesIO())
 
 
-def test_a_pod_that_a_killed_run_left_is_made_anew(volumes: Volumes, kube: Kube) -> None:
+def test_a_pod_that_a_killed_run_left_is_made_anew(
+    volumes: Volumes, kube: Kube, api: FakeApi
+) -> None:
     volumes.has("one")
     volumes.helper.save(volume("one"), io.BytesIO())
     left = {**volumes.pods[0], "status": {}}
     left["spec"] = {**left["spec"], "restartPolicy": "Always"}
     kube.apply(left)
+    api.requests.clear()
     volumes.helper.save(volume("one"), io.BytesIO())
+    assert [method for method, _path in api.writes] == ["DELETE", "PATCH", "DELETE"]
     assert volumes.pods[-1]["spec"]["restartPolicy"] == "Never"
     assert not kube.list(PODS).items
 
