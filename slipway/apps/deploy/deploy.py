@@ -567,18 +567,20 @@ class _Run:
         self._applied(filled(claim), claim)
 
     def _volume(self, app: App, branch: str, name: str) -> Volume | None:
-        """The volume of another branch of an app, if that has data of its own."""
+        """The volume of another branch of an app; None where there is none.
+
+        Raises SlipwayError when that is yet to get its data.
+        """
         objects = self.state.objects.values()
-        for deployment in filter(is_app, (o for o in objects if o["kind"] == DEPLOYMENTS.kind)):
-            if (deployment["metadata"]["labels"][NAME], branch_of(deployment)) != (
-                app.name,
-                branch,
-            ):
+        deployments = {owner_of(obj): obj for obj in objects if _is_of(obj, app.name, branch)}
+        for claim in filter(is_claim, objects):
+            deployment = deployments.get(owner_of(claim))
+            if deployment is None or volume_of(claim) != name:
                 continue
-            for claim in filter(is_claim, objects):
-                is_its_own = owner_of(claim) == owner_of(deployment) and volume_of(claim) == name
-                if is_its_own and not awaited(claim):
-                    return Volume.of(claim, template_of(deployment)["spec"])
+            if awaited(claim):
+                what = f"that of {app.name} ({branch}) is yet to get its own data"
+                raise SlipwayError(Problem(f"volume {name}", what, "run again once it has"))
+            return Volume.of(claim, template_of(deployment)["spec"])
         return None
 
     def _applied(self, obj: Object, before: Object | None) -> Object | None:
@@ -825,6 +827,12 @@ def _by_need(
         for need in needs([app]):
             found[need].append(app)
     return found
+
+
+def _is_of(obj: Object, name: str, branch: str) -> bool:
+    """Whether an object is the Deployment of an app of this name and branch."""
+    is_its_own = obj["kind"] == DEPLOYMENTS.kind and is_app(obj)
+    return is_its_own and (obj["metadata"]["labels"][NAME], branch_of(obj)) == (name, branch)
 
 
 def _with_its_data(claim: Object) -> str:

@@ -545,3 +545,26 @@ def test_a_check_copies_nothing(kube: Kube, api: FakeApi, tmp_path: Path) -> Non
     api.requests.clear()
     run(kube, [main, new], helper=volumes.helper, dry_run=True)
     assert not api.writes
+
+
+def test_what_is_yet_to_get_its_own_data_is_waited_for(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    old, main = built(branch="old", **DATA), built()
+    run(kube, [old, main], helper=volumes.helper)
+    volumes.has("greeter-old", a="1")
+    volumes.has("greeter-main")
+    volumes.has("greeter-next")
+    volumes.broken.touch()
+    from_old: dict[str, Any] = {"volumes": {"data": {"path": "/srv", "from": {"branch": "old"}}}}
+    main = built(**from_old)
+    run(kube, [old, main], helper=volumes.helper)
+    new = built(branch="next", **FROM_MAIN)
+    failed = failures(run(kube, [old, main, new], helper=volumes.helper))
+    assert "that of greeter (main) is yet to get its own data" in failed["greeter-next/greeter"]
+    volumes.broken.unlink()
+    for _ in range(2):
+        outcome = run(kube, [old, main, new], helper=volumes.helper)
+    assert not failures(outcome)
+    assert volumes.content("greeter-next") == {"a": "1"}
