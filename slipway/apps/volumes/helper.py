@@ -215,13 +215,14 @@ def claims_of(pod: Object) -> set[str]:
 
 def _spec(volume: Volume, image: str, node: str) -> Object:
     """The pod for a volume: who the app is, on the node that has it."""
+    program = Path(in_pod.__file__).read_text(encoding="utf-8")
     is_root = volume.security.get("runAsUser") == 0
     container = {
         "name": "data",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", f"import time; time.sleep({_LASTS})"],
-        "env": [{"name": PROGRAM, "value": Path(in_pod.__file__).read_text(encoding="utf-8")}],
+        "env": [{"name": PROGRAM, "value": program.replace("$", "$$")}],
         "volumeMounts": [{"name": "data", "mountPath": PATH}],
         "resources": {
             "requests": {"cpu": "10m", "memory": "64Mi"},

@@ -84,14 +84,19 @@ class Summed:
         self._sum = hashlib.sha256()
 
     def write(self, content: bytes) -> None:
-        """Write some of it."""
-        self._target.write(content)
+        """Write some of it, all of it: a stream without a buffer may take a part at a time."""
         self._sum.update(content)
+        self._write(content)
+
+    def _write(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            left = left[self._target.write(left) :]
 
     def end(self) -> None:
         """Write the end of a tar, and the sum of all."""
         self.write(bytes(2 * tarfile.BLOCKSIZE))
-        self._target.write(self._sum.hexdigest().encode())
+        self._write(self._sum.hexdigest().encode())
         self._target.flush()
 
 

@@ -84,6 +84,19 @@ def test_what_no_volume_may_be_loaded_with_is_left_out_and_named(source: Path) -
     load(source.parent / "new", stream, 0)
 
 
+def test_a_stream_that_takes_a_part_at_a_time_gets_all(source: Path, target: Path) -> None:
+    class Slow(io.BytesIO):
+        """As a pipe without a buffer may be."""
+
+        def write(self, content: object) -> int:
+            return super().write(memoryview(content)[:100])  # type: ignore[arg-type]
+
+    slow = Slow()
+    save(source, slow)
+    load(target, io.BytesIO(slow.getvalue()), 0)
+    assert described(target) == described(source)
+
+
 def test_a_file_that_gets_shorter_meanwhile_is_filled_up(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
