@@ -2,6 +2,10 @@
 
 One bare mirror is kept for each URL and one folder with a detached work tree for each commit, both
 shared by all apps of that URL.
+
+A mirror of another machine's repository is partial where its server can leave files out: it has
+the whole history, but of files only those of the commits that were laid out. Git knows that of it
+while it fetches, and at no other time: so it never goes after a file by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +31,19 @@ from slipway.files import Refused, settle
 
 ANSWER_SECONDS = 30.0
 """How long a git server may take to list its branches."""
+
+_PARTIAL = "slipway-partial"
+"""The file in a mirror that says that it may lack files."""
+
+_REMOTE = "slipway"
+_NO_FILES = "blob:none"
+"""The name by which git knows the server of such a mirror, and what it is asked to leave out."""
+
+_PACK = ("pack", "rev", "promisor", "idx")
+"""The files of a pack by their endings; git knows of one as soon as the last is there."""
+
+_WITHHELD = ("not our ref", "unadvertised object")
+"""What git and git's servers say where a server gives no file for itself."""
 
 _TREE = re.compile(r"([0-9a-f]+) tree \d+")
 """What git cat-file says of a tree."""
@@ -54,10 +71,16 @@ def author(name: str, email: str) -> dict[str, str]:
     return {role + part: value for role in roles for part, value in parts.items()}
 
 
-def _ask(*arguments: str | Path, url: str, access: Access, timeout: float = FETCH_SECONDS) -> str:
+def _ask(
+    *arguments: str | Path,
+    url: str,
+    access: Access,
+    timeout: float = FETCH_SECONDS,
+    stdin: str = "",
+) -> str:
     """Run git where it talks to the server of ``url``; an error says what to do about it."""
     try:
-        return git(*arguments, what=url, timeout=timeout, env=access.env)
+        return git(*arguments, what=url, timeout=timeout, stdin=stdin, env=access.env)
     except SlipwayError as error:
         raise access.explained(error, url) from error
 
@@ -224,11 +247,72 @@ class Mirror:
             with tempfile.TemporaryDirectory(dir=self.path.parent) as scratch:
                 new = Path(scratch) / "new.git"
                 git("init", "--quiet", "--bare", new, what=self.url)
+                if local_path(self.url) is None:
+                    (new / _PARTIAL).touch()
                 settle(new, self.path)
         self._make_way(wanted)
         refspecs = [f"+refs/heads/{branch}:refs/heads/{branch}" for branch in wanted]
+        if self._is_partial:
+            self._bring("--force", _REMOTE, *refspecs, access=access)
+            return
         fetch = ["fetch", "--quiet", "--force", *_served(self.url), "--", self.url, *refspecs]
         _ask("--git-dir", self.path, *SOUND, *fetch, url=self.url, access=access)
+
+    @property
+    def _is_partial(self) -> bool:
+        return (self.path / _PARTIAL).exists()
+
+    def _bring(self, *arguments: str, access: Access, files: str = "") -> None:
+        """Have a partial mirror fetch something, without the files that nobody asks for.
+
+        Of ``files``, the server is not told what the mirror has: it has their commits already.
+
+        It is tidied up as git does it after a fetch, but without the server: what of that is not
+        ``gc`` may take what is lacking for lost, depending on git's version.
+        """
+        promised = ("-c", f"remote.{_REMOTE}.promisor=true")
+        server = ("-c", f"remote.{_REMOTE}.url={self.url}", "-c", "maintenance.auto=false")
+        leaving_out = ("-c", f"remote.{_REMOTE}.partialclonefilter={_NO_FILES}")
+        alone = ("-c", "fetch.negotiationAlgorithm=noop") if files else ()
+        options = (*SOUND, *promised, *server, *leaving_out, *alone)
+        place, fetch = ("--git-dir", self.path), ("fetch", "--quiet", *arguments)
+        _ask(*place, *options, *fetch, url=self.url, access=access, stdin=files)
+        git(*place, *promised, "gc", "--auto", "--quiet", what=self.url)
+
+    def _complete(self, commit: str, access: Access) -> None:
+        """Bring over what files of a commit a partial mirror lacks, all at once."""
+        if not self._is_partial:
+            return
+        walk = ("rev-list", "--quiet", "--objects", "--missing=print", f"{commit}^{{tree}}")
+        listed = git("--git-dir", self.path, *walk, what=self.url)
+        lacking = [line.removeprefix("?") for line in _lines(listed)]
+        if not lacking:
+            return
+        own = ("--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--stdin", _REMOTE)
+        asked = "".join(f"{name}\n" for name in lacking)
+        try:
+            self._bring(*own, access=access, files=asked)
+        except SlipwayError as error:
+            if not any(words in str(error) for words in _WITHHELD):
+                raise
+            self._bring_whole(commit, access)
+
+    def _bring_whole(self, commit: str, access: Access) -> None:
+        """Bring a commit over with all that led to it, from a server that gives no single file.
+
+        Git does not ask for what a mirror has, so that is done beside it.
+        """
+        with tempfile.TemporaryDirectory(dir=self.path) as scratch:
+            git("init", "--quiet", "--bare", scratch, what=self.url)
+            keep = ("-c", "fetch.unpackLimit=1")
+            fetch = ("fetch", "--quiet", "--no-tags", "--", self.url, commit)
+            _ask("--git-dir", scratch, *SOUND, *keep, *fetch, url=self.url, access=access)
+            for pack in Path(scratch, "objects", "pack").glob("*.pack"):
+                pack.with_suffix(".promisor").touch()
+                for ending in _PACK:
+                    part = pack.with_suffix(f".{ending}")
+                    if part.exists():
+                        part.replace(self.path / "objects" / "pack" / part.name)
 
     def _make_way(self, wanted: Sequence[str]) -> None:
         """Forget branches of before that stand in the way: git has no ``a`` beside an ``a/b``."""
@@ -257,6 +341,7 @@ class Mirror:
         if place.exists():
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
+        self._complete(commit, access)
         scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix="."))
         try:
             tree = scratch / "tree"
