@@ -23,6 +23,7 @@ from slipway.bundle.source import UNPACKING, SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.run import run
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -143,6 +144,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        with watched_signals():
+            main()
     except SlipwayError as error:
         sys.exit(str(error))

@@ -16,6 +16,7 @@ from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.oci import ImageStore
 from slipway.run import run
 from tests.support.checkout import PROJECT, VERSIONS, cache_folder
@@ -98,17 +99,23 @@ def main() -> int:
     architecture = Architecture.of(parser.parse_args().architecture)
     layout = CacheLayout(cache_folder())
     try:
-        provider = SourceProvider(PROJECT, VERSIONS, layout, architecture)
-        bundle = ensure(provider, layout, _say).path
-        emulation.have(architecture, _say)
-        problems = [*_of_programs(bundle), *_of_images(bundle, architecture)]
-        if problems:
-            raise SlipwayError(problems)
+        with watched_signals():
+            _make_and_run(architecture, layout)
     except SlipwayError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     _say(f"all programs for {architecture} run")
     return 0
+
+
+def _make_and_run(architecture: Architecture, layout: CacheLayout) -> None:
+    """Raise SlipwayError with each program that does not run."""
+    provider = SourceProvider(PROJECT, VERSIONS, layout, architecture)
+    bundle = ensure(provider, layout, _say).path
+    emulation.have(architecture, _say)
+    problems = [*_of_programs(bundle), *_of_images(bundle, architecture)]
+    if problems:
+        raise SlipwayError(problems)
 
 
 def _say(text: str) -> None:

@@ -296,7 +296,7 @@ def _exchange(root: Path) -> None:
     (aside / FILLING).touch()
     for path in (aside / NEW).iterdir():
         _move(path, root)
-    os.sync()
+    os.sync()  # before that, what was there is all that a machine that fails would leave
     (aside / OLD).rename(aside / GONE)
 
 

@@ -192,4 +192,6 @@ def test_folders_are_named_that_way_alone() -> None:
     }
     # The compiler's names binaries below a folder that has no name yet; on nodes these name files.
     on_nodes = {"on_node/control_plane.py", "on_node/node_config.py"}
-    assert renaming == {"files.py", "bundle/go.py", *on_nodes}
+    # In a pod, what is renamed away stays until all is on the disk.
+    in_pods = {"apps/volumes/in_pod.py"}
+    assert renaming == {"files.py", "bundle/go.py", *on_nodes, *in_pods}
