@@ -20,7 +20,7 @@ from tests.support.scenario import Run, Scenario
 
 SPACE = "keeper-main"
 SERVER = """
-import os, ssl
+import os, signal, ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 server = ThreadingHTTPServer(("", 8443), Handler)
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain("/etc/slipway/tls/tls.crt", "/etc/slipway/tls/tls.key")

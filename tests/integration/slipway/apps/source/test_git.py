@@ -145,6 +145,7 @@ def test_a_server_that_gives_no_single_file_gives_all(
     assert lacking(mirror) == 0
     pushed(tmp_path, {"file": "before 3"})
     assert content(fetched(tmp_path / "cache", web)) == "before 3"
+    git(mirror, "-c", "remote.slipway.promisor=true", "gc", "--quiet", "--prune=now")
     assert lacking(mirror) == 0
     assert [path.name for path in mirror.iterdir() if path.name.startswith("tmp")] == []
 
