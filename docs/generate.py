@@ -15,6 +15,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     yield from pictures.documents()
     for part in (variables, keys):
         yield part.TARGET, part.document()
+    yield keys.SCHEMA, keys.own_schema()
 
 
 if __name__ == "__main__":

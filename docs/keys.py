@@ -1,13 +1,19 @@
-"""``docs/apps.md``: every key of ``apps.yml``, as ``apps.schema.json`` describes it."""
+"""``docs/apps.md``: every key of ``apps.yml``, as ``apps.schema.json`` describes it.
+
+``slipway.schema.json`` is what of it a repository may say.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from slipway.apps.plan import repository
+from slipway.apps.plan.schema import APPS_ONLY
 
 PROJECT = Path(__file__).parent.parent
 
@@ -34,6 +40,81 @@ are filled in and statements `{% ... %}` heeded, and all else stays to the lette
 This file is made by `docs/generate.py`.
 """
 
+OWN_FILE = """\
+## slipway.yml
+
+What an app's repository says itself, on each branch as that branch has it. apps.yml lets it, by
+[repository_settings](#repository_settings), and then says little more than where the app comes
+from:
+
+```yaml
+version: 1
+defaults:
+  repository_settings: true
+  ingress:
+    host: "{{ branch_slug }}.{{ name }}.{{ domain }}"
+apps:
+  - name: orders
+    git_url: https://git.example.org/shop/orders.git
+    git_branch: feature/*
+```
+
+and the repository has, in the folder `git_path`, a `slipway.yml` with the rest:
+
+```yaml
+# yaml-language-server: $schema=https://example.org/slipway.schema.json
+build: buildx
+port: 8000
+env:
+  LOG_LEVEL: debug
+processes:
+  mailer: {command: [python3, -m, orders.mailer]}
+services:
+  db: {image: "docker.io/library/redis:8", port: 6379}
+ingress:
+  rules: [{path: /, expect: orders}]
+```
+
+A branch without the file is as apps.yml says. Its keys are those of an app, written at the top.
+`slipway.schema.json`, beside `apps.schema.json`, is for editors.
+
+* **Who wins.** What the app's entry in apps.yml says; then the file; then `defaults`. Maps that are
+  merged there are merged here, key by key; of all else, the entry's replaces the file's.
+* **What is wrong with it** is the failure of that branch alone, all at once, each with branch,
+  commit and line. What served before serves on, and so do the others.
+* **Secrets** are those that name the app in `slipway_secrets` (`apps: [orders]`,
+  [secrets.md](secrets.md)). Passwords are the app's own and those of its services.
+* **Hosts** are those that apps.yml gives to the app (`ingress: {host: ...}` of its entry or of the
+  defaults, for which it needs no rules then), and `<branch_slug>.<name>.<domain>` with all names
+  below it. At a host that other apps or branches have as well, paths begin with
+  `/<name>/<branch_slug>/`. None may be below one that apps.yml gives to another app.
+* **Services**, 20 at most, live on the quota that their app has. Routes are 100 at most.
+* **How much**: 256 KiB, 10,000 values and a million characters with all that aliases stand for, and
+  20 templates that do more than name variables. A link within the repository is followed.
+* `make plan` fetches nothing: of a commit that is not here yet, it shows what apps.yml alone says,
+  and says so. `make dev` takes the file up as it is saved.
+
+What a file may not say, because [everybody writes it who can push](security.md#slipwayyml):
+"""
+
+_PLACES = {
+    "config_file": "config_files",
+    "env_value": "env",
+    "helm_release": "helm",
+    "manifest": "manifests",
+    "own_service": "services",
+    "security": "services.security",
+    "service": "service",
+    "service_port": "service.ports",
+}
+"""Where users find what has a definition of its own in the schema."""
+
+NARROWER = """\
+* archives of this machine as `base_image` or in `build`, a `timeout` of `jobs` beyond 600, and root
+  as the user of a service
+* the `ports` of a `service` to which apps.yml gives an address or ports of the nodes
+"""
+
 Schema = Mapping[str, Any]
 
 
@@ -41,6 +122,28 @@ def document() -> str:
     """The whole file."""
     schema = json.loads((PROJECT / "apps.schema.json").read_text(encoding="utf-8"))
     return "\n".join([INTRODUCTION, *_Keys(schema).sections()])
+
+
+SCHEMA = PROJECT / "slipway.schema.json"
+
+
+def own_schema() -> str:
+    """The schema of what a repository may say, for editors."""
+    return json.dumps(repository.rules(), indent=2) + "\n"
+
+
+def _own_file() -> Iterator[str]:
+    """What a repository may say of its app, and what it may not."""
+    rules = repository.rules()
+    yield OWN_FILE
+    yield f"* {_listed(rules[APPS_ONLY])}"
+    for name, keys in repository.APPS_ONLY.items():
+        yield f"* in `{_PLACES[name]}`: {_listed(keys)}"
+    yield NARROWER
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 class _Keys:
@@ -57,6 +160,7 @@ class _Keys:
         yield "## An app\n"
         for name, rule in self._schema["definitions"]["app"]["properties"].items():
             yield from self._section(name, self._resolved(rule))
+        yield from _own_file()
         yield "## A host\n"
         yield from self._table(self._schema["definitions"]["host_settings"]["properties"])
 

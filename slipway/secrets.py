@@ -54,6 +54,10 @@ class Secrets(Mapping[str, str]):
         patterns = self._apps.get(name, ["*"])
         return any(fnmatchcase(app, pattern) for pattern in patterns)
 
+    def is_for_some(self, name: str) -> bool:
+        """Whether a secret is for apps in particular, and not for any."""
+        return name in self._apps
+
     def redact(self, text: str) -> str:
         """The text with every value masked, also in base64, in a URL and line by line."""
         for secret in self._masked:

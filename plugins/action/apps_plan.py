@@ -11,9 +11,11 @@ import msgspec
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import save
 from slipway.apps.environments.resolve import Existing, Finder, Repositories
+from slipway.apps.environments.settings import Reader
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.plan import plan
 from slipway.apps.source.git_auth import Keys
+from slipway.dev_session import Session
 
 
 class ActionModule(SlipwayAction):
@@ -29,14 +31,17 @@ class ActionModule(SlipwayAction):
             repositories.branches,
             datetime.now(UTC),
         )
+        known = Session(Path(args["session"])).heads if args["session"] else {}
+        reader = Reader(repositories, self.say, known)
         apps = plan(
             Path(args["path"]),
             domain=args["domain"],
             bounds=Bounds.of(args),
             secrets=secrets,
             find_branches=finder,
+            read_settings=reader,
         )
-        for line in finder.waiting:
+        for line in (*finder.waiting, *reader.unread):
             self.say(secrets.redact(line))
         return {
             "changed": False,

@@ -17,7 +17,12 @@ description:
     are.
   - There need not be a cluster yet. Of a repository that a check may not ask, it takes what the
     mirror in the cache has.
-  - It runs on the controller and changes nothing.
+  - Where an app has C(repository_settings), its repository is asked for C(slipway.yml) of each of
+    its branches, which is a part of the app's settings as the entry leaves it open. What is wrong
+    there, or cannot be had, is RV(apps[].failed) of that branch alone. The commits are fetched into
+    the mirror in the cache, where M(apps_source) finds them; in a check, an app whose commit is not
+    there is as the file alone has it.
+  - It runs on the controller and changes nothing but the cache.
 options:
   path:
     description: The file. Relative C(git_url) values are seen from its folder.
@@ -28,6 +33,7 @@ extends_documentation_fragment:
   - shared.domain
   - shared.bounds
   - shared.cache
+  - shared.session
   - shared.secrets
   - shared.github_api
 attributes:

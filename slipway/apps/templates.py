@@ -88,6 +88,16 @@ def mistake(text: str, known: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
+def is_program(text: str) -> bool:
+    """Whether a text is a template that is filled in by a process apart, if it is one at all."""
+    if not _has_syntax(text):
+        return False
+    try:
+        return not _is_plain(ENVIRONMENT.parse(text), _replacing(text))
+    except (TemplateError, RecursionError, ValueError):
+        return False
+
+
 def fill(text: str, variables: Mapping[str, str]) -> str:
     """The text with the variables filled in; raises Unfilled if it cannot be.
 

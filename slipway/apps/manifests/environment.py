@@ -182,11 +182,13 @@ def quota_of(apps: Iterable[App], usual: Mapping[str, str]) -> dict[str, str]:
 
     That is the ``usual``, and what apps.yml says instead. Services get no address of a node or of
     the load balancer, but for those of apps that ask for one, unless the operator brings such ones.
+    An app that is to add no pods lives on what the others have.
     """
     apps = list(apps)
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for app in apps:
-        for name, text in {**usual, **_outward(app), **app.quota}.items():
+        own = {} if app.quota.get("pods") == "0" else usual
+        for name, text in {**own, **_outward(app), **app.quota}.items():
             totals[name] += amount(text) or 0
     brought = any(SERVICES.kind in app.allow_kinds for app in apps)
     return {

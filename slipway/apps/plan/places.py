@@ -13,37 +13,52 @@ Finding = tuple[Place, Problem]
 
 
 class Places:
-    """Findings about the settings of one app; a setting may come from the file's defaults."""
+    """Findings about the settings of one app, which is ``at`` a place of the list.
 
-    def __init__(self, document: Document, at: int, part: Place = ()) -> None:
+    A setting may come from the file's defaults, or from what the app's repository has ``said``.
+    """
+
+    def __init__(
+        self, document: Document, at: int, part: Place = (), said: Document | None = None
+    ) -> None:
+        self.at = at
         self._document = document
-        self._at = at
         self._part = part
+        self._said = said
 
     def below(self, *part: str | int) -> Places:
         """Findings about the settings of a part of the app."""
-        return Places(self._document, self._at, (*self._part, *part))
+        return Places(self._document, self.at, (*self._part, *part), self._said)
+
+    def told(self, said: Document) -> Places:
+        """Findings about the app with what its repository says of it."""
+        return Places(self._document, self.at, self._part, said)
 
     def where(self, *setting: str | int) -> str:
         """The place of a setting as a user finds it."""
-        return self._document.where(self._place(setting))
+        document, place = self._place(setting)
+        return document.where(place)
 
     def finding(self, setting: Place, what: str, fix: str) -> Finding:
         """Something wrong with a setting."""
-        place = self._place(setting)
-        return place, Problem(self._document.where(place), what, fix)
+        document, place = self._place(setting)
+        return place, Problem(document.where(place), what, fix)
 
     def is_own(self, setting: str) -> bool:
         """Whether the app itself gives a setting, or a part of it."""
-        return ("apps", self._at, setting) in self._document.lines
+        return ("apps", self.at, setting) in self._document.lines
 
-    def _place(self, setting: Place) -> Place:
-        setting, lines = (*self._part, *setting), self._document.lines
-        inherited = (
-            ("apps", self._at, *setting[:1]) not in lines
-            or ("apps", self._at, *setting[:2]) not in lines
-        ) and ("defaults", *setting[:2]) in lines
-        return ("defaults", *setting) if setting and inherited else ("apps", self._at, *setting)
+    def _place(self, setting: Place) -> tuple[Document, Place]:
+        """The file that gives a setting, and the place there: the app before its repository."""
+        setting = (*self._part, *setting)
+        own: Place = ("apps", self.at)
+        ways = [(self._document, own)]
+        ways += [(self._said, own)] if self._said else []
+        ways += [(self._document, ("defaults",))]
+        for document, top in ways if setting else ():
+            if (*top, *setting[:2]) in document.lines:
+                return document, (*top, *setting)
+        return self._document, (*own, *setting)
 
 
 def setting_at(place: Place) -> tuple[Any, Place]:

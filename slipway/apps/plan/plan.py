@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from slipway.apps.app import App, Owner
+from slipway.apps.app import App, GitAuth, Owner
 from slipway.apps.boundary import tried
 from slipway.apps.manifests.labels import named
 from slipway.apps.manifests.network import MAIN
@@ -22,6 +24,7 @@ from slipway.apps.plan import (
     plaintext,
     rbac,
     reach,
+    repository,
     routes,
     schema,
     service,
@@ -33,7 +36,7 @@ from slipway.apps.plan import (
 from slipway.apps.plan.bounds import Bounds
 from slipway.apps.plan.branches import FindBranches, Matches, Sample
 from slipway.apps.plan.places import Finding, Places
-from slipway.apps.plan.yaml_lines import Place, read
+from slipway.apps.plan.yaml_lines import Document, Place, read
 from slipway.apps.templates import ROUTE_VARIABLES, Unfilled, fill, is_template, mistake
 from slipway.errors import SlipwayError
 
@@ -43,7 +46,12 @@ DOMAIN = "slipway.test"
 NO_BOUNDS = Bounds()
 
 STEP = "source"
-"""What a failure to find out the branches of a pattern is noted under."""
+"""What a failure to find out is noted under: the branches of a pattern, what repositories say."""
+
+ReadSettings = Callable[[Sequence[App]], Sequence[repository.Said]]
+"""What the repository of each of the apps says of it."""
+
+NOTHING_SAID: Mapping[str, Any] = MappingProxyType({})
 
 _MERGED = (
     "branches",
@@ -72,19 +80,21 @@ _OF_SOURCE = (
     "git_path",
     "git_submodules",
     "git_url",
+    repository.KEY,
 )
 """The defaults that are nothing to an app of an image, which has no source unless it says so."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What apps are checked against: the file's folder, hosts and branches, and known secrets.
+    """What apps are checked against: the file, its folder, hosts and branches, and known secrets.
 
     ``domain`` is what ``{{ domain }}`` stands for. ``passwords`` are those that apps have of their
     own. ``secrets`` are names, or a mapping that has them; None when they are not known, as where
     no vault is at hand.
     """
 
+    document: Document
     folder: Path
     domain: str
     bounds: Bounds
@@ -100,14 +110,17 @@ def plan(
     domain: str = DOMAIN,
     secrets: Collection[str] | None = None,
     find_branches: FindBranches | None = None,
+    read_settings: ReadSettings | None = None,
     bounds: Bounds = NO_BOUNDS,
 ) -> list[App]:
     """The apps of the file at ``path``, in its order, one for each branch.
 
     ``domain`` is what ``{{ domain }}`` stands for in the names of hosts. An entry whose
     ``git_branch`` is a pattern gives an app for each branch that ``find_branches`` finds, and none
-    without it. ``secrets`` are the names that apps may use; as a mapping to the values, the
-    certificates among them are checked too. ``bounds`` are what the operator leaves to the file.
+    without it. What repositories say of their apps is what ``read_settings`` reads, where the file
+    lets them; without it, apps are as the file has them. ``secrets`` are the names that apps may
+    use; as a mapping to the values, the certificates among them are checked too. ``bounds`` are
+    what the operator leaves to the file.
     Raises SlipwayError with every mistake of the file.
     """
     document = read(path, schema.kind_of)
@@ -119,7 +132,8 @@ def plan(
         hosts = routes.hosts_of(document, domain)
         named = reach.branches_of(document.value)
         of_apps = passwords.named_in(document.value)
-        context = Context(path.resolve().parent, domain, bounds, hosts, named, of_apps, secrets)
+        folder = path.resolve().parent
+        context = Context(document, folder, domain, bounds, hosts, named, of_apps, secrets)
         found += routes.host_mistakes(document, domain, secrets)
         for at in range(len(document.value["apps"])):
             if at in unsound:
@@ -135,40 +149,69 @@ def plan(
     if found:
         found.sort(key=lambda each: document.line(each[0]))
         raise SlipwayError(dict.fromkeys(problem for _, problem in found))
-    return _expanded(entries, context, find_branches)
+    return _expanded(entries, context, find_branches, read_settings)
 
 
-def _merged(value: Mapping[str, Any], at: int) -> dict[str, Any]:
-    """An app's settings over the file's defaults, without the free ``x-`` keys."""
+def _merged(
+    value: Mapping[str, Any], at: int, said: Mapping[str, Any] = NOTHING_SAID
+) -> dict[str, Any]:
+    """An app's settings over what its repository has ``said`` and the file's defaults, without the
+    free ``x-`` keys.
+    """
     defaults = value.get("defaults", {})
     app = value["apps"][at]
-    settings = {**defaults, **app}
-    if "ingress" not in app and "rules" not in defaults.get("ingress", {}):
-        # A host for all apps is no route of one that has none.
-        settings.pop("ingress", None)
+    settings = {**defaults, **said, **app}
     if "image" in app:
+        own = app.keys() | said.keys()
         settings = {
-            key: given for key, given in settings.items() if key in app or key not in _OF_SOURCE
+            key: given for key, given in settings.items() if key in own or key not in _OF_SOURCE
         }
     for key in _MERGED:
         if key in settings:
-            settings[key] = {**defaults.get(key, {}), **app.get(key, {})}
+            settings[key] = {**defaults.get(key, {}), **said.get(key, {}), **app.get(key, {})}
+    if not _has_routes(settings, app, said):
+        settings.pop("ingress", None)
     settings.setdefault("git_branch", schema.default("git_branch"))
     return {key: setting for key, setting in settings.items() if not key.startswith("x-")}
 
 
+def _has_routes(
+    settings: Mapping[str, Any], app: Mapping[str, Any], said: Mapping[str, Any]
+) -> bool:
+    """Whether an app is to have routes.
+
+    A host for all apps is no route of one that has none, nor is one that apps.yml gives for what
+    the repository may say.
+    """
+    is_open = settings.get(repository.KEY, False)
+    return (
+        "rules" in settings.get("ingress", {})
+        or "ingress" in said
+        or ("ingress" in app and not is_open)
+    )
+
+
 @dataclass(frozen=True)
 class _Entry:
-    """A sound entry of the file, with the app of its branch, or of one that its pattern matches."""
+    """A sound entry of the file, with the app of its branch, or of one that its pattern matches.
+
+    It is ``told`` what its repository says.
+    """
 
     places: Places
     settings: Mapping[str, Any]
     app: App
+    told: bool = False
 
     @property
     def pattern(self) -> str | None:
         """Its git_branch, if that is a pattern."""
         return self.app.pattern
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its repository is asked for what it says."""
+        return bool(self.settings.get(repository.KEY)) and not self.app.failed
 
     def sample(self, entries: Iterable[_Entry]) -> Sample:
         """How the branches of its pattern are asked for: those with an entry of their own are not
@@ -183,21 +226,7 @@ def _entry(
     places: Places, settings: Mapping[str, Any], context: Context
 ) -> tuple[_Entry | None, list[Finding]]:
     """One entry of the file and what is wrong with it; None if that is a lot."""
-    mistakes = [
-        *_template_mistakes(places, settings),
-        *source.mistakes(places, settings, context.secrets),
-        *branches.mistakes(places, settings),
-        *workload.mistakes(places, settings, context.folder, context.secrets, context.bounds),
-        *rbac.mistakes(places, settings),
-        *reach.mistakes(places, settings, context.branches),
-        *passwords.mistakes(places, settings, context.passwords),
-        *services.mistakes(places, settings, context.branches),
-        *context.bounds.archive_mistakes(places, settings, context.folder),
-        *routes.mistakes(places, settings),
-        *service.mistakes(places, settings),
-        *volumes.mistakes(places, settings, context.branches),
-        *certificate.mistakes(places, settings),
-    ]
+    mistakes = [*_mistakes(places, settings, context), *branches.mistakes(places, settings)]
     if mistakes:
         return None, mistakes
     branch = settings["git_branch"]
@@ -212,6 +241,22 @@ def _entry(
     for each in _services(entry, context, services.ENVIRONMENT, services.CLUSTER):
         mistakes += _service_mistakes(each, context)
     return entry, mistakes
+
+
+def _mistakes(places: Places, settings: Mapping[str, Any], context: Context) -> Iterator[Finding]:
+    """What is wrong with settings before their templates are filled in."""
+    yield from _template_mistakes(places, settings)
+    yield from source.mistakes(places, settings, context.secrets)
+    yield from workload.mistakes(places, settings, context.folder, context.secrets, context.bounds)
+    yield from rbac.mistakes(places, settings)
+    yield from reach.mistakes(places, settings, context.branches)
+    yield from passwords.mistakes(places, settings, context.passwords)
+    yield from services.mistakes(places, settings, context.branches)
+    yield from context.bounds.archive_mistakes(places, settings, context.folder)
+    yield from routes.mistakes(places, settings)
+    yield from service.mistakes(places, settings)
+    yield from volumes.mistakes(places, settings, context.branches)
+    yield from certificate.mistakes(places, settings)
 
 
 def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
@@ -238,15 +283,19 @@ def _services(entry: _Entry, context: Context, *scopes: str) -> Iterator[_Entry]
             app.namespace = owner.namespace
             app.id = f"{app.namespace}/{app.name}"
             app.failed = owner.failed
-        yield _Entry(entry.places.below("services", name), settings, app)
+        yield _Entry(entry.places.below("services", name), settings, app, entry.told)
 
 
 def _expanded(
-    entries: Sequence[_Entry], context: Context, find_branches: FindBranches | None
+    entries: Sequence[_Entry],
+    context: Context,
+    find_branches: FindBranches | None,
+    read_settings: ReadSettings | None,
 ) -> list[App]:
     """The apps of sound entries, one for each branch of a pattern.
 
-    What only comes to light with the names of branches is the failure of that branch alone.
+    What only comes to light with the names of branches, or with what is on them, is the failure of
+    that branch alone.
     """
     samples = [entry.sample(entries) for entry in entries if entry.pattern]
     found = find_branches(samples) if find_branches and samples else [Matches()] * len(samples)
@@ -258,18 +307,130 @@ def _expanded(
     for app, (_, problem) in [*_intrusions(expanded)]:
         app.fail(STEP, str(problem))
         app.ingress = None  # or its routes would be others'
+    _take_heads(expanded, heads)
+    if read_settings:
+        expanded = _told(entries, expanded, heads, context, read_settings)
     expanded = _with_services(entries, expanded, context)
+    _take_heads(expanded, heads)
     apps = [entry.app for entry in expanded]
-    for app in apps:
-        app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
-    # The entries that are written out come first: what they have, no branch takes from them.
-    placed = [(e.places, e.app) for e in sorted(expanded, key=lambda e: bool(e.pattern))]
-    for app, (_, problem) in _conflicts(placed):
+    # The entries that are written out come first, and what apps.yml alone says before what
+    # repositories do: what they have, no branch takes from them.
+    placed = sorted(expanded, key=lambda entry: (entry.told, bool(entry.pattern)))
+    for app, (_, problem) in _conflicts((entry.places, entry.app) for entry in placed):
         app.fail(STEP, str(problem))
+    for entry in expanded:
+        if entry.told and entry.app.failed:
+            entry.app.ingress = None
     for number, app in enumerate(apps):
         if app.failed and app.id in {each.id for each in apps[:number]}:
             app.id = f"{app.id} of {app.pattern}"
     return apps
+
+
+Heads = dict[tuple[str, GitAuth | None], Mapping[str, str]]
+"""The newest commits of branches, by what was asked for them."""
+
+
+def _take_heads(entries: Iterable[_Entry], heads: Heads) -> None:
+    """Note in apps the newest commits of their branches, as far as they are known."""
+    for app in (entry.app for entry in entries):
+        app.head = heads.get(branches.source(app), {}).get(app.git_branch, "")
+
+
+def _told(
+    entries: Sequence[_Entry],
+    environments: Sequence[_Entry],
+    heads: Heads,
+    context: Context,
+    read_settings: ReadSettings,
+) -> list[_Entry]:
+    """The environments with what their repositories say of them; ``heads`` get those of these."""
+    asked = [entry for entry in environments if entry.is_open]
+    if not asked:
+        return [*environments]
+    found = [*zip(asked, read_settings([entry.app for entry in asked]), strict=True)]
+    for entry, said in found:
+        heads[branches.source(entry.app)] = {
+            **heads.get(branches.source(entry.app), {}),
+            **said.heads,
+        }
+    given = [(_ingress(context.document.value, entry.places.at), entry.app) for entry in entries]
+    ground = repository.Ground(given, [entry.app for entry in environments], context.domain)
+    answers = iter(said for _, said in found)
+    return [
+        _told_one(entry, next(answers), ground, context) if entry.is_open else entry
+        for entry in environments
+    ]
+
+
+def _ingress(value: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """What the file says of the routes of an app, or of those that its repository may say."""
+    defaults, app = value.get("defaults", {}), value["apps"][at]
+    given = {**defaults.get("ingress", {}), **app.get("ingress", {})}
+    is_open = app.get(repository.KEY, defaults.get(repository.KEY, False))
+    return given if is_open or "rules" in given else {}
+
+
+def _told_one(
+    entry: _Entry, said: repository.Said, ground: repository.Ground, context: Context
+) -> _Entry:
+    """An environment with what its repository says of it, or with the reason why that is not so."""
+    problem = said.problem
+    if not problem and said.content is not None:
+        told = tried(_overlaid, entry, said, ground, context)
+        if not isinstance(told, str):
+            return told
+        problem = told
+    if problem:
+        entry.app.fail(STEP, problem)
+    return entry
+
+
+def _overlaid(
+    entry: _Entry, said: repository.Said, ground: repository.Ground, context: Context
+) -> _Entry:
+    """An environment with what its repository says of it; raises SlipwayError with all that is
+    wrong with that.
+    """
+    document = repository.read(said, entry.app, entry.places.at)
+    told, found = entry, repository.unsound(document)
+    if not found:
+        told, found = _with_said(entry, document, ground, context)
+    if found := plaintext.mistakes(document, found):
+        raise SlipwayError(repository.shown(document, found))
+    return told
+
+
+def _with_said(
+    entry: _Entry, document: Document, ground: repository.Ground, context: Context
+) -> tuple[_Entry, list[Finding]]:
+    """An environment with what a sound file of its repository says, and what is wrong with it."""
+    branch, places, said = entry.app.git_branch, entry.places.told(document), document.value
+    value, at = context.document.value, entry.places.at
+    settings = {**_merged(value, at, said), "git_branch": branch}
+    if "services" in said and "services" not in value["apps"][at]:
+        own = services.of(settings).items()
+        settings["services"] = {
+            name: {**each, "quota": repository.OF_SERVICES} for name, each in own
+        }
+    known = {**context.passwords, **passwords.named_in({"apps": [settings]})}
+    context = replace(context, passwords=known)
+    mistakes = chain(
+        repository.mistakes(places, said, settings, context.secrets),
+        _mistakes(places, settings, context),
+    )
+    if found := [*islice(mistakes, repository.ENOUGH)]:
+        return entry, found
+    try:
+        app = _app(settings, branch, entry.app.pattern, context)
+    except Unfilled as error:
+        return entry, [_unfilled(places, branch, error)]
+    told = _Entry(places, settings, app, told=True)
+    found = [*_rendered_mistakes(places, settings, app, context)]
+    found += ground.mistakes(places, settings.get("ingress", {}), _ingress(value, at), app)
+    for each in _services(told, context, services.ENVIRONMENT, services.CLUSTER):
+        found += _service_mistakes(each, context)
+    return told, found
 
 
 def _with_services(

@@ -51,6 +51,9 @@ def _pattern(_: object, pattern: str, value: Any, __: object) -> Iterator[Valida
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
+APPS_ONLY = "x-apps-only"
+"""Under what the rules of a file have the keys of apps.yml that are not for it."""
+
 _Validator = extend(Draft7Validator, {"pattern": _pattern})
 
 
@@ -88,22 +91,24 @@ def kind_of(place: Place) -> Kind:
             return Kind.PLAIN
 
 
-def mistakes(document: Document) -> list[tuple[Place, Problem]]:
-    """What the schema has against a document, each with its place.
+def mistakes(
+    document: Document, rules: Mapping[str, Any] | None = None
+) -> list[tuple[Place, Problem]]:
+    """What the schema, or other ``rules``, have against a document, each with its place.
 
     A value of the wrong type is reported for that alone, and one that was reported already is not.
     """
     known = {place for place, _ in document.problems}
     errors = [
         error
-        for error in _Validator(schema()).iter_errors(document.value)
-        if isinstance(error.instance, dict | list) or _place(error) not in known
+        for error in _Validator(rules or schema()).iter_errors(document.value)
+        if isinstance(error.instance, dict | list) or _place(error, document) not in known
     ]
-    mistyped = {_place(error) for error in errors if error.validator == "type"}
+    mistyped = {_place(error, document) for error in errors if error.validator == "type"}
     return [
         found
         for error in errors
-        if error.validator == "type" or _place(error) not in mistyped
+        if error.validator == "type" or _place(error, document) not in mistyped
         for found in _problems(error, document)
     ]
 
@@ -124,20 +129,17 @@ def setting_mistakes(
         yield places.finding(setting, *_words(error))
 
 
-def _place(error: ValidationError) -> Place:
-    return tuple(error.absolute_path)
+def _place(error: ValidationError, document: Document) -> Place:
+    return (*document.root, *error.absolute_path)
 
 
 def _problems(error: ValidationError, document: Document) -> Iterator[tuple[Place, Problem]]:
     """A schema error in words; one for each key when it is about keys."""
-    place = _place(error)
+    place = _place(error, document)
     if error.validator == "additionalProperties":
         for key in _unknown_keys(error):
-            keys = error.schema["properties"]
-            yield (
-                (*place, key),
-                Problem(document.where((*place, key)), "unknown key", _nearest(key, keys)),
-            )
+            where = document.where((*place, key))
+            yield (*place, key), Problem(where, *_key_words(key, error.schema))
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
@@ -153,6 +155,14 @@ def _problems(error: ValidationError, document: Document) -> Iterator[tuple[Plac
 def _unknown_keys(error: ValidationError) -> list[str]:
     known = error.schema["properties"]
     return [key for key in error.instance if key not in known and not key.startswith("x-")]
+
+
+def _key_words(key: str, rule: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with a key that is not known here, and what to do about it."""
+    if key in rule.get(APPS_ONLY, ()):
+        fix = "remove it, or have whoever keeps apps.yml write it there"
+        return "is not the repository's to say", fix
+    return "unknown key", _nearest(key, rule["properties"])
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
@@ -190,6 +200,8 @@ def _words(error: ValidationError, written: str = "") -> tuple[str, str]:
             )
         case "maxLength":
             return f"{what}, {len(value)} characters", f"must have at most {wanted} characters"
+        case "maxProperties" | "maxItems":
+            return f"has {len(value)} entries", f"may have {wanted}"
         case _:  # minLength, minItems, minProperties
             return "is empty", f"give it a value or remove it{_for_example(rule)}"
 

@@ -69,8 +69,8 @@ def _image_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]
     if "git_url" in app:
         return
     fix = "remove it, or add the git_url of a repository"
-    for key in ("git_path", "git_auth", "git_submodules"):
-        if key in app:
+    for key in ("git_path", "git_auth", "git_submodules", "repository_settings"):
+        if app.get(key):
             yield places.finding((key,), "needs a repository", fix)
     if branches.is_pattern(app["git_branch"]):
         what = "a pattern needs a repository whose branches it stands for"

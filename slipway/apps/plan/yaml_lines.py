@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 import yaml
@@ -66,7 +66,7 @@ _DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 class Document:
     """A YAML file: its value, the line of each place in it, and what is wrong with its keys."""
 
-    path: Path
+    path: PurePath
     whose: str = ""
     """Whose file it is, if that is not plain from its name."""
     root: Place = ()

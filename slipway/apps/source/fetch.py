@@ -139,7 +139,8 @@ class _Repository:
         found = [app for app in apps if app.git_branch in heads]
         for app in found:
             app.head = heads[app.git_branch]
-        self._fetch(found, access)
+        if not self._check:
+            fetch_missing(self._mirror, found, access, self._say)
         found = [app for app in found if not app.failed]
         for app, tree in zip(found, self._trees(found), strict=True):
             _BOUNDARY.run([app], self._lay_out, app, tree, access)
@@ -172,26 +173,30 @@ class _Repository:
         found = {"commit": commit, "tree": tree, "checkout": str(checkout)}
         return advanced(app, Sourced, **found, project=folder, whole=whole)
 
-    def _fetch(self, apps: Sequence[App], access: Access) -> None:
-        missing = {
-            app.git_branch
-            for app, tree in zip(apps, self._trees(apps), strict=True)
-            if tree is None
-        }
-        if not missing or self._check:
-            return
-        self._say(f"{self.url}: fetching {', '.join(sorted(missing))}")
-        try:
-            self._mirror.fetch(sorted(missing), access)
-        except SlipwayError:
-            if len(missing) == 1:
-                raise
-            for branch in sorted(missing):  # git brings all or none: one of them may be the cause
-                own = [app for app in apps if app.git_branch == branch]
-                _BOUNDARY.run(own, self._mirror.fetch, [branch], access)
-
     def _trees(self, apps: Sequence[App]) -> list[str | None]:
         return self._mirror.trees([app.head for app in apps])
+
+
+def fetch_missing(
+    mirror: Mirror, apps: Sequence[App], access: Access, say: Callable[[str], None]
+) -> None:
+    """Have the newest commits of apps in the mirror of their repository; raises SlipwayError.
+
+    Where some cannot be had, it is their apps that fail.
+    """
+    trees = mirror.trees([app.head for app in apps])
+    missing = {app.git_branch for app, tree in zip(apps, trees, strict=True) if tree is None}
+    if not missing:
+        return
+    say(f"{mirror.url}: fetching {', '.join(sorted(missing))}")
+    try:
+        mirror.fetch(sorted(missing), access)
+    except SlipwayError:
+        if len(missing) == 1:
+            raise
+        for branch in sorted(missing):  # git brings all or none: one of them may be the cause
+            own = [app for app in apps if app.git_branch == branch]
+            _BOUNDARY.run(own, mirror.fetch, [branch], access)
 
 
 def _of_image_alone(app: App) -> Sourced:

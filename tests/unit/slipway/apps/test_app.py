@@ -361,7 +361,7 @@ def test_an_image_says_which_version_it_is(ref: str, version: str) -> None:
 def test_an_app_has_the_keys_of_its_entry() -> None:
     found_out = {"id", "branch_slug", "pattern", "head", "failed", "held", "owner", "needs"}
     fields = {field.encode_name for field in structs.fields(App)}
-    become_others = {"branches", "image", "services", "uses"}
+    become_others = {"branches", "image", "repository_settings", "services", "uses"}
     assert fields == found_out | (keys_of("app").keys() - become_others)
 
 
