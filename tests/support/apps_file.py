@@ -46,12 +46,18 @@ class AppsFile:
         self.commit(name, files)
         return str(folder)
 
-    def commit(self, name: str, files: dict[str, str]) -> None:
-        """Commit files to a repository."""
+    def commit(self, name: str, files: dict[str, str], branch: str = "") -> None:
+        """Commit files to a repository, on a branch that is made where it is if it is new."""
         folder = self._folder / name
+        git = ["git", "-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
+        if branch:
+            known = subprocess.run(
+                [*git, "show-ref", "--quiet", f"refs/heads/{branch}"], cwd=folder, check=False
+            )
+            new = ["-b"] if known.returncode else []
+            subprocess.run([*git, "checkout", "-q", *new, branch], cwd=folder, check=True)
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
-        author = ["-c", "user.name=Test", "-c", "user.email=test@slipway.test"]
         for call in (["add", "."], ["commit", "-qm", "files"]):
-            subprocess.run(["git", *author, *call], cwd=folder, check=True)
+            subprocess.run([*git, *call], cwd=folder, check=True)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from slipway.apps.plan import schema
+from slipway.apps.plan import repository, schema
 from slipway.apps.plan.plan import plan
 from slipway.control_node import tools
 from slipway.errors import SlipwayError
@@ -45,6 +45,12 @@ def test_documentation_is_sound(block: str, tmp_path: Path) -> None:
     parts = {"version": 1, "apps": [], **yaml.safe_load(block)}
     path.write_text(yaml.safe_dump(parts))
     plan(path)
+
+
+def test_what_the_documentation_has_a_repository_say_is_sound() -> None:
+    text = (PROJECT / "docs" / "apps.md").read_text()
+    [own] = [block for block in FENCED.findall(text) if "slipway.schema.json" in block]
+    Draft7Validator(repository.rules()).validate(yaml.safe_load(own))
 
 
 def test_there_is_documentation_to_check() -> None:

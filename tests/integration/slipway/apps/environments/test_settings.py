@@ -224,3 +224,23 @@ def test_a_session_reads_what_is_not_committed_yet(tmp_path: Path) -> None:
     heads = {str(web): heads_of(Mirror(str(web), tmp_path / "cache"))}
     [app] = planned(tmp_path, known=heads).apps
     assert (app.replicas, app.head) == (5, heads[str(web)]["main"])
+
+
+def test_a_commit_that_is_gone_meanwhile_is_told(tmp_path: Path) -> None:
+    commit(tmp_path / "web", {"slipway.yml": "replicas: 2\n"})
+    [app] = planned(tmp_path, known={str(tmp_path / "web"): {"main": "0" * 40}}).apps
+    assert reason(app) == f"{tmp_path / 'web'} changed meanwhile; run again"
+
+
+def test_nobody_says_who_asks_where_nothing_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = commit(tmp_path / "web", {"slipway.yml": "replicas: 2\n"})
+    planned(tmp_path)
+    monkeypatch.setattr(Keys, "access", None)
+    [app] = planned(
+        tmp_path,
+        FILE.replace("  - {name: web, git_branch: feature/*}\n", ""),
+        known={str(tmp_path / "web"): {"main": head}},
+    ).apps
+    assert app.replicas == 2
