@@ -98,6 +98,7 @@ What a file may not say, because [everybody writes it who can push](security.md#
 """
 
 _PLACES = {
+    "certificate": "certificate",
     "config_file": "config_files",
     "env_value": "env",
     "helm_release": "helm",
@@ -106,6 +107,7 @@ _PLACES = {
     "security": "services.security",
     "service": "service",
     "service_port": "service.ports",
+    "volume": "volumes",
 }
 """Where users find what has a definition of its own in the schema."""
 

@@ -50,6 +50,7 @@ _SAID = (
     "base_image",
     "command",
     "port",
+    "scheme",
     "replicas",
     "health_path",
     "probes",
@@ -58,6 +59,8 @@ _SAID = (
     "jobs",
     "env",
     "config_files",
+    "volumes",
+    "certificate",
     "manifests",
     "helm",
     "service",
@@ -67,6 +70,7 @@ _SAID = (
 """The keys of an app that are the repository's to say."""
 
 APPS_ONLY = {
+    "certificate": ("hosts",),
     "config_file": ("file",),
     "env_value": ("kubernetes_secret",),
     "helm_release": ("file", "allow_kinds", "pull"),
@@ -75,6 +79,7 @@ APPS_ONLY = {
     "security": ("capabilities",),
     "service": ("type", "address"),
     "service_port": ("node_port",),
+    "volume": ("keep", "class", "from"),
 }
 """By definition of the schema, the keys within these that are not."""
 
@@ -116,7 +121,7 @@ def rules() -> dict[str, Any]:
             rule = rule[name]
         rule.update(changes)
     for name, keys in APPS_ONLY.items():
-        for form in (definitions[name], definitions[name].get("then", {})):
+        for form in (definitions[name], *map(definitions[name].get, ("then", "else"), ({}, {}))):
             if known := form.get("properties"):
                 form[schema.APPS_ONLY] = [key for key in keys if known.pop(key, None)]
     known = definitions.pop("app")["properties"]

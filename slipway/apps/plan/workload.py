@@ -19,7 +19,6 @@ from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
 from slipway.files import read_bytes, readable
-from slipway.kube.objects import amount
 
 PRIVILEGED = "privileged"
 
@@ -116,12 +115,11 @@ def _part_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _scale_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
     """Ranges of pods that have no number in them, or nothing by which it is chosen."""
-    usual, most = app.get("resources", {}), 0
+    usual = app.get("resources", {})
     parts: list[tuple[Place, Mapping[str, Any]]] = [((), app)]
     parts += [(("processes", name), each) for name, each in app.get("processes", {}).items()]
     for place, part in parts:
         scale = part.get("replicas", schema.default("replicas"))
-        most += scale["max"] if isinstance(scale, Mapping) else scale
         if not isinstance(scale, Mapping):
             continue
         setting, resources = (*place, "replicas"), part.get("resources") or usual
@@ -132,10 +130,6 @@ def _scale_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]
             what = "is chosen by how much of the CPU that is reserved is used, and none is"
             fix = "add resources: {requests: {cpu: 100m}}, or write a number"
             yield places.finding(setting, what, fix)
-    pods = amount(app.get("quota", {}).get("pods"))
-    if pods is not None and most > pods:
-        what = f"has no room for the {most} pods that the app and its processes may have"
-        yield places.finding(("quota", "pods"), what, "raise it, or write fewer replicas")
 
 
 def _security_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:

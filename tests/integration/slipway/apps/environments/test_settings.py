@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from slipway.apps.app import App
+from slipway.apps.app import App, Scale
 from slipway.apps.environments.resolve import Finder, Repositories
 from slipway.apps.environments.settings import Reader
 from slipway.apps.plan.plan import plan
@@ -58,7 +58,7 @@ def planned(
     return Planned(apps, lines, reader.unread)
 
 
-def replicas(apps: list[App]) -> dict[str, int]:
+def replicas(apps: list[App]) -> dict[str, int | Scale]:
     """How many pods the app of each branch has, if it did not fail."""
     return {app.git_branch: app.replicas for app in apps if not app.failed}
 
@@ -91,7 +91,7 @@ def test_each_repository_is_asked_once_and_fetched_once(
     commit(tmp_path / "web", {"slipway.yml": "replicas: 2\n"})
     commit(tmp_path / "web", {"slipway.yml": "replicas: 3\n"}, "feature/a")
 
-    def run() -> dict[str, int]:
+    def run() -> dict[str, int | Scale]:
         asked.clear()
         apps = planned(tmp_path, text).apps
         sourced(get_sources(apps, tmp_path / "cache", check=False, say=lambda _: None))

@@ -286,6 +286,22 @@ CASES = {
         [("1 service.ports:", "opens ports to others")],
         FILE.replace("repository_settings", "service: {type: LoadBalancer}, repository_settings"),
     ),
+    "data of others, or that outlive their branch": Case(
+        "volumes: {a: {path: /a, from: {branch: main}, keep: true, class: fast}}\n",
+        [
+            ("volumes.a.from:", "repository's"),
+            ("volumes.a.keep:", "repository's"),
+            ("volumes.a.class:", "repository's"),
+        ],
+    ),
+    "a volume of a service that outlives its branch": Case(
+        "services: {db: {image: a, port: 1, volumes: {a: {path: /a, keep: true}}}}\n",
+        [("services.db.volumes.a.keep:", "repository's")],
+    ),
+    "a certificate for other names": Case(
+        "certificate: {hosts: [shop.slipway.test]}\n",
+        [("certificate.hosts:", "repository's")],
+    ),
     "a service for all": Case(
         "services: {db: {image: a, port: 1, scope: cluster}}\n",
         [("services.db.scope:", "repository's")],

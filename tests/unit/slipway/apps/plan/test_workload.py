@@ -90,11 +90,6 @@ def write(folder: Path, lines: str) -> Path:
         (f"{CPU}\nreplicas: {{max: 101}}", ("replicas.max:", "is 101", "at most 100")),
         (f"{CPU}\nreplicas: {{max: 2, mem: 3}}", ("replicas.mem:", "unknown key")),
         (f"{CPU}\nreplicas: [1, 2]", ("replicas:", "a whole number or a mapping")),
-        (
-            f"{CPU}\nquota: {{pods: 4}}\nreplicas: {{max: 3}}\n"
-            "processes: {w: {command: [a], replicas: 2}}",
-            ("quota.pods:", "no room for the 5 pods", "fewer replicas"),
-        ),
         ("replicas: {max: 2}", ("replicas:", "CPU that is reserved", "requests: {cpu: 100m}")),
         (
             f"{CPU}\nprocesses: {{w: {{command: [a], replicas: {{max: 2}}, "
