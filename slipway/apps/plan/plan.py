@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -321,9 +322,11 @@ def _expanded(
     for entry in expanded:
         if entry.told and entry.app.failed:
             entry.app.ingress = None
-    for number, app in enumerate(apps):
-        if app.failed and app.id in {each.id for each in apps[:number]}:
-            app.id = f"{app.id} of {app.pattern}"
+    by_id = Counter(app.id for app in apps)
+    for app in reversed(apps):
+        if app.failed and by_id[app.id] > 1:
+            by_id[app.id] -= 1
+            app.id = f"{app.id} of {app.pattern or app.git_branch}"
     return apps
 
 
@@ -416,7 +419,7 @@ def _with_said(
     known = {**context.passwords, **passwords.named_in({"apps": [settings]})}
     context = replace(context, passwords=known)
     mistakes = chain(
-        repository.mistakes(places, said, settings, context.secrets),
+        repository.mistakes(places, said, settings, _others(value, at), context.secrets),
         _mistakes(places, settings, context),
     )
     if found := [*islice(mistakes, repository.ENOUGH)]:
@@ -431,6 +434,13 @@ def _with_said(
     for each in _services(told, context, services.ENVIRONMENT, services.CLUSTER):
         found += _service_mistakes(each, context)
     return told, found
+
+
+def _others(value: Mapping[str, Any], at: int) -> Collection[str]:
+    """The names of all apps and services of the file but one app's, of all its entries."""
+    name = value["apps"][at]["name"]
+    others = [app for app in value["apps"] if app["name"] != name]
+    return reach.branches_of({"apps": others}).keys()
 
 
 def _with_services(

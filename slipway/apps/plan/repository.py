@@ -195,9 +195,21 @@ def shown(document: Document, found: Iterable[Finding]) -> list[Problem]:
 
 
 def mistakes(
-    places: Places, said: Mapping[str, Any], app: Mapping[str, Any], secrets: Collection[str] | None
+    places: Places,
+    said: Mapping[str, Any],
+    app: Mapping[str, Any],
+    others: Collection[str],
+    secrets: Collection[str] | None,
 ) -> Iterator[Finding]:
-    """What a sound file asks for that is not its app's; ``app`` are the settings with it."""
+    """What a sound file asks for that is not its app's; ``app`` are the settings with it.
+
+    ``others`` are the names of all else that apps.yml has: by its name, an app is reached, and so
+    are its passwords.
+    """
+    for name in services.of(said):
+        if (whole := services.named(app["name"], name)) in others:
+            what, fix = f"is {whole}, the name of another app", "give it another name"
+            yield places.finding(("services", name), what, fix)
     own = {app["name"], *(services.named(app["name"], name) for name in services.of(app))}
     parts: list[tuple[Place, Mapping[str, Any], str]] = [((), said, app["name"])]
     parts += [

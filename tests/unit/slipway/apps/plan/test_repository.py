@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from jsonschema import Draft7Validator
 
-from slipway.apps.app import App, Variable
+from slipway.apps.app import App, Reach, Variable
+from slipway.apps.manifests.network import reached
 from slipway.apps.plan import repository
 from slipway.apps.plan.branches import Matches, Sample
 from slipway.apps.plan.plan import plan
@@ -360,6 +361,11 @@ CASES = {
         [("1 ingress.rules[0].path:", "is, or is below, /web/ of shop")],
         FILE + "  - {name: shop, ingress: {rules: [{path: /web/}]}}\n",
     ),
+    "a service with the name of another app's": Case(
+        "services:\n  a-db: {image: a, port: 1}\n",
+        [("2 services.a-db:", "is web-a-db, the name of another app")],
+        FILE + "  - {name: web-a, services: {db: {image: a, port: 1}}}\n",
+    ),
     "a process with the name of another app": Case(
         "processes:\n  worker: {command: [a]}\n",
         [("2 processes.worker:", "is also the name of what apps.yml")],
@@ -367,7 +373,7 @@ CASES = {
     ),
     "a service with the name of another app": Case(
         "services:\n  worker: {image: a, port: 1}\n",
-        [("2 services.worker:", "web-worker in namespace web-main is also at apps.yml")],
+        [("2 services.worker:", "is web-worker, the name of another app")],
         NEXT,
     ),
 }
@@ -444,6 +450,51 @@ def test_services_of_a_repository_add_nothing_to_the_quota(tmp_path: Path) -> No
     assert (service.id, service.owner and service.owner.name) == ("web-main/web-db", "web")
     assert (service.quota, app.quota) == ({"pods": "0"}, {})
     assert [need.app for need in app.needs] == ["web-db"]
+
+
+TWO = """
+version: 1
+defaults: {git_url: https://git.test/web.git, repository_settings: true, namespace: NAMESPACE}
+apps:
+  - {name: web-a, git_branch: f/*}
+  - {name: web, git_branch: f/a}
+"""
+"""Two apps whose repositories may give a service the same name, web-a-b."""
+
+
+def two(tmp_path: Path, namespace: str) -> list[App]:
+    """The apps with a service of that name each, and a variable that has its password."""
+
+    def read(apps: Sequence[App]) -> list[Said]:
+        texts = []
+        for app in apps:
+            name = "b" if app.name == "web-a" else "a-b"
+            service = f"{{image: a, port: 1, env: {{P: {{password: {app.name}}}}}}}"
+            own = f"{{password: {app.name}, app: web-a-b}}"
+            texts.append(f"services: {{{name}: {service}}}\nenv: {{P: {own}}}\n")
+        return [Said(text.encode(), head=HEAD) for text in texts]
+
+    path = tmp_path / "apps.yml"
+    path.write_text(TWO.replace("NAMESPACE", namespace))
+    return plan(path, find_branches=lambda _: [Matches(["f/a"])], read_settings=read)
+
+
+def test_an_app_means_its_own_service_by_a_name_that_others_have_too(tmp_path: Path) -> None:
+    apps = two(tmp_path, '"{{ name }}-{{ branch_slug }}"')
+    assert [app.name for app in apps] == ["web-a-b", "web-a", "web-a-b", "web"]
+    assert not [app for app in apps if app.failed]
+    for service, app in (apps[:2], apps[2:]):
+        assert reached(app, Reach("web-a-b"), apps) is service
+
+
+def test_of_two_with_one_id_the_one_that_failed_is_told_apart(tmp_path: Path) -> None:
+    apps = two(tmp_path, '"of-{{ branch_slug }}"')
+    assert [app.id for app in apps if app.failed] == ["of-f-a/web-a-b of f/*"]
+    assert [app.id for app in apps if not app.failed] == [
+        "of-f-a/web-a",
+        "of-f-a/web-a-b",
+        "of-f-a/web",
+    ]
 
 
 def test_what_cannot_be_read_fails_the_branch_alone(tmp_path: Path) -> None:
