@@ -196,10 +196,19 @@ PARSERS = {
 }
 
 
+def place(document: Document) -> tuple[Any, ...]:
+    """What an API server has one object of, wherever the document says something else."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return document["kind"], metadata.get("namespace"), metadata.get("name")
+
+
 def snapshot(odd: list[Document]) -> Snapshot:
-    """A cluster with the good app and these objects."""
+    """A cluster with the good app and these objects; none is in the place of one of the app's."""
+    taken = [place(each) for kind in GOOD.values() for each in kind]
+    others = [each for each in odd if place(each) not in taken]
     found = {
-        kind: mirrored(parse, [*GOOD[kind], *(each for each in odd if each["kind"] == kind)])
+        kind: mirrored(parse, [*GOOD[kind], *(each for each in others if each["kind"] == kind)])
         for kind, parse in PARSERS.items()
     }
     return Snapshot(
