@@ -42,6 +42,17 @@ SHOWN = 5
 
 FOLDER, FILE, LINK = "folder", "file", "link"
 
+NAMING = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+"""What stands before a member whose name is long: it is read as a whole."""
+
+LONGEST_NAMING = 1 << 16
+LAST_SECOND = 1 << 40
+LAST_USER = (1 << 32) - 2
+"""How much of each a member may have: more than any, and what a system can give to a file."""
+
 
 class Refused(Exception):
     """What keeps data from being written or loaded; the text says why."""
@@ -74,6 +85,31 @@ class Checked:
         if self._rest.decode(errors="replace") != self._sum.hexdigest():
             raise Refused("it is not whole: its sum is not the one at its end")
         return self._sum.hexdigest()
+
+
+class Unended:
+    """A stream of which a tar has not seen the end: it would go on asking for what is not there."""
+
+    def __init__(self, stream: Checked) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Some more; Refused where there is nothing."""
+        if not (given := self._stream.read(size)):
+            raise Refused("it is not whole: it ends in the middle of a member")
+        return given
+
+
+class Header(tarfile.TarInfo):
+    """What is before a member; Refused where it is so long that it would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+        """As the same of TarInfo."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in NAMING and found.size > LONGEST_NAMING:
+            raise Refused(f"a name in it would have {found.size} bytes")
+        return found
 
 
 class Summed:
@@ -109,8 +145,11 @@ def members(stream: Checked) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]
     known = {TOP: FOLDER}
     try:
         # What tarfile reads of a stream it reads but once, as it comes.
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, encoding="utf-8") as tar:  # type: ignore[call-overload]
+        with tarfile.open(  # type: ignore[call-overload]
+            fileobj=Unended(stream), mode="r|", bufsize=CHUNK, encoding="utf-8", tarinfo=Header
+        ) as tar:
             for member in tar:
+                tar.members.clear()  # or the memory would have to hold all of them
                 if why := fault(member, known):
                     raise Refused(f"{_shown(member.name)} {why}")
                 known[member.name] = _kind(member)
@@ -126,6 +165,11 @@ def fault(member: tarfile.TarInfo, known: dict[str, str]) -> str:
         return f"is not below {TOP}/"
     if parts[1] in NOT_DATA:
         return "has a name that no app's data has"
+    if "\0" in member.name + member.linkname or (member.issym() and not member.linkname):
+        return "has a name or a target that no system takes"
+    users = (member.uid, member.gid)
+    if min(users) < 0 or max(users) > LAST_USER or not abs(member.mtime) < LAST_SECOND:
+        return "has an owner or a time that no system takes"
     if member.name in known:
         return "is there twice"
     if known.get(posixpath.dirname(member.name)) != FOLDER:

@@ -8,11 +8,12 @@ import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slipway.apps.volumes import in_pod
-from slipway.apps.volumes.in_pod import ASIDE, Refused, load, save, tidy
+from slipway.apps.volumes.in_pod import ASIDE, Checked, Refused, load, members, save, tidy
 
 
 def saved(folder: Path) -> bytes:
@@ -158,7 +159,7 @@ A_FILE = member("data/f")
 
 
 @pytest.mark.parametrize(
-    ("members", "why"),
+    ("had", "why"),
     [
         ([member("/data/f")], "is not below data/"),
         ([member("f")], "is not below data/"),
@@ -185,11 +186,51 @@ A_FILE = member("data/f")
         ([member("data/d", tarfile.CONTTYPE)], "is neither a file, a folder nor a link"),
     ],
 )
-def test_what_a_stream_may_not_have(members: list[tarfile.TarInfo], why: str, target: Path) -> None:
+def test_what_a_stream_may_not_have(had: list[tarfile.TarInfo], why: str, target: Path) -> None:
     before = described(target)
     with pytest.raises(Refused, match=why):
-        load(target, io.BytesIO(made(*members)), 0)
+        load(target, io.BytesIO(made(*had)), 0)
     assert described(target) == before
+
+
+def described_as(name: str, value: str) -> bytes:
+    """A stream with a member of which a header before it says something of its own."""
+    info = member("data/f")
+    info.pax_headers = {name: value}
+    return made(info)
+
+
+@pytest.mark.parametrize(
+    ("stream", "why"),
+    [
+        (described_as("path", "data/a\0b"), r"'data/a\\x00b' has a name or a target"),
+        (made(member("data/l", tarfile.SYMTYPE)), "has a name or a target that no system takes"),
+        (described_as("mtime", "nan"), "has an owner or a time that no system takes"),
+        (described_as("mtime", "inf"), "has an owner or a time that no system takes"),
+        (described_as("mtime", "1e30"), "has an owner or a time that no system takes"),
+        (described_as("uid", "4294967295"), "has an owner or a time that no system takes"),
+        (described_as("gid", "-1"), "has an owner or a time that no system takes"),
+        (described_as("size", "1" + 19 * "0"), "it ends in the middle of a member"),
+        (described_as("comment", "a" * (1 << 16)), "a name in it would have 655.. bytes"),
+    ],
+)
+def test_a_header_that_nobody_can_heed_is_refused_before_anything_is_used(
+    stream: bytes, why: str, target: Path
+) -> None:
+    before = described(target)
+    with pytest.raises(Refused, match=why):
+        for _ in members(Checked(io.BytesIO(stream))):
+            pass
+    with pytest.raises(Refused, match=why):
+        load(target, io.BytesIO(stream), 0)
+    assert described(target) == before
+
+
+def test_of_many_members_the_memory_holds_little_more_than_the_names() -> None:
+    stream = made(*(member(f"data/{number}") for number in range(3)))
+    tar: Any
+    for _, tar in members(Checked(io.BytesIO(stream))):
+        assert not tar.members
 
 
 def test_links_within_the_volume_may_be_there(target: Path) -> None:
