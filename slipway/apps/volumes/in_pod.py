@@ -345,9 +345,18 @@ def _exchange(root: Path) -> None:
 
 
 def _move(path: Path, into: Path) -> None:
-    """Move something; a folder's owner has to have the right to write to it for that."""
-    mode = stat.S_IMODE(path.lstat().st_mode)
-    is_closed = path.is_dir() and not path.is_symlink() and not mode & stat.S_IWUSR
+    """Move something; a folder's owner has to have the right to write to it for that.
+
+    A folder of another user's cannot be moved. Where something else is mounted in the volume, the
+    node has made one, which is empty: it is replaced.
+    """
+    state, is_folder = path.lstat(), path.is_dir() and not path.is_symlink()
+    mode = stat.S_IMODE(state.st_mode)
+    if is_folder and os.geteuid() not in (0, state.st_uid) and not any(path.iterdir()):
+        (into / path.name).mkdir(mode, exist_ok=True)
+        path.rmdir()
+        return
+    is_closed = is_folder and not mode & stat.S_IWUSR
     if is_closed:
         path.chmod(mode | stat.S_IWUSR)
     path.rename(into / path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -250,6 +251,24 @@ def test_without_room_nothing_is_read(target: Path) -> None:
     with pytest.raises(Refused, match="there is room for"):
         load(target, stream, 1 << 60)
     assert stream.tell() == 0
+
+
+def test_a_folder_that_the_node_made_for_another_mount_is_no_hindrance(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is root's, whom the program is not: Linux moves no folder that one may not write to."""
+    (target / "mount").mkdir(0o755)
+    owner, rename = target.stat().st_uid, Path.rename
+
+    def refused(path: Path, new: Path) -> Path:
+        if path == target / "mount":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return rename(path, new)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    load(target, io.BytesIO(made(A_FILE)), 0)
+    assert described(target).keys() == {"f"}
 
 
 class Killed(BaseException):
