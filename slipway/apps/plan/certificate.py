@@ -16,18 +16,11 @@ _SETTING = "certificate"
 
 
 def mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
-    """Routes to a port that speaks HTTPS, and files in the folder of the certificate."""
+    """Routes to a port that speaks HTTPS."""
     if app.get("scheme") == HTTPS and "ingress" in app:
         what = "is https, and routes lead to the app's port, where they are asked over HTTP"
         fix = "write a port that speaks HTTP, and the other one in service.ports; or remove ingress"
         yield places.finding(("scheme",), what, fix)
-    if certificate := settings_of(app):
-        folder = f"{certificate['path']}/"
-        for number, file in enumerate(app.get("config_files", ())):
-            if f"{file['path']}/".startswith(folder):
-                what = f"{file['path']} is in the folder of the certificate, {certificate['path']}"
-                fix = "write another path, or another one in certificate"
-                yield places.finding(("config_files", number, "path"), what, fix)
 
 
 def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from slipway.apps.names import namespace_of, reserved, slug
 from slipway.apps.plan import (
     branches,
     certificate,
+    mounts,
     passwords,
     plaintext,
     rbac,
@@ -258,6 +259,7 @@ def _mistakes(places: Places, settings: Mapping[str, Any], context: Context) -> 
     yield from service.mistakes(places, settings)
     yield from volumes.mistakes(places, settings, context.branches)
     yield from certificate.mistakes(places, settings)
+    yield from mounts.mistakes(places, settings)
 
 
 def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
@@ -268,6 +270,7 @@ def _service_mistakes(service_: _Entry, context: Context) -> Iterator[Finding]:
     yield from passwords.mistakes(places, settings, context.passwords)
     yield from service.mistakes(places, {**settings, "git_branch": service_.app.git_branch})
     yield from volumes.mistakes(places, settings, context.branches)
+    yield from mounts.mistakes(places, settings)
 
 
 def _services(entry: _Entry, context: Context, *scopes: str) -> Iterator[_Entry]:

@@ -14,19 +14,11 @@ from slipway.apps.plan.yaml_lines import Place
 
 _SETTING = "volumes"
 
-_TAKEN = {"/tmp": "what every container has there"}
-"""What is at a path without being said."""
-
 
 def mistakes(places: Places, app: Mapping[str, Any], known: Branches) -> Iterator[Finding]:
-    """Paths that something else has, branches that there are not, and pods with one volume."""
+    """Branches that there are not, and pods with one volume."""
     volumes = settings_of(app)
-    first = {**_TAKEN, **{file["path"]: "a config file" for file in app.get("config_files", ())}}
     for name, volume in volumes.items():
-        there = first.setdefault(volume["path"], f"the volume {name}")
-        if there != f"the volume {name}":
-            what = f"{volume['path']} is also {there}"
-            yield places.finding((_SETTING, name), what, "write another path")
         branch, own = volume.get("from", {}).get("branch"), known.get(app["name"], ())
         if branch and not any(matches(each, branch) for each in own):
             what = f"{app['name']} has no entry for the branch {branch}"

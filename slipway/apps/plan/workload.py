@@ -57,7 +57,6 @@ def mistakes(
     bounds: Bounds,
 ) -> Iterator[Finding]:
     """What is wrong with an app's configuration."""
-    yield from _doubled_paths(places, app)
     yield from _security_mistakes(places, app)
     for key, value in app.get("env", {}).items():
         if isinstance(value, Mapping) and "secret" in value:
@@ -199,15 +198,6 @@ def _size(file: Mapping[str, Any], folder: Path) -> int:
         return (folder / file["file"]).stat().st_size if "file" in file else 0
     except OSError:
         return 0
-
-
-def _doubled_paths(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
-    for number, file in enumerate(app.get("config_files", ())):
-        setting: Place = ("config_files", number, "path")
-        where = places.where(*setting)
-        if (first := seen.setdefault(file["path"], where)) != where:
-            yield places.finding(setting, f"{file['path']} is also at {first}", "keep one of them")
 
 
 def template_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:

@@ -389,7 +389,8 @@ CASES = {
         ),
         [
             ("apps.yml:7", "config_files[0].path:", "in the folder of the certificate, /etc/app"),
-            ("apps.yml:9", "config_files[2].path:", "in the folder of the certificate"),
+            ("apps.yml:7", "config_files[0].path:", "below a config file, /etc/app"),
+            ("apps.yml:9", "config_files[2].path:", "is also at apps.yml:5 apps[0].certificate"),
         ],
     ),
     "a certificate for no hosts": Case(

@@ -63,12 +63,6 @@ def test_services_have_volumes(tmp_path: Path) -> None:
         ("volumes: {Data: /srv}", "must be a DNS label"),
         (f"volumes: {{{'d' * 41}: /srv}}", "must have at most 40 characters"),
         ("volumes: {data: 5}", "must be a path, or a mapping"),
-        ("volumes: {a: /srv, b: /srv}", "volumes.b: /srv is also the volume a"),
-        ("volumes: {a: /tmp}", "volumes.a: /tmp is also what every container has there"),
-        (
-            "volumes: {a: /srv}, config_files: [{path: /srv, content: a}]",
-            "volumes.a: /srv is also a config file",
-        ),
         ("volumes: {a: /srv}, replicas: 2", "apps.yml:3 apps[0].replicas: has 2 pods share"),
         (
             "volumes: {a: /srv}, replicas: {min: 1, max: 4}",
