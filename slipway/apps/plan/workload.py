@@ -19,6 +19,7 @@ from slipway.apps.plan.secret_names import unknown_secrets
 from slipway.apps.plan.yaml_lines import Place
 from slipway.apps.templates import MANIFEST_VARIABLES, VARIABLES, mistake
 from slipway.files import read_bytes, readable
+from slipway.kube.objects import amount
 
 PRIVILEGED = "privileged"
 
@@ -125,7 +126,9 @@ def _scale_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]
         if scale.get("min", 1) > scale["max"]:
             what = f"goes from {scale.get('min', 1)} to {scale['max']}"
             yield places.finding(setting, what, "write min below max")
-        if not any("cpu" in resources.get(each, {}) for each in ("requests", "limits")):
+        given = [resources.get(each, {}).get("cpu") for each in ("requests", "limits")]
+        # What is not reserved is as much as the limit.
+        if not next((amount(each) for each in given if each is not None), None):
             what = "is chosen by how much of the CPU that is reserved is used, and none is"
             fix = "add resources: {requests: {cpu: 100m}}, or write a number"
             yield places.finding(setting, what, fix)

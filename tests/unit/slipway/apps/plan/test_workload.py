@@ -90,6 +90,10 @@ def write(folder: Path, lines: str) -> Path:
         (f"{CPU}\nreplicas: {{max: 101}}", ("replicas.max:", "is 101", "at most 100")),
         (f"{CPU}\nreplicas: {{max: 2, mem: 3}}", ("replicas.mem:", "unknown key")),
         (f"{CPU}\nreplicas: [1, 2]", ("replicas:", "a whole number or a mapping")),
+        (
+            "resources: {requests: {cpu: 0}, limits: {cpu: 1}}\nreplicas: {max: 2}",
+            ("replicas:", "CPU that is reserved", "requests: {cpu: 100m}"),
+        ),
         ("replicas: {max: 2}", ("replicas:", "CPU that is reserved", "requests: {cpu: 100m}")),
         (
             f"{CPU}\nprocesses: {{w: {{command: [a], replicas: {{max: 2}}, "
