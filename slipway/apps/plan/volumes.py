@@ -7,27 +7,58 @@ from typing import Any
 
 from slipway.apps.app import App
 from slipway.apps.manifests.labels import named
-from slipway.apps.plan.branches import matches
+from slipway.apps.plan.branches import is_pattern, matches
 from slipway.apps.plan.places import Finding, Places, nearest, plain
 from slipway.apps.plan.reach import Branches
 from slipway.apps.plan.yaml_lines import Place
+from slipway.kube.objects import amount
 
 _SETTING = "volumes"
 
+LONGEST_NAME = 63
+"""How long the name of an app with that of a volume may be, which a label of the claim has."""
+
 
 def mistakes(places: Places, app: Mapping[str, Any], known: Branches) -> Iterator[Finding]:
-    """Branches that there are not, and pods with one volume."""
+    """Names and sizes that no claim has, branches that there are not, and pods with one volume."""
     volumes = settings_of(app)
     for name, volume in volumes.items():
-        branch, own = volume.get("from", {}).get("branch"), known.get(app["name"], ())
-        if branch and not any(matches(each, branch) for each in own):
-            what = f"{app['name']} has no entry for the branch {branch}"
-            yield places.finding((_SETTING, name, "from", "branch"), what, nearest(branch, own))
+        yield from _claim_mistakes(places, app["name"], name, volume)
+        if "from" in volume:
+            setting: Place = (_SETTING, name, "from", "branch")
+            yield from _origin_mistakes(places, setting, app["name"], volume["from"], known)
     replicas = app.get("replicas", 1)
     most = replicas["max"] if isinstance(replicas, Mapping) else replicas
     if volumes and most > 1:
         what = f"has {most} pods share a volume, which is for one node at a time"
         yield places.finding(("replicas",), what, "write 1, or keep the data in a service")
+
+
+def _claim_mistakes(
+    places: Places, app: str, name: str, volume: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """What the API would refuse of the claim of an app's volume."""
+    whole = f"{app}-{name}"
+    if len(whole) > LONGEST_NAME:
+        what = f"has {len(whole)} characters as {whole}, and may have {LONGEST_NAME}"
+        yield places.finding((_SETTING, name), what, "give it a shorter name")
+    bytes_ = amount(volume.get("size", "1"))
+    if bytes_ is None or bytes_ < 1 or bytes_ % 1:
+        what = f"is {volume['size']}, which is no whole number of bytes above 0"
+        yield places.finding((_SETTING, name, "size"), what, "write 1Gi, for example")
+
+
+def _origin_mistakes(
+    places: Places, setting: Place, app: str, origin: Mapping[str, Any], known: Branches
+) -> Iterator[Finding]:
+    """Branches whose data no volume can begin with."""
+    branch, own = origin["branch"], known.get(app, ())
+    if is_pattern(branch):
+        what = f"{branch} stands for any number of branches"
+        yield places.finding(setting, what, "name one branch")
+    elif not any(matches(each, branch) for each in own):
+        what = f"{app} has no entry for the branch {branch}"
+        yield places.finding(setting, what, nearest(branch, own))
 
 
 def settings_of(app: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

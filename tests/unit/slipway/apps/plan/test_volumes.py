@@ -62,6 +62,15 @@ def test_services_have_volumes(tmp_path: Path) -> None:
         ("volumes: {data: {path: /srv, sise: 1Gi}}", "write size"),
         ("volumes: {Data: /srv}", "must be a DNS label"),
         (f"volumes: {{{'d' * 41}: /srv}}", "must have at most 40 characters"),
+        ("volumes: {data: {path: /srv, size: 0}}", "data.size: is 0, which is no whole number"),
+        ("volumes: {data: {path: /srv, size: 0Gi}}", "data.size: is 0Gi, which is no whole"),
+        ("volumes: {data: {path: /srv, size: -1}}", "data.size: is -1, which is no whole number"),
+        ("volumes: {data: {path: /srv, size: 1.5}}", "data.size: is 1.5, which is no whole"),
+        ("volumes: {data: {path: /srv, size: .inf}}", "data.size: is inf, which is no whole"),
+        (
+            "git_branch: 'a/*', volumes: {data: {path: /srv, from: {branch: 'a/*'}}}",
+            "from.branch: a/* stands for any number of branches",
+        ),
         ("volumes: {data: 5}", "must be a path, or a mapping"),
         ("volumes: {a: /srv}, replicas: 2", "apps.yml:3 apps[0].replicas: has 2 pods share"),
         (
@@ -77,6 +86,14 @@ def test_what_is_wrong_is_said_with_its_place(lines: str, said: str, tmp_path: P
 def test_pods_that_share_a_volume_are_told_where_their_number_is(tmp_path: Path) -> None:
     said = mistake(tmp_path, "volumes: {a: /srv}", "defaults:\n  replicas: 3\n")
     assert "apps.yml:3 defaults.replicas: has 3 pods share a volume" in said
+
+
+def test_the_name_of_a_volume_fits_into_a_label_with_that_of_its_app(tmp_path: Path) -> None:
+    name, service = "d" * 40, "s" * 30
+    assert found(tmp_path, f"volumes: {{{name}: /srv}}")
+    db = f"{{image: 'a.test/a:1', port: 1, volumes: {{{name}: /srv}}}}"
+    said = mistake(tmp_path, f"services: {{{service}: {db}}}")
+    assert f"volumes.{name}: has 75 characters as web-{service}-{name}, and may have 63" in said
 
 
 def test_two_apps_of_a_namespace_do_not_have_one_claim(tmp_path: Path) -> None:
