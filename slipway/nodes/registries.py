@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ EVERY = "_default"
 """What stands for each host that has no entry of its own."""
 
 _HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+_MIRROR = re.compile(rf"https?://(?P<host>{_HOST.pattern})(/[A-Za-z0-9._~%+-]+)*/?")
+"""The address of a mirror: what stands there is a key of TOML and a part of other addresses."""
 
 _BEGIN = "-----BEGIN"
 
@@ -164,6 +168,16 @@ def _authorities(ca: str) -> str:
     return "".join(chain(text)) if text else ""
 
 
+def _is_host(text: object) -> bool:
+    """Whether something is a host that may be asked, with a port or without."""
+    if not (isinstance(text, str) and _HOST.fullmatch(text)):
+        return False
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:  # of an address, or of a port
+        return False
+
+
 def _faults(host: str, given: _Given, secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if host == EVERY:
         if given.user or given.password:
@@ -172,12 +186,13 @@ def _faults(host: str, given: _Given, secrets: Mapping[str, str]) -> Iterator[tu
         if given.plain_http:
             yield "would ask every registry without TLS", "write plain_http to the host"
         return
-    if not _HOST.fullmatch(host):
+    if not _is_host(host):
         fix = (
             f"write it as images have it, as in docker.io or registry.example.com:5000, or {EVERY}"
         )
         yield "is no host", fix
-    readable = given.plain_http and not is_here(urlsplit(f"//{host}").hostname or "")
+    far = _is_host(host) and not is_here(urlsplit(f"//{host}").hostname or "")
+    readable = given.plain_http and far
     yield from login_faults(given.user, given.password, secrets, readable=readable)
     if ":" in given.user:
         yield "has a user with a colon, which ends it for registries", "correct user"
@@ -186,14 +201,15 @@ def _faults(host: str, given: _Given, secrets: Mapping[str, str]) -> Iterator[tu
 
 
 def _mirror_faults(given: _Given, others: Mapping[str, _Given]) -> Iterator[tuple[str, str]]:
-    for url in given.mirrors:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc)
-        if not is_address or parts.query or parts.fragment:
+    for url, count in Counter(given.mirrors).items():
+        found = _MIRROR.fullmatch(url)
+        if count > 1:
+            yield f"has the mirror {url.rpartition('@')[2]} {count} times", "keep one of them"
+        if not found or not _is_host(found["host"]):
             fix = "write https://HOST, or https://HOST/PATH; its login is that of an entry HOST"
             yield f"has the mirror {url.rpartition('@')[2]}, which is no address", fix
-        elif parts.scheme == "http" and not is_here(parts.hostname or ""):
-            mirror = others.get(parts.netloc)
+        elif url.startswith("http:") and not is_here(urlsplit(url).hostname or ""):
+            mirror = others.get(found["host"])
             if mirror and mirror.user:
                 what = f"has the mirror {url}, which would be told a password that anybody on the "
                 yield what + "way may read", "write https"
