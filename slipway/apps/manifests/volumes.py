@@ -91,9 +91,11 @@ def begun(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]
 
 
 def volume_of(claim: Object) -> str:
-    """The name of the volume that a claim is for."""
-    labels = claim["metadata"]["labels"]
-    return str(labels[NAME]).removeprefix(f"{labels[APP]}-")
+    """The name of the volume that a claim is for; its own, if somebody copied it from another."""
+    metadata = claim["metadata"]
+    labels, name = metadata["labels"], str(metadata["name"])
+    is_its_own = APP in labels and labels.get(NAME) == name
+    return name.removeprefix(f"{labels[APP]}-") if is_its_own else name
 
 
 def refusal(claim: Object, reason: str, *, is_new: bool) -> SlipwayError:

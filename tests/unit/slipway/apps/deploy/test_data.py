@@ -10,6 +10,7 @@ import pytest
 from plugins.action import apps_data
 from slipway.apps.deploy.data import Stored, find, load, look, save
 from slipway.apps.deploy.deploy import deploy
+from slipway.apps.manifests.labels import APP, NAME
 from slipway.errors import SlipwayError
 from slipway.kube.client import Kube, Object
 from tests.support.app_cluster import FakeApi
@@ -110,6 +111,18 @@ def test_who_is_meant_has_to_be_clear(
     with pytest.raises(SlipwayError) as told:
         stored(kube, *asked)
     assert said in str(told.value)
+
+
+@pytest.mark.parametrize("labels", [{}, {NAME: "greeter", APP: None}])
+def test_a_copy_of_a_claim_is_not_taken_for_it(
+    labels: dict[str, str | None], kube: Kube, api: FakeApi, volumes: Volumes
+) -> None:
+    claim = api.named("persistentvolumeclaims", SPACE, "greeter-data")
+    worn = {k: v for k, v in {**claim["metadata"]["labels"], **labels}.items() if v}
+    copy = {**claim, "metadata": {**claim["metadata"], "name": "greeter-old", "labels": worn}}
+    api.put("persistentvolumeclaims", copy)
+    assert stored(kube, volume="data").volume.name == "greeter-data"
+    assert stored(kube, volume="greeter-old").volume.name == "greeter-old"
 
 
 def test_the_volume_of_several_is_named(kube: Kube, volumes: Volumes) -> None:
