@@ -100,7 +100,6 @@ def end_when_unheard() -> None:
 def watched_signals() -> Iterator[None]:
     """Have SIGINT and SIGTERM do what is still to be done before they do what they did before.
 
-    One that is ignored, as SIGINT is by what a shell runs in the background, goes on being ignored.
     Only the main thread gets signals; elsewhere this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -109,8 +108,6 @@ def watched_signals() -> Iterator[None]:
     with ExitStack() as stack:
         for number in _SIGNALS:
             before = signal.getsignal(number)
-            if before is signal.SIG_IGN:
-                continue
             stack.callback(signal.signal, number, before)
             signal.signal(number, _handler(before))
         yield

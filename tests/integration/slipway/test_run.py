@@ -109,8 +109,7 @@ def test_what_a_tool_started_ends_with_it_when_its_time_is_over(tmp_path: Path) 
 
 
 TOLD_TO_END = """
-import signal, sys, threading
-signal.signal(signal.SIGINT, getattr(signal, sys.argv[3]))
+import sys, threading
 from slipway.interrupts import watched_signals
 from slipway.run import run
 with watched_signals():
@@ -119,36 +118,17 @@ with watched_signals():
 """
 
 
-def told_to_end(scripts: list[str], at_interrupt: str) -> subprocess.Popen[bytes]:
-    """A process with two tools, which does at an interrupt what is said."""
-    program = [sys.executable, "-c", TOLD_TO_END, *scripts, at_interrupt]
-    return subprocess.Popen(program, cwd=PROJECT)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_tools_started_ends_with_a_process_that_is_told_to_end(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     marks = [tmp_path / "one", tmp_path / "two"]
     scripts = [STARTS_ANOTHER.format(mark=mark) for mark in marks]
-    process = told_to_end(scripts, "default_int_handler")
+    process = subprocess.Popen([sys.executable, "-c", TOLD_TO_END, *scripts], cwd=PROJECT)
     assert wait_until(lambda: all(map(runs, marks)), 20)
     process.send_signal(number)
     assert process.wait(20) != 0
     assert wait_until(lambda: not any(map(runs, marks)), 5)
-
-
-def test_an_interrupt_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
-    waits = "touch {0}.on; while [ ! -e {0}.go ]; do sleep 0.05; done; touch {0}.done"
-    places = [tmp_path / "one", tmp_path / "two"]
-    process = told_to_end([waits.format(place) for place in places], "SIG_IGN")
-    assert wait_until(lambda: all(Path(f"{place}.on").exists() for place in places), 20)
-    process.send_signal(signal.SIGINT)
-    assert not wait_until(lambda: process.poll() is not None, 1)
-    for place in places:
-        Path(f"{place}.go").touch()
-    assert process.wait(20) == 0
-    assert all(Path(f"{place}.done").exists() for place in places)
 
 
 def test_a_signal_does_not_come_between_a_start_and_what_would_end_it(
