@@ -223,7 +223,11 @@ def mistakes(
                 fix = f"have the operator write apps: [{name}] in slipway_secrets.{secret}"
                 yield places.finding((*top, *setting), what, fix)
         for setting, entry in _sources(part):
-            if entry.get("app", name) not in own:
+            if entry.get("app") == name:
+                # An app that names itself means the one of another branch.
+                what = f"is a password of {name} in another environment"
+                yield places.finding((*top, *setting, "app"), what, "leave it out for the own one")
+            elif entry.get("app", name) not in own:
                 what = f"is a password of {entry['app']}"
                 fix = "have whoever keeps apps.yml write it there, or name a service of the app"
                 yield places.finding((*top, *setting, "app"), what, fix)

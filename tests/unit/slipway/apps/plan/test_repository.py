@@ -253,6 +253,15 @@ CASES = {
         [("1 env.A.app:", "is a password of shop-db", "a service of the app")],
         NEXT,
     ),
+    "a password of itself on another branch": Case(
+        "env: {A: {password: a}, B: {password: a, app: web}}\n"
+        "services:\n"
+        "  db: {image: a, port: 1, env: {A: {password: a}, B: {password: a, app: web-db}}}\n",
+        [
+            ("1 env.B.app:", "is a password of web in another environment", "leave it out"),
+            ("3 services.db.env.B.app:", "is a password of web-db in another environment"),
+        ],
+    ),
     "a file of this machine": Case(
         "config_files: [{path: /a, file: /etc/passwd}]\n",
         [("1 config_files[0].file:", "is not the repository's to say")],
