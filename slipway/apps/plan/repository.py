@@ -210,7 +210,14 @@ def mistakes(
         if (whole := services.named(app["name"], name)) in others:
             what, fix = f"is {whole}, the name of another app", "give it another name"
             yield places.finding(("services", name), what, fix)
-    own = {app["name"], *(services.named(app["name"], name) for name in services.of(app))}
+    own = {
+        app["name"],
+        *(
+            services.named(app["name"], name)
+            for name, each in services.of(app).items()
+            if each.get("scope") != services.CLUSTER
+        ),
+    }
     parts: list[tuple[Place, Mapping[str, Any], str]] = [((), said, app["name"])]
     parts += [
         (("services", name), each, services.named(app["name"], name))

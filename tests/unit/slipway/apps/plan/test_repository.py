@@ -262,6 +262,15 @@ CASES = {
             ("3 services.db.env.B.app:", "is a password of web-db in another environment"),
         ],
     ),
+    "a password of a service that all environments share": Case(
+        "config_files: [{path: /a, password: root, app: web-db}]\n",
+        [("1 config_files[0].app:", "is a password of web-db", "keeps apps.yml")],
+        FILE.replace(
+            "repository_settings",
+            "services: {db: {image: a, port: 1, scope: cluster, env: {A: {password: root}}}}, "
+            "repository_settings",
+        ),
+    ),
     "a file of this machine": Case(
         "config_files: [{path: /a, file: /etc/passwd}]\n",
         [("1 config_files[0].file:", "is not the repository's to say")],
