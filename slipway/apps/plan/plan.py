@@ -433,6 +433,7 @@ def _with_said(
         return entry, [_unfilled(places, branch, error)]
     told = _Entry(places, settings, app, told=True)
     found = [*_rendered_mistakes(places, settings, app, context)]
+    found += repository.opened(places, entry.app, app)
     found += ground.mistakes(places, settings.get("ingress", {}), _ingress(value, at), app)
     for each in _services(told, context, services.ENVIRONMENT, services.CLUSTER):
         found += _service_mistakes(each, context)

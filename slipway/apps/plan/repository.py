@@ -250,6 +250,17 @@ def mistakes(
         yield places.finding(place, what, f"have at most {_MOST_PROGRAMS} of them")
 
 
+def opened(places: Places, alone: App, app: App) -> Iterator[Finding]:
+    """A port for routes, where apps.yml gives the Service to others than the cluster's pods.
+
+    ``alone`` is the app as apps.yml has it.
+    """
+    if app.is_open and app.has_own_port and not alone.has_own_port:
+        what = "has the service open one more port to others than the cluster's pods"
+        fix = "remove it, or have whoever keeps apps.yml write the routes there"
+        yield places.finding(("ingress",), what, fix)
+
+
 def _is_granted(secret: str, app: str, secrets: Collection[str] | None) -> bool:
     """Whether a secret is meant for an app; of those that there are not, others tell."""
     if secrets is None or secret not in secrets:

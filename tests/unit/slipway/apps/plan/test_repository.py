@@ -305,6 +305,14 @@ CASES = {
         [("1 service.ports:", "opens ports to others")],
         FILE.replace("repository_settings", "service: {type: LoadBalancer}, repository_settings"),
     ),
+    "routes that open one more port at an address": Case(
+        "ingress: {host: main.web.slipway.test, rules: [{path: /}]}\n",
+        [("1 ingress:", "one more port to others", "whoever keeps apps.yml")],
+        FILE.replace(
+            "repository_settings",
+            "service: {type: LoadBalancer, ports: {ssh: {port: 22}}}, repository_settings",
+        ),
+    ),
     "data of others, or that outlive their branch": Case(
         "volumes: {a: {path: /a, from: {branch: main}, keep: true, class: fast}}\n",
         [
