@@ -312,15 +312,20 @@ def _expanded(
         app.fail(STEP, str(problem))
         app.ingress = None  # or its routes would be others'
     _take_heads(expanded, heads)
+    alone: list[_Entry] = []
     if read_settings:
+        alone = _with_services((), [entry for entry in expanded if entry.is_open], context)
         expanded = _told(entries, expanded, heads, context, read_settings)
     expanded = _with_services(entries, expanded, context)
     _take_heads(expanded, heads)
     apps = [entry.app for entry in expanded]
     # The entries that are written out come first, and what apps.yml alone says before what
     # repositories do: what they have, no branch takes from them.
-    placed = sorted(expanded, key=lambda entry: (entry.told, bool(entry.pattern)))
-    for app, (_, problem) in _conflicts((entry.places, entry.app) for entry in placed):
+    placed, given = (
+        [(entry.places, entry.app) for entry in sorted(every, key=_rank)]
+        for every in (expanded, alone)
+    )
+    for app, (_, problem) in _conflicts(placed, given):
         app.fail(STEP, str(problem))
     for entry in expanded:
         if entry.told and entry.app.failed:
@@ -331,6 +336,11 @@ def _expanded(
             by_id[app.id] -= 1
             app.id = f"{app.id} of {app.pattern or app.git_branch}"
     return apps
+
+
+def _rank(entry: _Entry) -> tuple[bool, bool]:
+    """Who comes first where two want one name."""
+    return entry.told, bool(entry.pattern)
 
 
 Heads = dict[tuple[str, GitAuth | None], Mapping[str, str]]
@@ -609,19 +619,34 @@ def _rendered_mistakes(
 
 def _parts(app: App) -> Iterator[tuple[Place, str]]:
     """What runs of an app, by its name in the cluster, and which setting says so."""
-    yield (), named(app)
+    yield (), f"{named(app)} in namespace {app.namespace}"
     for key, parts in (("processes", app.processes), ("jobs", app.jobs)):
         for part in parts:
-            yield (key, part), named(app, part)
+            yield (key, part), f"{named(app, part)} in namespace {app.namespace}"
 
 
-def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Finding]]:
-    """What two apps cannot both have, with the second of them."""
+def _only(app: App) -> Iterator[tuple[Place, str]]:
+    """What else no other app can have, and which setting says so."""
+    yield from service.taken(app.service)
+    yield from volumes.taken(app)
+
+
+def _conflicts(
+    apps: Iterable[tuple[Places, App]], given: Iterable[tuple[Places, App]] = ()
+) -> Iterator[tuple[App, Finding]]:
+    """What two apps cannot both have, with the second of them.
+
+    Names that are ``given`` to apps are theirs whichever comes first.
+    """
     first: dict[str, str] = {}
-    parts: dict[str, str] = {}
-    only: dict[str, str] = {}
+    parts: dict[str, tuple[str, str]] = {}
+    only: dict[str, tuple[str, str]] = {}
     levels: dict[str, tuple[str, str]] = {}
     taken: dict[tuple[str, str], routes.Taken] = {}
+    for places, app in given:
+        for names, found in ((parts, _parts(app)), (only, _only(app))):
+            for _, name in found:
+                names.setdefault(name, (app.id, places.where()))
     for places, app in apps:
         if at := first.get(app.id):
             finding = places.finding(
@@ -633,13 +658,13 @@ def _conflicts(apps: Iterable[tuple[Places, App]]) -> Iterator[tuple[App, Findin
             continue
         first[app.id] = places.where()
         for setting, name in _parts(app):
-            at = parts.setdefault(f"{app.namespace}/{name}", places.where())
-            if at != places.where():
-                what = f"{name} in namespace {app.namespace} is also the name of what {at} runs"
+            owner, at = parts.setdefault(name, (app.id, places.where()))
+            if owner != app.id:
+                what = f"{name} is also the name of what {at} runs"
                 yield app, places.finding(setting, what, "give one of them another name")
-        for setting, name in (*service.taken(app.service), *volumes.taken(app)):
-            at = only.setdefault(name, places.where())
-            if at != places.where():
+        for setting, name in _only(app):
+            owner, at = only.setdefault(name, (app.id, places.where()))
+            if owner != app.id:
                 yield app, places.finding(setting, f"{name} is also that of {at}", "write another")
         level, at = levels.setdefault(app.namespace, (app.pod_security, places.where()))
         if level != app.pod_security:

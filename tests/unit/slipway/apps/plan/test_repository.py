@@ -523,6 +523,36 @@ def test_of_two_with_one_id_the_one_that_failed_is_told_apart(tmp_path: Path) ->
     ]
 
 
+SHARED = """
+version: 1
+defaults: {git_url: https://git.test/web.git, repository_settings: true, namespace: shared}
+apps:
+  - {name: web}
+  - {name: web-worker}
+  - {name: web-db, volumes: {data: /data}, processes: {a: {command: [a]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "processes: {worker: {command: [a]}}\n",
+        "jobs: {db-a: {command: [a]}}\n",
+        "volumes: {db-data: /data}\n",
+    ],
+)
+def test_a_name_that_apps_yml_gives_is_not_taken_by_who_comes_first(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "apps.yml").write_text(SHARED)
+
+    def read(apps: Sequence[App]) -> list[Said]:
+        return [Said((text if app.name == "web" else "port: 80\n").encode()) for app in apps]
+
+    apps = plan(tmp_path / "apps.yml", read_settings=read)
+    assert [app.name for app in apps if app.failed] == ["web"]
+
+
 def test_what_cannot_be_read_fails_the_branch_alone(tmp_path: Path) -> None:
     (tmp_path / "apps.yml").write_text(PATTERN)
 
