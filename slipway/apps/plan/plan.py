@@ -370,8 +370,11 @@ def _told(
             **heads.get(branches.source(entry.app), {}),
             **said.heads,
         }
-    given = [(_ingress(context.document.value, entry.places.at), entry.app) for entry in entries]
-    ground = repository.Ground(given, [entry.app for entry in environments], context.domain)
+    given, every = (
+        [(_ingress(context.document.value, entry.places.at), entry.app) for entry in some]
+        for some in (entries, environments)
+    )
+    ground = repository.Ground(given, every, context.domain)
     answers = iter(said for _, said in found)
     return [
         _told_one(entry, next(answers), ground, context) if entry.is_open else entry

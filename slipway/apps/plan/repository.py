@@ -12,6 +12,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
@@ -22,7 +23,7 @@ from slipway.apps.plan import schema, services
 from slipway.apps.plan.branches import tells_branches_apart
 from slipway.apps.plan.places import Finding, Places
 from slipway.apps.plan.yaml_lines import Document, Most, Place, parse
-from slipway.apps.templates import fill, is_program
+from slipway.apps.templates import Unfilled, fill, is_program
 from slipway.errors import Problem
 from slipway.secrets import Secrets
 
@@ -304,21 +305,32 @@ class Ground:
     """What apps.yml gives to whom of hosts and paths.
 
     ``entries`` are those of apps.yml, each with what it and the defaults say of its routes, and
-    with the app of its branch, or of one that its pattern matches; ``apps`` are all environments
-    as apps.yml alone has them.
+    with the app of its branch, or of one that its pattern matches; ``environments`` are all there
+    are, in the same way, as apps.yml alone has them.
     """
 
     def __init__(
-        self, entries: Iterable[tuple[Mapping[str, Any], App]], apps: Iterable[App], domain: str
+        self,
+        entries: Iterable[tuple[Mapping[str, Any], App]],
+        environments: Iterable[tuple[Mapping[str, Any], App]],
+        domain: str,
     ) -> None:
         self._domain = domain
-        self._apps = [*apps]
+        self._apps: list[App] = []
         self._given: dict[str, list[App]] = defaultdict(list)
+        self._owners: dict[str, set[str]] = defaultdict(set)
         self._samples: dict[tuple[str, str], App] = {}
         for ingress, app in entries:
             self._samples[app.name, app.pattern or app.git_branch] = app
-            for text in _hosts(ingress):
-                self._given[self._filled(text, app)].append(app)
+            for host in hosts(ingress, app, domain):
+                self._given[host].append(app)
+                self._owners[host].add(app.name)
+        for ingress, app in environments:
+            self._apps.append(app)
+            # A host that the name of its branch does not fill in is nobody's.
+            with suppress(Unfilled):
+                for host in hosts(ingress, app, domain):
+                    self._owners[host].add(app.name)
 
     def mistakes(
         self, places: Places, ingress: Mapping[str, Any], own: Mapping[str, Any], app: App
@@ -349,9 +361,9 @@ class Ground:
 
     def _foreign(self, own: Mapping[str, Any], app: App, host: str) -> tuple[str, str] | None:
         """What is wrong with a host, if it is none of an environment's."""
-        if host in self._hosts_of(own, app):
+        if host in hosts(own, app, self._domain):
             return None
-        others = {each.name for each in self._given.get(host, ()) if each.name != app.name}
+        others = self._owners.get(host, set()) - {app.name}
         others |= {
             each.name
             for each in self._apps
@@ -369,13 +381,13 @@ class Ground:
         self, own: Mapping[str, Any], app: App, host: str, path: str
     ) -> tuple[str, str] | None:
         """What is wrong with a path of a host that is for others, too."""
-        text = self._hosts_of(own, app).get(host)
+        text = hosts(own, app, self._domain).get(host)
         if text is None:
             return None
         top = f"/{app.name}/{app.branch_slug}"
         fix = f"write {top}/ or what is below it, or have whoever keeps apps.yml give it to the app"
         sample = self._samples[app.name, app.pattern or app.git_branch]
-        is_shared = len(self._given[self._filled(text, sample)]) > 1 or (
+        is_shared = len(self._given[_filled(text, sample, self._domain)]) > 1 or (
             app.pattern is not None and not tells_branches_apart(text)
         )
         if is_shared and not f"{path}/".startswith(f"{top}/"):
@@ -386,16 +398,14 @@ class Ground:
                     return f"{path} is, or is below, {rule.path} of {each.name} at {host}", fix
         return None
 
-    def _hosts_of(self, own: Mapping[str, Any], app: App) -> dict[str, str]:
-        """The hosts that apps.yml gives to an environment, each as it is written there."""
-        return {self._filled(text, app): text for text in _hosts(own)}
 
-    def _filled(self, text: str, app: App) -> str:
-        variables = {"name": app.name, "branch": app.git_branch, "branch_slug": app.branch_slug}
-        return fill(text, {**variables, "namespace": app.namespace, "domain": self._domain})
+def hosts(ingress: Mapping[str, Any], app: App, domain: str) -> dict[str, str]:
+    """The hosts that routes of an app have, each as it is written; raises Unfilled."""
+    written = [rule["host"] for rule in ingress.get("rules", ()) if "host" in rule]
+    texts = [*([ingress["host"]] if "host" in ingress else []), *written]
+    return {_filled(text, app, domain): text for text in texts}
 
 
-def _hosts(ingress: Mapping[str, Any]) -> list[str]:
-    """The hosts that routes have, as they are written."""
-    rules_ = [rule["host"] for rule in ingress.get("rules", ()) if "host" in rule]
-    return [*dict.fromkeys([*([ingress["host"]] if "host" in ingress else []), *rules_])]
+def _filled(text: str, app: App, domain: str) -> str:
+    variables = {"name": app.name, "branch": app.git_branch, "branch_slug": app.branch_slug}
+    return fill(text, {**variables, "namespace": app.namespace, "domain": domain})

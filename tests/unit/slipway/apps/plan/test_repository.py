@@ -470,6 +470,19 @@ def test_a_branch_takes_nothing_from_another_one(tmp_path: Path) -> None:
     assert not apps["f/b"].failed
 
 
+def test_a_host_that_apps_yml_gives_to_a_branch_of_another_is_not_its_own(tmp_path: Path) -> None:
+    file = """
+version: 1
+defaults: {git_url: https://git.test/web.git, repository_settings: true}
+apps:
+  - {name: web}
+  - {name: shop, git_branch: f/*, ingress: {host: "{{ branch_slug }}.main.web.{{ domain }}"}}
+"""
+    text = "ingress: {host: f-a.main.web.slipway.test, rules: [{path: /}]}\n"
+    [web, *_] = planned(tmp_path, {"main": text, "f/a": None}, file)
+    assert "f-a.main.web.slipway.test is the host of shop" in reason(web)
+
+
 def test_services_of_a_repository_add_nothing_to_the_quota(tmp_path: Path) -> None:
     text = "services: {db: {image: postgres, port: 5432}}\n"
     service, app = planned(tmp_path, {"main": text})
