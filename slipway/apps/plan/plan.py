@@ -236,6 +236,8 @@ def _entry(
     branch = branches.sample(branch) if pattern else branch
     try:
         app = _app(settings, branch, pattern, context)
+        # Also those of routes that the repository may say.
+        repository.hosts(_ingress(context.document.value, places.at), app, context.domain)
     except Unfilled as error:
         return None, [_unfilled(places, branch, error)]
     mistakes = [*_rendered_mistakes(places, settings, app, context)]

@@ -483,6 +483,12 @@ apps:
     assert "f-a.main.web.slipway.test is the host of shop" in reason(web)
 
 
+def test_a_host_for_a_repository_that_no_branch_fills_in_is_told(tmp_path: Path) -> None:
+    file = PATTERN.replace("{{ branch_slug }}", "{{ branch.split('/')[2] }}")
+    with pytest.raises(SlipwayError, match=r"apps\[0\].*cannot be filled in for the branch 'f/br"):
+        planned(tmp_path, {"main": None}, file)
+
+
 def test_services_of_a_repository_add_nothing_to_the_quota(tmp_path: Path) -> None:
     text = "services: {db: {image: postgres, port: 5432}}\n"
     service, app = planned(tmp_path, {"main": text})
