@@ -112,8 +112,8 @@ _PLACES = {
 """Where users find what has a definition of its own in the schema."""
 
 NARROWER = """\
-* archives of this machine as `base_image` or in `build`, a `timeout` of `jobs` beyond 600, and root
-  as the user of a service
+* archives of this machine as `base_image` or in `build`, `jobs` without a `schedule` that may take
+  more than 600 seconds together, and root as the user of a service
 * the `ports` of a `service` to which apps.yml gives an address or ports of the nodes
 """
 

@@ -21,16 +21,20 @@ from typing import Any
 from slipway.apps.app import CLUSTER_IP, App
 from slipway.apps.plan import schema, services
 from slipway.apps.plan.branches import tells_branches_apart
-from slipway.apps.plan.places import Finding, Places
+from slipway.apps.plan.places import Finding, Places, plain
 from slipway.apps.plan.yaml_lines import Document, Most, Place, parse
 from slipway.apps.templates import Unfilled, fill, is_program
 from slipway.errors import Problem
 from slipway.secrets import Secrets
+from slipway.text import listed
 
 FILE = "slipway.yml"
 
 KEY = "repository_settings"
 """The setting by which an app takes what its repository says."""
+
+LONGEST_JOBS = 600
+"""For how many seconds a run may wait for the jobs of a file: they run one after the other."""
 
 LARGEST = 256 << 10
 """How many bytes the file may have."""
@@ -91,7 +95,7 @@ _NARROWER: Mapping[tuple[str, ...], Mapping[str, Any]] = {
         "patternErrorMessage": "must be an image reference: archives are for apps.yml to name",
     },
     ("ingress", "properties", "rules"): {"maxItems": 100},
-    ("job", "properties", "timeout"): {"maximum": 600},
+    ("job", "properties", "timeout"): {"maximum": LONGEST_JOBS},
     ("prebuilt", "properties", "archive"): {
         "description": "The archive, as docker save or an OCI tool writes it, also compressed or "
         "unpacked as a folder: a path in the repository, seen from git_path.",
@@ -245,6 +249,15 @@ def mistakes(
         what = "opens ports to others than the cluster's pods, by the type that apps.yml gives"
         fix = "remove it, or have whoever keeps apps.yml write the ports there"
         yield places.finding(("service", "ports"), what, fix)
+    times = {
+        name: job.get("timeout", LONGEST_JOBS)
+        for name, job in plain(said.get("jobs", {})).items()
+        if "schedule" not in job
+    }
+    if (total := sum(times.values())) > LONGEST_JOBS:
+        what = f"may have a run wait {total} s for {listed(list(times))}"
+        fix = f"write a timeout for each, at most {LONGEST_JOBS} together"
+        yield places.finding(("jobs",), what, fix)
     programs = [place for place, text in _texts((), said) if is_program(text)]
     for place in programs[_MOST_PROGRAMS:]:
         what = f"is one of {len(programs)} templates that do more than name variables"

@@ -348,6 +348,11 @@ CASES = {
     "a job that the run waits for": Case(
         "jobs: {a: {command: [a], timeout: 86400}}\n", [("jobs.a.timeout:", "at most 600")]
     ),
+    "jobs that the run waits for one after the other": Case(
+        "jobs:\n  a: {command: [a], timeout: 300}\n  b: {command: [b], timeout: 301, when: first}\n"
+        "  c: {command: [c], schedule: '@daily'}\n",
+        [("1 jobs:", "may have a run wait 601 s for a, b", "at most 600 together")],
+    ),
     "more routes than anybody needs": Case(
         "ingress:\n  rules: [" + "{path: /web/main/}," * 101 + "]\n",
         [("2 ingress.rules:", "has 101 entries", "may have 100")],
