@@ -15,6 +15,9 @@ from slipway.kube.objects import amount
 
 _SETTING = "volumes"
 
+_LARGEST = 2**63 - 1
+"""How many bytes Kubernetes counts to."""
+
 LONGEST_NAME = 63
 """How long the name of an app with that of a volume may be, which a label of the claim has."""
 
@@ -43,8 +46,8 @@ def _claim_mistakes(
         what = f"has {len(whole)} characters as {whole}, and may have {LONGEST_NAME}"
         yield places.finding((_SETTING, name), what, "give it a shorter name")
     bytes_ = amount(volume.get("size", "1"))
-    if bytes_ is None or bytes_ < 1 or bytes_ % 1:
-        what = f"is {volume['size']}, which is no whole number of bytes above 0"
+    if bytes_ is None or not 1 <= bytes_ <= _LARGEST or bytes_ % 1:
+        what = f"is {volume['size']:.40}, which is no whole number of bytes from 1 to {_LARGEST:,}"
         yield places.finding((_SETTING, name, "size"), what, "write 1Gi, for example")
 
 

@@ -67,6 +67,8 @@ def test_services_have_volumes(tmp_path: Path) -> None:
         ("volumes: {data: {path: /srv, size: -1}}", "data.size: is -1, which is no whole number"),
         ("volumes: {data: {path: /srv, size: 1.5}}", "data.size: is 1.5, which is no whole"),
         ("volumes: {data: {path: /srv, size: .inf}}", "data.size: is inf, which is no whole"),
+        ("volumes: {data: {path: /srv, size: 8388608Ti}}", "size: is 8388608Ti, which is no whole"),
+        (f"volumes: {{data: {{path: /srv, size: {'9' * 99}Ti}}}}", "size: is 999"),
         (
             "git_branch: 'a/*', volumes: {data: {path: /srv, from: {branch: 'a/*'}}}",
             "from.branch: a/* stands for any number of branches",
