@@ -114,6 +114,8 @@ _PLACES = {
 NARROWER = """\
 * archives of this machine as `base_image` or in `build`, `jobs` without a `schedule` that may take
   more than 600 seconds together, and root as the user of a service
+* more than 20 `services`, `processes`, `jobs` or `volumes`, 50 `manifests` or `ports`, 10 charts in
+  `helm`, 100 `config_files` or routes
 * the `ports` of a `service` to which apps.yml gives an address or ports of the nodes
 """
 

@@ -94,8 +94,12 @@ _NARROWER: Mapping[tuple[str, ...], Mapping[str, Any]] = {
         "pattern": r"^(?!\w+://)[a-z0-9]\S*$",
         "patternErrorMessage": "must be an image reference: archives are for apps.yml to name",
     },
+    ("config_files",): {"maxItems": 100},
+    ("helm",): {"maxItems": 10},
     ("ingress", "properties", "rules"): {"maxItems": 100},
     ("job", "properties", "timeout"): {"maximum": LONGEST_JOBS},
+    ("jobs",): {"maxProperties": 20},
+    ("manifests",): {"maxItems": 50},
     ("prebuilt", "properties", "archive"): {
         "description": "The archive, as docker save or an OCI tool writes it, also compressed or "
         "unpacked as a folder: a path in the repository, seen from git_path.",
@@ -103,8 +107,11 @@ _NARROWER: Mapping[tuple[str, ...], Mapping[str, Any]] = {
         "patternErrorMessage": "must be a path inside the repository: others are for apps.yml",
         "examples": ["image.tar"],
     },
+    ("processes",): {"maxProperties": 20},
     ("security", "properties", "run_as_user"): {"minimum": 1},
+    ("service", "properties", "ports"): {"maxProperties": 50},
     ("services",): {"maxProperties": 20},
+    ("volumes",): {"maxProperties": 20},
 }
 """What of the schema is otherwise here, by where it is among the definitions."""
 

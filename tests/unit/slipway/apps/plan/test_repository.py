@@ -353,6 +353,20 @@ CASES = {
         "  c: {command: [c], schedule: '@daily'}\n",
         [("1 jobs:", "may have a run wait 601 s for a, b", "at most 600 together")],
     ),
+    "more of anything than anybody needs": Case(
+        "processes:\n"
+        + "".join(f"  p{at}: {{command: [a]}}\n" for at in range(21))
+        + "config_files:\n"
+        + "".join(f"- {{path: /{at}, content: a}}\n" for at in range(101))
+        + "volumes: {"
+        + "".join(f"v{at}: /v{at}, " for at in range(21))
+        + "}\n",
+        [
+            ("1 processes:", "has 21 entries", "may have 20"),
+            ("23 config_files:", "has 101 entries", "may have 100"),
+            ("125 volumes:", "has 21 entries", "may have 20"),
+        ],
+    ),
     "more routes than anybody needs": Case(
         "ingress:\n  rules: [" + "{path: /web/main/}," * 101 + "]\n",
         [("2 ingress.rules:", "has 101 entries", "may have 100")],
