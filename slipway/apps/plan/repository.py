@@ -265,7 +265,10 @@ def mistakes(
         what = f"may have a run wait {total} s for {listed(list(times))}"
         fix = f"write a timeout for each, at most {LONGEST_JOBS} together"
         yield places.finding(("jobs",), what, fix)
-    programs = [place for place, text in _texts((), said) if is_program(text)]
+    programs = [
+        *(place for place, text in _texts((), said) if is_program(text)),
+        *_filled_files(said),
+    ]
     for place in programs[_MOST_PROGRAMS:]:
         what = f"is one of {len(programs)} templates that do more than name variables"
         yield places.finding(place, what, f"have at most {_MOST_PROGRAMS} of them")
@@ -310,6 +313,16 @@ def _sources(part: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]
             yield ("env", key), value
     for number, file in enumerate(part.get("config_files", ())):
         yield ("config_files", number), file
+
+
+def _filled_files(said: Mapping[str, Any]) -> Iterator[Place]:
+    """The config files of the repository that are templates: what they do is seen once read."""
+    parts: list[tuple[Place, Mapping[str, Any]]] = [((), said)]
+    parts += [(("services", name), each) for name, each in services.of(said).items()]
+    for top, part in parts:
+        for number, file in enumerate(part.get("config_files", ())):
+            if "source" in file and file.get("template"):
+                yield (*top, "config_files", number)
 
 
 def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:

@@ -226,6 +226,11 @@ CASES = {
         "env:\n" + "".join(f"  A{at}: '{{{{ branch * 2 }}}}'\n" for at in range(21)),
         [("22 env.A20:", "one of 21 templates", "at most 20")],
     ),
+    "files that may be programs": Case(
+        "config_files:\n"
+        + "".join(f"- {{path: /{at}, source: a, template: true}}\n" for at in range(21)),
+        [("22 config_files[20]:", "one of 21 templates", "at most 20")],
+    ),
     "a secret for anybody": Case(
         "env:\n  A: {secret: any}\n",
         [("2 env.A.secret:", "any, which is for no app in particular", "apps: [web]")],
