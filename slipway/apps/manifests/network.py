@@ -71,15 +71,15 @@ def reached(app: App, entry: Reach, apps: Iterable[App]) -> App | None:
     """The app that an entry of ``reach`` means; None where there is none.
 
     It is that of the branch that the entry names. Without one, it is a service of the app's own
-    environment, else that of the app's own branch, else that of the branch main, else the first
-    that is no pattern's.
+    environment, or whose service it is, else that of the app's own branch, else that of the branch
+    main, else the first that is no pattern's.
     """
     named = [each for each in apps if each.name == entry.app and each.id != app.id]
     by_branch = {each.git_branch: each for each in reversed(named)}
     if entry.branch:
         return by_branch.get(entry.branch)
-    beside = [each for each in named if each.owner and each.namespace == app.namespace]
-    if own := [each for each in beside if each.owner == app.family]:
+    beside = [each for each in named if each.namespace == app.namespace]
+    if own := [each for each in beside if each.family == app.family]:
         return own[0]
     written = [each for each in named if not each.pattern]
     found = by_branch.get(app.git_branch) or by_branch.get(MAIN)

@@ -556,6 +556,24 @@ def test_an_app_means_its_own_service_by_a_name_that_others_have_too(tmp_path: P
         assert reached(app, Reach("web-a-b"), apps) is service
 
 
+def test_a_service_means_whose_it_is_by_a_name_that_others_have_too(tmp_path: Path) -> None:
+    file = """
+version: 1
+defaults: {repository_settings: true}
+apps:
+  - {name: web, namespace: one, git_url: https://git.test/one.git}
+  - {name: web, namespace: two, git_url: https://git.test/two.git}
+"""
+    text = """
+env: {P: {password: web}}
+services: {db: {image: a, port: 1, env: {P: {password: web, app: web}}}}
+"""
+    apps = planned(tmp_path, {"main": text}, file)
+    assert [app.id for app in apps] == ["one/web-db", "one/web", "two/web-db", "two/web"]
+    assert not [app for app in apps if app.failed]
+    assert reached(apps[2], Reach("web"), apps) is apps[3]
+
+
 def test_of_two_with_one_id_the_one_that_failed_is_told_apart(tmp_path: Path) -> None:
     apps = two(tmp_path, '"of-{{ branch_slug }}"')
     assert [app.id for app in apps if app.failed] == ["of-f-a/web-a-b of f/*"]
