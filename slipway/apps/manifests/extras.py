@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from slipway.apps.app import App
+from slipway.apps.app import FIRST, App
 from slipway.apps.manifests.bounds import (
     Surroundings,
     breaches,
@@ -29,8 +29,10 @@ from slipway.errors import Told
 from slipway.kube.apply import in_order
 from slipway.kube.client import (
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
     INGRESSES,
+    JOBS,
     NAMESPACES,
     SECRETS,
     SERVICES,
@@ -216,6 +218,9 @@ def _own_keys(app: App) -> list[tuple[str, str, str]]:
             (SERVICES, app.name),
             (DEPLOYMENTS, app.name),
             (SECRETS, name_of_keeper(app)),
+            *((DEPLOYMENTS, named(app, process)) for process in app.processes),
+            *((CRON_JOBS, named(app, name)) for name, job in app.jobs.items() if job.schedule),
+            *((JOBS, named(app, name)) for name, job in app.jobs.items() if job.when == FIRST),
             *((VOLUME_CLAIMS, named(app, volume)) for volume in app.volumes),
             *([(SECRETS, name_of(app))] if app.certificate else []),
         )

@@ -401,6 +401,29 @@ def test_all_that_is_wrong_with_an_app_is_said_at_once(kube: Kube) -> None:
     assert all(each in said for each in ("manifests[0]", "manifests[1]", "env B"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("apps/v1\nkind: Deployment", "quote-work"),
+        ("batch/v1\nkind: CronJob", "quote-nightly"),
+        ("batch/v1\nkind: Job", "quote-seed"),
+    ],
+)
+def test_what_runs_of_an_app_is_not_what_another_brings(kube: Kube, kind: str, name: str) -> None:
+    quote = built(
+        "quote",
+        namespace="greeter-main",
+        processes={"work": {"command": ["work"]}},
+        jobs={
+            "nightly": {"command": ["a"], "schedule": "@daily"},
+            "seed": {"command": ["a"], "when": "first"},
+        },
+    )
+    text = f"apiVersion: {kind}\nmetadata: {{name: {name}}}\nspec: {{selector: {{}}}}\n"
+    said = reason(run(kube, [app(text), quote], dry_run=True))
+    assert f"{name} of its manifests is already the app greeter-main/quote's own" in said
+
+
 def test_branches_may_not_share_what_is_of_the_whole_cluster(kube: Kube, api: FakeApi) -> None:
     text = ROLE.replace("{{ namespace }}-", "")
     outcome = run(kube, [app(text), app(text, branch="feature")])
