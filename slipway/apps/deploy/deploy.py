@@ -507,7 +507,8 @@ class _Run:
             before = self.state.find(obj)
             if before is not None:
                 self._refuse_others(obj, before)
-            elif self._is_usable(obj["metadata"].get("namespace")):
+            elif is_extra(obj) or self._is_usable(obj["metadata"].get("namespace")):
+                # In a namespace that was made just now there is what Slipway made there.
                 self._refuse_foreign(obj)
         for obj in objects:
             self._apply_one(obj)

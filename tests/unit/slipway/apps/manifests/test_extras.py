@@ -13,6 +13,7 @@ from msgspec import structs
 from slipway.apps.app import App, Built, Manifest
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.labels import EXTRA_KINDS, EXTRA_OF
+from slipway.apps.manifests.network import Network
 from slipway.kube.client import Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built
@@ -422,6 +423,23 @@ def test_what_runs_of_an_app_is_not_what_another_brings(kube: Kube, kind: str, n
     text = f"apiVersion: {kind}\nmetadata: {{name: {name}}}\nspec: {{selector: {{}}}}\n"
     said = reason(run(kube, [app(text), quote], dry_run=True))
     assert f"{name} of its manifests is already the app greeter-main/quote's own" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        "metadata: {name: slipway-environment}\nspec: {podSelector: {}, ingress: [{}]}\n",
+        ACCOUNT.replace("reader", "default"),
+    ],
+)
+def test_what_slipway_made_in_a_new_namespace_is_not_taken_over(
+    kube: Kube, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "more.yaml").write_text(text)
+    greeter = built(checkout=str(tmp_path), project=".", manifests=[Manifest(source="more.yaml")])
+    outcome = run(kube, [greeter], network=Network("10.0.0.0/16", "10.1.0.0/16"))
+    assert "it exists and is Slipway's own: give it another name" in reason(outcome)
 
 
 def test_branches_may_not_share_what_is_of_the_whole_cluster(kube: Kube, api: FakeApi) -> None:
