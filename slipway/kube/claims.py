@@ -1,4 +1,4 @@
-"""Why pods get no volume: what their claims lack."""
+"""The claims of pods, and what they lack where a pod gets no volume."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ REFUSALS = 2
 """How often it says so until that is final: once may be an answer that came late."""
 
 
+def claims_of(pod: Object) -> list[str]:
+    """The names of the claims whose volumes a pod, or the template of one, has."""
+    claims = [each.get("persistentVolumeClaim") for each in pod["spec"].get("volumes") or ()]
+    return [claim["claimName"] for claim in claims if claim]
+
+
 def unbound(kube: Kube, pod: Object) -> Iterator[Trouble]:
     """What is wrong with each claim of a pod that has no volume.
 
     It is final where nothing is there to make one. A volume that somebody made beforehand is bound
     within seconds, so it is for the caller to have waited that long.
     """
-    for volume in pod["spec"].get("volumes", []):
-        name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
-        if name is None:
-            continue
+    for name in claims_of(pod):
         claim = kube.get(VOLUME_CLAIMS, name, pod["metadata"]["namespace"])
         if claim is None:
             yield Trouble(f"there is no claim {name}: bring it among the manifests", final=True)

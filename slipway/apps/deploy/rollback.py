@@ -21,12 +21,16 @@ from slipway.apps.manifests.labels import (
     HELD_FROM,
     OWN_SELECTOR,
     is_app,
+    is_own,
     is_process,
     owner_of,
     pod_hash,
 )
+from slipway.apps.manifests.volumes import alone
 from slipway.errors import Problem, SlipwayError
-from slipway.kube.client import DEPLOYMENTS, REPLICA_SETS, Kube, Object
+from slipway.kube.claims import claims_of
+from slipway.kube.client import AUTOSCALERS, DEPLOYMENTS, REPLICA_SETS, Kube, Object
+from slipway.kube.objects import key_of
 from slipway.kube.workloads import revision, template_of
 
 COMMAND = "make rollback"
@@ -90,7 +94,10 @@ class Rollback:
         return held_from(self.deployment) == pod_hash(template_of(self.target))
 
     def wanted(self) -> list[Object]:
-        """The Deployments with the pods of the version before; the rest of them stays."""
+        """The Deployments with the pods of the version before; the rest of them stays.
+
+        A pod that has volumes is the only one, however many of the others there are.
+        """
         both = [(self.deployment, self.target), *self.processes]
         return [self._wanted(deployment, target or deployment) for deployment, target in both]
 
@@ -108,6 +115,7 @@ class Rollback:
         pod = template_of(target)
         labels = {k: v for k, v in pod["metadata"]["labels"].items() if k != TEMPLATE_HASH}
         template = {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+        shown = showing(template, version_in(template_of(deployment)))
         return {
             "apiVersion": DEPLOYMENTS.api_version,
             "kind": DEPLOYMENTS.kind,
@@ -117,7 +125,7 @@ class Rollback:
                 "labels": metadata["labels"],
                 "annotations": annotations,
             },
-            "spec": {**spec, "template": showing(template, version_in(template_of(deployment)))},
+            "spec": alone({**spec, "template": shown}),
         }
 
 
@@ -161,11 +169,21 @@ def carry_out(
 ) -> None:
     """Go back, and wait until the pods run; raises SlipwayError with the reason if they do not."""
     environment = rollback.environment
+    if claims_of(template_of(rollback.target)):
+        _unscale(kube, rollback.deployment)
     for deployment in rollback.wanted():
         kube.apply(deployment)
     failed = Rollouts(kube, {environment.id: environment}, say).wait(seconds)
     if failed:
         raise SlipwayError(Problem(title_of(rollback.deployment), failed[environment.id]))
+
+
+def _unscale(kube: Kube, deployment: Object) -> None:
+    """Have nothing decide how many pods a Deployment has: the next run that may makes it again."""
+    _kind, space, name = key_of(deployment)
+    found = kube.get(AUTOSCALERS, name, space)
+    if found and is_own(found):
+        kube.delete(AUTOSCALERS, name, space)
 
 
 def _version(obj: Object) -> Version:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from slipway.apps.manifests.certificates import showing, version_in
 from slipway.apps.manifests.labels import BRANCH, COMMIT, HELD_FROM, pod_hash
+from slipway.apps.manifests.scaling import is_autoscaler, target_of
+from slipway.apps.manifests.volumes import alone
+from slipway.kube.claims import claims_of
 from slipway.kube.client import DEPLOYMENTS, Object
 from slipway.kube.objects import Key, key_of
 from slipway.kube.workloads import template_of
@@ -23,7 +26,7 @@ def held(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
     """Return an app's objects as rendered, except that held Deployments keep their version.
 
     Its processes are held together with its own Deployment: something new to run of one of them
-    ends that for all.
+    ends that for all. What would have several pods share the volume of a held version is left out.
     """
     objects = list(objects)
     found = {
@@ -31,7 +34,12 @@ def held(objects: Iterable[Object], live: Mapping[Key, Object]) -> list[Object]:
     }
     if not all(_stays(obj, found[key_of(obj)]) for obj in objects if key_of(obj) in found):
         return objects
-    return [_as_held(obj, there) if (there := found.get(key_of(obj))) else obj for obj in objects]
+    single = {key for key, there in found.items() if there and claims_of(template_of(there))}
+    return [
+        _as_held(obj, there) if (there := found.get(key_of(obj))) else obj
+        for obj in objects
+        if not (is_autoscaler(obj) and target_of(obj) in single)
+    ]
 
 
 def _stays(obj: Object, found: Object | None) -> bool:
@@ -61,8 +69,9 @@ def _as_held(rendered: Object, found: Object) -> Object:
         if key in (*OF_THE_VERSION, HELD_FROM)
     }
     metadata, version = rendered["metadata"], version_in(template_of(rendered))
+    spec = {**rendered["spec"], "template": showing(template_of(found), version)}
     return {
         **rendered,
         "metadata": {**metadata, "annotations": {**metadata["annotations"], **kept}},
-        "spec": {**rendered["spec"], "template": showing(template_of(found), version)},
+        "spec": alone(spec),
     }

@@ -31,7 +31,7 @@ from slipway.apps.manifests.pod import START_SECONDS, pod_spec, process_pod, sta
 from slipway.apps.manifests.rbac import access
 from slipway.apps.manifests.routes import minions
 from slipway.apps.manifests.scaling import autoscaler
-from slipway.apps.manifests.volumes import claims
+from slipway.apps.manifests.volumes import alone, claims
 from slipway.apps.names import pattern_id
 from slipway.kube.client import DEPLOYMENTS, SERVICES, Object
 from slipway.kube.objects import digest, of_kind, sealed
@@ -123,9 +123,7 @@ def _deployment(
     if images := sorted(app.images - {app.image}):
         about["annotations"][EXTRA_IMAGES] = ",".join(images)
     labels, depends_on = metadata(app)["labels"], settings(app, extras)
-    spec = _running(selector(app), labels, app.replicas, pod, depends_on)
-    if app.volumes:
-        spec["strategy"] = {"type": "Recreate"}  # two pods would write to one volume
+    spec = alone(_running(selector(app), labels, app.replicas, pod, depends_on))
     spec["progressDeadlineSeconds"] = round(allowed(max(START_SECONDS, start_seconds(app)) + 60))
     return of_kind(DEPLOYMENTS, about, spec)
 

@@ -12,6 +12,7 @@ from typing import Any
 from slipway.apps.app import App, Volume
 from slipway.apps.manifests.labels import APP, AWAITS, KEEP, NAME, is_own, named, part_metadata
 from slipway.errors import Problem, SlipwayError
+from slipway.kube.claims import claims_of
 from slipway.kube.client import VOLUME_CLAIMS, Object
 from slipway.kube.objects import HASH, Key, key_of, of_kind, sealed
 from slipway.kube.workloads import QUOTA
@@ -45,6 +46,16 @@ def sources(app: App) -> list[dict[str, Any]]:
         {"name": _in_pod(name), "persistentVolumeClaim": {"claimName": named(app, name)}}
         for name in sorted(app.volumes)
     ]
+
+
+def alone(spec: Object) -> Object:
+    """The spec of a Deployment, with one pod at a time where its pods have volumes.
+
+    A second one would write to what the first one still has.
+    """
+    if not claims_of(spec["template"]):
+        return spec
+    return {**spec, "replicas": 1, "strategy": {"type": "Recreate"}}
 
 
 def _in_pod(name: str) -> str:

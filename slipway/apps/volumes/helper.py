@@ -19,7 +19,7 @@ from slipway.apps.volumes import in_pod
 from slipway.apps.volumes.archive import Contents, copied, feed
 from slipway.errors import Problem, SlipwayError
 from slipway.interrupts import also_when_ended
-from slipway.kube.claims import unbound
+from slipway.kube.claims import claims_of, unbound
 from slipway.kube.client import PODS, Kube, Object
 from slipway.kube.objects import digest, key_of
 from slipway.kube.workloads import explain, pod_trouble
@@ -205,12 +205,6 @@ def users(kube: Kube, claim: Object) -> list[Object]:
         if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         and name in claims_of(pod)
     ]
-
-
-def claims_of(pod: Object) -> set[str]:
-    """The names of the claims whose volumes a pod has."""
-    volumes = pod["spec"].get("volumes", ())
-    return {(each.get("persistentVolumeClaim") or {}).get("claimName", "") for each in volumes}
 
 
 def _spec(volume: Volume, image: str, node: str) -> Object:

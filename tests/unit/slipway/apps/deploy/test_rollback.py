@@ -67,6 +67,37 @@ def test_the_configuration_of_before_is_still_there(kube: Kube, api: FakeApi) ->
     assert api.named("configmaps", "greeter-main", config)["data"]
 
 
+@pytest.mark.parametrize("replicas", [3, {"min": 2, "max": 5}])
+def test_a_version_with_a_volume_is_one_pod_again(kube: Kube, api: FakeApi, replicas: Any) -> None:
+    run(kube, version(1, volumes={"data": {"path": "/srv"}}))
+    run(kube, version(2, replicas=replicas))
+    back(kube)
+    deployment = api.named("deployments", "greeter-main", "greeter")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert ("horizontalpodautoscalers", "greeter-main", "greeter") not in api.objects
+
+
+def test_an_autoscaler_that_somebody_else_made_stays(kube: Kube, api: FakeApi) -> None:
+    run(kube, version(1, volumes={"data": {"path": "/srv"}}))
+    run(kube, version(2))
+    metadata = {"name": "greeter", "namespace": "greeter-main"}
+    api.put("horizontalpodautoscalers", {"metadata": metadata, "spec": {}})
+    back(kube)
+    assert api.named("horizontalpodautoscalers", "greeter-main", "greeter")
+
+
+def test_a_version_without_a_volume_comes_back_with_its_number_of_pods(
+    kube: Kube, api: FakeApi
+) -> None:
+    run(kube, version(1, volumes={"data": {"path": "/srv"}}))
+    run(kube, version(2, replicas=3))
+    back(kube)
+    back(kube)
+    run(kube, version(2, replicas=3))
+    deployment = api.named("deployments", "greeter-main", "greeter")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (3, "RollingUpdate")
+
+
 def message(kube: Kube, name: str, branch: str = "") -> str:
     with pytest.raises(SlipwayError) as caught:
         find(kube, name, branch)

@@ -55,6 +55,19 @@ def test_what_is_not_the_pod_is_still_applied(kube: Kube, api: FakeApi) -> None:
     assert api.named("deployments", "greeter-main", "greeter")["spec"]["replicas"] == 3
 
 
+@pytest.mark.parametrize("replicas", [3, {"min": 2, "max": 5}])
+def test_what_is_held_with_a_volume_stays_one_pod(kube: Kube, api: FakeApi, replicas: Any) -> None:
+    run(kube, version(1, volumes={"data": {"path": "/srv"}}))
+    run(kube, version(2))
+    back(kube)
+    newer = version(2, replicas=replicas)
+    run(kube, newer)
+    deployment = api.named("deployments", "greeter-main", "greeter")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert ("horizontalpodautoscalers", "greeter-main", "greeter") not in api.objects
+    assert not run(kube, newer).changed
+
+
 @pytest.mark.parametrize(
     "change",
     [
