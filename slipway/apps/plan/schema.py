@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ _TYPE_NAMES = {
 _DEFINITIONS = {"rewrite": "path"}
 """Settings whose definition has another name."""
 
+_OF_NAMES = ("hosts", "registry_auth", "processes", "jobs", "services", "volumes", "ports")
+"""Settings whose keys are names that the user gives; none of them is for notes."""
+
 _OPEN = r"\{\{|"
 """How the pattern of a setting begins that may be a template, which is looked at once filled in."""
 
@@ -71,7 +75,7 @@ def default(setting: str) -> Any:
 
 def kind_of(place: Place) -> Kind:
     """What a word without quotes may be at a place of apps.yml."""
-    if any(isinstance(part, str) and part.startswith("x-") for part in place):
+    if any(_is_free(*pair) for pair in pairwise((None, *place))):
         return Kind.TEXT
     match setting_at(place)[1]:
         case (
@@ -89,6 +93,11 @@ def kind_of(place: Place) -> Kind:
             return Kind.ANY
         case _:
             return Kind.PLAIN
+
+
+def _is_free(mapping: object, key: object) -> bool:
+    """Whether a key of a mapping is the user's own, and no name of something."""
+    return isinstance(key, str) and key.startswith("x-") and mapping not in _OF_NAMES
 
 
 def mistakes(

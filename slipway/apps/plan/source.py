@@ -119,7 +119,7 @@ def settings_of(app: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "build": _build(app.get("build")) if "image" not in app else _image(app["image"]),
         "base_image": _base_image(app.get("base_image")),
         "registry_auth": {
-            host: plain(login) for host, login in plain(app.get("registry_auth", {})).items()
+            host: plain(login) for host, login in app.get("registry_auth", {}).items()
         },
     }
 

@@ -350,6 +350,22 @@ CASES = {
     "namespace of Kubernetes' own": Case(
         app("namespace: kube-system"), [("namespace:", "does not begin with kube-")]
     ),
+    "names that begin as what is free": Case(
+        app(
+            "processes: {x-a: {command: [a]}}\n"
+            "jobs: {x-b: {command: [a]}}\n"
+            "volumes: {x-c: /srv}\n"
+            "services: {x-d: {image: redis:8, port: 1}}\n"
+            "service: {ports: {x-e: {port: 81}}}\n"
+        ),
+        [
+            ("apps.yml:5 apps[0].processes", "x-a", "no x- before it"),
+            ("apps.yml:6 apps[0].jobs", "x-b", "no x- before it"),
+            ("apps.yml:7 apps[0].volumes", "x-c", "no x- before it"),
+            ("apps.yml:8 apps[0].services", "x-d", "no x- before it"),
+            ("apps.yml:9 apps[0].service.ports", "x-e", "no x- before them"),
+        ],
+    ),
     "namespace with a dash at its end": Case(app("namespace: web-"), [("namespace:", "DNS label")]),
     "unknown builder": Case(app("build: jibb"), [("build:", "'jibb'", "write jib")]),
     "builder that is a number": Case(app("build: 3"), [("build:", "must be text or a mapping")]),

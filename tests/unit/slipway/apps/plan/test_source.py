@@ -12,6 +12,14 @@ from slipway.errors import SlipwayError
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 
+def test_a_registry_may_have_any_host(tmp_path: Path) -> None:
+    login = "{x-registry.test: {user: me, password: k}}"
+    text = f"version: 1\napps: [{{name: web, git_url: /web, registry_auth: {login}}}]\n"
+    (tmp_path / "apps.yml").write_text(text)
+    [app] = plan(tmp_path / "apps.yml", secrets=["k"])
+    assert app.registry_auth["x-registry.test"].user == "me"
+
+
 @pytest.mark.parametrize(
     ("url", "auth", "words"),
     [
