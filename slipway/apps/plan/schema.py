@@ -55,10 +55,16 @@ def _pattern(_: object, pattern: str, value: Any, __: object) -> Iterator[Valida
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
+def _minimum(_: object, least: float, value: Any, __: object) -> Iterator[ValidationError]:
+    """What is no number to YAML either (``.nan``) is not at least anything."""
+    if isinstance(value, int | float) and not value >= least:
+        yield ValidationError(f"{value!r} is less than {least}")
+
+
 APPS_ONLY = "x-apps-only"
 """Under what the rules of a file have the keys of apps.yml that are not for it."""
 
-_Validator = extend(Draft7Validator, {"pattern": _pattern})
+_Validator = extend(Draft7Validator, {"pattern": _pattern, "minimum": _minimum})
 
 
 @cache

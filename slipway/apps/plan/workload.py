@@ -85,6 +85,7 @@ def mistakes(
                 yield places.finding((key, number, "allow_kinds"), what, fix)
     yield from _part_mistakes(places, app)
     yield from _scale_mistakes(places, app)
+    yield from _limit_mistakes(places, app)
     yield from _size_mistakes(places, app, folder)
     for number, entry in enumerate(app.get("helm", ())):
         for place, value in _leaves(("helm", number, "values"), entry.get("values", {})):
@@ -132,6 +133,19 @@ def _scale_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]
             what = "is chosen by how much of the CPU that is reserved is used, and none is"
             fix = "add resources: {requests: {cpu: 100m}}, or write a number"
             yield places.finding(setting, what, fix)
+
+
+def _limit_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:
+    """Limits of nothing, which Kubernetes takes for none."""
+    parts: list[tuple[Place, Mapping[str, Any]]] = [((), app)]
+    for key in ("processes", "jobs"):
+        parts += [((key, name), each) for name, each in app.get(key, {}).items()]
+    for place, part in parts:
+        for name, value in plain(part.get("resources", {}).get("limits", {})).items():
+            if amount(value) == 0:
+                setting = (*place, "resources", "limits", name)
+                what = f"is {value}, which is no limit to Kubernetes"
+                yield places.finding(setting, what, "write more, or remove it")
 
 
 def _security_mistakes(places: Places, app: Mapping[str, Any]) -> Iterator[Finding]:

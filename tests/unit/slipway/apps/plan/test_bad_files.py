@@ -350,6 +350,34 @@ CASES = {
     "namespace of Kubernetes' own": Case(
         app("namespace: kube-system"), [("namespace:", "does not begin with kube-")]
     ),
+    "amounts that there are not": Case(
+        app(
+            "quota:\n"
+            "  requests.memory: -1\n"
+            "  limits.memory: .inf\n"
+            "  requests.storage: .nan\n"
+            "  requests.cpu: .nan\n"
+        ),
+        [
+            ("apps.yml:6", "requests.memory: is -1", "must be at least 0"),
+            ("apps.yml:7", "limits.memory: is .inf", "must be a number of bytes"),
+            ("apps.yml:8", "requests.storage: is .nan", "must be a number of bytes"),
+            ("apps.yml:9", "requests.cpu: is NaN", "must be at least 0"),
+        ],
+    ),
+    "more cores than there are": Case(
+        app("quota: {requests.cpu: .inf}"), [("requests.cpu:", "must be at most 100000")]
+    ),
+    "limits of nothing": Case(
+        app(
+            "resources: {limits: {memory: 0Mi}}\n"
+            "processes: {worker: {command: [a], resources: {limits: {cpu: 0}}}}\n"
+        ),
+        [
+            ("apps.yml:5 apps[0].resources.limits.memory: is 0Mi", "write more, or remove it"),
+            ("apps.yml:6 apps[0].processes.worker.resources.limits.cpu: is 0", "write more"),
+        ],
+    ),
     "names that begin as what is free": Case(
         app(
             "processes: {x-a: {command: [a]}}\n"

@@ -64,9 +64,15 @@ def test_services_have_volumes(tmp_path: Path) -> None:
         (f"volumes: {{{'d' * 41}: /srv}}", "must have at most 40 characters"),
         ("volumes: {data: {path: /srv, size: 0}}", "data.size: is 0, which is no whole number"),
         ("volumes: {data: {path: /srv, size: 0Gi}}", "data.size: is 0Gi, which is no whole"),
-        ("volumes: {data: {path: /srv, size: -1}}", "data.size: is -1, which is no whole number"),
-        ("volumes: {data: {path: /srv, size: 1.5}}", "data.size: is 1.5, which is no whole"),
-        ("volumes: {data: {path: /srv, size: .inf}}", "data.size: is inf, which is no whole"),
+        (
+            "volumes: {data: {path: /srv, size: -1}}",
+            "data.size: is -1\n    fix: must be at least 0",
+        ),
+        (
+            "volumes: {data: {path: /srv, size: 1.5}}",
+            "data.size: is 1.5, which YAML reads as a number with",
+        ),
+        ("volumes: {data: {path: /srv, size: 5K}}", "must be a number of bytes with Ki, Mi or Gi"),
         ("volumes: {data: {path: /srv, size: 8388608Ti}}", "size: is 8388608Ti, which is no whole"),
         (f"volumes: {{data: {{path: /srv, size: {'9' * 99}Ti}}}}", "size: is 999"),
         (
