@@ -228,16 +228,24 @@ def save(root: Path, target: IO[bytes]) -> list[str]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """All that is in a folder, each folder before what is in it."""
-    try:
-        with os.scandir(folder) as found:
-            names = sorted(each.name for each in found)
-    except FileNotFoundError:
-        return
-    for name in names:
-        path = folder / name
+    ahead = [iter(_in(folder))]
+    while ahead:
+        path = next(ahead[-1], None)
+        if path is None:
+            ahead.pop()
+            continue
         yield path
         if path.is_dir() and not path.is_symlink():
-            yield from _below(path)
+            ahead.append(iter(_in(path)))
+
+
+def _in(folder: Path) -> list[Path]:
+    """What is in a folder, in order; nothing where it has gone."""
+    try:
+        with os.scandir(folder) as found:
+            return [folder / name for name in sorted(each.name for each in found)]
+    except FileNotFoundError:
+        return []
 
 
 def _described(path: Path, name: str, first: dict[tuple[int, int], str]) -> tarfile.TarInfo | None:
@@ -254,7 +262,8 @@ def _described(path: Path, name: str, first: dict[tuple[int, int], str]) -> tarf
         info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
         return None if leads_out(name, info.linkname) else info
     elif stat.S_ISREG(state.st_mode):
-        there = first.setdefault((state.st_dev, state.st_ino), name)
+        is_shared = state.st_nlink > 1
+        there = first.setdefault((state.st_dev, state.st_ino), name) if is_shared else name
         if there != name:
             info.type, info.linkname = tarfile.LNKTYPE, there
         else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import io
 import os
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +68,28 @@ def target(tmp_path: Path) -> Path:
 def test_what_is_loaded_is_what_was_saved_and_nothing_of_before(source: Path, target: Path) -> None:
     assert load(target, io.BytesIO(saved(source)), 0) == len(described(source))
     assert described(target) == described(source)
+
+
+def test_a_tree_may_be_deeper_than_python_may_call(source: Path) -> None:
+    (source / "/".join("d" * 300)).mkdir(parents=True)
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        stream = saved(source)
+    finally:
+        sys.setrecursionlimit(usual)
+    found = [member.name for member, _ in members(Checked(io.BytesIO(stream)))]
+    assert max(name.count("/") for name in found) == 300
+
+
+def test_only_files_of_several_names_are_remembered(source: Path) -> None:
+    first: dict[tuple[int, int], str] = {}
+    names = {}
+    for path in (source / "deep/file", source / "deep/same", next(source.glob("\udcff"))):
+        info = in_pod._described(path, f"data/{path.name}", first)
+        names[path.name] = info.linkname if info else None
+    assert [*first.values()] == ["data/file"]
+    assert names["same"] == "data/file"
 
 
 def test_anybody_s_tar_lists_it(source: Path) -> None:
