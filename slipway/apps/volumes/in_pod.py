@@ -18,7 +18,7 @@ import shutil
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,6 +49,12 @@ NAMING = (
 """What stands before a member whose name is long: it is read as a whole."""
 
 LONGEST_NAMING = 1 << 16
+LONGEST_PATH = 4096
+"""How many bytes the target of a link has at most, with one for its end (Linux: PATH_MAX)."""
+
+MOST_LINKS = 40
+"""How many links a system follows from one to the next (Linux: MAXSYMLINKS)."""
+
 LAST_SECOND = 1 << 40
 LAST_USER = (1 << 32) - 2
 """How much of each a member may have: more than any, and what a system can give to a file."""
@@ -140,9 +146,11 @@ def members(stream: Checked) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]
     """The members of a tar, each of which a volume may hold; Refused for any other.
 
     Nothing in the archive leads out of it: a member is below folders that came before it, and is no
-    device and no link to elsewhere.
+    device and no link to elsewhere, not by the way of other links either, which is known at the
+    end.
     """
     known = {TOP: FOLDER}
+    links: dict[str, str] = {}
     try:
         # What tarfile reads of a stream it reads but once, as it comes.
         with tarfile.open(  # type: ignore[call-overload]
@@ -153,9 +161,14 @@ def members(stream: Checked) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]
                 if why := fault(member, known):
                     raise Refused(f"{_shown(member.name)} {why}")
                 known[member.name] = _kind(member)
+                if member.issym():
+                    links[member.name] = member.linkname
                 yield member, tar
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise Refused(f"it is no archive of a volume: {error}") from error
+    for name, target in links.items():
+        if leads_out(name, target, links):
+            raise Refused(f"{_shown(name)} is a link that leads out of the volume by others")
 
 
 def fault(member: tarfile.TarInfo, known: dict[str, str]) -> str:
@@ -165,7 +178,8 @@ def fault(member: tarfile.TarInfo, known: dict[str, str]) -> str:
         return f"is not below {TOP}/"
     if parts[1] in NOT_DATA:
         return "has a name that no app's data has"
-    if "\0" in member.name + member.linkname or (member.issym() and not member.linkname):
+    no_target = member.issym() and not 0 < len(os.fsencode(member.linkname)) < LONGEST_PATH
+    if "\0" in member.name + member.linkname or no_target:
         return "has a name or a target that no system takes"
     users = (member.uid, member.gid)
     if min(users) < 0 or max(users) > LAST_USER or not abs(member.mtime) < LAST_SECOND:
@@ -174,7 +188,7 @@ def fault(member: tarfile.TarInfo, known: dict[str, str]) -> str:
         return "is there twice"
     if known.get(posixpath.dirname(member.name)) != FOLDER:
         return "is in no folder of the archive"
-    if member.issym() and leads_out(member.name, member.linkname):
+    if member.issym() and leads_out(member.name, member.linkname, {}):
         return f"is a link that leads out of the volume, to {_shown(member.linkname)}"
     if member.islnk() and known.get(member.linkname) != FILE:
         return "is another name of no file of the archive"
@@ -191,10 +205,24 @@ def _kind(member: tarfile.TarInfo) -> str:
     return FILE if plain and not member.sparse else ""
 
 
-def leads_out(name: str, target: str) -> bool:
-    """Whether a symbolic link leads out of the volume."""
-    whole = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    return target.startswith("/") or not (whole == TOP or whole.startswith(f"{TOP}/"))
+def leads_out(name: str, target: str, links: Mapping[str, str]) -> bool:
+    """Whether a symbolic link leads out of the volume, by the way of these links among others."""
+    if target.startswith("/"):
+        return True
+    at, ahead, followed = name.split("/")[:-1], target.split("/")[::-1], 0
+    while ahead and followed < MOST_LINKS:
+        part = ahead.pop()
+        if part == "..":
+            at.pop()
+        elif part not in ("", "."):
+            at.append(part)
+        if not at:
+            return True
+        if further := links.get("/".join(at)):
+            at.pop()
+            ahead += further.split("/")[::-1]
+            followed += 1
+    return False
 
 
 def _shown(name: str) -> str:
@@ -260,7 +288,7 @@ def _described(path: Path, name: str, first: dict[tuple[int, int], str]) -> tarf
         info.type = tarfile.DIRTYPE
     elif stat.S_ISLNK(state.st_mode):
         info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
-        return None if leads_out(name, info.linkname) else info
+        return None if leads_out(name, info.linkname, {}) or _is_out(path, name) else info
     elif stat.S_ISREG(state.st_mode):
         is_shared = state.st_nlink > 1
         there = first.setdefault((state.st_dev, state.st_ino), name) if is_shared else name
@@ -271,6 +299,12 @@ def _described(path: Path, name: str, first: dict[tuple[int, int], str]) -> tarf
     else:
         return None
     return info
+
+
+def _is_out(path: Path, name: str) -> bool:
+    """Whether what is at a path in a volume is out of it, once all links are followed."""
+    root = os.path.realpath(path.parents[name.count("/") - 1])
+    return os.path.commonpath([root, os.path.realpath(path)]) != root
 
 
 def _copy(file: IO[bytes], size: int, stream: Summed) -> None:

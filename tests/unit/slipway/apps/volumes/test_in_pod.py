@@ -101,10 +101,13 @@ def test_what_no_volume_may_be_loaded_with_is_left_out_and_named(source: Path) -
     os.mkfifo(source / "pipe")
     (source / "out").symlink_to("/etc/passwd")
     (source / "up").symlink_to("../other")
+    (source / "deep/top").symlink_to("..")
+    (source / "chained").symlink_to("deep/top/..")
     (source / "lost+found").mkdir()
     stream = io.BytesIO()
     left_out = save(source, stream)
-    assert left_out == ["data/lost+found", "data/out", "data/pipe", "data/up"]
+    out = ["data/chained", "data/lost+found", "data/out", "data/pipe", "data/up"]
+    assert left_out == out
     stream.seek(0)
     (source.parent / "new").mkdir()
     load(source.parent / "new", stream, 0)
@@ -203,6 +206,24 @@ A_FILE = member("data/f")
         ([member("data/l", tarfile.SYMTYPE, "/etc")], "leads out of the volume, to '/etc'"),
         ([member("data/l", tarfile.SYMTYPE, "../x")], "leads out of the volume"),
         ([member("data/l", tarfile.SYMTYPE, "a/../../x")], "leads out of the volume"),
+        ([member("data/l", tarfile.SYMTYPE, "../data/x")], "leads out of the volume"),
+        (
+            [
+                A_FOLDER,
+                member("data/a/up", tarfile.SYMTYPE, ".."),
+                member("data/l", tarfile.SYMTYPE, "a/up/.."),
+            ],
+            "'data/l' is a link that leads out of the volume by others",
+        ),
+        (
+            [
+                A_FOLDER,
+                member("data/l", tarfile.SYMTYPE, "m/x"),
+                member("data/m", tarfile.SYMTYPE, "a/up/../.."),
+                member("data/a/up", tarfile.SYMTYPE, "../a"),
+            ],
+            "'data/l' is a link that leads out of the volume by others",
+        ),
         ([member("data/l", tarfile.LNKTYPE, "/etc/passwd")], "another name of no file"),
         ([A_FOLDER, member("data/l", tarfile.LNKTYPE, "data/a")], "another name of no file"),
         ([member("data/d", tarfile.BLKTYPE)], "is neither a file, a folder nor a link"),
@@ -230,6 +251,7 @@ def described_as(name: str, value: str) -> bytes:
     [
         (described_as("path", "data/a\0b"), r"'data/a\\x00b' has a name or a target"),
         (made(member("data/l", tarfile.SYMTYPE)), "has a name or a target that no system takes"),
+        (made(member("data/l", tarfile.SYMTYPE, "a/" * 2048)), "a target that no system takes"),
         (described_as("mtime", "nan"), "has an owner or a time that no system takes"),
         (described_as("mtime", "inf"), "has an owner or a time that no system takes"),
         (described_as("mtime", "1e30"), "has an owner or a time that no system takes"),
@@ -259,8 +281,16 @@ def test_of_many_members_the_memory_holds_little_more_than_the_names() -> None:
 
 
 def test_links_within_the_volume_may_be_there(target: Path) -> None:
-    links = [member("data/a/up", tarfile.SYMTYPE, "../f"), member("data/top", tarfile.SYMTYPE, ".")]
-    assert load(target, io.BytesIO(made(A_FOLDER, A_FILE, *links)), 0) == 4
+    targets = {
+        "a/up": "../f",
+        "top": ".",
+        "by-another": "top/a/./up",
+        "itself": "itself",
+        "nowhere": "none/there",
+    }
+    links = [member(f"data/{name}", tarfile.SYMTYPE, link) for name, link in targets.items()]
+    assert load(target, io.BytesIO(made(A_FOLDER, A_FILE, *links)), 0) == 2 + len(links)
+    assert load(target, io.BytesIO(saved(target)), 0) == 2 + len(links)
 
 
 def test_bits_that_give_the_rights_of_others_are_not_loaded(target: Path) -> None:
