@@ -49,15 +49,17 @@ NAMING = (
 """What stands before a member whose name is long: it is read as a whole."""
 
 LONGEST_NAMING = 1 << 16
+LAST_SECOND = 1 << 40
+LAST_USER = (1 << 32) - 2
+"""How much of each a member may have: more than any, and what a system can give to a file."""
+
 LONGEST_PATH = 4096
 """How many bytes the target of a link has at most, with one for its end (Linux: PATH_MAX)."""
 
 MOST_LINKS = 40
 """How many links a system follows from one to the next (Linux: MAXSYMLINKS)."""
 
-LAST_SECOND = 1 << 40
-LAST_USER = (1 << 32) - 2
-"""How much of each a member may have: more than any, and what a system can give to a file."""
+SPARSE = "a file in it is sparse, which none is that was saved"
 
 
 class Refused(Exception):
@@ -107,7 +109,11 @@ class Unended:
 
 
 class Header(tarfile.TarInfo):
-    """What is before a member; Refused where it is so long that it would fill the memory."""
+    """What is before a member; Refused where it would fill the memory.
+
+    That is a long name, and a map of a sparse file: both are read as a whole, before anybody is
+    told of the member.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
@@ -115,7 +121,13 @@ class Header(tarfile.TarInfo):
         found = super().frombuf(buf, encoding, errors)
         if found.type in NAMING and found.size > LONGEST_NAMING:
             raise Refused(f"a name in it would have {found.size} bytes")
+        if found.type == tarfile.GNUTYPE_SPARSE:
+            raise Refused(SPARSE)
         return found
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        """Where tarfile would read the map that stands before a file's content."""
+        raise Refused(SPARSE)
 
 
 class Summed:

@@ -273,6 +273,38 @@ def test_a_header_that_nobody_can_heed_is_refused_before_anything_is_used(
     assert described(target) == before
 
 
+def sparse_by_its_type() -> bytes:
+    """A stream with a file of GNU's older format, the map of which goes on and on."""
+    info = member("data/f", tarfile.GNUTYPE_SPARSE)
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1  # isextended
+    header[148:156] = b"%06o\0 " % (256 + sum(header[:148]) + sum(header[156:]))
+    more = bytearray(512)
+    more[504] = 1  # and so is this one
+    return bytes(header) + bytes(more) * 3
+
+
+def sparse_by_its_headers() -> bytes:
+    """A stream with a file of GNU's format 1.0, the map of which goes on and on."""
+    info = member("data/f")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    return info.tobuf(tarfile.PAX_FORMAT) + b"1000000000\n".ljust(512, b"1") * 3
+
+
+@pytest.mark.parametrize("made_sparse", [sparse_by_its_type, sparse_by_its_headers])
+def test_a_map_of_a_sparse_file_is_refused_before_it_is_read(
+    made_sparse: Callable[[], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unread(*_: object) -> None:
+        raise AssertionError("the map is read")
+
+    for name in ("_proc_sparse", "_proc_gnusparse_10"):
+        assert hasattr(tarfile.TarInfo, name), "tarfile has another name for what reads the map"
+        monkeypatch.setattr(tarfile.TarInfo, name, unread)
+    with pytest.raises(Refused, match="a file in it is sparse"):
+        next(members(Checked(io.BytesIO(made_sparse() + bytes(4096)))))
+
+
 def test_of_many_members_the_memory_holds_little_more_than_the_names() -> None:
     stream = made(*(member(f"data/{number}") for number in range(3)))
     tar: Any
