@@ -19,6 +19,7 @@ import stat
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -275,7 +276,7 @@ def _below(folder: Path) -> Iterator[Path]:
             ahead.pop()
             continue
         yield path
-        if path.is_dir() and not path.is_symlink():
+        if _is_folder(path):
             ahead.append(iter(_in(path)))
 
 
@@ -389,23 +390,67 @@ def _own(path: Path, member: tarfile.TarInfo) -> None:
 def _exchange(root: Path) -> None:
     """Move what is in the volume aside, and what was unpacked to its place."""
     aside = root / ASIDE
+    _refuse_fixed(root, aside / NEW)
     (aside / OLD).mkdir()
     for path in _data(root):
         _move(path, aside / OLD)
     (aside / FILLING).touch()
     for path in (aside / NEW).iterdir():
-        _move(path, root)
+        if not (root / path.name).exists():  # what is there is fixed, and has all of it
+            _move(path, root)
     os.sync()  # before that, what was there is all that a machine that fails would leave
     (aside / OLD).rename(aside / GONE)
+
+
+def _refuse_fixed(root: Path, new: Path) -> None:
+    """Refuse to exchange a folder that is fixed, unless it is at the top and may stay there."""
+    for path in _below(root):
+        if not _is_fixed(path) or _is_fixed(path.parent):
+            continue
+        if path.parent != root or not _may_stay(path, new / path.name):
+            raise Refused(
+                f"{_shown(f'{TOP}/{path.relative_to(root)}')} is a folder that the node made for "
+                "what is mounted in it, and has to stay: mount that elsewhere, or give the folder "
+                "a volume of its own"
+            )
+
+
+def _may_stay(path: Path, new: Path) -> bool:
+    """Whether a folder has no content, and all of what is to be in its place."""
+    wanted = chain([new], _below(new)) if os.path.lexists(new) else ()
+    return not any(map(_has_content, _below(path))) and all(
+        not _has_content(each)
+        and os.path.lexists(there := path / each.relative_to(new))
+        and _is_folder(each) == _is_folder(there)
+        for each in wanted
+    )
+
+
+def _is_fixed(path: Path) -> bool:
+    """Whether something is a folder that cannot be moved: another user's, and not empty.
+
+    The node makes such a one where something is mounted several folders deep in the volume.
+    """
+    is_foreign = _is_folder(path) and os.geteuid() not in (0, path.lstat().st_uid)
+    return is_foreign and not os.access(path, os.W_OK) and any(path.iterdir())
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _has_content(path: Path) -> bool:
+    """Whether something is neither a folder nor an empty file."""
+    return not _is_folder(path) and (path.is_symlink() or path.lstat().st_size > 0)
 
 
 def _move(path: Path, into: Path) -> None:
     """Move something; a folder's owner has to have the right to write to it for that.
 
     A folder of another user's cannot be moved. Where something else is mounted in the volume, the
-    node has made one, which is empty: it is replaced.
+    node has made one: if it is empty, it is replaced.
     """
-    state, is_folder = path.lstat(), path.is_dir() and not path.is_symlink()
+    state, is_folder = path.lstat(), _is_folder(path)
     mode = stat.S_IMODE(state.st_mode)
     if is_folder and os.geteuid() not in (0, state.st_uid) and not any(path.iterdir()):
         (into / path.name).mkdir(mode, exist_ok=True)
@@ -433,13 +478,14 @@ def tidy(root: Path) -> None:
         for place, folders, _files in os.walk(aside):
             for name in folders:
                 path = Path(place, name)
-                if not path.is_symlink():
+                if not path.is_symlink() and os.geteuid() in (0, path.lstat().st_uid):
                     path.chmod(0o700)  # or what is in it could not be removed
         shutil.rmtree(aside)
 
 
 def _data(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.name not in NOT_DATA]
+    """What is at the top of a volume and can be exchanged."""
+    return [path for path in root.iterdir() if path.name not in NOT_DATA and not _is_fixed(path)]
 
 
 def main(argv: list[str]) -> None:

@@ -357,6 +357,57 @@ def test_a_folder_that_the_node_made_for_another_mount_is_no_hindrance(
     assert described(target).keys() == {"f"}
 
 
+@pytest.fixture
+def deep(target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the node made for a file that is mounted in it: only root may write to it."""
+    (target / "conf/tls").mkdir(parents=True)
+    (target / "conf/file").touch()
+    access, owner = os.access, target.stat().st_uid
+    fixed = [target / "conf", target / "old/conf"]
+    monkeypatch.setattr(os, "access", lambda at, mode: at not in fixed and access(at, mode))
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    rename = Path.rename
+
+    def refused(path: Path, new: Path) -> Path:
+        if path in fixed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return rename(path, new)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    return target / "conf"
+
+
+def test_a_folder_with_a_mount_deep_in_it_stays_where_it_is(deep: Path) -> None:
+    mounts = [member("data/conf", tarfile.DIRTYPE), member("data/conf/tls", tarfile.DIRTYPE)]
+    load(deep.parent, io.BytesIO(made(A_FILE, *mounts)), 0)
+    assert described(deep.parent).keys() == {"conf", "conf/file", "conf/tls", "f"}
+
+
+@pytest.mark.parametrize(
+    "had",
+    [
+        [member("data/conf", tarfile.DIRTYPE), member("data/conf/other")],
+        [member("data/conf", tarfile.SYMTYPE, "f")],
+        [member("data/conf")],
+        [member("data/conf", tarfile.DIRTYPE), member("data/conf/file", tarfile.SYMTYPE, "a")],
+    ],
+)
+def test_what_is_to_be_in_such_a_folder_is_refused(had: list[tarfile.TarInfo], deep: Path) -> None:
+    before = described(deep.parent)
+    with pytest.raises(Refused, match="'data/conf' is a folder that the node made"):
+        load(deep.parent, io.BytesIO(made(A_FILE, *had)), 0)
+    assert described(deep.parent) == before
+
+
+def test_such_a_folder_with_data_or_in_another_one_is_refused(deep: Path) -> None:
+    (deep / "file").write_text("of the time when the app was root")
+    with pytest.raises(Refused, match="'data/conf' is a folder that the node made"):
+        load(deep.parent, io.BytesIO(made(A_FILE)), 0)
+    deep.replace(deep.parent / "old/conf")
+    with pytest.raises(Refused, match="'data/old/conf' is a folder that the node made"):
+        load(deep.parent, io.BytesIO(made(A_FILE)), 0)
+
+
 class Killed(BaseException):
     """The end of a program in the middle of something."""
 
