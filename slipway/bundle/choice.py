@@ -76,6 +76,9 @@ def chosen(
     lacking = [each for each in sources if each not in found]
     if archives and lacking and (wanted == ARCHIVE or not found):
         raise SlipwayError(_of_lacking(lacking, archives))
+    for each in lacking if ask else ():
+        if not _needs_nobody(upstreams[each]):
+            upstreams[each].ask()
     choices: dict[Architecture, Choice] = {}
     for each, upstream in upstreams.items():
         if archive := found.get(each):
@@ -90,7 +93,7 @@ def chosen(
 def _first_at_hand(upstream: UpstreamProvider, why: str, *, ask: bool) -> Choice:
     """Where there is no archive: what is in the cache, before upstream is asked, before source."""
     source = upstream.source
-    if _is_there(source) or not source.to_make():
+    if _source_will_do(source):
         return Choice(source, f"from source, {why} and its parts are in the cache")
     if _is_there(upstream) or not ask:
         return Choice(upstream, f"from upstream, {why}")
@@ -98,6 +101,16 @@ def _first_at_hand(upstream: UpstreamProvider, why: str, *, ask: bool) -> Choice
         return Choice(upstream, f"from upstream, {why} and it answers")
     lacking = next(iter(upstream.offer.lacking.values()), "bundle/upstream.yml knows none of it")
     return Choice(source, f"from source, {why} and upstream has nothing: {lacking}")
+
+
+def _needs_nobody(upstream: UpstreamProvider) -> bool:
+    """Whether what is in the cache will do."""
+    return _source_will_do(upstream.source) or _is_there(upstream)
+
+
+def _source_will_do(source: SourceProvider) -> bool:
+    """Whether the bundle from source is there, or all that it is put together from."""
+    return _is_there(source) or not source.to_make()
 
 
 def _is_there(provider: SourceProvider | UpstreamProvider) -> bool:

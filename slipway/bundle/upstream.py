@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -44,6 +44,7 @@ from slipway.oci.archives import LAYOUT, LAYOUT_FILE
 from slipway.oci.blobs import copy
 from slipway.oci.files import UNREADABLE
 from slipway.oci.model import INDEX, canonical_json, readable
+from slipway.waiting import allowed
 
 Answer = TypeVar("Answer")
 
@@ -130,12 +131,28 @@ class UpstreamProvider(BesideSource):
         for why, of in names.items():
             yield f"without upstream's {', '.join(of)}: {why}"
 
-    @cached_property
+    def ask(self) -> None:
+        """Begin to ask upstream what it has, if that was not begun; ``offer`` waits for it."""
+        self._asking  # noqa: B018 -- having it is what begins it
+
+    @property
     def offer(self) -> Offer:
         """What upstream has; it is asked once.
 
         Unless another way is left, SlipwayError says whose answer was none.
         """
+        return self._asking.result()
+
+    @cached_property
+    def _asking(self) -> Future[Offer]:
+        """The answer to come; a property that is cached is had by one provider after the other."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(self._asked)
+        finally:
+            pool.shutdown(wait=False)
+
+    def _asked(self) -> Offer:
         asks: dict[str, Callable[[], object]] = {}
         for files in self._files.values():
             asks |= {each.url: partial(self._ask_file, each) for each in files}
@@ -250,16 +267,17 @@ class UpstreamProvider(BesideSource):
         A name server may have more patience than the one who asks.
         """
         pool = ThreadPoolExecutor(AT_A_TIME)
+        seconds = 2 * allowed(SECONDS)
         try:
             futures = [pool.submit(_answer, ask) for ask in asks]
-            ends = time.monotonic() + 2 * SECONDS
+            ends = time.monotonic() + seconds
             found: list[object] = []
             for future in futures:
                 left = max(0.0, ends - time.monotonic()) if self.hurried else None
                 try:
                     found.append(future.result(left))
                 except TimeoutError:
-                    found.append(Broken(f"no answer within {2 * SECONDS:.0f} s"))
+                    found.append(Broken(f"no answer within {seconds:.0f} s"))
             return found
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -297,7 +315,7 @@ class UpstreamProvider(BesideSource):
 
     @property
     def _seconds(self) -> float | None:
-        return SECONDS if self.hurried else None
+        return allowed(SECONDS) if self.hurried else None
 
     def _server(self, file: Pinned) -> Server:
         return self.mirrors.of_file(file.url).server()

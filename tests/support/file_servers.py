@@ -19,15 +19,16 @@ from tests.support.serving import serving
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of a request: another answer, or an end after some bytes.
+    """What becomes of a request: another answer, an end after some bytes, or one that is ``late``.
 
-    Those come, all else is after ``pause`` seconds.
+    Of an end, all else comes after ``pause`` seconds.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     pause: float = 0.0
+    late: float = 0.0
 
 
 @dataclass
@@ -85,6 +86,7 @@ def served(content: bytes, scratch: Path | None = None, days: int = 2) -> Iterat
             self.close_connection = True
             file.asked.append((self.path, dict(self.headers.items())))
             fault = file.faults.pop(0) if file.faults else Fault()
+            time.sleep(fault.late)
             wanted = f"Basic {base64.b64encode(file.login.encode()).decode()}"
             if file.login and self.headers.get("Authorization") != wanted:
                 fault = Fault(401, {"WWW-Authenticate": "Basic"})

@@ -76,6 +76,7 @@ def upstream(scratch: Path | None = None, days: int = 2) -> Iterator[Upstream]:
             served.asked.append((self.path, dict(self.headers.items())))
             faults = served.faults.get(path, [])
             fault = faults.pop(0) if faults else Fault()
+            time.sleep(fault.late)
             if path == "/token" and not fault.status:
                 self.give_token(query)
             elif path != "/token" and not self.is_known():

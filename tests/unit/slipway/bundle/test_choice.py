@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from slipway.bundle import upstream as upstream_module
 from slipway.bundle.archive import ArchiveProvider
 from slipway.bundle.choice import Choice, chosen
 from slipway.bundle.download import Login
+from slipway.bundle.registry import Found, Repository
 from slipway.bundle.source import SourceProvider
 from slipway.bundle.upstream import UpstreamProvider
 from slipway.errors import SlipwayError
@@ -257,6 +259,22 @@ def test_each_kind_of_machine_has_its_own_way_and_line(project: Project, served:
     found = choices(project, AMD64, ARM64)
     assert [type(each.provider) for each in found] == [UpstreamProvider, SourceProvider]
     assert found[1].why == "from source, as no archive is named and its parts are in the cache"
+
+
+def test_upstream_is_asked_for_each_kind_of_machine_at_the_same_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_ask, find = Barrier(2, timeout=10), Repository.find
+
+    def together(repository: Repository, digest: str, platform: str) -> Found:
+        all_ask.wait()
+        return find(repository, digest, platform)
+
+    monkeypatch.setattr(Repository, "find", together)
+    del project.lock["files"]
+    project.lock["images"][REF] = project.put_image("amd64", "arm64")
+    found = choices(project, AMD64, ARM64)
+    assert [type(each.provider) for each in found] == [UpstreamProvider, UpstreamProvider]
 
 
 def test_an_archive_serves_what_it_was_made_for_and_the_others_come_from_elsewhere(

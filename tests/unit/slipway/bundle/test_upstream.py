@@ -19,6 +19,7 @@ from slipway.bundle.provider import Bundle, ensure
 from slipway.control_node import emulation, tools
 from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
+from slipway.waiting import Patience
 from tests.support.file_servers import Fault
 from tests.support.upstreams import BRIDGE, HERE, REF, TOOL, Project, Upstream, image_for, upstream
 
@@ -361,11 +362,21 @@ def test_who_has_another_way_does_not_wait_long(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream_module, "SECONDS", 0.2)
-    project.served.faults[TOOL_PATH] = [Fault(cut=0, pause=2.0)]
-    project.served.faults["/plugins-1.0.0.tgz"] = [Fault(cut=0, pause=2.0)]
+    project.served.faults[TOOL_PATH] = [Fault(late=2.0)]
+    project.served.faults["/plugins-1.0.0.tgz"] = [Fault(late=2.0)]
     began = time.monotonic()
     assert project.provider(hurried=True).offer
     assert time.monotonic() - began < 1.5
+
+
+def test_on_a_slow_machine_upstream_may_take_longer(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_module, "SECONDS", 0.2)
+    project.served.faults[TOOL_PATH] = [Fault(late=1.0)] * 2
+    assert "tool" in project.provider(hurried=True).offer.lacking
+    monkeypatch.setattr(Patience, "factor", 100.0)
+    assert project.provider(hurried=True).offer.files["tool"]
 
 
 def test_who_has_no_other_way_tries_again(project: Project, waits: list[float]) -> None:
