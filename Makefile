@@ -13,7 +13,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock fuzz vm foreign bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock bump fuzz vm foreign bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -98,6 +98,9 @@ docs: environment ## Write what repeats what is written elsewhere: pages of docs
 
 lock: lock-environment ## Write the hashes of all that is downloaded; ARGS=debian: of its packages alone
 	PYTHONPATH=$(CURDIR) python bin/lock.py $(ARGS)
+
+bump: environment ## Propose newer versions of what is locked, with their sums; ARGS="containerd kubernetes=1.36.4": of those
+	ansible-playbook --inventory $(INVENTORY) --extra-vars '__bundle_bumped="$(ARGS)"' playbooks/bump.yml
 
 vm: environment ## Try it on a virtual machine with control groups of version 2; ARGS=lab: on two over SSH
 	PYTHONPATH=$(CURDIR) python tests/vm/run.py $(ARGS)

@@ -360,6 +360,17 @@ def persistently(
             time.sleep(seconds)
 
 
+def asked_of(
+    server: Server, ask: Callable[[], Found], say: Callable[[str], None], *, tries: int
+) -> Found:
+    """An answer of a server, which is asked persistently; Broken names its host."""
+    try:
+        return persistently(ask, lambda line: say(f"{server}: {line}"), tries=tries)
+    except Broken as broken:
+        what = f"{urlsplit(server.url).netloc.rpartition('@')[2]}: {broken}"
+        raise Broken(what, broken.fix, lacking=broken.lacking) from broken
+
+
 @dataclass
 class Download:
     """One file on its way to ``part``, with a note beside it of what it is a part of."""

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,9 @@ from slipway.run import run, said
 
 RECIPE = 1
 """Raised when the way of compiling changes, so that what was compiled before is made anew."""
+
+PROXY = "https://proxy.golang.org"
+"""Where Go has modules from unless it is told."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,26 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
     Raises SlipwayError with every component that the lock lacks or whose go.mod pins another
     version.
     """
+    found, problems = _listed(folder, versions)
+    problems += [each for component in found for each in _faults(component)]
+    if problems:
+        raise SlipwayError(problems)
+    return found
+
+
+def named(folder: Path, versions: Mapping[str, str]) -> list[Component]:
+    """The components of ``components.yml``, whatever their go.mod pins.
+
+    Raises SlipwayError with every component that the lock lacks.
+    """
+    found, problems = _listed(folder, versions)
+    if problems:
+        raise SlipwayError(problems)
+    return found
+
+
+def _listed(folder: Path, versions: Mapping[str, str]) -> tuple[list[Component], list[Problem]]:
+    """The components that the lock has, and of which it has no version."""
     document: dict[str, dict[str, Any]] = yaml.safe_load((folder / "components.yml").read_text())
     problems = [
         Problem(str(folder / "components.yml"), f"{name} is not in slipway_versions")
@@ -80,19 +103,20 @@ def components(folder: Path, versions: Mapping[str, str]) -> list[Component]:
         for name, entry in document.items()
         if name in versions
     ]
-    for component in found:
-        if component.module is None:
-            continue
-        gomod = component.folder / "go.mod"
-        pattern = rf"^(?:require)?\s*{re.escape(component.module)} v(\S+)"
-        pinned = re.search(pattern, gomod.read_text(), re.MULTILINE)
-        if pinned is None or pinned[1] != component.version:
-            what = f"pins {component.module} {pinned[1] if pinned else 'nowhere'}"
-            fix = f"the lock says {component.version}: run 'go get' there, or mend versions.yml"
-            problems.append(Problem(str(gomod), what, fix))
-    if problems:
-        raise SlipwayError(problems)
-    return found
+    return found, problems
+
+
+def _faults(component: Component) -> Iterator[Problem]:
+    """What is wrong with the pin of a component's own module."""
+    if component.module is None:
+        return
+    gomod = component.folder / "go.mod"
+    pattern = rf"^(?:require)?\s*{re.escape(component.module)} v(\S+)"
+    pinned = re.search(pattern, gomod.read_text(), re.MULTILINE)
+    if pinned is None or pinned[1] != component.version:
+        what = f"pins {component.module} {pinned[1] if pinned else 'nowhere'}"
+        fix = f"the lock says {component.version}: run 'go get' there, or mend versions.yml"
+        yield Problem(str(gomod), what, fix)
 
 
 @dataclass(frozen=True)
@@ -235,6 +259,22 @@ def toolchain(
     if home in go.parents:
         home.touch()  # it goes when it was not used for long
     return Toolchain(go, cache.go_build, architecture)
+
+
+def module_proxies(home: Path) -> list[str]:
+    """Where Go's modules are had from, one after the other, as Go is set up for a user's home."""
+    return [each.strip().rstrip("/") for each in re.split("[,|]", _goproxy(home))]
+
+
+def _goproxy(home: Path) -> str:
+    own = shutil.which("go")
+    if own:
+        return said(own, "env", "GOPROXY").stdout.strip()
+    # The one that is fetched reads the same.
+    written = home / ".config" / "go" / "env"
+    text = written.read_text(encoding="utf-8") if written.exists() else ""
+    found = re.search(r"^GOPROXY=(.+)$", text, re.MULTILINE)
+    return os.environ.get("GOPROXY") or (found[1] if found else PROXY)
 
 
 def found(version: str, cache: CacheLayout) -> Path | None:

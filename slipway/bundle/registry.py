@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 import urllib3
 
@@ -33,6 +33,10 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _ACCEPTED = {"Accept": ", ".join((INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST))}
 _SEPARATE = "have the lock or the registry corrected"
 
+MOST_PAGES = 100
+"""How many pages a list of tags may have."""
+
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _CHALLENGE = re.compile(r"\s*Bearer\s+(.*)", re.IGNORECASE)
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
@@ -82,6 +86,27 @@ class Repository:
         with self._at(f"manifests/{name}").asked(_ACCEPTED, "HEAD"):
             pass
 
+    def digest_of(self, tag: str) -> str:
+        """The digest of what a tag stands for now, an index or a manifest."""
+        with self._at(f"manifests/{tag}").asked(_ACCEPTED) as response:
+            return _digest(response.read(MOST_JSON + 1))
+
+    def tags(self) -> list[str]:
+        """All tags, on however many pages they are listed."""
+        page, found = self._at("tags/list"), list[str]()
+        for _ in range(MOST_PAGES):
+            with page.asked() as response:
+                text, link = response.read(MOST_JSON + 1), response.headers.get("Link", "")
+            try:
+                found += typed(parsed(text, dict).get("tags"), list, "tags")
+            except ValueError as error:
+                raise Broken(f"has no list of tags that can be read: {error}") from error
+            following = _NEXT.search(link)
+            if following is None:
+                return found
+            page = self._beside(page, following[1])
+        raise Broken(f"has more than {MOST_PAGES} pages of tags")
+
     def blob(self, digest: str) -> Server:
         """Where a blob is."""
         return self._at(f"blobs/{digest}")
@@ -107,12 +132,22 @@ class Repository:
         url = f"{server.url}/{rest}"
         return _RegistryServer(url, server.login, server.ca, server.seconds, self._tokens)
 
+    def _beside(self, page: _RegistryServer, target: str) -> _RegistryServer:
+        """The page that one leads on to, which is of the same registry."""
+        url = urljoin(page.url, target)
+        if origin(url) != origin(page.url):
+            raise Broken("leads on to another registry for more tags")
+        return replace(page, url=url)
+
+
+def _digest(text: bytes) -> str:
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+
 
 def _read(response: urllib3.BaseHTTPResponse, digest: str) -> bytes:
     """What an answer has, which is to have this digest."""
     text = response.read(MOST_JSON + 1)
-    found = f"sha256:{hashlib.sha256(text).hexdigest()}"
-    if found != digest:
+    if (found := _digest(text)) != digest:
         raise Broken(f"gives something else ({found}) for {digest}", _SEPARATE)
     return text
 

@@ -17,10 +17,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from posixpath import basename, normpath
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from slipway.bundle import upstream_lock
-from slipway.bundle.download import Broken, Server, persistently
+from slipway.bundle.download import Broken, Server, asked_of
 from slipway.bundle.fetched import Fetched
 from slipway.bundle.go import Component
 from slipway.bundle.keys import key_of
@@ -226,7 +225,7 @@ class UpstreamProvider(BesideSource):
     def _lock(self) -> Lock:
         path = self.source.project / "bundle" / "upstream.yml"
         places = {each.name: places_of(each) for each in self.source.components}
-        return upstream_lock.read(path, places)
+        return upstream_lock.read(path, places, self.source.versions)
 
     @cached_property
     def _files(self) -> Mapping[str, Sequence[Pinned]]:
@@ -290,24 +289,15 @@ class UpstreamProvider(BesideSource):
             with server.asked({"Range": "bytes=0-0"}):
                 pass
 
-        self._persistently(server, ask)
+        self._answer_of(server, ask)
 
     def _ask_image(self, image: PinnedImage) -> Found:
         server = replace(self._server_of(image), seconds=self._seconds)
         repository = Repository(server)
-        return self._persistently(server, lambda: repository.find(image.digest, self._platform))
+        return self._answer_of(server, lambda: repository.find(image.digest, self._platform))
 
-    def _persistently(self, server: Server, ask: Callable[[], Answer]) -> Answer:
-        """An answer; Broken names whom it was asked of."""
-        try:
-            return persistently(
-                ask,
-                lambda line: self.say(f"{server}: {line}"),
-                tries=1 if self.hurried else TRIES,
-            )
-        except Broken as broken:
-            what = f"{urlsplit(server.url).netloc.rpartition('@')[2]}: {broken}"
-            raise Broken(what, broken.fix, lacking=broken.lacking) from broken
+    def _answer_of(self, server: Server, ask: Callable[[], Answer]) -> Answer:
+        return asked_of(server, ask, self.say, tries=1 if self.hurried else TRIES)
 
     @property
     def _platform(self) -> str:

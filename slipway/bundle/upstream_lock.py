@@ -22,13 +22,18 @@ ARCHITECTURES = tuple(each.value for each in Architecture)
 FIELDS = ("version", "architecture")
 """What addresses and members say in braces."""
 
+RELEASES_FIELDS = ("minor",)
+"""What addresses of lists of versions do."""
+
 ALL_OF_IT = ""
 """The member of a file that is no archive."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_IMAGE = re.compile(
-    r"(?:(?P<repository>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+)@)?(?P<digest>sha256:[0-9a-f]{64})"
-)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""A sum, as files of sums have it."""
+
+_REPOSITORY = r"[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+"
+_IMAGE = re.compile(rf"(?:(?P<repository>{_REPOSITORY})@)?(?P<digest>sha256:[0-9a-f]{{64}})")
+_RELEASES = re.compile(rf"https://\S+|{_REPOSITORY}")
 
 _SUMS = "have it from what upstream publishes beside the file, for each architecture"
 
@@ -57,6 +62,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     sha256: dict[str, dict[str, str]]
+    sums: str = ""
     place: str = ""
     members: dict[str, str] = {}
 
@@ -79,8 +85,13 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Lock:
-    """What upstream publishes: files by the component, and images by the reference of a recipe."""
+    """What upstream publishes: files by the component, and images by the reference of a recipe.
 
+    ``releases`` are where versions are listed, by what they are of: an address, or a repository of
+    images whose tags they are.
+    """
+
+    releases: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Sequence[File]] = field(default_factory=dict)
     images: Mapping[str, PinnedImage] = field(default_factory=dict)
 
@@ -90,14 +101,15 @@ class Lock:
         return [each for each in found if each is not None]
 
 
-def read(path: Path, places: Mapping[str, Collection[str]]) -> Lock:
+def read(path: Path, places: Mapping[str, Collection[str]], versions: Collection[str]) -> Lock:
     """The lock at ``path``, or an empty one where there is none.
 
-    ``places`` are those of each component. Raises SlipwayError with every mistake and its line.
+    ``places`` are those of each component, ``versions`` the names of what has one. Raises
+    SlipwayError with every mistake and its line.
     """
     if not path.exists():
         return Lock()
-    reader = _Reader(path, places)
+    reader = _Reader(path, places, versions)
     lock = reader.read()
     if reader.problems:
         raise SlipwayError(reader.problems)
@@ -107,10 +119,13 @@ def read(path: Path, places: Mapping[str, Collection[str]]) -> Lock:
 class _Reader:
     """Reads a lock, in which every word is text, and notes what is wrong with it."""
 
-    def __init__(self, path: Path, places: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self, path: Path, places: Mapping[str, Collection[str]], versions: Collection[str]
+    ) -> None:
         self.problems: list[Problem] = []
         self._path = path
         self._places = places
+        self._versions = versions
         self._lines: dict[Place, int] = {}
 
     def read(self) -> Lock:
@@ -125,11 +140,13 @@ class _Reader:
         if root is not None:
             self._note_lines(root, (), 1)
         whole = self._mapping(document, ())
-        for key in whole.keys() - {"files", "images"}:
-            self._problem((key,), "is no part of it", "files and images are")
+        for key in sorted(whole.keys() - {"releases", "files", "images"}):
+            self._problem((key,), "is no part of it", "releases, files and images are")
+        releases = self._mapping(whole.get("releases", {}), ("releases",))
         files = self._mapping(whole.get("files", {}), ("files",))
         images = self._mapping(whole.get("images", {}), ("images",))
         return Lock(
+            dict(self._releases(releases)),
             {name: list(self._files(name, value)) for name, value in files.items()},
             dict(self._images(images)),
         )
@@ -163,6 +180,18 @@ class _Reader:
         self._problem(place, "is no mapping")
         return {}
 
+    def _releases(self, releases: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for name, value in releases.items():
+            place: Place = ("releases", name)
+            if name not in self._versions:
+                self._problem(place, "is not in slipway_versions")
+            if not isinstance(value, str) or not _RELEASES.fullmatch(value):
+                what = "is neither an address that begins with https:// nor a repository of images"
+                self._problem(place, what)
+                continue
+            self._check_fields(value, place, RELEASES_FIELDS)
+            yield name, value
+
     def _files(self, component: str, value: Any) -> Iterator[File]:
         place: Place = ("files", component)
         if component not in self._places:
@@ -192,12 +221,13 @@ class _Reader:
             self._check_fields(member, at)
             if posixpath.normpath(member).startswith(("/", "..")):
                 self._problem(at, f"is {member}, which leads out of the archive")
-        self._check_fields(file.url, (*place, "url"))
-        if not file.url.startswith("https://"):
-            self._problem((*place, "url"), "is no address that begins with https://")
+        for named, address in (("url", file.url), ("sums", file.sums)):
+            self._check_fields(address, (*place, named))
+            if not address.startswith("https://") and (address or named == "url"):
+                self._problem((*place, named), "is no address that begins with https://")
         self._check_sums(file.sha256, (*place, "sha256"))
 
-    def _check_fields(self, text: str, place: Place) -> None:
+    def _check_fields(self, text: str, place: Place, known: Sequence[str] = FIELDS) -> None:
         try:
             names = {
                 name for _text, name, _form, _as in Formatter().parse(text) if name is not None
@@ -205,8 +235,8 @@ class _Reader:
         except ValueError as error:
             self._problem(place, f"cannot be filled in: {error}")
             return
-        for name in sorted(names - {*FIELDS}):
-            self._problem(place, f"has {{{name}}}", f"known: {', '.join(FIELDS)}")
+        for name in sorted(names - {*known}):
+            self._problem(place, f"has {{{name}}}", f"known: {', '.join(known)}")
 
     def _check_sums(self, sums: Mapping[str, Mapping[str, str]], place: Place) -> None:
         if not sums:
@@ -218,7 +248,7 @@ class _Reader:
                     self._problem(at, "is no architecture", f"known: {', '.join(ARCHITECTURES)}")
                 elif architecture not in of_version:
                     self._problem((*place, version), f"has no sum for {architecture}", _SUMS)
-                elif not _SHA256.fullmatch(of_version[architecture]):
+                elif not SHA256.fullmatch(of_version[architecture]):
                     self._problem(at, "is no sha256, which has 64 digits of 0-9a-f", _SUMS)
 
     def _images(self, images: Mapping[str, Any]) -> Iterator[tuple[str, PinnedImage]]:

@@ -6,9 +6,7 @@ Each client is asked where it would ask, and one small file that it would want i
 from __future__ import annotations
 
 import base64
-import os
 import re
-import shutil
 import ssl
 import sys
 import urllib.error
@@ -31,7 +29,6 @@ SECONDS = 5.0
 DEBIAN = "http://deb.debian.org/debian"
 """Where mmdebstrap asks."""
 
-GO_PROXY = "https://proxy.golang.org"
 PYPI = "https://pypi.org/simple"
 MAVEN = "https://repo.maven.apache.org/maven2"
 
@@ -95,23 +92,11 @@ def _said(*argv: str) -> str:
 def go_modules(version: str, home: Path) -> Source:
     """The proxies of Go's modules, as Go is set up."""
     file = f"k8s.io/kubernetes/@v/v{version}.info"
-    configured = re.split("[,|]", _goproxy(home))
-    proxies = [each.strip().rstrip("/") for each in configured]
+    proxies = go.module_proxies(home)
     urls = [f"{each}/{file}" for each in proxies if "://" in each]
     if "direct" in proxies and not urls:
         urls = ["https://k8s.io/kubernetes?go-get=1"]
     return Source("Go's modules", urls, "go env -w GOPROXY=URL of a mirror")
-
-
-def _goproxy(home: Path) -> str:
-    own = shutil.which("go")
-    if own:
-        return _said(own, "env", "GOPROXY").strip()
-    # The one that is fetched reads the same.
-    written = home / ".config" / "go" / "env"
-    text = written.read_text(encoding="utf-8") if written.exists() else ""
-    found = re.search(r"^GOPROXY=(.+)$", text, re.MULTILINE)
-    return os.environ.get("GOPROXY") or (found[1] if found else GO_PROXY)
 
 
 def pypi() -> Source:

@@ -33,12 +33,13 @@ REF = "registry.test/server:v1.0.0"
 class Upstream:
     """What is served by its path, and what was asked for.
 
-    ``faults`` are of the next requests of a path; who asks has to have the ``login``, or a token
-    that is given for it where there is a ``token``.
+    ``links`` are where a page of a list leads on to, ``faults`` are of the next requests of a path.
+    Who asks has to have the ``login``, or a token that is given for it where there is a ``token``.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     login: str = ""
     token: str = ""
@@ -109,6 +110,8 @@ def upstream(scratch: Path | None = None, days: int = 2) -> Iterator[Upstream]:
                 first, last = int(begins), min(last, int(ends or last))
             body = content[first : last + 1]
             headers = {"Content-Length": str(len(body)), "Content-Type": kind, "ETag": '"one"'}
+            if link := served.links.get(self.path):
+                headers["Link"] = f'<{link}>; rel="next"'
             if wanted:
                 headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
             self.send(206 if wanted else 200, headers)

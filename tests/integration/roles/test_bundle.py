@@ -14,6 +14,8 @@ import yaml
 
 from slipway.architecture import Architecture
 from tests.support.checkout import PROJECT
+from tests.support.locks import VERSIONS, Locks
+from tests.support.upstreams import upstream
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
@@ -103,3 +105,27 @@ def test_one_that_is_named_is_had_without_a_word_to_the_nodes(tmp_path: Path) ->
     run = Run(tmp_path, silent)
     found = run.found("localhost", shown, __bundle_architecture=OTHER.machine)
     assert found == {"localhost": [OTHER]}
+
+
+def test_newer_versions_are_asked_for_at_mirrors_and_written(tmp_path: Path) -> None:
+    with upstream() as served:
+        locks = Locks(tmp_path, served)
+        given = {
+            "slipway_project_dir": str(tmp_path),
+            "slipway_mirrors": locks.mirrors,
+            "__bundle_bumped": "kubernetes=1.36.4 server",
+        }
+        own = {**os.environ, "PYTHONPATH": str(PROJECT), "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(
+            [ANSIBLE, "-i", "inventory/local", "-e", json.dumps(given), "playbooks/bump.yml"],
+            cwd=PROJECT,
+            env={**own, "GOPROXY": f"{served.url}/go"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kubernetes  1.36.3  1.36.4  kubelet\n" in done.stdout
+    assert locks.versions == VERSIONS.replace("1.36.3", "1.36.4").replace('"1.9"', '"1.10"')
+    assert f"registry.test/server:v1.10: {locks.digest}" in locks.upstream

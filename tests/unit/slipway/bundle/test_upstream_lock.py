@@ -42,7 +42,7 @@ def written(tmp_path: Path, text: str) -> Lock:
     """The lock that a text is."""
     path = tmp_path / "upstream.yml"
     path.write_text(text)
-    return read(path, PLACES)
+    return read(path, PLACES, ["tool", "own"])
 
 
 def test_a_file_is_of_a_version_for_an_architecture(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_there_may_be_nothing_in_it(tmp_path: Path, text: str) -> None:
 
 
 def test_there_may_be_none(tmp_path: Path) -> None:
-    assert read(tmp_path / "none.yml", PLACES) == Lock()
+    assert read(tmp_path / "none.yml", PLACES, []) == Lock()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_that_of_this_project_has_what_each_component_has() -> None:
     places = {each.name: places_of(each) for each in components(PROJECT / "bundle/go", VERSIONS)}
-    lock = read(PROJECT / "bundle" / "upstream.yml", places)
+    lock = read(PROJECT / "bundle" / "upstream.yml", places, VERSIONS)
     for architecture in upstream_lock.ARCHITECTURES:
         known = {
             place

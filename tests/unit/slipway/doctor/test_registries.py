@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from slipway.bundle import go
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.doctor import registries
@@ -111,7 +112,7 @@ def test_go_s_proxies_are_those_that_go_is_set_up_for(
         file.write_text(f"GOSUMDB=off\nGOPROXY={goproxy}\n")
     else:
         (bare / "go").touch(mode=0o755)
-        monkeypatch.setattr(registries, "_said", lambda *_: f"{goproxy}\n")
+        monkeypatch.setattr(go, "said", lambda *_: SimpleNamespace(stdout=f"{goproxy}\n"))
     assert registries.go_modules("1.36.3", tmp_path).files == expected
 
 
