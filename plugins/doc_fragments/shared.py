@@ -97,6 +97,14 @@ options:
         the name of a secret, and C(ca), a file of authorities that are trusted there as well.
     type: dict
     default: {}
+  signatures:
+    description:
+      - Whether signatures by cosign are checked of what upstream publishes and C(signers) of
+        C(bundle/upstream.yml) names, beside its sums. With V(auto) they are where C(cosign) is in
+        C(PATH) and there is one; with V(required), what has none, or cannot be checked, fails.
+    type: str
+    choices: ["off", auto, required]
+    default: "off"
   archive:
     description:
       - The archives of bundles, each a path or an address that begins with C(https://). One has to

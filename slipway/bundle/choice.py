@@ -62,7 +62,7 @@ def chosen(
         return {each: Choice(source, why) for each, source in sources.items()}
     given = mirrors(args["mirrors"], args["secrets"])
     upstreams = {
-        each: UpstreamProvider(source, given, wanted == AUTO, say)
+        each: UpstreamProvider(source, given, wanted == AUTO, say, args["signatures"])
         for each, source in sources.items()
     }
     if wanted == UPSTREAM:

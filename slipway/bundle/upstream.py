@@ -19,6 +19,7 @@ from posixpath import basename, normpath
 from typing import TypeVar
 
 from slipway.bundle import upstream_lock
+from slipway.bundle.cosign import OFF, REQUIRED, Cosign
 from slipway.bundle.download import Broken, Server, asked_of
 from slipway.bundle.fetched import Fetched
 from slipway.bundle.go import Component
@@ -34,7 +35,7 @@ from slipway.bundle.source import (
     manifest_of,
     places_of,
 )
-from slipway.bundle.upstream_lock import ALL_OF_IT, Lock, Pinned, PinnedImage
+from slipway.bundle.upstream_lock import ALL_OF_IT, Lock, Pinned, PinnedImage, Signer
 from slipway.control_node import tools
 from slipway.errors import Problem, SlipwayError
 from slipway.files import link_or_copy, write_whole
@@ -80,12 +81,14 @@ class UpstreamProvider(BesideSource):
     """Downloads what the lock has, and makes the rest as ``source`` does.
 
     Upstream is asked at ``mirrors`` where there are some. If it is ``hurried`` there is another way
-    to the bundle: whatever does not answer soon, or as it should, counts as lacking.
+    to the bundle: whatever does not answer soon, or as it should, counts as lacking. ``signatures``
+    says whether those of what comes are checked, if upstream signs it.
     """
 
     mirrors: Mirrors = field(default_factory=Mirrors)
     hurried: bool = False
     say: Callable[[str], None] = field(default=print, compare=False)
+    signatures: str = OFF
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -104,13 +107,16 @@ class UpstreamProvider(BesideSource):
         """Covers all that may go in, whoever has it at the time."""
         files = {name: [_record(each) for each in found] for name, found in self._files.items()}
         images = {ref: [each.repository, each.digest] for ref, each in self._images.items()}
-        return key_of(RECIPE, self.source.key, files, images)
+        signed = [*self._lock.signers] if self.signatures == REQUIRED else []
+        return key_of(RECIPE, self.source.key, files, images, *map(_record_of, signed))
 
     def fill(self, into: Path, say: Callable[[str], None]) -> Mapping[str, object]:
         """Have what upstream has, make the rest, and lay the bundle out."""
         for line in self.told():
             say(line)
         tools.have(self.tools, say)
+        if any(map(self._lock.signer_of, self._offered)):
+            self._cosign.check_tool()
         about = self.source.put_together(self.parts, into, say)
         if came := list(self._came()):
             size = sum(path.stat().st_size for path in came)
@@ -313,6 +319,22 @@ class UpstreamProvider(BesideSource):
     def _server_of(self, image: PinnedImage) -> Server:
         return self.mirrors.of_repository(image.repository).server()
 
+    @property
+    def _offered(self) -> Iterator[str]:
+        """The addresses of what upstream has."""
+        for files in self.offer.files.values():
+            yield from (each.url for each in files)
+        yield from (self._images[ref].repository for ref in self.offer.images)
+
+    @property
+    def _cosign(self) -> Cosign:
+        return Cosign(self.signatures, self.say)
+
+    def _demanded(self, address: str) -> list[object]:
+        """What a part is known by as well that is to be signed: what nobody checked is another."""
+        signer = self._lock.signer_of(address) if self.signatures == REQUIRED else None
+        return [_record_of(signer)] if signer else []
+
     @cached_property
     def _fetched(self) -> Fetched:
         return Fetched(self.cache.downloads, self.say)
@@ -331,13 +353,16 @@ class UpstreamProvider(BesideSource):
         """What goes to some places out of a file."""
         return Part(
             name=f"download-{component}-{file.sha256[:8]}",
-            key=key_of(RECIPE, _record(file), sorted(used)),
+            key=key_of(RECIPE, _record(file), sorted(used), *self._demanded(file.url)),
             lane=DOWNLOAD,
             make=partial(self._take, file, sorted(used)),
         )
 
     def _take(self, file: Pinned, used: Sequence[str], into: Path) -> Mapping[str, object]:
-        path = self._fetched.have(self._server(file), file.sha256)
+        server = self._server(file)
+        path = self._fetched.have(server, file.sha256)
+        if signer := self._lock.signer_of(file.url):
+            self._cosign.check_file(path, server, signer)
         for place in used:
             (into / place).parent.mkdir(exist_ok=True)
         if [*file.places.values()] == [ALL_OF_IT]:
@@ -353,13 +378,21 @@ class UpstreamProvider(BesideSource):
         image = self._images[recipe.ref]
         return Part(
             name=f"image-{recipe.name}",
-            key=key_of(RECIPE, recipe.ref, image.digest, self._platform),
+            key=key_of(
+                RECIPE,
+                recipe.ref,
+                image.digest,
+                self._platform,
+                *self._demanded(image.repository),
+            ),
             lane=DOWNLOAD,
             make=partial(self._pull, recipe.ref, image, found),
         )
 
     def _pull(self, ref: str, image: PinnedImage, found: Found, into: Path) -> Mapping[str, object]:
         repository = Repository(self._server_of(image))
+        if signer := self._lock.signer_of(image.repository):
+            self._cosign.check_image(repository.server, image.digest, signer)
         layout = into / "layout"
         blobs = layout / "blobs" / "sha256"
         blobs.mkdir(parents=True)
@@ -403,6 +436,10 @@ def _only(component: Component, missing: set[str]) -> Component:
 
 def _record(file: Pinned) -> list[object]:
     return [file.sha256, dict(file.places)]
+
+
+def _record_of(signer: Signer) -> list[object]:
+    return [list(signer.of), signer.identity, signer.issuer]
 
 
 def _extract(archive: Path, url: str, members: Mapping[str, str], into: Path) -> None:

@@ -25,6 +25,8 @@ FIELDS = ("version", "architecture")
 RELEASES_FIELDS = ("minor",)
 """What addresses of lists of versions do."""
 
+_PARTS = ("releases", "signers", "files", "images")
+
 ALL_OF_IT = ""
 """The member of a file that is no archive."""
 
@@ -83,6 +85,14 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who signs files and images ``of`` some addresses; the fields are explained in the lock."""
+
+    of: list[str]
+    identity: str
+    issuer: str
+
+
 @dataclass(frozen=True)
 class Lock:
     """What upstream publishes: files by the component, and images by the reference of a recipe.
@@ -92,8 +102,17 @@ class Lock:
     """
 
     releases: Mapping[str, str] = field(default_factory=dict)
+    signers: Sequence[Signer] = ()
     files: Mapping[str, Sequence[File]] = field(default_factory=dict)
     images: Mapping[str, PinnedImage] = field(default_factory=dict)
+
+    def signer_of(self, address: str) -> Signer | None:
+        """Who signs what is at an address, that of a file or a repository of images."""
+        name = f"{address.removeprefix('https://')}/"
+        for signer in self.signers:
+            if any(name.startswith(f"{of}/") for of in signer.of):
+                return signer
+        return None
 
     def files_of(self, component: str, version: str, architecture: str) -> list[Pinned]:
         """The files of a component at a version, as far as their sums are known."""
@@ -140,13 +159,14 @@ class _Reader:
         if root is not None:
             self._note_lines(root, (), 1)
         whole = self._mapping(document, ())
-        for key in sorted(whole.keys() - {"releases", "files", "images"}):
-            self._problem((key,), "is no part of it", "releases, files and images are")
+        for key in sorted(whole.keys() - {*_PARTS}):
+            self._problem((key,), "is no part of it", f"known: {', '.join(_PARTS)}")
         releases = self._mapping(whole.get("releases", {}), ("releases",))
         files = self._mapping(whole.get("files", {}), ("files",))
         images = self._mapping(whole.get("images", {}), ("images",))
         return Lock(
             dict(self._releases(releases)),
+            tuple(self._signers(whole.get("signers", []))),
             {name: list(self._files(name, value)) for name, value in files.items()},
             dict(self._images(images)),
         )
@@ -191,6 +211,17 @@ class _Reader:
                 continue
             self._check_fields(value, place, RELEASES_FIELDS)
             yield name, value
+
+    def _signers(self, value: Any) -> Iterator[Signer]:
+        if not isinstance(value, list):
+            self._problem(("signers",), "is no list of signers")
+            return
+        for at, each in enumerate(value):
+            try:
+                yield msgspec.convert(each, Signer)
+            except msgspec.ValidationError as error:
+                fix = f"known: {', '.join(Signer.__struct_fields__)}"
+                self._problem(("signers", at), f"is no signer: {error}", fix)
 
     def _files(self, component: str, value: Any) -> Iterator[File]:
         place: Place = ("files", component)

@@ -248,9 +248,10 @@ class Project:
         cache = CacheLayout(self.root / "cache")
         return SourceProvider(self.root, self.versions, cache, self.architecture)
 
-    def provider(self, *, hurried: bool = False) -> UpstreamProvider:
+    def provider(self, *, hurried: bool = False, signatures: str = "off") -> UpstreamProvider:
         """The provider, as a new run has it."""
-        return UpstreamProvider(self.source(), self.mirrored(), hurried, self.said.append)
+        say = self.said.append
+        return UpstreamProvider(self.source(), self.mirrored(), hurried, say, signatures)
 
     def mirrored(self) -> Mirrors:
         """Where upstream is asked."""

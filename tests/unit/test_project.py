@@ -28,7 +28,7 @@ from docs import variables
 from docs.generate import documents
 from slipway.apps.source.github import API
 from slipway.architecture import Architecture
-from slipway.bundle import choice, go
+from slipway.bundle import choice, cosign, go
 from slipway.bundle.recipes import recipes
 from slipway.control_node.tools import TOOLS
 from slipway.doctor.reached import PYTHON
@@ -194,6 +194,7 @@ def test_an_action_has_the_arguments_that_ansible_finds_documented(name: str) ->
     [
         ("tools", "names", "choices", sorted(TOOLS)),
         ("bundle", "provider", "choices", sorted(choice.PROVIDERS)),
+        ("bundle", "signatures", "choices", list(cosign.SIGNATURES)),
         ("image_load", "ctr", "default", Containerd.ctr),
         ("image_load", "containerd_root", "default", Containerd.root),
         ("apps_plan", "github_api", "default", API),

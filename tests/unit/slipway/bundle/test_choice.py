@@ -33,6 +33,7 @@ def args(**changes: Any) -> dict[str, Any]:
         "signers": "",
         "login": {},
         "mirrors": {},
+        "signatures": "off",
         "secrets": {"files": "password"},
         "project": "/srv/slipway",
         "versions": {"kubernetes": "1.36.3", "jre": 21},

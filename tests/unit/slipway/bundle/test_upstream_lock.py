@@ -119,6 +119,12 @@ def test_there_may_be_none(tmp_path: Path) -> None:
             "images: {}\nimages:\n",
             "upstream.yml:15 images: stands here again, after li",
         ),
+        ("files:\n", "signers: {}\nfiles:\n", "upstream.yml:1 signers: is no list of signers"),
+        (
+            "files:\n",
+            "signers:\n  - of: [dl.test]\n    identity: ada\nfiles:\n",
+            "upstream.yml:2 signers 0: is no signer: Object missing required field `issuer`",
+        ),
         ("files:\n", "files: [\n", "is not YAML"),
         (GOOD, "- 1\n", "upstream.yml:1: is no mapping"),
     ],
@@ -147,3 +153,23 @@ def test_that_of_this_project_has_what_each_component_has() -> None:
             for place in file.places
         }
         assert {"bin/kubelet", "bin/runc", "cni/bridge", "manifests/metallb.yaml"} <= known
+
+
+def test_that_of_this_project_says_who_signs_kubernetes() -> None:
+    found = components(PROJECT / "bundle/go", VERSIONS)
+    places = {each.name: places_of(each) for each in found}
+    lock = read(PROJECT / "bundle" / "upstream.yml", places, VERSIONS)
+    signed = {
+        each.url: lock.signer_of(each.url)
+        for name in lock.files
+        for each in lock.files_of(name, VERSIONS[name], "arm64")
+    }
+    signed |= {each.repository: lock.signer_of(each.repository) for each in lock.images.values()}
+    names = {url.rpartition("/")[2]: signer.identity for url, signer in signed.items() if signer}
+    account = "@k8s-releng-prod.iam.gserviceaccount.com"
+    assert names == {
+        **dict.fromkeys(("kubeadm", "kubelet", "kubectl"), f"krel-staging{account}"),
+        "kube-apiserver": f"krel-trust{account}",
+        "kube-controller-manager": f"krel-trust{account}",
+        "kube-scheduler": f"krel-trust{account}",
+    }
