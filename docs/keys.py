@@ -116,7 +116,8 @@ NARROWER = """\
   more than 600 seconds together, and root as the user of a service
 * more than 20 `services`, `processes`, `jobs` or `volumes`, 50 `manifests` or `ports`, 10 charts in
   `helm`, 100 `config_files` or routes
-* the `ports` of a `service` to which apps.yml gives an address or ports of the nodes
+* the `ports` of a `service` to which apps.yml gives an address or ports of the nodes, and
+  the first routes of one whose ports apps.yml names
 """
 
 Schema = Mapping[str, Any]
