@@ -9,7 +9,8 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -18,6 +19,7 @@ from docker.models.containers import Container
 
 from slipway.bundle.keys import key_of
 from slipway.errors import Problem, SlipwayError
+from slipway.interrupts import also_when_ended, undivided
 from slipway.nodes.placed import INSTALLED, record_of
 from slipway.oci import ImageStore
 from slipway.on_node.shared import RECORD
@@ -193,11 +195,11 @@ def _remove_others(client: docker.DockerClient, name: str) -> None:
 @contextmanager
 def _volume(client: docker.DockerClient) -> Iterator[str]:
     """A volume for as long as it is needed; containerd's overlay can lie on nothing else here."""
-    volume = client.volumes.create()
-    try:
+    with ExitStack() as made:
+        with undivided():
+            volume = client.volumes.create()
+            made.enter_context(also_when_ended(volume.remove))
         yield volume.name
-    finally:
-        volume.remove()
 
 
 @contextmanager
@@ -209,20 +211,20 @@ def _installed(
     volumes: Mapping[str, str],
 ) -> Iterator[Container]:
     """A machine with the bundle's files that runs ``command`` once it is started."""
-    container = client.containers.create(
-        machine,
-        entrypoint=list(command),
-        cap_add=["SYS_ADMIN"],
-        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-        tmpfs={"/run": ""},
-        volumes=[f"{name}:{place}" for name, place in volumes.items()],
-    )
-    try:
+    with ExitStack() as made:
+        with undivided():
+            container = client.containers.create(
+                machine,
+                entrypoint=list(command),
+                cap_add=["SYS_ADMIN"],
+                security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+                tmpfs={"/run": ""},
+                volumes=[f"{name}:{place}" for name, place in volumes.items()],
+            )
+            made.enter_context(also_when_ended(partial(container.remove, v=True, force=True)))
         with (scratch / "files.tar").open("rb") as files:
             container.put_archive("/", files)
         yield container
-    finally:
-        container.remove(v=True, force=True)
 
 
 def _fill(client: docker.DockerClient, machine: str, scratch: Path, seed: str) -> None:

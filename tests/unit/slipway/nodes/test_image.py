@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
+import signal
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -15,6 +18,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from slipway.errors import SlipwayError
+from slipway.interrupts import watched_signals
 from slipway.nodes import image as node_image
 from slipway.nodes.placed import record_of
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -387,3 +391,27 @@ def test_what_goes_wrong_is_told_and_nothing_is_left_behind(
     assert engine.left == []
     assert list(engine.there) == [MACHINE]
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_nothing_is_left_behind_by_a_run_that_is_told_to_end(
+    engine: FakeEngine, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+
+    def end(*_: Any) -> None:
+        left.append([*engine.left])
+        raise InterruptedError
+
+    def told_to_end(*_: Any) -> Done:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)  # the signal comes in the middle of it
+        raise AssertionError
+
+    monkeypatch.setattr(FakeContainer, "exec_run", told_to_end)
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with watched_signals(), pytest.raises(InterruptedError):
+            preloaded(engine, bundle)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert left == [[]]
