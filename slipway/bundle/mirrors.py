@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,5 +117,10 @@ def login_faults(
     if bool(user) != bool(password):
         yield "has one of user and password", "write both, the password as the name of a secret"
     elif password and password not in secrets:
-        what = f"has a password {password} that is not in slipway_secrets"
-        yield what, "put it into the vault: docs/secrets.md"
+        near = difflib.get_close_matches(password, secrets, n=1)
+        fix = "put it into the vault, and write its name there: docs/secrets.md"
+        # What is written is not shown: it may be the password itself.
+        yield (
+            "has a password that is no name in slipway_secrets",
+            f"write {near[0]}" if near else fix,
+        )

@@ -18,6 +18,7 @@ from jsonschema.validators import extend
 from slipway.apps.plan.places import Finding, Places, setting_at
 from slipway.apps.plan.yaml_lines import Document, Kind, Place
 from slipway.errors import Problem
+from slipway.secrets import MASK
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "apps.schema.json"
 
@@ -191,6 +192,8 @@ def _words(error: ValidationError, written: str = "") -> tuple[str, str]:
     """What is wrong and what to do about it; ``written`` is how a value stands in the file."""
     value, wanted, rule = error.instance, error.validator_value, error.schema
     what = f"is {_shown(value)}"
+    if rule.get("writeOnly"):  # who mistakes the name of a secret for its value has written that
+        what, written = f"is {MASK}", written and MASK
     match error.validator:
         case "type":
             return _type_words(
@@ -233,7 +236,8 @@ def _type_words(
         mend = f"{quotes}, if it is text, or {fix}" if "string" in types else fix
         return f"is {written}, which is nothing to YAML", mend
     given = _TYPES.get(type(value), "a date or another special value of YAML")
-    what = f"is {written[:60] or _shown(value)}, which YAML reads as {given}"
+    shown = MASK if rule.get("writeOnly") else written[:60] or _shown(value)
+    what = f"is {shown}, which YAML reads as {given}"
     if written and types == ["string"]:
         return what, quotes
     names = " or ".join(_TYPE_NAMES[name] for name in types)

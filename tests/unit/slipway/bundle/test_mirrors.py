@@ -90,7 +90,12 @@ def test_who_asks_a_mirror_without_a_login_is_said_elsewhere(
         (
             "a.io",
             {"url": "https://m.test", "user": "ada", "password": "none"},
-            "has a password none that is not in slipway_secrets",
+            "has a password that is no name in slipway_secrets",
+        ),
+        (
+            "a.io",
+            {"url": "https://m.test", "user": "ada", "password": "file"},
+            "fix: write files",
         ),
         (
             "a.io",
@@ -103,6 +108,12 @@ def test_what_is_no_mirror_is_told(name: str, given: Any, told: str) -> None:
     with pytest.raises(SlipwayError) as caught:
         mirrors({name: given}, SECRETS)
     assert told in str(caught.value)
+
+
+def test_a_password_in_place_of_its_secret_s_name_is_not_shown() -> None:
+    with pytest.raises(SlipwayError) as caught:
+        mirrors({"a.io": {"url": "https://m.test", "user": "ada", "password": "hunter2"}}, SECRETS)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -113,7 +113,7 @@ def test_only_root_reads_what_may_have_a_login_and_nobody_is_shown_it() -> None:
         ("a.test", {"mirrors": ["https://b.test?x=1"]}, "which is no address"),
         ("a.test", {"mirrors": ["https://u:p@b.test"]}, "has the mirror b.test, which is"),
         ("a.test", {"user": "ada"}, "has one of user and password"),
-        ("a.test", {"user": "ada", "password": "no"}, "a password no that is not in slipway_se"),
+        ("a.test", {"user": "ada", "password": "no"}, "a password that is no name in slipway_"),
         ("a.test", {"user": "a:b", "password": "pull"}, "has a user with a colon"),
         ("a.test", {**LOGIN, "plain_http": True}, "a password that anybody on the way may read"),
         ("a.test", {"ca": CA, "plain_http": True}, "has a ca, and is to be asked without TLS"),

@@ -217,6 +217,26 @@ CASES = {
         app("registry_auth: {r.test: {user: me, password: other}}"),
         [("registry_auth.r.test.password:", "secret other", "add other to slipway_secrets")],
     ),
+    "values in place of the names of secrets": Case(
+        app(
+            "registry_auth:\n"
+            "  s.test: 'me:pw'\n"
+            "  r.test: {user: me, password: 'no name!'}\n"
+            "env:\n"
+            "  A: {secret: 'no name!'}\n"
+            "  B: {secret: 12345}\n"
+            "  C: {password: 'no name!'}\n"
+            "git_auth: no name!\n"
+        ),
+        [
+            ("registry_auth.s.test: is ***, which YAML reads as text",),
+            ("registry_auth.r.test.password: is ***\n", "must be the name of an entry"),
+            ("env.A.secret: is ***\n", "must be the name of an entry"),
+            ("env.B.secret: is ***, which YAML reads as a number", "in quotes, '***'"),
+            ("env.C.password: is ***\n", "the password itself is drawn"),
+            ("git_auth: is ***, which YAML reads as text",),
+        ],
+    ),
     "unknown secret of a file": Case(
         app("config_files: [{path: /a, secret: other}]"), [("config_files[0].secret:", "other")]
     ),
