@@ -160,7 +160,8 @@ def deploy(
     ``helm`` renders the charts of the apps that have some. ``ports`` of this machine that lead to
     the ingress controller are noted with the addresses of apps. ``quota`` is how much each app may
     have in its environment. By the ``network`` of the cluster, environments are apart. The
-    ``helper`` fills new volumes with the data of others.
+    ``helper`` fills new volumes with the data of others; without one, apps fail that are to begin
+    with some.
 
     With ``dry_run`` the API checks each object, and nothing is stored or waited for. Objects of a
     namespace that does not exist yet cannot be checked there, nor can apps without an image.
@@ -558,7 +559,12 @@ class _Run:
         app = self.filled[owner_of(claim)]
         volume, branch = volume_of(claim), awaited(claim)
         source = self._volume(app, branch, volume)
-        if source and self.helper:
+        if source:
+            if self.helper is None:
+                what = (
+                    f"is to have the data of {app.name} ({branch}), and nothing is here to copy it"
+                )
+                raise SlipwayError(Problem(f"volume {volume}", what))
             self.say(f"{app.label}: volume {volume} gets the data of {app.name} ({branch})")
             pod = {"securityContext": identity(app), "nodeSelector": app.node_selector}
             self.helper.copy(source, Volume.of(claim, pod))

@@ -538,6 +538,20 @@ def test_without_data_to_begin_with_a_volume_is_empty_and_that_is_said(
     assert not volumes.pods  # what it has by now is its own
 
 
+def test_without_a_helper_a_volume_stays_to_be_filled(
+    kube: Kube, api: FakeApi, tmp_path: Path
+) -> None:
+    volumes = Volumes(kube, api, tmp_path)
+    main, new = built(**DATA), built(branch="next", **FROM_MAIN)
+    run(kube, [main])
+    [why] = failures(run(kube, [main, new])).values()
+    assert "volume data: is to have the data of greeter (main)" in why
+    volumes.has("greeter-main", a="1")
+    volumes.has("greeter-next")
+    assert not failures(run(kube, [main, new], helper=volumes.helper))
+    assert volumes.content("greeter-next") == {"a": "1"}
+
+
 def test_a_check_copies_nothing(kube: Kube, api: FakeApi, tmp_path: Path) -> None:
     volumes = Volumes(kube, api, tmp_path)
     main, new = built(**DATA), built(branch="next", **FROM_MAIN)
