@@ -12,7 +12,6 @@ from slipway.text import listed
 LARGEST = 1 << 20
 """Bytes of all values together, before they are in base64."""
 
-
 LONGEST_VARIABLE = (128 << 10) - 1
 """Bytes of ``NAME=value``: of more, Linux makes no program's environment (execve(2))."""
 

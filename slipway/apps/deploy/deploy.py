@@ -100,7 +100,6 @@ VIOLATES = "would violate PodSecurity"
 STEP = "deploy"
 """What a failure of this step is noted under."""
 
-
 WORKERS = 8
 """Apps that are applied at the same time."""
 

@@ -26,7 +26,6 @@ from slipway.text import listed
 CONNECTIONS = 16
 """How many repositories are asked at the same time."""
 
-
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 

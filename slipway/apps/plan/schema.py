@@ -39,7 +39,6 @@ _TYPE_NAMES = {
     "boolean": "true or false",
 }
 
-
 _DEFINITIONS = {"rewrite": "path"}
 """Settings whose definition has another name."""
 
