@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def written_twice(inventories: Iterable[Path], variables: Iterable[Path]) -> list[Problem]:
     """Every key that stands twice in a mapping, and every host that has two values of a variable.
 
-    ``variables`` are folders of files, ``inventories`` files, or folders of them, with folders of
-    variables beside them. What cannot be read as YAML is left to Ansible, which says so.
+    What is within itself, by an alias, is told as well. ``variables`` are folders of files,
+    ``inventories`` files, or folders of them, with folders of variables beside them. What cannot be
+    read as YAML is left to Ansible, which says so.
     """
     inventories = list(inventories)
     sources = {path: _root(path) for path in _files(inventories)}
@@ -36,7 +38,13 @@ def written_twice(inventories: Iterable[Path], variables: Iterable[Path]) -> lis
         for path, root in (sources | others).items()
         for problem in _doubled_keys(path, root)
     ]
-    return [*doubled, *_contradictions(sources)]
+    looping = {path: node for path, root in (sources | others).items() if (node := _loop(root))}
+    doubled += [
+        Problem(f"{path}:{_line(node)}", "has an alias within what it stands for", "write it out")
+        for path, node in looping.items()
+    ]
+    sound = {path: root for path, root in sources.items() if path not in looping}
+    return [*doubled, *_contradictions(sound)]
 
 
 def _home(inventory: Path) -> Path:
@@ -64,11 +72,11 @@ def _root(path: Path) -> yaml.Node | None:
 
 def _doubled_keys(path: Path, root: yaml.Node | None) -> Iterator[Problem]:
     for node in _nodes(root):
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, str], int] = {}
         for key, _value in node.value if isinstance(node, yaml.MappingNode) else ():
-            name, line = str(key.value), _line(key)
-            if name in seen and name != MERGE:
-                what = f"{name} stands here again, after line {seen[name]}"
+            name, line = _key(key), _line(key)
+            if name in seen and key.value != MERGE:
+                what = f"{key.value} stands here again, after line {seen[name]}"
                 yield Problem(f"{path}:{line}", what, "keep one of the two")
             seen.setdefault(name, line)
 
@@ -82,10 +90,25 @@ def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
             continue
         known.add(id(node))
         yield node
-        if isinstance(node, yaml.MappingNode):
-            ahead += [value for _key, value in reversed(node.value)]
-        elif isinstance(node, yaml.SequenceNode):
-            ahead += reversed(node.value)
+        ahead += reversed(_parts(node))
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    """The values that are directly in a node."""
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _loop(root: yaml.Node | None) -> yaml.Node | None:
+    """A node that is in itself, by an alias; None if there is none."""
+    nodes = {id(node): node for node in _nodes(root)}
+    parts = {key: [id(each) for each in _parts(node)] for key, node in nodes.items()}
+    try:
+        TopologicalSorter(parts).prepare()
+    except CycleError as error:
+        return min((nodes[key] for key in error.args[1]), key=_line)
+    return None
 
 
 def _contradictions(sources: Mapping[Path, yaml.Node | None]) -> Iterator[Problem]:
@@ -120,10 +143,15 @@ def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
 def _plain(node: yaml.Node) -> object:
     """A value that equals another one that says the same."""
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value) for key, value in node.value}
+        return {_key(key): _plain(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [_plain(each) for each in node.value]
     return node.tag, node.value
+
+
+def _key(node: yaml.Node) -> tuple[str, str]:
+    """What tells a key from others: the number 1 is not the text "1"."""
+    return node.tag, str(node.value)
 
 
 def _line(node: yaml.Node) -> int:

@@ -92,5 +92,25 @@ def test_what_is_referred_to_is_told_once(folder: Path) -> None:
     assert told(folder) == [f"{own}:1: a stands here again, after line 1"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nodes: {hosts: {lab-1: {a: &a [*a]}}}\n",
+        "nodes: &a {children: {more: *a}}\n",
+        "nodes: {vars: {a: &a {b: [1, {c: *a}]}}}\n",
+    ],
+)
+def test_what_is_within_itself_is_told(folder: Path, text: str) -> None:
+    (folder / "hosts.yml").write_text(text)
+    where = f"{folder}/hosts.yml:1"
+    assert told(folder / "hosts.yml") == [f"{where}: has an alias within what it stands for"]
+
+
+def test_a_number_and_the_same_as_text_are_two_keys(folder: Path) -> None:
+    (folder / "group_vars/cluster.yml").write_text('names: {1: a, "1": b, 2: c, 2: d}\n')
+    [line] = told(folder)
+    assert "2 stands here again" in line
+
+
 def test_an_inventory_that_is_no_file_has_nothing_twice() -> None:
     assert not told(Path("one,two,"))
