@@ -44,6 +44,7 @@ from slipway.apps.manifests.environment import NO_QUOTA, acting_in
 from slipway.apps.manifests.extras import extra_key, in_stages, owner_of_extra
 from slipway.apps.manifests.jobs import has_failed, is_first, is_job
 from slipway.apps.manifests.labels import (
+    APP,
     COMMIT,
     ENVIRONMENTS,
     NAME,
@@ -651,7 +652,15 @@ class _Run:
         self.kube.apply(deployment)
 
     def _refuse_others(self, obj: Object, before: Object) -> None:
-        """Raise ApiError when what an app brings is there already, brought by another app."""
+        """Raise SlipwayError when what an app brings is there already, brought by another app.
+
+        In a namespace that apps share, the volume b-c of a and c of a-b have the same claim.
+        """
+        has_owner = APP in before["metadata"].get("labels", {})
+        if is_claim(obj) and has_owner and owner_of(before) != owner_of(obj):
+            what = f"there is one already, with data of {owner_of(before)}: its {volume_of(before)}"
+            fix = f"give it another name; or {_with_its_data(before)}"
+            raise SlipwayError(Problem(f"volume {volume_of(obj)}", what, fix))
         if not is_extra(obj):
             return
         owner = owner_of_extra(before)

@@ -13,7 +13,7 @@ from msgspec import structs
 from slipway.apps.app import App, Built, Failure
 from slipway.apps.deploy.deploy import Outcome, deploy, render_change
 from slipway.apps.manifests.environment import contents, rights
-from slipway.apps.manifests.labels import ADMITS, ENVIRONMENTS, ROUTES_NAMESPACE
+from slipway.apps.manifests.labels import ADMITS, APP, ENVIRONMENTS, ROUTES_NAMESPACE
 from slipway.kube.client import APPLIED, Kube, Object
 from tests.support.app_cluster import FakeApi, rolled_out_at_once
 from tests.support.apps import built, sourced
@@ -481,6 +481,26 @@ def test_it_is_said_which_volumes_stay_and_what_removes_them(
     assert ("namespaces", "", "quote-main") in api.objects
     run(kube, [])
     assert "is kept" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_volume_does_not_become_another_app_s(kube: Kube, api: FakeApi, stays: bool) -> None:
+    """The claim of the volume b-c of the app a has the name of that of c of a-b."""
+    volume = {"path": "/srv", "keep": not stays}
+    first = built("a", namespace="shop", volumes={"b-c": volume})
+    run(kube, [first])
+    left = [built("a", namespace="shop")] if stays else []
+    second = built("a-b", namespace="shop", volumes={"c": {"path": "/srv"}})
+    why = failures(run(kube, [*left, second]))
+    assert why == {
+        "shop/a-b": "volume c: there is one already, with data of shop/a: its b-c\n"
+        "    fix: give it another name; or kubectl delete pvc --namespace shop a-b-c removes it "
+        "with its data"
+    }
+    claim = api.named("persistentvolumeclaims", "shop", "a-b-c")
+    assert claim["metadata"]["labels"][APP] == "a"
+    api.objects.pop(("persistentvolumeclaims", "shop", "a-b-c"))
+    assert not failures(run(kube, [*left, second]))
 
 
 FROM_MAIN: dict[str, Any] = {"volumes": {"data": {"path": "/srv", "from": {"branch": "main"}}}}
