@@ -23,6 +23,18 @@ options:
     required: true
 """
 
+    ENVIRONMENT = r"""
+options:
+  app:
+    description: The app, as C(name) or as C(namespace/name).
+    type: str
+    required: true
+  branch:
+    description: The branch, where several of the app are deployed.
+    type: str
+    default: ""
+"""
+
     PORTS = r"""
 options:
   ports:

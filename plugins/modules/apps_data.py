@@ -19,14 +19,6 @@ options:
     type: str
     choices: [saved, loaded]
     required: true
-  app:
-    description: The app, as C(name) or as C(namespace/name).
-    type: str
-    required: true
-  branch:
-    description: The branch, where several of the app are deployed.
-    type: str
-    default: ""
   volume:
     description: The volume, where the app has several.
     type: str
@@ -44,6 +36,7 @@ options:
     type: int
     required: true
 extends_documentation_fragment:
+  - shared.environment
   - shared.kubeconfig
   - shared.bundle
 attributes:

@@ -14,19 +14,12 @@ description:
   - Going back twice leads to where one came from, and ends that hold.
   - It runs on the controller.
 options:
-  app:
-    description: The app, as C(name) or as C(namespace/name).
-    type: str
-    required: true
-  branch:
-    description: The branch, where several of the app are deployed.
-    type: str
-    default: ""
   timeout:
     description: How many seconds the pods may take to be ready.
     type: int
     required: true
 extends_documentation_fragment:
+  - shared.environment
   - shared.kubeconfig
   - shared.cache
 attributes:
