@@ -7,11 +7,12 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.architecture import Architecture
 from slipway.bundle.provider import ensure
-from slipway.bundle.recipes import recipes
+from slipway.bundle.recipes import Recipe, recipes
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.control_node import emulation
@@ -85,10 +86,19 @@ IMAGES: Mapping[str, Sequence[Says]] = {
         (["python3", "-c", "import nginx_ingress; print('imported')"], "imported"),
     ],
     "node": [(["systemctl", "--version"], "systemd 2"), (["python3", "--version"], "Python 3.")],
-    "pause": [(["/pause", "-v"], "")],
+    "pause": [(["/pause"], "")],
     "python": [(["python3", "--version"], "Python {python}.")],
 }
 """The images' programs, by the images."""
+
+WAITING = {"pause"}
+"""Images whose program waits until it is told to end, and ends well then."""
+
+OF_DEBIAN = {"tools/docker-buildx", "tools/docker-registry"}
+"""Programs outside of images that load libraries of the machine that they are on."""
+
+LIBRARIES = "python"
+"""The image with these libraries. Whoever needs none does not get along with QEMU's way to them."""
 
 
 def main() -> int:
@@ -113,7 +123,7 @@ def _make_and_run(architecture: Architecture, layout: CacheLayout) -> None:
     provider = SourceProvider(PROJECT, VERSIONS, layout, architecture)
     bundle = ensure(provider, layout, _say).path
     emulation.have(architecture, _say)
-    problems = [*_of_programs(bundle), *_of_images(bundle, architecture)]
+    problems = [*_of_programs(bundle, architecture), *_of_images(bundle, architecture)]
     if problems:
         raise SlipwayError(problems)
 
@@ -122,7 +132,25 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _of_programs(bundle: Path) -> Iterator[Problem]:
+def _recipes(architecture: Architecture) -> list[Recipe]:
+    """Those of the bundle's images; others are made when somebody asks for them."""
+    found = recipes(PROJECT / "images", VERSIONS, architecture)
+    return [each for each in found if each.ref and not each.over]
+
+
+@contextmanager
+def _unpacked(store: ImageStore, ref: str) -> Iterator[Path]:
+    """A folder with all files of an image, for as long as it is needed."""
+    [image] = store.require([ref])
+    with tempfile.TemporaryDirectory(dir=store.root.parent.parent) as folder:
+        for layer in image.layers:
+            blob = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
+            with tarfile.open(blob) as tar:
+                tar.extractall(folder, filter="tar")
+        yield Path(folder)
+
+
+def _of_programs(bundle: Path, architecture: Architecture) -> Iterator[Problem]:
     """What is wrong with the programs outside of images, and which of them nobody asks."""
     folders = {Path(name).parts[0] for name in PROGRAMS}
     there = {
@@ -131,33 +159,34 @@ def _of_programs(bundle: Path) -> Iterator[Problem]:
         for path in (bundle / folder).iterdir()
     }
     yield from (Problem(name, "is asked nothing") for name in sorted(there - PROGRAMS.keys()))
-    for name, (arguments, expected) in PROGRAMS.items():
-        yield from _asked(name, [str(bundle / name), *arguments], expected.format_map(VERSIONS))
+    store = ImageStore(bundle / "images")
+    [libraries] = (each for each in _recipes(architecture) if each.name == LIBRARIES)
+    with _unpacked(store, libraries.ref) as folder:
+        for name, (arguments, expected) in PROGRAMS.items():
+            way = ["env", f"QEMU_LD_PREFIX={folder}"] if name in OF_DEBIAN else []
+            argv = [*way, str(bundle / name), *arguments]
+            yield from _asked(name, argv, expected.format_map(VERSIONS))
 
 
 def _of_images(bundle: Path, architecture: Architecture) -> Iterator[Problem]:
     """What is wrong with the images' programs, and with what is said of the images."""
     store = ImageStore(bundle / "images")
-    for recipe in recipes(PROJECT / "images", VERSIONS, architecture):
-        if not recipe.ref:
-            continue
+    for recipe in _recipes(architecture):
         [image] = store.require([recipe.ref])
         if image.platform != architecture.platform:
             yield Problem(recipe.ref, f"is for {image.platform}")
         if recipe.name not in IMAGES:
             yield Problem(recipe.name, "is asked nothing")
-        with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
-            for layer in image.layers:
-                blob = store.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
-                with tarfile.open(blob) as tar:
-                    tar.extractall(folder, filter="tar")
-            Path(folder, "proc").mkdir(exist_ok=True)
+        with _unpacked(store, recipe.ref) as folder:
+            (folder / "proc").mkdir(exist_ok=True)
+            seconds = "2" if recipe.name in WAITING else "100"
             apart = ("unshare", "--mount", "--pid", "--fork", f"--mount-proc={folder}/proc")
+            bounded = ("timeout", "--preserve-status", seconds, "chroot", str(folder))
             env = [f"{name}={value}" for name, value in recipe.config(architecture).env.items()]
+            # An image of one program has no env.
+            within = ["/usr/bin/env", "-i", *env] if (folder / "usr/bin/env").exists() else []
             for command, expected in IMAGES.get(recipe.name, ()):
-                argv = [*apart, "chroot", folder, "/usr/bin/env", "-i", *env, *command]
-                if not Path(folder, "usr/bin/env").exists():  # an image of one program
-                    argv = [*apart, "chroot", folder, *command]
+                argv = [*apart, *bounded, *within, *command]
                 yield from _asked(recipe.name, argv, expected.format_map(VERSIONS))
 
 
