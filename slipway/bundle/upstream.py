@@ -136,9 +136,9 @@ class UpstreamProvider(BesideSource):
         for why, of in names.items():
             yield f"without upstream's {', '.join(of)}: {why}"
 
-    def ask(self) -> None:
-        """Begin to ask upstream what it has, if that was not begun; ``offer`` waits for it."""
-        self._asking  # noqa: B018 -- having it is what begins it
+    def ask(self) -> Future[Offer]:
+        """Begin to ask upstream what it has, if that was not begun; the answer that is to come."""
+        return self._asking
 
     @property
     def offer(self) -> Offer:
@@ -146,7 +146,7 @@ class UpstreamProvider(BesideSource):
 
         Unless another way is left, SlipwayError says whose answer was none.
         """
-        return self._asking.result()
+        return self.ask().result()
 
     @cached_property
     def _asking(self) -> Future[Offer]:
