@@ -123,14 +123,20 @@ def _end_with(pipe: Path) -> None:
 def _listen(server: socket.socket, target: Path, first: Callable[[], None] | None = None) -> None:
     """Connect whoever comes with the socket at ``target``, of which ``first`` is done before.
 
-    Who comes while that is being done waits for its turn.
+    Who comes while that is being done waits for its turn. Where it cannot be done, as where one
+    leaves whose files make room for the next one's meanwhile, that connection alone ends.
     """
 
     def serve() -> None:
         while True:
             client, _ = server.accept()
-            if first:
-                first()
+            try:
+                if first:
+                    first()
+            except OSError as error:
+                print(error, file=sys.stderr)
+                client.close()
+                continue
             threading.Thread(target=_relay, args=(client, target), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()

@@ -73,6 +73,7 @@ class Sandbox:
 
     def ask(self, told: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(20)
             peer.connect(str(self.root / "work" / FRONT))
             peer.sendall(told)
             return peer.makefile("rb").read()
@@ -161,6 +162,18 @@ def test_who_asks_gets_an_answer_for_the_source_of_the_time(box: Sandbox) -> Non
     assert box.ask(b"a\n") == b"a\none"
     (box.root / "in/source/file").write_text("two")
     assert box.ask(b"b\n") == b"b\ntwo"
+    box.close()
+    assert process.wait(10) == 143
+
+
+def test_one_whose_source_is_gone_ends_alone(box: Sandbox) -> None:
+    process = box.start(sys.executable, "-c", LISTENING, asked="standby")
+    assert wait_until((box.root / "work" / FRONT).exists, 10)
+    (box.root / "in/source").rename(box.root / "elsewhere")
+    with suppress(BrokenPipeError, ConnectionResetError):
+        assert box.ask(b"a\n") == b""
+    (box.root / "elsewhere").rename(box.root / "in/source")
+    assert box.ask(b"b\n") == b"b\none"
     box.close()
     assert process.wait(10) == 143
 
