@@ -11,8 +11,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from slipway.apps.plan.bounds import Bounds
-from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
+from slipway.apps.plan.bounds import NO_BOUNDS, Bounds
+from slipway.apps.plan.plan import plan
+from slipway.apps.plan.routes import DOMAIN
 from slipway.control_node.localhost import USUAL_PORTS
 from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube

@@ -21,7 +21,8 @@ from watchfiles import Change, DefaultFilter, watch
 from slipway.apps.app import App
 from slipway.apps.environments.resolve import CONNECTIONS, Repositories
 from slipway.apps.plan.branches import Matches, Sample
-from slipway.apps.plan.plan import DOMAIN, plan
+from slipway.apps.plan.plan import plan
+from slipway.apps.plan.routes import DOMAIN
 from slipway.apps.source.examples import make_repositories
 from slipway.apps.source.git import Mirror
 from slipway.apps.source.working_copy import git_folder, heads_of

@@ -11,8 +11,9 @@ from typing import Any
 
 from slipway import preflight
 from slipway.apps.manifests.routes import hosts
-from slipway.apps.plan.bounds import Bounds
-from slipway.apps.plan.plan import DOMAIN, NO_BOUNDS, plan
+from slipway.apps.plan.bounds import NO_BOUNDS, Bounds
+from slipway.apps.plan.plan import plan
+from slipway.apps.plan.routes import DOMAIN
 from slipway.architecture import Architecture
 from slipway.bundle.choice import AnyProvider, Choice
 from slipway.bundle.provider import bundle_path

@@ -74,3 +74,6 @@ class Bounds:
             if isinstance(image, str) and image.startswith(_TAR):
                 setting: Place = ("base_image", key) if key else ("base_image",)
                 yield from self.file_mistakes(places, setting, own, image.removeprefix(_TAR))
+
+
+NO_BOUNDS = Bounds()

@@ -19,6 +19,9 @@ from slipway.apps.templates import HOST_VARIABLES, ROUTE_VARIABLES, fill, is_tem
 from slipway.certificates import PARTS, faults, from_secrets
 from slipway.errors import Problem
 
+DOMAIN = "slipway.test"
+"""What hosts are below of that say ``{{ domain }}``, where nothing else is said."""
+
 _CODE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ODD = re.compile(r"[\x00-\x7f](?<![A-Za-z0-9._~@:-])")
 """What ingress controllers take in no path, or take for something else than a character."""
