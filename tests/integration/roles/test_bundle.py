@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ import yaml
 from slipway.architecture import Architecture
 from tests.support.checkout import PROJECT
 from tests.support.locks import VERSIONS, Locks
+from tests.support.playbooks import play
 from tests.support.upstreams import upstream
-
-ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
 OWN = Architecture.here()
 (OTHER,) = {*Architecture} - {OWN}
@@ -64,15 +61,7 @@ class Run:
         ]
         self.playbook.write_text(yaml.safe_dump(plays))
         given = json.dumps({"slipway_cache_dir": str(self.cache), **extra})
-        done = subprocess.run(
-            [ANSIBLE, "--check", "-i", self.inventory, "-e", given, self.playbook],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = play("--check", "-i", str(self.inventory), "-e", given, str(self.playbook))
         assert done.returncode == 0, done.stdout + done.stderr
         return {path.name: json.loads(path.read_text()) for path in out.iterdir()}
 
@@ -115,16 +104,8 @@ def test_newer_versions_are_asked_for_at_mirrors_and_written(tmp_path: Path) -> 
             "slipway_mirrors": locks.mirrors,
             "__bundle_bumped": "kubernetes=1.36.4 server",
         }
-        own = {**os.environ, "PYTHONPATH": str(PROJECT), "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
-            [ANSIBLE, "-i", "inventory/local", "-e", json.dumps(given), "playbooks/bump.yml"],
-            cwd=PROJECT,
-            env={**own, "GOPROXY": f"{served.url}/go"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ("-i", "inventory/local", "-e", json.dumps(given), "playbooks/bump.yml")
+        done = play(*command, GOPROXY=f"{served.url}/go")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kubernetes  1.36.3  1.36.4  kubelet\n" in done.stdout
     assert locks.versions == VERSIONS.replace("1.36.3", "1.36.4").replace('"1.9"', '"1.10"')

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -14,6 +11,7 @@ import yaml
 from slipway.kube.client import Object
 from tests.support.app_cluster import KINDS, FakeApi
 from tests.support.checkout import PROJECT
+from tests.support.playbooks import play
 
 PLAY = [
     {
@@ -61,25 +59,8 @@ def test_the_page_comes_with_its_host_and_goes_with_it(
         "slipway_project_dir": str(PROJECT),
         **yaml.safe_load((PROJECT / "group_vars/all/versions.yml").read_text()),
     }
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "--inventory=localhost,",
-            f"--extra-vars={json.dumps(variables)}",
-            "play.yml",
-        ],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "true",
-            "SLIPWAY_SHOW_TASKS": "true",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ("--inventory=localhost,", f"--extra-vars={json.dumps(variables)}", "play.yml")
+    done = play(*command, folder=tmp_path, SLIPWAY_SHOW_TASKS="true")
     assert done.returncode == 0, done.stdout
     # Of a check, a run and another one, the last has nothing to do.
     results = re.findall(r"TASK \[dashboard : Have .*\n(\w+): \[localhost\]", done.stdout)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from slipway.bundle.provider import bundle_path
 from slipway.cache.layout import CacheLayout
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
 from tests.support.bundles import bundle
-from tests.support.checkout import PROJECT
+from tests.support.playbooks import play
 from tests.support.real_bundle import source_provider
 
 REF = "apps.slipway.internal/web:main-0123456789ab"
@@ -40,18 +38,10 @@ class Desk:
             "sbom_dir": str(self.root / "sbom"),
             "sbom_databases": [*map(str, databases)],
         }
-        return subprocess.run(
-            [
-                Path(sys.executable).with_name("ansible-playbook"),
-                *("--inventory", "inventory/local", f"--extra-vars={json.dumps(variables)}"),
-                f"playbooks/{name}.yml",
-            ],
-            cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "true", "SLIPWAY_BUNDLE": ""},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+        return play(
+            *("--inventory", "inventory/local", f"--extra-vars={json.dumps(variables)}"),
+            f"playbooks/{name}.yml",
+            SLIPWAY_BUNDLE="",
         )
 
     def document(self, name: str) -> Any:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.checkout import PROJECT
-
-BIN = Path(sys.executable).parent
+from tests.support.playbooks import BIN, play
 
 MODULE = '''\
 DOCUMENTATION = r"""
@@ -101,24 +98,12 @@ class Vault:
 
     def run(self, password: str = "password") -> tuple[int, str]:
         """How the playbook ends, and all that it says."""
-        settings = {
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_ACTION_PLUGINS": str(self.folder / "plugins/action"),
-            "ANSIBLE_LIBRARY": str(self.folder / "plugins/modules"),
-            "ANSIBLE_NOCOLOR": "true",
-        }
-        done = subprocess.run(
-            [
-                *(str(BIN / "ansible-playbook"), "-vvv", "--inventory", "localhost,"),
-                *("--vault-password-file", str(self.folder / password), "play.yml"),
-            ],
-            cwd=self.folder,
-            env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        done = play(
+            *("-vvv", "--inventory", "localhost,"),
+            *("--vault-password-file", str(self.folder / password), "play.yml"),
+            folder=self.folder,
+            ANSIBLE_ACTION_PLUGINS=str(self.folder / "plugins/action"),
+            ANSIBLE_LIBRARY=str(self.folder / "plugins/modules"),
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.checkout import PROJECT
-
-BIN = Path(sys.executable).parent
+from tests.support.playbooks import play
 
 PLAY = [
     {
@@ -56,21 +51,8 @@ def look(folder: Path, **variables: str) -> tuple[int, str]:
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
     hosts = {"all": {"hosts": {"lab-1": {"ansible_connection": "local", **variables}}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(hosts))
-    done = subprocess.run(
-        [BIN / "ansible-playbook", "-vvvv", "--inventory", "hosts.yml", "play.yml"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_DEBUG": "true",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    command = ("-vvvv", "--inventory", "hosts.yml", "play.yml")
+    done = play(*command, folder=folder, ANSIBLE_DEBUG="true")
     return done.returncode, done.stdout + done.stderr
 
 

@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import pytest
 
 from slipway.stopwatch import SLOWEST
 from tests.support.checkout import PROJECT
+from tests.support.playbooks import ANSIBLE
 from tests.support.scenario import Run, environment
-
-ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
 SPEAK = """
 import time
@@ -81,7 +79,7 @@ class Project:
         (self._folder / name).write_text(text)
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(ANSIBLE), "-i", "here,there,", "-c", "local", *arguments]
+        return [ANSIBLE, "-i", "here,there,", "-c", "local", *arguments]
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         roles = {"ANSIBLE_ROLES_PATH": str(self._folder / "roles")}

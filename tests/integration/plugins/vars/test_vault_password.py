@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.checkout import PROJECT
+from tests.support.playbooks import ANSIBLE, BIN
 
-BIN = Path(sys.executable).parent
 PASSWORD = "canary-vault-password"
 
 PLAY = """\
@@ -57,7 +56,7 @@ def run(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[
     outer = {name: value for name, value in os.environ.items() if name not in ours}
     settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
     return subprocess.run(
-        [BIN / "ansible-playbook", "-v", "--inventory", "localhost,", *options, "play.yml"],
+        [ANSIBLE, "-v", "--inventory", "localhost,", *options, "play.yml"],
         cwd=folder,
         env={**outer, **settings, **env},
         stdin=subprocess.DEVNULL,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.checkout import PROJECT
+from tests.support import playbooks
 from tests.support.git_servers import Sshd, sshd_for_a_key
-
-ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
+from tests.support.playbooks import ANSIBLE, play
 
 LATE = """\
 #!/bin/sh
@@ -88,22 +85,9 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(folder, machines)
 
 
-def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run something as make does."""
-    return subprocess.run(
-        argv,
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_machines_that_stand_in_the_way_are_all_told_and_hide_no_other(inventory: Path) -> None:
-    command = [str(ANSIBLE), "--inventory", str(inventory), "playbooks/doctor.yml"]
-    done = run([sys.executable, "-m", "slipway.doctor", "--output", "json", *command])
+    command = [ANSIBLE, "--inventory", str(inventory), "playbooks/doctor.yml"]
+    done = playbooks.done([sys.executable, "-m", "slipway.doctor", "--output", "json", *command])
     assert done.returncode == 1, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["works"] is False
@@ -123,7 +107,7 @@ def test_machines_that_stand_in_the_way_are_all_told_and_hide_no_other(inventory
 
 def test_a_run_ends_with_all_that_before_anything_is_changed(inventory: Path) -> None:
     before = sorted(inventory.parent.rglob("*"))
-    done = run([str(ANSIBLE), "--inventory", str(inventory), "site.yml"])
+    done = play("--inventory", str(inventory), "site.yml")
     assert done.returncode != 0
     for words in (
         "late, clock: ",
@@ -176,7 +160,7 @@ def test_all_that_is_wrong_with_machines_is_told_at_once_and_before_ansible_s_ow
         "four": by_ssh(tmp_path, server, node_address="192.0.2.23", ansible_port=1),
         "five": by_ssh(tmp_path, server, node_address="five.example.org"),
     }
-    done = run([str(ANSIBLE), "--inventory", str(written(tmp_path, machines)), "site.yml"])
+    done = play("--inventory", str(written(tmp_path, machines)), "site.yml")
     assert done.returncode != 0
     assert "UNREACHABLE" not in done.stdout
     public = server.known_hosts.partition(" ")[2]
@@ -199,6 +183,6 @@ def test_all_that_is_wrong_with_machines_is_told_at_once_and_before_ansible_s_ow
 def test_an_inventory_without_a_control_plane_is_told_as_ever(tmp_path: Path, server: Sshd) -> None:
     machines = {"one": by_ssh(tmp_path, server, node_address="192.0.2.11")}
     path = written(tmp_path, machines, control_planes=0)
-    done = run([str(ANSIBLE), "--inventory", str(path), "site.yml"])
+    done = play("--inventory", str(path), "site.yml")
     assert done.returncode != 0
     assert "inventory: there is no node for the control plane\n" in done.stdout, done.stdout
