@@ -15,6 +15,17 @@ from tests.support.checkout import PROJECT
 Apps = list[dict[str, Any]]
 
 
+def entries_of(path: Path) -> Apps:
+    """The apps of another file, each with the defaults of that file, as they may stand anywhere."""
+    content = yaml.safe_load(path.read_text())
+    return _anywhere([{**content.get("defaults", {}), **app} for app in content["apps"]], path)
+
+
+def _anywhere(apps: Apps, path: Path) -> Apps:
+    """The apps of a file, of which folders are seen from wherever it is."""
+    return [{**app, "git_url": str(path.parent / app["git_url"])} for app in apps]
+
+
 class AppsFile:
     """Copies of the cluster's apps.yml in a folder of their own."""
 
@@ -25,8 +36,7 @@ class AppsFile:
     def changed(self, change: Callable[[Apps], object]) -> Path:
         """A copy with its list of apps changed by ``change``."""
         content = yaml.safe_load(self._original.read_text())
-        for app in content["apps"]:
-            app["git_url"] = str(self._original.parent / app["git_url"])
+        content["apps"] = _anywhere(content["apps"], self._original)
         change(content["apps"])
         path = self._folder / "apps.yml"
         path.write_text(yaml.safe_dump(content))

@@ -16,7 +16,11 @@ from slipway.control_node import tools
 from slipway.errors import SlipwayError
 from tests.support.checkout import PROJECT
 
-FILES = [PROJECT / "apps.yml", *sorted((PROJECT / "examples").glob("*.yml"))]
+EXAMPLES = PROJECT / "examples"
+FILES = [
+    PROJECT / "apps.yml",
+    *sorted(path for path in EXAMPLES.rglob("*.yml") if path.parent.name != "ci"),
+]
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 FENCED = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,7 +38,7 @@ def blocks() -> Iterator[tuple[str, str]]:
                 yield f"{path.name} {number}", block
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_samples_are_sound(path: Path) -> None:
     plan(path)
 
@@ -57,6 +61,13 @@ def test_there_is_documentation_to_check() -> None:
     assert list(blocks())
 
 
+@pytest.mark.parametrize("folder", ["", "lessons"])
+def test_examples_are_all_named_where_one_looks_for_them(folder: str) -> None:
+    there = {path.name for path in (EXAMPLES / folder).iterdir()} - {"README.md"}
+    named = re.findall(r"\]\(([^/)]+)\)", (EXAMPLES / folder / "README.md").read_text())
+    assert {*named} == there
+
+
 def test_a_sample_with_a_mistake_would_be_seen(tmp_path: Path) -> None:
     path = tmp_path / "apps.yml"
     path.write_text(FILES[1].read_text().replace("git_url", "git_ulr", 1))
@@ -73,8 +84,8 @@ def test_every_key_has_a_sound_example(name: str) -> None:
         Draft7Validator(rule).validate(example)
 
 
-CLOUD_INIT = PROJECT / "examples" / "vm" / "cloud-init.yaml"
-LIMA = PROJECT / "examples" / "vm" / "lima.yaml"
+CLOUD_INIT = EXAMPLES / "vm" / "cloud-init.yaml"
+LIMA = EXAMPLES / "vm" / "lima.yaml"
 
 
 def packages_of(path: Path) -> set[str]:
@@ -100,7 +111,7 @@ def test_virtual_machines_have_the_same() -> None:
 
 
 def test_the_workflow_s_apps_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workflow = yaml.safe_load((PROJECT / "examples/ci/github-actions.yml").read_text())
+    workflow = yaml.safe_load((EXAMPLES / "ci/github-actions.yml").read_text())
     steps = workflow["jobs"]["serve"]["steps"]
     (script,) = (step["run"] for step in steps if step.get("shell") == "python")
     monkeypatch.chdir(tmp_path)
