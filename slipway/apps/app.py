@@ -63,9 +63,13 @@ JAVA = 21
 
 
 class JibBuild(_Build, tag="jib", kw_only=True):
-    """A Maven project with Google's Jib plugin, built by the JDK of a version of ``java``."""
+    """A Maven project with Google's Jib plugin, built by the JDK of a version of ``java``.
+
+    ``wrapper`` says whether Maven is the one that the project asks for.
+    """
 
     java: int = JAVA
+    wrapper: bool = True
     module: str | None = None
     args: list[str] = []
 

@@ -134,6 +134,11 @@ class CacheLayout:
         return self.root / "maven-extensions"
 
     @property
+    def maven_distributions(self) -> Path:
+        """The folder of the Mavens that projects ask for by their wrappers."""
+        return self.root / "maven-distributions"
+
+    @property
     def certificates(self) -> Path:
         """The folder of this machine's certificates as Java reads them."""
         return self.root / "certificates"

@@ -169,7 +169,12 @@ class _Sweeper:
     def _sweep_builders(self) -> None:
         """Remove what builds with Maven and Jib left long ago, and can make or fetch again."""
         cache = self.cache
-        for folder in (cache.maven, cache.maven_extensions, cache.certificates):
+        for folder in (
+            cache.maven,
+            cache.maven_extensions,
+            cache.maven_distributions,
+            cache.certificates,
+        ):
             self._remove_older(MONTH, _in(folder))
 
     def _sweep_bundles(self) -> None:

@@ -371,7 +371,7 @@ class _Run:
             program = self._settings.bundle / "tools" / "docker-registry"
             sandboxes = self._sandboxes(java)
             standbys = self._standbys(len(works), sandboxes)
-            return Jib(self._cache, program, self._store, sandboxes, standbys)
+            return Jib(self._cache, program, self._store, sandboxes, standbys, self._say)
         if tool == "prebuilt":
             return Prebuilt()
         program = self._settings.bundle / "tools" / "docker-buildx"

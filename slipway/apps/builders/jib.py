@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -42,7 +42,7 @@ from slipway.oci.model import (
     parsed,
 )
 
-RECIPE = "jib 2"
+RECIPE = "jib 3"
 """Changes whenever the same source would be built into another image."""
 
 PLUGIN = "com.google.cloud.tools:jib-maven-plugin"
@@ -206,12 +206,13 @@ class Jib:
         store: ImageStore,
         sandboxes: Sandboxes,
         standbys: Standbys | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         self._cache = cache
         self._program = program
         self._store = store
         self._sandboxes = sandboxes
-        self._maven = Maven(cache, sandboxes, standbys)
+        self._maven = Maven(cache, sandboxes, standbys, say)
 
     def build(self, order: Order[JibBuild]) -> Path:
         """As Builder; the failure has Maven's last lines."""

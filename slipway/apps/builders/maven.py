@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -19,7 +20,8 @@ from tempfile import TemporaryDirectory
 from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven_daemon.daemon import BUILD_SECONDS, Standbys
 from slipway.apps.builders.maven_extension.compiled import EXTENSIONS
-from slipway.apps.builders.maven_user import MavenUser
+from slipway.apps.builders.maven_user import GLOBAL_SETTINGS, MavenUser
+from slipway.apps.builders.maven_wrapper import Distributions, wanted
 from slipway.apps.builders.order import Order
 from slipway.apps.builders.sandbox import (
     CACHE,
@@ -38,6 +40,9 @@ from slipway.errors import SlipwayError
 
 CLASSES, SHARED = "/classes", "/repository"
 """Where a build finds the archives of classes and the user's own artifacts."""
+
+MAVENS = "/maven"
+"""Where it finds the Maven that the project's wrapper asks for, in a folder of its version."""
 
 _NEW_CLASSES = "classes.jsa"
 
@@ -58,19 +63,49 @@ Call = Callable[[Mapping[str, str]], Sequence[str]]
 """The call of Maven with some properties."""
 
 
+@dataclass(frozen=True)
+class _OwnMaven:
+    """A ``version`` of Maven at ``home`` that builds in place of the bundle's; none without one."""
+
+    version: str = ""
+    home: Path | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What tells what is kept for it from what the bundle's has."""
+        return f"-{self.version}" if self.home else ""
+
+    @property
+    def readable(self) -> Mapping[str, Path]:
+        """What builds see of it."""
+        return {f"{MAVENS}/{self.version}": self.home} if self.home else {}
+
+    def call(self, call: Sequence[str]) -> Sequence[str]:
+        """A call of ``mvn`` as one of this Maven, with the settings that hold for all users."""
+        if self.home is None:
+            return call
+        program = f"{MAVENS}/{self.version}/bin/mvn"
+        return [program, "--global-settings", GLOBAL_SETTINGS, *call[1:]]
+
+
 class Maven:
     """Builds projects; several at the same time share what is kept for their repository.
 
-    ``standbys`` are those of the session, if this is one.
+    ``standbys`` are those of the session, if this is one; what is fetched is told by ``say``.
     """
 
     def __init__(
-        self, cache: CacheLayout, sandboxes: Sandboxes, standbys: Standbys | None = None
+        self,
+        cache: CacheLayout,
+        sandboxes: Sandboxes,
+        standbys: Standbys | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         self._cache = cache
         self._sandboxes = sandboxes
         self._standbys = standbys
         self._user = MavenUser.here(cache)
+        self._mavens = Distributions(cache.maven_distributions, self._user.central, say)
         self._alone: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def build(
@@ -92,19 +127,29 @@ class Maven:
             folder.mkdir(parents=True, exist_ok=True)
         os.utime(kept.root)
         give_folder(kept.own)
-        complete = kept.resolved / _hash_of_poms(order)
+        own = self._own_maven(order)
+        # Another Maven has other plugins where a pom names no versions.
+        complete = kept.resolved / f"{_hash_of_poms(order)}{own.suffix}"
         if not complete.exists():
             with self._alone[order.repository]:
                 if not complete.exists():
-                    handed_over = self._run(order, call(settings), receive, result)
+                    handed_over = self._run(order, own, call(settings), receive, result)
                     complete.touch()
                     return handed_over
         if self._standbys:
-            program = self._program(order, call({}), _options(order, self._variables))
+            program = self._program(order, own, call({}), _options(order, self._variables))
             built = self._standbys.build(order, program, self._user, settings, receive, result)
             if built is not None:
                 return built
-        return self._run(order, call(settings), receive, result)
+        return self._run(order, own, call(settings), receive, result)
+
+    def _own_maven(self, order: Order[JibBuild]) -> _OwnMaven:
+        """The Maven that the project's wrapper asks for; SlipwayError when it cannot be had."""
+        distribution = wanted(order)
+        if distribution is None:
+            return _OwnMaven()
+        home = self._mavens.have(distribution, order.label)
+        return _OwnMaven(distribution.version, home)
 
     def _kept(self, order: Order[JibBuild]) -> MavenCache:
         """What builds of a repository keep, and no others have."""
@@ -115,18 +160,24 @@ class Maven:
         return self._user.environment()
 
     def _run(
-        self, order: Order[JibBuild], call: Sequence[str], receive: Receive, result: str
+        self,
+        order: Order[JibBuild],
+        own: _OwnMaven,
+        call: Sequence[str],
+        receive: Receive,
+        result: str,
     ) -> str:
         """Start Maven, with the JVM's own classes as an earlier build has left them.
 
         Where the JVM does not start with all options, Maven gets the user's alone.
         """
         kept = self._kept(order)
-        archive = kept.classes / f"{self._sandboxes.image.removeprefix('sha256:')[:12]}.jsa"
+        image = self._sandboxes.image.removeprefix("sha256:")[:12]
+        archive = kept.classes / f"{image}{own.suffix}.jsa"
         with self._place(order) as place, receive(place):
 
             def start(options: str) -> None:
-                program = self._program(order, call, options)
+                program = self._program(order, own, call, options)
                 self._sandboxes.run(place, program, what=order.label, timeout=BUILD_SECONDS)
 
             try:
@@ -150,11 +201,13 @@ class Maven:
             give(place.given)
             yield place
 
-    def _program(self, order: Order[JibBuild], call: Sequence[str], options: str) -> Program:
+    def _program(
+        self, order: Order[JibBuild], own: _OwnMaven, call: Sequence[str], options: str
+    ) -> Program:
         """Maven with its call, the options of its JVM, and all that it may see."""
         kept = self._kept(order)
         seen = {CLASSES: kept.classes, EXTENSIONS: self._cache.maven_extensions}
-        argv = [*call, f"-Dmaven.repo.local={CACHE}/repository"]
+        argv = [*own.call(call), f"-Dmaven.repo.local={CACHE}/repository"]
         if order.objects:
             seen[OBJECTS] = order.objects
         if shared := self._user.repository():
@@ -165,7 +218,7 @@ class Maven:
             {**self._variables, "MAVEN_OPTS": options, **order.secrets},
             folder=order.folder,
             cache=kept.own,
-            readable={**self._user.readable(), **seen},
+            readable={**self._user.readable(), **own.readable, **seen},
         )
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import NoEncryption
@@ -25,11 +27,19 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 )
 
 from slipway.apps.builders.sandbox import IN
+from slipway.bundle.download import Login, Server, login_of
 from slipway.cache.layout import CacheLayout
+from slipway.errors import Problem, SlipwayError
 from slipway.files import replacing
 
 OPTIONS = ("MAVEN_OPTS", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
 """The variables by which a JVM is told its options."""
+
+GLOBAL_SETTINGS = "/etc/maven/settings.xml"
+"""Where Debian's Maven has the settings that hold for all users."""
+
+CENTRAL = "https://repo.maven.apache.org/maven2"
+"""Where Maven Central is."""
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
@@ -51,6 +61,9 @@ _ELSEWHERE = (AUTHORITIES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pe
 
 _ENVIRONMENT = re.compile(r"\$\{env\.(\w+)\}")
 """A variable that settings name."""
+
+_ENCRYPTED = re.compile(r".*\{.+\}.*", re.DOTALL)
+"""A password as Maven encrypts it."""
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -101,11 +114,29 @@ class MavenUser:
         maven = shutil.which("mvn")
         own = Path(maven).resolve().parent.parent / "conf" if maven else Path("/etc/maven")
         found = {
-            "/etc/maven/settings.xml": own / "settings.xml",
+            GLOBAL_SETTINGS: own / "settings.xml",
             AUTHORITIES: _authorities(),
             JAVA_AUTHORITIES: self._java_authorities(),
         }
         return {place: path for place, path in found.items() if path and _is_public(path)}
+
+    def central(self) -> Server:
+        """Where this user's Maven finds Maven Central: at the mirror of it, if there is one.
+
+        Raises SlipwayError when settings cannot be read.
+        """
+        own = self.home / ".m2" / SETTINGS[0]
+        files = [own, self.readable().get(GLOBAL_SETTINGS)]
+        settings = [_settings(path) for path in files if path and path.is_file()]
+        mirrors = [each for root in settings for each in root.iterfind("{*}mirrors/{*}mirror")]
+        fitting = [each for each in mirrors if _is_of_central(_said(each, "mirrorOf"))]
+        fitting.sort(key=lambda each: _said(each, "mirrorOf") != "central")
+        if not fitting:
+            return Server(CENTRAL)
+        url, name = _said(fitting[0], "url"), _said(fitting[0], "id")
+        servers = (each for root in settings for each in root.iterfind("{*}servers/{*}server"))
+        login = next((_login(each) for each in servers if _said(each, "id") == name), None)
+        return Server(url, login or login_of(url))
 
     def repository(self) -> Path | None:
         """The user's own local repository, which builds look into and cannot change."""
@@ -141,6 +172,31 @@ class MavenUser:
             with replacing(made) as file:
                 file.write(serialize_java_truststore(named, NoEncryption()))
         return made
+
+
+def _settings(path: Path) -> Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise SlipwayError(Problem(str(path), f"cannot be read: {error}")) from error
+
+
+def _said(element: Element, name: str) -> str:
+    """What settings say of something, with variables of this process for what they name so."""
+    said = (element.findtext(f"{{*}}{name}") or "").strip()
+    return _ENVIRONMENT.sub(lambda found: os.environ.get(found[1], found[0]), said)
+
+
+def _is_of_central(mirror_of: str) -> bool:
+    """Whether a mirror is one of Maven Central, among others that it may be of."""
+    of = [each.strip() for each in mirror_of.split(",")]
+    return "!central" not in of and not {"central", "*", "external:*"}.isdisjoint(of)
+
+
+def _login(server: Element) -> Login | None:
+    """Who asks a server; a password that Maven has encrypted is no other program's."""
+    user, password = _said(server, "username"), _said(server, "password")
+    return Login(user, password) if user and not _ENCRYPTED.fullmatch(password) else None
 
 
 def _variable(name: str) -> str:

@@ -28,6 +28,7 @@ SWEPT = {
     "images": ("builds", DAY),
     "images-of": ("builds for nodes with another processor", DAY),
     "maven/web-01": ("builds with Maven, of one repository", MONTH),
+    "maven-distributions/0123": ("builds with Maven, of projects with a wrapper", MONTH),
     "maven-extensions/0123": ("builds with Maven", MONTH),
     "named-images/0123.json": ("builds, of apps with manifests or charts", MONTH),
     "source/web/0123": ("the fetch of sources", DAY),

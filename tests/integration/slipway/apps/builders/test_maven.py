@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from slipway.apps.builders.maven import Maven
+from slipway.apps.builders.maven_wrapper import PROPERTIES
 from slipway.cache.layout import CacheLayout
 from tests.support.maven_samples import order, write
 from tests.support.real_bundle import real_sandboxes
@@ -20,10 +22,10 @@ CALL = ("mvn", "--batch-mode", "--quiet", "--offline", "validate")
 SANDBOXES = real_sandboxes()
 
 
-def built(root: Path, result: str) -> str:
+def built(root: Path, result: str, call: Sequence[str] = CALL) -> str:
     """The file that came of a build of what is below a folder."""
     maven = Maven(CacheLayout(root / "cache"), SANDBOXES)
-    return maven.build(order(root), lambda _: CALL, {}, lambda _: nullcontext(), result)
+    return maven.build(order(root), lambda _: call, {}, lambda _: nullcontext(), result)
 
 
 @pytest.mark.parametrize("place", [".mvn/jvm.config", "MAVEN_OPTS", "JDK_JAVA_OPTIONS", ".mavenrc"])
@@ -48,3 +50,15 @@ def test_options_that_do_not_go_with_an_archive_of_classes(tmp_path: Path, optio
     write(tmp_path / "checkout", {"pom.xml": POM, ".mvn/jvm.config": option})
     for _ in range(2):
         assert built(tmp_path, "code") == "0"
+
+
+def test_maven_is_the_one_that_the_wrapper_asks_for(tmp_path: Path) -> None:
+    version, sha256 = "3.9.11", "0d7125e8c91097b36edb990ea5934e6c68b4440eef4ea96510a0f6815e7eeadb"
+    place = f"apache-maven/{version}/apache-maven-{version}-bin.zip"
+    said = f"distributionUrl=https://elsewhere.example/org/apache/maven/{place}"
+    sums = f"distributionSha256Sum={sha256}"
+    write(tmp_path / "checkout", {"pom.xml": POM, PROPERTIES: f"{said}\n{sums}\n"})
+    for _ in range(2):
+        told = built(tmp_path, "said", [*CALL, "--show-version", "--log-file", "/work/said"])
+        assert f"Apache Maven {version} " in told
+        assert f"Maven home: /maven/{version}" in told

@@ -17,6 +17,7 @@ from slipway.apps.app import JibBuild
 from slipway.apps.builders.maven import CLASSES, SHARED, Maven
 from slipway.apps.builders.maven_daemon.daemon import Standbys
 from slipway.apps.builders.maven_user import AUTHORITIES, MavenUser
+from slipway.apps.builders.maven_wrapper import PROPERTIES
 from slipway.apps.builders.order import Order
 from slipway.apps.builders.sandbox import Place, Program, Receive
 from slipway.cache.layout import CacheLayout
@@ -335,3 +336,41 @@ def test_maven_is_started_for_what_a_standby_has_not_built(resolved: Workshop) -
     with pytest.raises(SlipwayError, match="ended with code 3"):
         resolved.build(standbys=standbys)
     assert len(standbys.asked) == 2
+
+
+@pytest.fixture
+def wrapped(workshop: Workshop) -> Workshop:
+    """A project whose wrapper asks for a Maven that is at hand."""
+    name = "apache-maven-3.8.8-bin.zip"
+    url = f"https://repo.example/org/apache/maven/apache-maven/3.8.8/{name}"
+    write(workshop.root / "checkout", {PROPERTIES: f"distributionUrl={url}"})
+    made = workshop.cache.maven_distributions / name
+    write(made, {"apache-maven-3.8.8/bin/mvn": "", "sha256": "0"})
+    return workshop
+
+
+def test_the_wrapper_s_maven_builds_with_the_settings_for_all_users(wrapped: Workshop) -> None:
+    wrapped.build()
+    program = wrapped.last.program
+    own = ["/maven/3.8.8/bin/mvn", "--global-settings", "/etc/maven/settings.xml", "validate"]
+    assert program.argv[:4] == own
+    home = wrapped.cache.maven_distributions / "apache-maven-3.8.8-bin.zip/apache-maven-3.8.8"
+    assert program.readable["/maven/3.8.8"] == home
+
+
+def test_what_is_kept_for_the_wrapper_s_maven_is_not_the_bundle_s(wrapped: Workshop) -> None:
+    wrapped.build()
+    own = {*wrapped.cache.maven.rglob("resolved/*")}
+    assert [option for option in wrapped.last.options if "-3.8.8" in option or "AtExit" in option]
+    plain = order(wrapped.root)
+    wrapped.build(replace(plain, build=JibBuild(wrapper=False)))
+    assert wrapped.last.program.argv[0] == "mvn"
+    assert {*wrapped.cache.maven.rglob("resolved/*")} > own
+
+
+def test_a_standby_is_one_of_the_wrapper_s_maven(wrapped: Workshop) -> None:
+    wrapped.build()
+    standbys = Answering("built")
+    wrapped.build(standbys=standbys)
+    [(_, program, _)] = standbys.asked
+    assert program.argv[0] == "/maven/3.8.8/bin/mvn"
