@@ -13,7 +13,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock bump fuzz vm foreign bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock bump fuzz vm foreign offline bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,8 +33,8 @@ doctor: environment ## Say whether "make up" will work here and on the nodes, an
 up: environment ## Make everything as written: cluster, images, services; prove that they answer
 	$(playbook) site.yml
 
-bundle: environment ## Only what nodes get; ARCH=arm64: for that processor; OUT=file: as a file, which KEY=file signs
-	$(playbook) $(if $(ARCH),--extra-vars '__bundle_architecture="$(ARCH)"') $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
+bundle: environment ## Only what nodes get; ARCH=arm64: for that processor; OUT=file: as a file, which KEY=file signs, with what Maven needs of APPS=file
+	$(playbook) $(if $(ARCH),--extra-vars '__bundle_architecture="$(ARCH)"') $(if $(OUT),--extra-vars '__bundle_out="$(OUT)" __bundle_key="$(KEY)" __bundle_apps="$(abspath $(APPS))"' playbooks/bundle_archive.yml,playbooks/bundle.yml)
 
 apps: environment ## Only what apps.yml says: build, load, deploy, prove
 	$(playbook) playbooks/apps.yml
@@ -107,6 +107,9 @@ vm: environment ## Try it on a virtual machine with control groups of version 2;
 
 foreign: environment ## Make the bundle for machines of another processor, and run all programs of it by QEMU
 	PYTHONPATH=$(CURDIR) python tests/foreign/run.py $(ARCH)
+
+offline: environment ## Have the samples served by an archive on a machine without any network, which this one makes of itself
+	PYTHONPATH=$(CURDIR) python tests/offline/run.py
 
 bench: environment ## Measure against what one would do instead
 	PYTHONPATH=$(CURDIR):$(CURDIR)/ingress/src python bench/run.py $(ARGS)

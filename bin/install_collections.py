@@ -1,9 +1,10 @@
 """Install the collections of requirements.yml into the folder that is given.
 
-They come from Galaxy if it answers, else out of the Python package that carries all collections, of
-which only these are unpacked. Either way the versions are those of requirements.yml, and all files
-are as requirements-collections.sha256 has them: the hash of a manifest pins the list of files that
-it names, and that the files. The carrier leaves some files out. With "lock", a version that has no
+They come out of the zip of an archive, if one was taken out of it; else from Galaxy if it answers;
+else out of the Python package that carries all collections, of which only these are unpacked. In
+each case the versions are those of requirements.yml, and all files are as
+requirements-collections.sha256 has them: the hash of a manifest pins the list of files that it
+names, and that the files. The carrier leaves some files out. With "lock", a version that has no
 hash yet will do, so that "make lock" can write it.
 """
 
@@ -28,6 +29,9 @@ WANTED = PROJECT / "requirements.yml"
 CARRIER = PROJECT / "requirements-collections.txt"
 PINS = PROJECT / "requirements-collections.sha256"
 """The sha256 of the manifest of each collection."""
+
+CARRIED = PROJECT / ".venv" / "carried" / "collections.zip"
+"""What bin/carried_packages.py has taken out of an archive, if it has."""
 
 GALAXY = os.environ.get("ANSIBLE_GALAXY_SERVER", "https://galaxy.ansible.com/")
 SECONDS = 4
@@ -58,9 +62,14 @@ def from_carrier(folder: Path, names: list[str]) -> None:
         argv = [*pip, "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
         subprocess.run([*argv, "--dest", place, "--requirement", CARRIER], check=True)
         (wheel,) = Path(place).glob("*.whl")
-        inside = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in names)
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder, [n for n in archive.namelist() if n.startswith(inside)])
+        from_zip(folder, names, wheel)
+
+
+def from_zip(folder: Path, names: list[str], path: Path) -> None:
+    """Take the collections out of a zip, which may have others."""
+    inside = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in names)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder, [n for n in archive.namelist() if n.startswith(inside)])
 
 
 def manifest_of(folder: Path, name: str) -> Path:
@@ -128,7 +137,9 @@ def wrong(folder: Path, locking: bool) -> Iterator[str]:
 def main(folder: Path, *, locking: bool = False) -> str | None:
     """Install; return what is wrong, if anything is."""
     shutil.rmtree(folder, ignore_errors=True)
-    if not (galaxy_answers() and from_galaxy(folder)):
+    if CARRIED.is_file():
+        from_zip(folder, [*wanted()], CARRIED)
+    elif not (galaxy_answers() and from_galaxy(folder)):
         from_carrier(folder, [*wanted()])
     return "\n".join(wrong(folder, locking)) or None
 

@@ -11,6 +11,7 @@ from slipway.apps.builders.build import Settings
 from slipway.apps.builders.sandbox import Sandboxes
 from slipway.apps.carried import Finder, build_all
 from slipway.apps.deploy.helm import Helm, helm_program
+from slipway.apps.provisions import repositories
 from slipway.architecture import Architecture
 from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
@@ -36,6 +37,7 @@ class ActionModule(SlipwayAction):
             maven={int(java): ref for java, ref in args["maven_images"].items()},
             requested=Requested(source, bundle),
             buildkit=args["buildkit"],
+            repositories=repositories(bundle, cache),
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
             nodes={name: Architecture.of(kind) for name, kind in args["nodes"].items()},

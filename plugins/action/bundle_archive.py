@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from slipway.action_plugin import SlipwayAction
+from slipway.apps import provisions
+from slipway.apps.app import load
+from slipway.apps.builders.build import Settings
 from slipway.architecture import Architecture
-from slipway.bundle import licences, packed, signature
+from slipway.bundle import environment, licences, packed, signature
+from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
 from slipway.cache.layout import CacheLayout
 from slipway.nodes import containers
@@ -32,8 +36,20 @@ class ActionModule(SlipwayAction):
         sign = partial(signature.sign, key=Path(args["key"])) if args["key"] else None
         cache.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache.work, prefix="archive-") as folder:
-            beside = Path(folder)
+            beside = Path(folder, "beside")
+            beside.mkdir()
             licences.collect(source, bundle, beside, self.say)
+            environment.collect(source.project, bundle, architecture, beside, self.say)
+            if args["apps"]:
+                settings = Settings(
+                    cache=cache.root,
+                    bundle=bundle,
+                    bases={"jib": args["base_image"]},
+                    maven={int(java): ref for java, ref in args["maven_images"].items()},
+                    requested=Requested(source, bundle),
+                    secrets=args["secrets"],
+                )
+                provisions.collect(load(args["apps"]), settings, beside, self.say)
             if args["image"]:
                 client = containers.connect()
                 of_node = (bundle, args["image"], self.say, args["images"])

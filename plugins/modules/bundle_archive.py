@@ -8,8 +8,9 @@ module: bundle_archive
 short_description: Write a bundle as one file
 description:
   - Writes everything that a node gets, the versions and sha256 sums of it, the licences of what it
-    is made of, and the node image for container nodes, into a tar that zstd compresses. What else
-    is in the folder of the bundle, such as a list of its packages, goes along.
+    is made of, the packages of Python and the collections of Ansible that Slipway runs on, the node
+    image for container nodes, and what Maven downloads for apps, into a tar that zstd compresses.
+    What else is in the folder of the bundle, such as a list of its packages, goes along.
   - M(bundle) takes the file as O(bundle#module:archive), on any machine with the same lock.
   - The file is written whole or not at all, and anew each time.
   - It runs on the controller.
@@ -39,6 +40,21 @@ options:
     type: list
     elements: str
     default: []
+  apps:
+    description:
+      - The JSON file with the records of apps whose sources are there. Of those that are built with
+        Maven, the archive has what it downloads; they are built for that as on a machine that has
+        nothing yet. Empty for none.
+    type: path
+    default: ""
+  base_image:
+    description: The image that apps are built on which name none.
+    type: str
+    default: ""
+  maven_images:
+    description: The image in which Maven builds for each version of Java that apps may ask for.
+    type: dict
+    default: {}
   project:
     description: The checkout, whose folders C(bundle) and C(images) say what goes in.
     type: path
@@ -50,6 +66,7 @@ options:
 extends_documentation_fragment:
   - shared.bundle
   - shared.cache
+  - shared.secrets
 attributes:
   check_mode:
     support: full

@@ -24,7 +24,7 @@ from typing import IO, Annotated, Any, Literal, cast
 
 import msgspec
 
-from slipway.bundle import manifest
+from slipway.bundle import environment, manifest
 from slipway.bundle.keys import key_of
 from slipway.bundle.progress import Progress
 from slipway.errors import Problem, SlipwayError
@@ -214,7 +214,9 @@ def write(
     contents = Contents(json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
     if sign:
         contents = Contents(contents.text, sign(contents.text))
-    paths = {contents.files[name].sha256: path for name, path in {**own, **added}.items()}
+    # Who has no environment yet reads no more than what makes one.
+    in_order = sorted({**own, **added}.items(), key=lambda each: not environment.is_of(each[0]))
+    paths = {contents.files[name].sha256: path for name, path in in_order}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as file:

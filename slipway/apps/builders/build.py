@@ -88,9 +88,10 @@ class Settings:
     ``maven`` the image in which Maven builds for each version of Java, of which ``requested`` makes
     those that the bundle has not, ``secrets`` what builds may ask for by name. ``buildkit`` is
     false where Docker's engine is to build Dockerfiles, though a BuildKit daemon could be run.
-    ``session`` is the one that this run belongs to, if any. ``nodes`` has the architecture of each
-    node by its name, ``bundles`` the bundles of those that are not as this machine;
-    ``architecture`` is the one to build for.
+    ``repositories`` have artifacts of Maven that need not be downloaded, ``session`` is the one
+    that this run belongs to, if any. ``nodes`` has the architecture of each node by its name,
+    ``bundles`` the bundles of those that are not as this machine; ``architecture`` is the one to
+    build for.
     """
 
     cache: Path
@@ -99,6 +100,7 @@ class Settings:
     maven: Mapping[int, str] = field(default_factory=dict)
     requested: Requested | None = None
     buildkit: bool = True
+    repositories: Sequence[Path] = ()
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
     session: Session | None = None
     nodes: Mapping[str, Architecture] = field(default_factory=dict)
@@ -371,7 +373,8 @@ class _Run:
             program = self._settings.bundle / "tools" / "docker-registry"
             sandboxes = self._sandboxes(java)
             standbys = self._standbys(len(works), sandboxes)
-            return Jib(self._cache, program, self._store, sandboxes, standbys, self._say)
+            found = self._settings.repositories
+            return Jib(self._cache, program, self._store, sandboxes, standbys, found, self._say)
         if tool == "prebuilt":
             return Prebuilt()
         program = self._settings.bundle / "tools" / "docker-buildx"

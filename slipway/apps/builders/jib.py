@@ -194,7 +194,8 @@ def on_base(
 class Jib:
     """Builds Maven projects, each with a registry of its own: the ``program``.
 
-    What ``store`` has of an app's earlier images is not pushed again.
+    What ``store`` has of an app's earlier images is not pushed again; ``repositories`` are those
+    of the machine in which Maven looks first.
     """
 
     doing = "maven"
@@ -206,13 +207,14 @@ class Jib:
         store: ImageStore,
         sandboxes: Sandboxes,
         standbys: Standbys | None = None,
+        repositories: Sequence[Path] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         self._cache = cache
         self._program = program
         self._store = store
         self._sandboxes = sandboxes
-        self._maven = Maven(cache, sandboxes, standbys, say)
+        self._maven = Maven(cache, sandboxes, standbys, repositories, say)
 
     def build(self, order: Order[JibBuild]) -> Path:
         """As Builder; the failure has Maven's last lines."""

@@ -38,8 +38,8 @@ from slipway.apps.source.project import POM, found
 from slipway.cache.layout import CacheLayout, MavenCache
 from slipway.errors import SlipwayError
 
-CLASSES, SHARED = "/classes", "/repository"
-"""Where a build finds the archives of classes and the user's own artifacts."""
+CLASSES, SHARED = "/classes", "/repositories"
+"""Where a build finds the archives of classes, and the artifacts that the machine has."""
 
 MAVENS = "/maven"
 """Where it finds the Maven that the project's wrapper asks for, in a folder of its version."""
@@ -91,7 +91,8 @@ class _OwnMaven:
 class Maven:
     """Builds projects; several at the same time share what is kept for their repository.
 
-    ``standbys`` are those of the session, if this is one; what is fetched is told by ``say``.
+    ``standbys`` are those of the session, if this is one. In ``repositories`` builds find artifacts
+    before they ask for them anywhere. What is fetched is told by ``say``.
     """
 
     def __init__(
@@ -99,11 +100,13 @@ class Maven:
         cache: CacheLayout,
         sandboxes: Sandboxes,
         standbys: Standbys | None = None,
+        repositories: Sequence[Path] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         self._cache = cache
         self._sandboxes = sandboxes
         self._standbys = standbys
+        self._repositories = repositories
         self._user = MavenUser.here(cache)
         self._mavens = Distributions(cache.maven_distributions, self._user.central, say)
         self._alone: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -210,9 +213,10 @@ class Maven:
         argv = [*own.call(call), f"-Dmaven.repo.local={CACHE}/repository"]
         if order.objects:
             seen[OBJECTS] = order.objects
-        if shared := self._user.repository():
-            seen[SHARED] = shared
-            argv.append(f"-Dmaven.repo.local.tail={SHARED}")
+        if self._repositories:
+            shared = {f"{SHARED}/{number}": path for number, path in enumerate(self._repositories)}
+            seen |= shared
+            argv.append(f"-Dmaven.repo.local.tail={','.join(shared)}")
         return Program(
             argv,
             {**self._variables, "MAVEN_OPTS": options, **order.secrets},

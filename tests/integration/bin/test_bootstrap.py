@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bundles import Maker
 from tests.support.checkout import PROJECT
 
 WHEEL = "tiny-1-py3-none-any.whl"
@@ -47,6 +48,7 @@ class Checkout:
         self.index.mkdir()
         (self.root / "bin").mkdir(parents=True)
         shutil.copy(PROJECT / "bin" / "bootstrap", self.root / "bin")
+        shutil.copy(PROJECT / "bin" / "carried_packages.py", self.root / "bin")
         (self.root / "bin" / "install_collections.py").touch()
         for path in PROJECT.glob("requirements*"):
             (self.root / path.name).touch()
@@ -68,12 +70,13 @@ class Checkout:
             archive.add(folder, folder.name)
         return sha256((self.index / SOURCE).read_bytes()).hexdigest()
 
-    def bootstrap(self, requirement: str) -> tuple[int, str]:
+    def bootstrap(self, requirement: str, **environment: str) -> tuple[int, str]:
         """The exit code and what was said, with a requirement."""
         (self.root / "requirements.txt").write_text(f"{requirement}\n")
+        index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)}
         done = subprocess.run(
             [self.root / "bin" / "bootstrap"],
-            env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)},
+            env={**os.environ, **index, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -116,3 +119,36 @@ def test_a_package_that_had_to_be_built_is_refused(checkout: Checkout) -> None:
     code, said = checkout.bootstrap(f"tiny==1 --hash=sha256:{digest}")
     assert code != 0
     assert "No matching distribution found for tiny==1" in said
+
+
+@pytest.mark.parametrize("has_it", ["the archive", "the index", "both"])
+def test_an_archive_is_looked_into_before_an_index_is_asked(
+    checkout: Checkout, tmp_path: Path, has_it: str
+) -> None:
+    digest = checkout.wheel()
+    beside = {"licences/LICENSE": b"free"}
+    if has_it != "the index":
+        beside[f"python/{WHEEL}"] = (checkout.index / WHEEL).read_bytes()
+    if has_it == "the archive":
+        (checkout.index / WHEEL).unlink()
+    archive = Maker(tmp_path / "made")(beside=beside)
+    code, said = checkout.bootstrap(
+        f"tiny==1 --hash=sha256:{digest}", SLIPWAY_BUNDLE=f"/nowhere, {archive}"
+    )
+    assert code == 0, said
+    assert checkout.has_it()
+    assert not (checkout.root / ".venv" / "carried").exists()
+    assert ("no packages of Python's are taken out of" in said) == (has_it == "the index")
+
+
+def test_what_an_archive_has_under_a_packages_name_has_to_have_its_hash(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.wheel()
+    archive = Maker(tmp_path / "made")(beside={f"python/{WHEEL}": b"something else"})
+    code, said = checkout.bootstrap(
+        f"tiny==1 --hash=sha256:{'0' * 64}", SLIPWAY_BUNDLE=str(archive)
+    )
+    assert code != 0
+    assert "DO NOT MATCH THE HASHES" in said
+    assert not checkout.has_it()

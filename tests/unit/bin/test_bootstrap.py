@@ -46,9 +46,20 @@ class Machine:
         shutil.copy(PROJECT / "bin" / "bootstrap", self.checkout / "bin")
         for name in REQUIREMENTS:
             (self.checkout / name).touch()
-        (self.checkout / "bin" / "install_collections.py").touch()
+        for name in ("install_collections.py", "carried_packages.py"):
+            (self.checkout / "bin" / name).touch()
         self._write(self.checkout / "noted", '#!/bin/sh\necho "${0##*/} $*" >>asked\n')
-        for name in ("cat", "cp", "dirname", "find", "head", "mkdir", "readlink", "sha256sum"):
+        for name in (
+            "cat",
+            "cp",
+            "dirname",
+            "find",
+            "head",
+            "mkdir",
+            "readlink",
+            "rm",
+            "sha256sum",
+        ):
             (self.bin / name).symlink_to(str(shutil.which(name)))
         for name in INSTALLED:  # also where the machine of the test has one
             self._write(self.bin / name, "#!/bin/sh\nexit 127\n")

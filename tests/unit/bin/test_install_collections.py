@@ -117,6 +117,7 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install_collections, "WANTED", path)
     monkeypatch.setattr(install_collections, "PINS", pins)
     monkeypatch.setattr(install_collections, "GALAXY", "http://127.0.0.1:1")
+    monkeypatch.setattr(install_collections, "CARRIED", tmp_path / "collections.zip")
 
 
 def install(
@@ -125,6 +126,19 @@ def install(
     """Install with ``tools``; returns what is wrong."""
     monkeypatch.setattr(subprocess, "run", tools.run)
     return install_collections.main(folder, locking=locking)
+
+
+def test_what_an_archive_carries_is_taken_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, galaxy: str
+) -> None:
+    monkeypatch.setattr(install_collections, "GALAXY", galaxy)
+    with zipfile.ZipFile(tmp_path / "collections.zip", "w") as carried:
+        for file, text in published("1.2.3").items():
+            carried.writestr(f"ansible_collections/slip/way/{file}", text)
+    tools, folder = Tools(galaxy="1.2.3"), tmp_path / "collections"
+    assert install(tools, folder, monkeypatch) is None
+    assert tools.asked == []
+    assert version(folder, "slip.way") == "1.2.3"
 
 
 def test_without_galaxy_only_what_is_wanted_is_unpacked_and_what_was_there_goes(

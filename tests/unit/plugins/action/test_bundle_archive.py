@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from plugins.action import bundle_archive
-from slipway.bundle import licences, signature
+from slipway.apps import provisions
+from slipway.apps.app import App, save
+from slipway.apps.builders.build import Settings
+from slipway.bundle import environment, licences, signature
 from slipway.bundle.keys import key_of
 from slipway.bundle.source import SourceProvider
 from slipway.nodes import containers, image
+from tests.support.apps import sourced
 from tests.support.bundles import FILES, KEY, VERSIONS, bundle, contents_of
 from tests.support.fake_ansible import action
 
@@ -30,8 +34,19 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> None:
         (beside / "node").mkdir()
         (beside / "node" / "image").write_text(f"{engine} {of.name} {machine} {refs}")
 
+    def packages(project: Path, _bundle: object, kind: str, beside: Path, _say: object) -> None:
+        (beside / "python").mkdir()
+        (beside / "python" / "x.whl").write_text(f"{project} {kind}")
+
+    def artifacts(apps: list[App], settings: Settings, beside: Path, _say: object) -> None:
+        (beside / "maven").mkdir()
+        names = [app.name for app in apps]
+        (beside / "maven" / "x.pom").write_text(f"{names} {settings.bases} {settings.maven}")
+
     monkeypatch.setattr(SourceProvider, "key", KEY)
     monkeypatch.setattr(licences, "collect", collect)
+    monkeypatch.setattr(environment, "collect", packages)
+    monkeypatch.setattr(provisions, "collect", artifacts)
     monkeypatch.setattr(containers, "connect", lambda: "engine")
     monkeypatch.setattr(image, "carry", carry)
     monkeypatch.setattr(signature, "sign", lambda text, key: f"by {key}".encode())
@@ -51,13 +66,18 @@ def result(tmp_path: Path, check: bool = False, **changes: Any) -> dict[str, Any
     return action(bundle_archive.ActionModule, {**args, **changes}, check=check).run()
 
 
-def test_it_has_the_bundle_and_licences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+BESIDE = {"licences/LICENSE", "python/x.whl"}
+
+
+def test_it_has_the_bundle_licences_and_what_slipway_runs_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = result(tmp_path)
     out = tmp_path / "out" / "x.tar.zst"
     assert (found["changed"], found["path"]) == (True, str(out))
     contents = contents_of(out)
     assert contents.key == KEY
-    assert set(contents.files) == {*FILES, "licences/LICENSE"}
+    assert set(contents.files) == {*FILES, *BESIDE}
     assert contents.signature == b""
     assert capsys.readouterr().out.strip().startswith(f"{out}: ")
     assert [*(tmp_path / "cache" / "work").iterdir()] == []
@@ -66,7 +86,17 @@ def test_it_has_the_bundle_and_licences(tmp_path: Path, capsys: pytest.CaptureFi
 def test_it_has_the_node_image_where_nodes_are_containers(tmp_path: Path) -> None:
     result(tmp_path, image=MACHINE, images=["a", "b"])
     contents = contents_of(tmp_path / "out" / "x.tar.zst")
-    assert set(contents.files) == {*FILES, "licences/LICENSE", "node/image"}
+    assert set(contents.files) == {*FILES, *BESIDE, "node/image"}
+    assert contents.files["python/x.whl"].size == len("/srv/slipway amd64")
+
+
+def test_it_has_what_maven_needs_of_the_apps_that_are_named(tmp_path: Path) -> None:
+    records = save([sourced("greeter", build={"tool": "jib"})], tmp_path)
+    result(tmp_path, apps=records, base_image="jre:21", maven_images={"21": "maven:21"})
+    contents = contents_of(tmp_path / "out" / "x.tar.zst")
+    assert set(contents.files) == {*FILES, *BESIDE, "maven/x.pom"}
+    told = "['greeter'] {'jib': 'jre:21'} {21: 'maven:21'}"
+    assert contents.files["maven/x.pom"].size == len(told)
 
 
 def test_a_key_signs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,18 @@ def test_the_same_content_is_there_once_and_locks_are_apart(made: Maker, tmp_pat
     assert not (folder / "images/index.lock").samefile(folder / "images/blobs.lock")
 
 
+def test_what_makes_an_environment_comes_before_all_else(made: Maker) -> None:
+    wheel = b"a wheel"
+    archive = made(beside={"licences/LICENSE": b"free", "python/x.whl": wheel})
+    with (
+        archive.open("rb") as file,
+        packed.opened(file) as plain,
+        tarfile.open(fileobj=plain, mode="r|") as tar,
+    ):
+        names = [member.name for member in tar]
+    assert names[2] == BLOBS + hashlib.sha256(wheel).hexdigest()
+
+
 def test_it_says_what_it_is_at_once(made: Maker) -> None:
     random = {f"bin/{name}": os.urandom(1 << 20) for name in "abc"}
     archive = made(random)

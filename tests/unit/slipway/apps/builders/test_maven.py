@@ -62,10 +62,11 @@ class Workshop:
         self.root = root
         self.cache = CacheLayout(root / "cache")
         self.sandboxes = Noting()
+        self.repositories: list[Path] = []
         write(root / "checkout", {"pom.xml": ""})
 
     def build(self, one: Order[JibBuild] | None = None, standbys: Standbys | None = None) -> str:
-        maven = Maven(self.cache, self.sandboxes, standbys)
+        maven = Maven(self.cache, self.sandboxes, standbys, self.repositories)
         return maven.build(one or order(self.root), call, {"a": "1"}, receive, "digest")
 
     @property
@@ -278,13 +279,16 @@ def test_git_finds_the_objects_of_the_mirror(tmp_path: Path, workshop: Workshop)
     assert (tmp_path / "checkout" / shared).read_text() == f"{tmp_path}/web.git/objects\n"
 
 
-def test_artifacts_of_the_user_are_seen_and_stay(tmp_path: Path, workshop: Workshop) -> None:
+def test_artifacts_that_the_machine_has_are_seen_and_stay(
+    tmp_path: Path, workshop: Workshop
+) -> None:
     workshop.build()
-    assert SHARED not in workshop.last.program.readable
-    write(tmp_path / "home/.m2/repository", {"a.jar": ""})
+    assert not [each for each in workshop.last.program.argv if "local.tail" in each]
+    workshop.repositories = [tmp_path / "carried", tmp_path / "own"]
     workshop.build()
-    assert workshop.last.program.readable[SHARED] == tmp_path / "home/.m2/repository"
-    assert f"-Dmaven.repo.local.tail={SHARED}" in workshop.last.program.argv
+    readable = workshop.last.program.readable
+    assert [readable[f"{SHARED}/{number}"] for number in (0, 1)] == workshop.repositories
+    assert f"-Dmaven.repo.local.tail={SHARED}/0,{SHARED}/1" in workshop.last.program.argv
 
 
 def test_authorities_of_the_machine_are_trusted(

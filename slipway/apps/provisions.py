@@ -1,0 +1,58 @@
+"""What builds with Maven download, taken along with a bundle to where they cannot.
+
+It lies beside a bundle as Maven's own local repository, in which the builds of all apps look first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from slipway.apps.app import App, JibBuild
+from slipway.apps.builders.build import Settings, build_images
+from slipway.apps.builders.maven_user import MavenUser
+from slipway.cache.layout import CacheLayout, MavenCache
+
+FOLDER = "maven"
+"""Where it is, beside a bundle and in one that came with it."""
+
+_OF_THE_MACHINE = ("_remote.repositories", "*.lastUpdated", "resolver-status.properties")
+"""Where a machine had its artifacts from: without that, they count wherever one asks for them."""
+
+
+def repositories(bundle: Path, cache: CacheLayout) -> list[Path]:
+    """Where builds find what was downloaded before, with the bundle or by the user's own Maven."""
+    found = (bundle / FOLDER, MavenUser.here(cache).repository())
+    return [path for path in found if path and path.is_dir()]
+
+
+def collect(
+    apps: Iterable[App], settings: Settings, beside: Path, say: Callable[[str], None]
+) -> None:
+    """Put into ``beside`` what Maven downloads for a build of ``apps``, unless the bundle has it.
+
+    They are built as on a machine that has nothing yet, in a cache that passes. What an app that
+    fails would have needed is left out, which is said.
+    """
+    if (settings.bundle / FOLDER).is_dir():
+        return
+    built = [app for app in apps if isinstance(app.build, JibBuild)]
+    with tempfile.TemporaryDirectory(dir=beside.parent, prefix="provisions-") as folder:
+        cache = CacheLayout(Path(folder))
+        apart = replace(settings, cache=cache.root, repositories=(), session=None)
+        say("building what an archive has the artifacts of")
+        for app in build_images(built, apart, check=False, say=say).apps:
+            if app.failed:
+                say(f"without the artifacts of {app.label}: {app.failed.reason}")
+        for kept in cache.maven.glob("*"):
+            _take(MavenCache(kept).own / "repository", beside / FOLDER)
+
+
+def _take(repository: Path, target: Path) -> None:
+    """Add the artifacts of a local repository to another one."""
+    if repository.is_dir():
+        left_out = shutil.ignore_patterns(*_OF_THE_MACHINE)
+        shutil.copytree(repository, target, ignore=left_out, dirs_exist_ok=True)

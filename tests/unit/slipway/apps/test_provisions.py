@@ -1,0 +1,110 @@
+"""What Maven downloads for some apps goes along with a bundle, and builds look there first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.apps import provisions
+from slipway.apps.app import App
+from slipway.apps.builders.architectures import Images
+from slipway.apps.builders.build import Settings
+from slipway.cache.layout import CacheLayout, MavenCache
+from tests.support.apps import sourced
+from tests.support.maven_samples import write
+
+DOWNLOADED = {
+    "org/x/1/x-1.jar": "classes",
+    "org/x/1/x-1.pom": "what x needs",
+    "org/x/1/_remote.repositories": "x-1.jar>central=",
+    "org/x/1/x-2.pom.lastUpdated": "not there",
+    "org/resolver-status.properties": "",
+}
+
+
+class Builds:
+    """Stands for the builds of apps, of which each downloads the same, or fails."""
+
+    def __init__(self) -> None:
+        self.failing = ""
+        self.asked: list[str] = []
+        self.settings: list[Settings] = []
+
+    def __call__(self, apps: Iterable[App], settings: Settings, *, check: bool, say: Any) -> Images:
+        self.settings.append(settings)
+        built = [*apps]
+        for app in built:
+            self.asked.append(app.name)
+            if app.name == self.failing:
+                app.fail("build", "no way to Maven Central")
+            else:
+                kept = MavenCache(CacheLayout(settings.cache).maven / app.name)
+                write(kept.own / "repository", DOWNLOADED)
+        return Images(built, [], [])
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
+    made = Builds()
+    monkeypatch.setattr(provisions, "build_images", made)
+    return made
+
+
+def collected(root: Path, *names: str) -> tuple[set[str], list[str]]:
+    """The files that are put beside a bundle, and what is said."""
+    beside, said = root / "work" / "beside", list[str]()
+    beside.mkdir(parents=True)
+    (root / "bundle").mkdir(exist_ok=True)
+    apps = [sourced(name, build={"tool": "jib"}) for name in names]
+    apps.append(sourced("quotes", build={"tool": "buildx"}))
+    settings = Settings(root / "cache", root / "bundle", {}, repositories=[root / "m2"])
+    provisions.collect(apps, settings, beside, said.append)
+    assert [*(root / "work").iterdir()] == [beside]
+    return {
+        path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file()
+    }, said
+
+
+def test_artifacts_go_along_without_where_they_came_from(tmp_path: Path, builds: Builds) -> None:
+    files, _ = collected(tmp_path, "greeter", "other")
+    assert files == {"maven/org/x/1/x-1.jar", "maven/org/x/1/x-1.pom"}
+    assert builds.asked == ["greeter", "other"]
+
+
+def test_nothing_that_this_machine_has_is_taken_for_downloaded(
+    tmp_path: Path, builds: Builds
+) -> None:
+    collected(tmp_path, "greeter")
+    [settings] = builds.settings
+    assert settings.cache != tmp_path / "cache"
+    assert settings.repositories == ()
+
+
+def test_an_app_that_fails_is_told_of_and_the_others_go_along(
+    tmp_path: Path, builds: Builds
+) -> None:
+    builds.failing = "greeter"
+    files, said = collected(tmp_path, "greeter", "other")
+    assert "maven/org/x/1/x-1.jar" in files
+    assert said[-1] == "without the artifacts of greeter (main): no way to Maven Central"
+
+
+def test_a_bundle_that_came_with_them_keeps_its_own(tmp_path: Path, builds: Builds) -> None:
+    write(tmp_path / "bundle" / "maven", {"a.jar": ""})
+    assert collected(tmp_path, "greeter") == (set(), [])
+    assert builds.asked == []
+
+
+def test_builds_look_into_the_bundle_and_then_where_the_user_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    cache = CacheLayout(tmp_path / "cache")
+    assert provisions.repositories(tmp_path / "bundle", cache) == []
+    places = [tmp_path / "bundle/maven", tmp_path / "home/.m2/repository"]
+    for place in places:
+        write(place, {"a.jar": ""})
+    assert provisions.repositories(tmp_path / "bundle", cache) == places
