@@ -74,6 +74,33 @@ def test_two_embedded_clusters_do_not_want_the_same_ports() -> None:
     assert len(found) == len({*found}) == 4
 
 
+@pytest.mark.parametrize("provider", ["slipway", "nginx"])
+def test_a_pod_goes_when_another_is_ready_and_no_node_sends_it_connections(provider: str) -> None:
+    deployment = spec(provider, "Deployment")
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    pod = deployment["template"]["spec"]
+    [controller] = pod["containers"]
+    pause = controller["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 0 < pause < pod["terminationGracePeriodSeconds"]
+    assert controller["readinessProbe"]["periodSeconds"] == 1
+
+
+def test_another_provider_takes_over_behind_the_same_service() -> None:
+    """Pods of both are chosen by one Deployment and one Service, at the ports that each names."""
+    services, deployments = (
+        [spec(provider, kind) for provider in ("slipway", "nginx")]
+        for kind in ("Service", "Deployment")
+    )
+    assert services[0] == services[1]
+    assert deployments[0]["selector"] == deployments[1]["selector"]
+    wanted = {each["targetPort"] for each in services[0]["ports"]}
+    for deployment in deployments:
+        labels = deployment["template"]["metadata"]["labels"]
+        assert services[0]["selector"].items() <= labels.items()
+        [controller] = deployment["template"]["spec"]["containers"]
+        assert wanted <= {port["name"] for port in controller["ports"]}
+
+
 def directives(text: str) -> dict[str, str]:
     """The directives of nginx in a text, wherever they are, but for blocks."""
     return dict(re.findall(r"^\s*([a-z_]+) ([^{};]+);$", text, re.MULTILINE))
