@@ -13,7 +13,7 @@ playbook = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 
 # What a target prints is for its user, or for the program that it is piped to.
 .SILENT:
-.PHONY: help environment test-environment lock-environment doctor up bundle apps dev list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock bump fuzz vm foreign offline bench version
+.PHONY: help environment test-environment lock-environment doctor up bundle apps dev kubeconfig list rollback data-save data-load verify plan hosts trust sbom scan down test lint unit integration e2e docs lock bump fuzz vm foreign offline bench version
 
 help: ## Show this list
 	grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,6 +41,9 @@ apps: environment ## Only what apps.yml says: build, load, deploy, prove
 
 dev: environment ## Follow the sources: what is saved or committed is served, until Ctrl-C
 	python -m slipway.dev $(playbook) playbooks/dev.yml
+
+kubeconfig: environment ## Fetch the administrator's kubeconfig; FOR=name: make one for somebody of slipway_people
+	$(playbook) --extra-vars '__kubeadm_person="$(FOR)"' playbooks/kubeconfig.yml
 
 list: environment ## List all environments: commit, age, state, address, last failure
 	$(playbook) playbooks/list.yml

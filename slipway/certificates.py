@@ -129,7 +129,7 @@ class Authority:
                 ready = Path(scratch) / "ca"
                 ready.mkdir(mode=0o700)
                 _write(ready / ROOT_FILE, made.root, 0o644)
-                _write(ready / KEY_FILE, _key_text(made._key), 0o600)
+                _write(ready / KEY_FILE, key_text(made._key), 0o600)
                 try:
                     settle(ready, folder)
                 except OSError:
@@ -171,7 +171,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Pair(_text(leaf), _key_text(key))
+        return Pair(_text(leaf), key_text(key))
 
     def stands_by(self, pair: Pair, *names: str) -> bool:
         """Whether a pair is this authority's for these hosts alone, and not yet to be renewed."""
@@ -312,7 +312,8 @@ def _text(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
+def key_text(key: ec.EllipticCurvePrivateKey) -> str:
+    """A private key as PEM, without a password."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

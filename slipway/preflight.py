@@ -19,6 +19,7 @@ from slipway.errors import Problem, SlipwayError
 from slipway.kube.client import Kube
 from slipway.kube.nodes import mismatches
 from slipway.nodes.registries import registries
+from slipway.people import people
 
 ANSWER_SECONDS = 2.0
 """How long this machine may take to accept a connection to itself."""
@@ -164,6 +165,15 @@ def nodes_registries(given: Mapping[str, Any], secrets: Mapping[str, str]) -> li
     """Everything that is wrong with the registries that nodes are to ask."""
     try:
         registries(given, secrets)
+    except SlipwayError as error:
+        return list(error.problems)
+    return []
+
+
+def people_of(given: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with the people who may use the cluster."""
+    try:
+        people(given)
     except SlipwayError as error:
         return list(error.problems)
     return []

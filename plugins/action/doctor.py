@@ -65,6 +65,7 @@ def _wanted(args: Mapping[str, Any], bundles: Bundles, *, names: bool) -> Wanted
         bounds=Bounds.of(args),
         ports=args["ports"],
         registries=args["registries"],
+        people=args["people"],
         routed=args["routed"],
         resolv_conf=args["resolv_conf"],
         names=names,

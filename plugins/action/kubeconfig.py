@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,17 @@ class ActionModule(SlipwayAction):
             kubeconfig.write(path, document)
             if shared:
                 kubeconfig.write(shared, both)
+        if task_vars.get("slipway_answer_only"):
+            self.say(f"{path} is the administrator's")
         return {"changed": changed, "exists": True}
 
     def _remove(self, path: Path, shared: Path | None, name: str) -> bool:
-        changed = path.exists()
+        others = kubeconfig.people_folder(path)
+        changed = path.exists() or others.exists()
         if not self.check_mode:
             path.unlink(missing_ok=True)
+            if others.exists():
+                shutil.rmtree(others)
         if shared and shared.exists():
             before = kubeconfig.read(shared)
             after = kubeconfig.without(before, name)

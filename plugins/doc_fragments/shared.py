@@ -35,6 +35,16 @@ options:
     default: ""
 """
 
+    PEOPLE = r"""
+options:
+  people:
+    description:
+      - What people may where, by their names. C(view), C(develop) and C(admin) have C(apps) by
+        name, of which C(*) is every one, and C(namespaces).
+    type: dict
+    required: true
+"""
+
     PORTS = r"""
 options:
   ports:

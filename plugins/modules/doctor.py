@@ -83,6 +83,10 @@ options:
     type: list
     elements: path
     default: []
+  people:
+    description: Who else may use the cluster, as M(people) takes it.
+    type: dict
+    default: {}
   machines:
     description: What M(machine_look) returned of each node; of container nodes nothing.
     type: dict

@@ -12,7 +12,9 @@ description:
   - Its content is neither returned nor shown.
 options:
   state:
-    description: V(absent) removes the file, and the cluster's entries from O(merge_into).
+    description:
+      - V(absent) removes the file, those of M(person_kubeconfig), and the cluster's entries from
+        O(merge_into).
     type: str
     choices: [present, absent]
     default: present

@@ -1,13 +1,15 @@
-"""The administrator's kubeconfig on this machine: a file of its own and, if asked, a context."""
+"""Kubeconfigs on this machine: the administrator's, as a context too if asked, and others'."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from slipway.certificates import Pair
 from slipway.errors import Problem, SlipwayError
 from slipway.files import write_whole
 
@@ -25,6 +27,29 @@ def named(text: str, name: str) -> dict[str, Any]:
     document["contexts"][0]["context"] = {"cluster": name, "user": name}
     document["current-context"] = name
     return document
+
+
+def people_folder(path: Path) -> Path:
+    """Where other people's kubeconfigs of the cluster are that ``path`` opens.
+
+    As files beside it, one might have the name of another cluster's.
+    """
+    return path.with_suffix(".people")
+
+
+def of_person(own: Mapping[str, Any], cluster: str, person: str, pair: Pair) -> dict[str, Any]:
+    """A kubeconfig for somebody else, who is known by a pair, of the cluster that ``own`` opens."""
+    (entry,) = own["clusters"]
+    parts = {"client-certificate-data": pair.certificate, "client-key-data": pair.key}
+    user = {part: b64encode(text.encode()).decode() for part, text in parts.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{**entry, "name": cluster}],
+        "users": [{"name": person, "user": user}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": person}}],
+        "current-context": cluster,
+    }
 
 
 def merged(into: Mapping[str, Any], what: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,9 @@ class Wanted:
     each; none where they are containers. ``bundles`` tells where bundles come from, ``kept`` are
     the paths that a run writes to, and ``tools`` are what builds need. ``resolv_conf`` is the file
     with the name servers of container nodes, if one is named, ``ports`` are those of this machine
-    that lead to them, ``registries`` what nodes pull from. With ``names``, the names of hosts are
-    asked for as well, which the proof at the end of a run does itself.
+    that lead to them, ``registries`` what nodes pull from, ``people`` who else may use the cluster.
+    With ``names``, the names of hosts are asked for as well, which the proof at the end of a run
+    does itself.
     """
 
     cluster: str
@@ -70,6 +71,7 @@ class Wanted:
     bounds: Bounds = NO_BOUNDS
     ports: Ports = field(default_factory=dict)
     registries: Mapping[str, Any] = field(default_factory=dict)
+    people: Mapping[str, Any] = field(default_factory=dict)
     routed: bool = True
     resolv_conf: str = ""
     names: bool = True
@@ -107,6 +109,10 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         _raise(preflight.nodes_registries(wanted.registries, wanted.secrets))
         yield ok(", ".join(wanted.registries) or "as images name them")
 
+    def people_are_sound() -> Iterable[Result]:
+        _raise(preflight.people_of(wanted.people))
+        yield ok(", ".join(wanted.people) or "the operator alone")
+
     def file_is_sound() -> Iterable[Result]:
         _raise(preflight.apps_file(wanted.apps_file, wanted.secrets, wanted.domain, wanted.bounds))
         yield ok(str(wanted.apps_file))
@@ -120,6 +126,7 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         "cluster": cluster_is_this_one,
         "published ports": ports_are_free,
         "registries of nodes": registries_are_sound,
+        "people": people_are_sound,
         "apps file": file_is_sound,
     }
 

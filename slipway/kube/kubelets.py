@@ -12,14 +12,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from slipway.errors import Problem, SlipwayError
-from slipway.kube.client import ApiError, Kube, Object, Resource, Unreachable
-
-REQUESTS = Resource(
-    "certificates.k8s.io/v1",
-    "CertificateSigningRequest",
-    "certificatesigningrequests",
-    namespaced=False,
-)
+from slipway.kube.client import ApiError, Kube, Object, Unreachable
+from slipway.kube.requests import REQUESTS, approve
 
 SIGNER = "kubernetes.io/kubelet-serving"
 """Who signs them, once they are approved: the controller manager, with the cluster's authority."""
@@ -28,6 +22,9 @@ USER, GROUP = "system:node:", "system:nodes"
 """As whom a node speaks to the API server, which makes sure of it."""
 
 USAGES = {"digital signature", "key encipherment", "server auth"}
+
+REASON = "It is a node's own, and good for its name and address alone."
+"""Kept with each request that is approved."""
 
 POLL_SECONDS = 0.5
 
@@ -94,7 +91,7 @@ def certify(
                 continue
             given.add(request["spec"]["username"].removeprefix(USER))
             if not dry_run:
-                _approve(kube, request)
+                approve(kube, request["metadata"]["name"], REASON)
         lacking = {} if dry_run else _lacking(kube, nodes)
         if not lacking:
             return sorted(given), refused
@@ -118,24 +115,6 @@ def _pending(kube: Kube) -> list[Object]:
         for each in kube.list(REQUESTS).items
         if each["spec"]["signerName"] == SIGNER and not each["status"].get("conditions")
     ]
-
-
-def _approve(kube: Kube, request: Object) -> None:
-    approved = {
-        "type": "Approved",
-        "status": "True",
-        "reason": "SlipwayApproved",
-        "message": "It is a node's own, and good for its name and address alone.",
-    }
-    kube.apply(
-        {
-            "apiVersion": REQUESTS.api_version,
-            "kind": REQUESTS.kind,
-            "metadata": {"name": request["metadata"]["name"]},
-            "status": {"conditions": [approved]},
-        },
-        part="approval",
-    )
 
 
 def _lacking(kube: Kube, nodes: Mapping[str, str]) -> dict[str, str]:

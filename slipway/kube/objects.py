@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -24,6 +25,14 @@ Key = tuple[str, str, str]
 
 HASH = "slipway.internal/hash"
 """The annotation with the hash."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object before and after; None where it does not exist."""
+
+    before: Object | None
+    after: Object | None
 
 
 _TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)

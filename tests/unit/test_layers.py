@@ -32,7 +32,7 @@ FLOORS = [
         "waiting",
     },
     {"cache", "certificates", "control_node", "keystores", "kube", "oci"},
-    {"bundle", "nodes"},
+    {"bundle", "nodes", "people"},
     {"apps"},
     {"dashboard", "dev", "doctor", "preflight", "sbom"},
 ]

@@ -81,7 +81,7 @@ from slipway.kube.client import (
     Resource,
 )
 from slipway.kube.namespaces import remaining, titles, usable
-from slipway.kube.objects import Key, digest, grouped, key_of
+from slipway.kube.objects import Change, Key, digest, grouped, key_of
 from slipway.kube.workloads import rolled_out, template_of
 from slipway.secrets import MASK, Secrets
 from slipway.text import listed
@@ -109,14 +109,6 @@ KIND_SECONDS = 30.0
 
 TERMINATION_SECONDS = 120.0
 """How long a namespace that is being deleted may take before its new app gives up."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One object before and after; None where it does not exist."""
-
-    before: Object | None
-    after: Object | None
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,13 @@ def test_it_comes_and_goes_in_a_shared_file(tmp_path: Path) -> None:
     assert [entry["name"] for entry in read(tmp_path / "config")["contexts"]] == ["work"]
     assert not (tmp_path / "lab.yaml").exists()
     assert not kubeconfig_of(absent)["changed"]
+
+
+def test_with_it_go_those_of_other_people(tmp_path: Path) -> None:
+    write(tmp_path / "lab.people" / "ada.yaml", ADMIN)
+    args = {"path": str(tmp_path / "lab.yaml"), "state": "absent"}
+    assert kubeconfig_of(args, check=True)["changed"]
+    assert (tmp_path / "lab.people" / "ada.yaml").exists()
+    assert kubeconfig_of(args)["changed"]
+    assert list(tmp_path.iterdir()) == []
+    assert not kubeconfig_of(args)["changed"]

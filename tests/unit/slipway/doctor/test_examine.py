@@ -142,7 +142,7 @@ def test_where_everything_will_do_everything_was_looked_at(tmp_path: Path) -> No
     found = by_check(examined(wanted(tmp_path), sound))
     assert {*found.values()} == {"ok"}
     assert [*found] == [
-        *("inventory", "cluster", "published ports", "registries of nodes", "apps file"),
+        *("inventory", "cluster", "published ports", "registries of nodes", "people", "apps file"),
         *("bundle", "engine"),
         *("system", "processor", "kernel", "modules", "control groups", "python"),
         *("cores", "memory", "swap", "limits", "inotify", "room", "file systems"),
@@ -181,6 +181,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
         variables=[tmp_path / "vars"],
         apps_file=tmp_path / "none.yml",
         registries={"registry.test": {"user": "ada"}},
+        people={"ada": None},
         bundles=choices(Bundles(tmp_path / "other")),
         tools=["git"],
     )
@@ -196,6 +197,7 @@ def test_what_is_wrong_in_one_part_hides_nothing_of_another(
     assert {check: state for check, state in found.items() if state != "ok"} == {
         "inventory": "fail",
         "registries of nodes": "fail",
+        "people": "fail",
         "apps file": "fail",
         "engine": "fail",
         "cores": "fail",
