@@ -217,7 +217,7 @@ def test_a_maven_that_cannot_be_had_is_told_with_the_way_out(central: Central) -
     ("content", "reason"),
     [
         (zipped({f"{HOME}/../../out": "", MVN: ""}), "out is not in apache-maven-3.9.11"),
-        (zipped({"/etc/passwd": ""}), "is not in apache-maven-3.9.11"),
+        (zipped({"/outside-of-maven": ""}), "is not in apache-maven-3.9.11"),
         (zipped({f"{HOME}/README": ""}), "bin/mvn is not in it"),
         (zipped({f"{HOME}/{n}": "" for n in range(5)}), "it has more in it"),
         (zipped({MVN: "x" * 2000}), "it has more in it"),
