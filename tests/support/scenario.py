@@ -82,6 +82,7 @@ class Run:
         return re.findall(r"^fatal: (.*?)\n\n", self.output, re.MULTILINE | re.DOTALL)
 
     def __str__(self) -> str:
+        """All that was said: pytest cuts what is no string."""
         return f"exit code {self.code}\n{self.output}\n{self.errors}"
 
 

@@ -65,7 +65,7 @@ def shelf(scenario: Scenario, apps_file: AppsFile, folder: Path) -> Iterator[She
         digest = registries.push(url, NAME, *image_of(scenario), tag="1", asks=True)
         yield Shelf(scenario, apps_file, address, digest, closing)
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def image_of(scenario: Scenario) -> tuple[Layout, bytes]:

@@ -48,7 +48,7 @@ class Teller:
 def teller(scenario: Scenario, apps_file: AppsFile) -> Iterator[Teller]:
     yield Teller(scenario, apps_file)
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def test_it_answers_where_it_is_to_and_nowhere_else(teller: Teller) -> None:
@@ -59,21 +59,21 @@ def test_it_answers_where_it_is_to_and_nowhere_else(teller: Teller) -> None:
 
     balanced = {"type": "LoadBalancer", "address": address, "ports": ports}
     run = teller.deploy(**balanced)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert wait_until(lambda: teller.status(address, 8081) == 200, 30)
     assert teller.status(address, 80) == 0
     again = teller.deploy(**balanced)
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
 
     ports["plain"]["node_port"] = 30481
     run = teller.deploy(type="NodePort", ports=ports)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert wait_until(lambda: teller.status(of_node, 30481) == 200, 30)
     assert wait_until(lambda: teller.status(address, 8081) == 0, 30)
 
     del ports["plain"]["node_port"]
     run = teller.deploy(ports=ports)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert wait_until(lambda: teller.status(of_node, 30481) == 0, 30)
 
 

@@ -43,7 +43,7 @@ def attacked(scenario: Scenario, apps_file: AppsFile) -> Iterator[Run]:
 
     yield scenario.deploy(apps_file.changed(add))
     run = scenario.deploy(scenario.apps_file)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def _rules(name: str) -> list[dict[str, str]]:

@@ -32,7 +32,7 @@ def scaled(scenario: Scenario, apps_file: AppsFile) -> Iterator[AppsFile]:
     """Copies of apps.yml, whose app is gone again in the end."""
     yield apps_file
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def with_app(apps_file: AppsFile, replicas: Any) -> Path:
@@ -84,17 +84,17 @@ def test_load_brings_pods_that_runs_leave_alone_until_a_number_is_said(
 ) -> None:
     with_range = with_app(scaled, {"min": LEAST, "max": MOST, "cpu": 50})
     run = scenario.deploy(with_range)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert count(scenario) == LEAST
     with asked_all_the_time(scenario):
         wait_for(partial(count, scenario), MOST.__eq__, SECONDS)
         used = scenario.kubectl("top", "pods", "--namespace", SPACE, "--no-headers")
         assert NAME in used
         again = scenario.deploy(with_range)
-        assert again.code == 0, again
-        assert set(again.changed.values()) == {0}, again
+        assert again.code == 0, str(again)
+        assert set(again.changed.values()) == {0}, str(again)
         assert count(scenario) == MOST
     run = scenario.deploy(with_app(scaled, LEAST))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert count(scenario) == LEAST
     assert scenario.kube.get(AUTOSCALERS, NAME, SPACE) is None

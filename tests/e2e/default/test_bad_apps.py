@@ -94,7 +94,7 @@ def bad(scenario: Scenario, apps_file: AppsFile) -> Iterator[BadRun]:
         pods = scenario.pods()
         yield BadRun(scenario.deploy(path), path, pods)
     run = scenario.deploy(scenario.apps_file)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def _make_bad(apps: Apps, apps_file: AppsFile, port: int) -> None:

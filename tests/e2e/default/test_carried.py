@@ -116,10 +116,10 @@ def test_they_serve_without_a_registry_and_leave_with_their_app(shelf: Shelf) ->
 
     shelf.closing.close()
     again = shelf.deploy(carrier=carrier)
-    assert again.code == 0, again
+    assert again.code == 0, str(again)
     again = shelf.deploy(carrier=carrier)
-    assert again.code == 0, again
-    assert set(again.changed.values()) == {0}, again
+    assert again.code == 0, str(again)
+    assert set(again.changed.values()) == {0}, str(again)
 
     always = {"apps_prune_when": "always"}
     assert shelf.deploy(variables=always).code == 0

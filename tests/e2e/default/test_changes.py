@@ -16,8 +16,8 @@ GREETING = f"{FOLDER}/src/main/java/org/example/greeter/Greeting.java"
 def test_a_run_with_nothing_to_do_changes_nothing_and_touches_no_pod(scenario: Scenario) -> None:
     before = scenario.pods()
     run = scenario.play("site.yml")
-    assert run.code == 0, run
-    assert run.changed == dict.fromkeys(["localhost", *scenario.nodes], 0), run
+    assert run.code == 0, str(run)
+    assert run.changed == dict.fromkeys(["localhost", *scenario.nodes], 0), str(run)
     assert scenario.pods() == before
 
 
@@ -34,8 +34,8 @@ def test_a_program_of_a_node_that_was_changed_by_hand_is_put_back(scenario: Scen
     )
     assert worker.check_output(f"sha256sum {PROGRAM}") != before
     run = scenario.play("playbooks/cluster.yml")
-    assert run.code == 0, run
-    assert [host for host, changes in run.changed.items() if changes] == [name], run
+    assert run.code == 0, str(run)
+    assert [host for host, changes in run.changed.items() if changes] == [name], str(run)
     assert worker.check_output(f"sha256sum {PROGRAM}") == before
 
 
@@ -46,7 +46,7 @@ def test_a_changed_config_rolls_the_pods_of_that_app_alone_and_back(
     for wanted in (changed, scenario.apps_file):
         before = scenario.pods()
         run = scenario.deploy(wanted)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         touched = {name.split("/")[0] for name, _ in before.items() ^ scenario.pods().items()}
         assert touched == {"greeter-main"}
         assert scenario.wrong_routes(wanted) == {}
@@ -60,21 +60,21 @@ def test_a_commit_outside_an_apps_folder_changes_nothing(
     clone = Path(apps_file.repository("many", {"README": "1"}, like="greeter", at=FOLDER))
     wanted = apps_file.changed(lambda apps: _from_folder(apps, clone, "from main"))
     run = scenario.deploy(wanted)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert scenario.wrong_routes(wanted) == {}
 
     before = scenario.pods()
     apps_file.commit("many", {"README": "2", "services/other/pom.xml": "<project/>"})
     run = scenario.deploy(wanted)
-    assert run.code == 0, run
-    assert set(run.changed.values()) == {0}, run
+    assert run.code == 0, str(run)
+    assert set(run.changed.values()) == {0}, str(run)
     assert scenario.pods() == before
 
     words = (clone / GREETING).read_text()
     apps_file.commit("many", {GREETING: words.replace("from main", "from a folder")})
     wanted = apps_file.changed(lambda apps: _from_folder(apps, clone, "from a folder"))
     run = scenario.deploy(wanted)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert scenario.wrong_routes(wanted) == {}
     touched = {name.split("/")[0] for name, _ in before.items() ^ scenario.pods().items()}
     assert touched == {"greeter-main"}

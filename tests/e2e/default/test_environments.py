@@ -59,7 +59,7 @@ class Shop:
     def deploy(self) -> Run:
         """Make the environments what the branches say."""
         run = self.scenario.deploy(self.apps_file)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         return run
 
     def roll_back(self, branch: str) -> Run:
@@ -67,7 +67,7 @@ class Shop:
         run = self.scenario.play(
             "playbooks/rollback.yml", apps_rollback_app="shop", apps_rollback_branch=branch
         )
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         return run
 
     def ask(self, branch_slug: str) -> Answer:
@@ -104,7 +104,7 @@ def shop(scenario: Scenario, apps_file: AppsFile) -> Iterator[Shop]:
     path = apps_file.changed(lambda apps: apps.append(_app(repository)))
     yield Shop(scenario, Path(repository), path)
     run = scenario.deploy(scenario.apps_file)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def _app(repository: str, grace: str = "0m") -> dict[str, Any]:
@@ -140,7 +140,7 @@ def test_only_branches_with_a_new_commit_are_built(shop: Shop) -> None:
     shop.says("feature-two", "Half done")
     shop.says("feature-one", "Well begun")
     again = shop.deploy()
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
 
 
 def test_a_branch_that_is_deleted_takes_its_environment_along_after_its_grace(
@@ -171,7 +171,7 @@ def test_the_version_before_comes_back_without_a_build_and_stays(shop: Shop) -> 
     shop.says("feature-two", "Half done")
     again = shop.deploy()
     assert f"held at commit {first[:7]}" in again.output
-    assert (_built(again), set(again.changed.values())) == (set(), {0}), again
+    assert (_built(again), set(again.changed.values())) == (set(), {0}), str(again)
     shop.says("feature-two", "Half done")
     shop.push("feature/two", "All done")
     shop.deploy()
@@ -217,10 +217,10 @@ def test_a_user_s_namespace_and_objects_stay_when_apps_leave(
     try:
         inside = apps_file.changed(lambda apps: _add_to(apps, shop, "users-own"))
         run = shop.scenario.deploy(inside)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         without = apps_file.changed(list)
         run = shop.scenario.deploy(without)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         left = kubectl("get", "deployments,services,configmaps", "-n", "users-own", "-o", "name")
         assert left.split() == ["configmap/kube-root-ca.crt", "configmap/theirs"]
         wait_for(shop.namespaces, lambda names: names == set())

@@ -236,8 +236,10 @@ def test_a_run_with_nothing_to_build_brings_a_node_the_images_that_it_lacks(
     node.remove(APPS)
     assert not images & node.names()
     run = scenario.play("playbooks/apps.yml")
-    assert run.code == 0, run
-    assert run.changed == {**dict.fromkeys(["localhost", *scenario.nodes], 0), node.name: 1}, run
+    assert run.code == 0, str(run)
+    assert run.changed == {**dict.fromkeys(["localhost", *scenario.nodes], 0), node.name: 1}, str(
+        run
+    )
     assert images <= node.names()
     assert scenario.pods() == pods
 
@@ -247,8 +249,8 @@ def test_pruning_leaves_what_runs_and_ran_before(scenario: Scenario, node: Node)
     apps = ImageStore(scenario.cache / "images")
     for _ in range(2):
         run = scenario.play("playbooks/apps.yml", apps_prune_when="always")
-        assert run.code == 0, run
-    assert set(run.changed.values()) == {0}, run
+        assert run.code == 0, str(run)
+    assert set(run.changed.values()) == {0}, str(run)
     assert images <= node.names()
     assert images <= apps.images().keys()
     history = History.read(scenario.kube)

@@ -16,7 +16,7 @@ def test_it_serves_also_when_its_registry_is_gone_and_another_login_is_refused(
     guessed = {"image": by_tag, "registry_auth": shelf.login("somebody")}
     run = shelf.deploy(**good, guessed=guessed)
     assert run.code != 0
-    assert [word for word in run.failures if "guessed (main)" in word], run
+    assert [word for word in run.failures if "guessed (main)" in word], str(run)
     assert SECRETS["guess"] not in f"{run.output}{run.errors}"
     address = shelf.scenario.ingress_address()
     for name in good:
@@ -30,5 +30,5 @@ def test_it_serves_also_when_its_registry_is_gone_and_another_login_is_refused(
 
     shelf.closing.close()
     again = shelf.deploy(**good)
-    assert again.code == 0, again
-    assert set(again.changed.values()) == {0}, again
+    assert again.code == 0, str(again)
+    assert set(again.changed.values()) == {0}, str(again)

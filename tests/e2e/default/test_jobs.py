@@ -114,10 +114,10 @@ def ledger(scenario: Scenario, apps_file: AppsFile) -> Iterator[Ledger]:
     files = {"Dockerfile": DOCKERFILE, "ledger.py": LEDGER}
     made = Ledger(scenario, apps_file, apps_file.repository("ledger", files))
     run = made.again()
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     yield made
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def test_each_runs_when_it_is_to(ledger: Ledger) -> None:
@@ -140,7 +140,7 @@ def test_each_runs_when_it_is_to(ledger: Ledger) -> None:
     assert ledger.logs("job/by-hand") == "report version 1 for EUR"
     ledger.scenario.kubectl("delete", "job", "by-hand", "--namespace", SPACE)
     again = ledger.again()
-    assert (again.code, set(again.changed.values())) == (0, {0}), again
+    assert (again.code, set(again.changed.values())) == (0, {0}), str(again)
     assert "Slipway's labels but others made them" not in again.output
 
 
@@ -159,7 +159,7 @@ def test_a_migration_that_fails_leaves_what_serves(ledger: Ledger) -> None:
 
 def test_the_next_version_is_migrated_and_not_seeded(ledger: Ledger) -> None:
     run = ledger.deploy("version 3")
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ledger.served() == "version 3 serve"
     jobs = ledger.all("jobs")
     [migrate] = [name for name in jobs if name.startswith("ledger-migrate-")]

@@ -93,12 +93,12 @@ def keeper(
 
     yield Keeper(scenario, apps_file.changed(add), tmp_path_factory.mktemp("keeper"), address)
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def test_clients_that_trust_the_authority_reach_it_by_each_of_its_names(keeper: Keeper) -> None:
     run = keeper.deploy()
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     root = keeper.folder / "ca" / ROOT_FILE
     assert keeper.ask("/", root) == "ok"
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -117,6 +117,6 @@ def test_clients_that_trust_the_authority_reach_it_by_each_of_its_names(keeper: 
 
     pods = keeper.scenario.pods()
     again = keeper.deploy()
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
     assert keeper.scenario.pods() == pods
     assert keeper.scenario.kube.get(SECRETS, "keeper-certificate", SPACE) == secret

@@ -28,10 +28,10 @@ def lessons(scenario: Scenario, apps_file: AppsFile) -> Iterator[Scenario]:
             apps += entries_of(path)
 
     run = scenario.deploy(apps_file.changed(add))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     yield scenario
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def asked(lessons: Scenario, path: str) -> str:

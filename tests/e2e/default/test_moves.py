@@ -139,7 +139,7 @@ def test_a_node_that_was_taken_out_of_its_network_comes_back_with_a_run(scenario
     network.disconnect(worker)
     network.connect(worker)
     run = scenario.play("playbooks/nodes.yml")
-    assert run.code == 0, run
-    assert run.changed == {"localhost": 1}, run
+    assert run.code == 0, str(run)
+    assert run.changed == {"localhost": 1}, str(run)
     wait_for(scenario.wrong_routes, lambda wrong: wrong == {})
     assert set(scenario.play("playbooks/nodes.yml").changed.values()) == {0}

@@ -45,7 +45,7 @@ def ready(pod: Object) -> datetime:
 
 def test_a_service_is_there_before_the_app_and_both_know_its_password(shelf: Shelf) -> None:
     run = shelf.deploy(notebook=notebook(shelf))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     kube = shelf.scenario.kube
     kept = kube.get(SECRETS, "notebook-store-passwords", SPACE)
     assert kept
@@ -61,7 +61,7 @@ def test_a_service_is_there_before_the_app_and_both_know_its_password(shelf: She
     assert datetime.fromisoformat(app["metadata"]["creationTimestamp"]) >= ready(pod)
 
     again = shelf.deploy(notebook=notebook(shelf))
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
     assert kube.get(SECRETS, "notebook-store-passwords", SPACE) == kept
 
 
@@ -69,7 +69,7 @@ def test_an_app_whose_service_cannot_be_had_says_so(shelf: Shelf) -> None:
     run = shelf.deploy(notebook=notebook(shelf), other=notebook(shelf, "none"))
     assert run.code != 0
     failures = json.dumps(run.failures)
-    assert "other-store (main)" in failures, run
-    assert "it needs other-store (main), which does not run" in failures, run
-    assert "notebook (main)" not in failures, run
+    assert "other-store (main)" in failures, str(run)
+    assert "it needs other-store (main), which does not run" in failures, str(run)
+    assert "notebook (main)" not in failures, str(run)
     assert in_pod(shelf, "notebook", ASK) == "200"

@@ -88,14 +88,14 @@ def test_reach_opens_one_way(scenario: Scenario, apps_file: AppsFile) -> None:
 
     try:
         run = scenario.deploy(apps_file.changed(reaching))
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         found = wait_for(partial(both_ways, scenario), lambda ways: "reached" in ways)
         assert found == ("reached", "silence")
         again = scenario.deploy(apps_file.changed(reaching))
-        assert set(again.changed.values()) == {0}, again
+        assert set(again.changed.values()) == {0}, str(again)
     finally:
         run = scenario.deploy(scenario.apps_file)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
     assert wait_for(partial(both_ways, scenario), lambda ways: "reached" not in ways)
 
 

@@ -30,13 +30,13 @@ def parcel(scenario: Scenario, apps_file: AppsFile) -> Iterator[Path]:
 
     yield apps_file.changed(add)
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def kubeconfig_for(scenario: Scenario, name: str) -> Path:
     """As ``make kubeconfig FOR=name``."""
     run = scenario.play("playbooks/kubeconfig.yml", __kubeadm_person=name, slipway_people=PEOPLE)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     path = Path(scenario.facts["kubeconfig"]).with_suffix(".people") / f"{name}.yaml"
     assert str(path) in run.output
     return path
@@ -45,7 +45,7 @@ def kubeconfig_for(scenario: Scenario, name: str) -> Path:
 def deploy(scenario: Scenario, apps_file: Path, **people: object) -> Run:
     """Run the apps with these people."""
     run = scenario.play("playbooks/apps.yml", slipway_apps_file=apps_file, slipway_people=people)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     return run
 
 
@@ -68,7 +68,7 @@ def test_somebody_sees_what_is_theirs_until_they_are_taken_away(
     assert not sees(ada, PODS, space), "there is no such environment yet"
 
     run = deploy(scenario, parcel, **PEOPLE)
-    assert sees(ada, PODS, space), run
+    assert sees(ada, PODS, space), str(run)
     for resource, namespace in (
         (SECRETS, space),
         (PODS, "quotes-main"),
@@ -86,7 +86,7 @@ def test_somebody_sees_what_is_theirs_until_they_are_taken_away(
         assert not kube.may("patch", DEPLOYMENTS, "kube-system")
     assert sees(ben, PODS, "kube-system")
     again = deploy(scenario, parcel, **PEOPLE)
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
 
     deploy(scenario, parcel, ben=PEOPLE["ben"])
     assert not sees(ada, PODS, space)
@@ -100,7 +100,7 @@ def test_an_operator_with_ssh_alone_gets_the_administrators_kubeconfig(
 ) -> None:
     path = tmp_path / "kube" / "cluster.yaml"
     run = scenario.play("playbooks/kubeconfig.yml", __kubeadm_person="", slipway_kubeconfig=path)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert str(path) in run.output
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sees(path, SECRETS, "kube-system")

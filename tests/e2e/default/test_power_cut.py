@@ -32,7 +32,7 @@ def test_a_node_that_was_made_when_the_power_was_cut_is_taken_as_it_is(scenario:
         leave_note(scenario, host)
     before = scenario.pods()
     run = scenario.play("playbooks/cluster.yml")
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert scenario.pods() == before
     assert not any(host.file(MARKER).exists for host in scenario.nodes.values())
     assert set(scenario.play("playbooks/cluster.yml").changed.values()) == {0}
@@ -47,7 +47,7 @@ def test_a_join_that_the_power_was_cut_in_is_begun_anew(scenario: Scenario) -> N
     leave_note(scenario, worker)
     worker.check_output("mkdir -p /etc/kubernetes/pki && echo half >/etc/kubernetes/pki/ca.crt")
     run = scenario.play("playbooks/cluster.yml")
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert not worker.file(MARKER).exists
     assert scenario.kube.get(NODES, name)
     wait_for(scenario.wrong_routes, lambda wrong: wrong == {})

@@ -17,7 +17,7 @@ def test_services_answer_at_addresses_that_a_browser_opens(scenario: Scenario) -
     ports = scenario.facts["ports"]
     try:
         run = scenario.play("playbooks/platform.yml", "playbooks/apps.yml", slipway_domain=LOCAL)
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         assert "This machine does not know these names" not in run.output
         shown = [word for word in run.output.split() if word.startswith("http://")]
         addresses = [urlsplit(each) for each in shown]
@@ -33,7 +33,7 @@ def test_services_answer_at_addresses_that_a_browser_opens(scenario: Scenario) -
         listed = scenario.play("playbooks/list.yml")
         assert all(each in listed.output for each in shown[:-1]), listed
         again = scenario.play("playbooks/platform.yml", "playbooks/apps.yml", slipway_domain=LOCAL)
-        assert set(again.changed.values()) == {0}, again
+        assert set(again.changed.values()) == {0}, str(again)
     finally:
         assert scenario.play("playbooks/platform.yml", "playbooks/apps.yml").code == 0
     assert scenario.wrong_routes() == {}
@@ -53,7 +53,7 @@ def test_a_port_that_is_taken_is_told_before_a_bundle_is_made(scenario: Scenario
         wanted = {**scenario.facts["ports"], "http": taken.getsockname()[1]}
         run = scenario.play("site.yml", slipway_published_ports=wanted)
     assert run.code != 0
-    assert run.changed == {"localhost": 0}, run
+    assert run.changed == {"localhost": 0}, str(run)
     [message] = run.failures
     assert f"port {wanted['http']} of 127.0.0.1 is in use on this machine" in message
 
@@ -62,7 +62,7 @@ def test_nodes_that_were_made_with_other_ports_are_left_and_told(scenario: Scena
     before = scenario.pods()
     run = scenario.play("playbooks/nodes.yml", slipway_published_ports={})
     assert run.code != 0
-    assert set(run.changed.values()) == {0}, run
+    assert set(run.changed.values()) == {0}, str(run)
     [message] = run.failures
     assert "was made with the published ports" in message
     assert "make down" in message

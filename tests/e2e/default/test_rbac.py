@@ -55,13 +55,13 @@ class Keeper:
 def keeper(scenario: Scenario, apps_file: AppsFile) -> Iterator[Keeper]:
     yield Keeper(scenario, apps_file)
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def test_it_may_do_that_in_its_namespace_and_nothing_elsewhere(keeper: Keeper) -> None:
     rule = {"resources": ["pods"], "verbs": ["get", "list"]}
     run = keeper.deploy(rule)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert keeper.asks(f"/api/v1/namespaces/{SPACE}/pods") == "200"
     for path in (
         f"/api/v1/namespaces/{SPACE}/secrets",
@@ -72,10 +72,10 @@ def test_it_may_do_that_in_its_namespace_and_nothing_elsewhere(keeper: Keeper) -
     ):
         assert keeper.asks(path) == "403", path
     again = keeper.deploy(rule)
-    assert set(again.changed.values()) == {0}, again
+    assert set(again.changed.values()) == {0}, str(again)
 
     run = keeper.deploy()
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert keeper.asks(f"/api/v1/namespaces/{SPACE}/pods") == "FileNotFoundError"
     left = keeper.scenario.kubectl(
         "get", "serviceaccounts,roles,rolebindings", "--namespace", SPACE, "--output=name"
@@ -87,4 +87,4 @@ def test_a_right_that_leads_out_is_refused_before_anything_is_changed(keeper: Ke
     run = keeper.deploy({"resources": ["services"], "verbs": ["create"]})
     assert run.code != 0
     assert "gets out of its environment" in str(run)
-    assert set(run.changed.values()) <= {0}, run
+    assert set(run.changed.values()) <= {0}, str(run)

@@ -31,7 +31,7 @@ def test_an_unsound_apps_file_is_refused_before_a_node_is_asked(
     before = scenario.pods()
     run = scenario.play("site.yml", slipway_apps_file=tmp_path / "apps.yml")
     assert run.code != 0
-    assert run.changed == {"localhost": 0}, run
+    assert run.changed == {"localhost": 0}, str(run)
     [message] = run.failures
     for reason in reasons:
         assert reason in message
@@ -45,7 +45,7 @@ def test_another_version_than_the_cluster_s_is_refused_before_a_bundle_is_made(
     versions = {**scenario.facts["versions"], "kubernetes": version}
     run = scenario.play("site.yml", slipway_versions=versions)
     assert run.code != 0
-    assert run.changed == {"localhost": 0}, run
+    assert run.changed == {"localhost": 0}, str(run)
     [message] = run.failures
     assert f"slipway_versions.kubernetes: {version} is not what the cluster runs" in message
     for name in scenario.nodes:
@@ -67,9 +67,9 @@ def test_nodes_of_another_cluster_are_left_as_they_are(
     before = scenario.pods()
     run = scenario.play("playbooks/cluster.yml", **settings)
     assert run.code != 0
-    assert set(run.changed.values()) == {0}, run
+    assert set(run.changed.values()) == {0}, str(run)
     assert not (tmp_path / "kubeconfig").exists()
-    assert any(named.format(**scenario.facts) in message for message in run.failures), run
+    assert any(named.format(**scenario.facts) in message for message in run.failures), str(run)
     for message in run.failures:
         assert "/etc/kubernetes/kubelet.conf" in message
         assert "kubelet.service runs" in message
@@ -89,7 +89,7 @@ def test_machines_that_are_not_bare_are_refused_all_at_once(scenario: Scenario) 
         for host in scenario.nodes.values():
             host.check_output(show, *kubeconfigs)
     assert run.code != 0
-    assert set(run.changed.values()) == {0}, run
+    assert set(run.changed.values()) == {0}, str(run)
     assert len(run.failures) == len(scenario.nodes)
     for message in run.failures:
         assert "this machine is not bare" in message
@@ -135,7 +135,7 @@ def test_without_the_right_to_docker_the_fix_is_named(scenario: Scenario, tmp_pa
             env={"DOCKER_HOST": f"unix://{path}"},
         )
     assert run.code != 0
-    assert run.changed == {"localhost": 0}, run
+    assert run.changed == {"localhost": 0}, str(run)
     [message] = run.failures
     assert "Docker: no right to use its socket" in message
     assert "add yourself to the group 'docker'" in message
@@ -171,7 +171,7 @@ def test_a_pool_without_a_free_address_is_named(scenario: Scenario) -> None:
     assert "Service nginx-ingress: has no address" in message
     assert "no available IPs" in message
     assert "metallb_pool" in message
-    assert mended.code == 0, mended
+    assert mended.code == 0, str(mended)
     assert wait_for(scenario.wrong_routes, lambda wrong: wrong == {}) == {}
 
 

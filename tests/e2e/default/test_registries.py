@@ -39,7 +39,7 @@ def known(scenario: Scenario, given: dict[str, Any]) -> Run:
     run = scenario.play(
         "playbooks/cluster.yml", "--diff", slipway_registries=given, slipway_secrets=secrets
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     header = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     assert not [each for each in (PASSWORD, header) if each in f"{run.output}{run.errors}"]
     return run
@@ -89,7 +89,7 @@ def test_nodes_pull_by_a_login_that_comes_and_goes_without_a_restart(
             refused = wait_for(ask, lambda found: "message" in found.get("waiting", {}))
             assert "authorization" in refused["waiting"]["message"], refused
         run = known(scenario, {address: {"ca": str(ca), **LOGIN}})
-        assert {run.changed[name] for name in scenario.nodes} == {1}, run
+        assert {run.changed[name] for name in scenario.nodes} == {1}, str(run)
         with pulling(scenario, image) as name:
             wait_for(partial(state, scenario, name), lambda found: "running" in found)
     known(scenario, {})

@@ -66,7 +66,7 @@ def menu(scenario: Scenario, apps_file: AppsFile) -> Iterator[Menu]:
     }
     yield Menu(scenario, apps_file, apps_file.changed(lambda apps: apps.append(app)))
     run = scenario.deploy(scenario.apps_file)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def test_each_branch_is_what_its_own_file_says(menu: Menu) -> None:
@@ -77,7 +77,7 @@ def test_each_branch_is_what_its_own_file_says(menu: Menu) -> None:
     rule = {"path": "/menu/f-two/", "rewrite": "/", "expect": "Quotation"}
     menu.push("f/two", "dinner", ingress={"rules": [rule]}, processes=work)
     run = menu.deploy()
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert (menu.mode("f-one"), menu.mode("f-two")) == ("lunch", "dinner")
     assert menu.runs("f-one") == {NAME}
     assert menu.runs("f-two") == {NAME, f"{NAME}-worker"}
@@ -85,9 +85,9 @@ def test_each_branch_is_what_its_own_file_says(menu: Menu) -> None:
     menu.serves("demo", "/menu/f-two/")
 
     again = menu.deploy()
-    assert again.code == 0, again
-    assert set(again.changed.values()) == {0}, again
-    assert "fetching" not in again.output, again
+    assert again.code == 0, str(again)
+    assert set(again.changed.values()) == {0}, str(again)
+    assert "fetching" not in again.output, str(again)
 
 
 def test_a_branch_that_says_what_is_not_its_to_say_fails_alone(menu: Menu) -> None:
@@ -96,11 +96,11 @@ def test_a_branch_that_says_what_is_not_its_to_say_fails_alone(menu: Menu) -> No
     run = menu.deploy()
     assert run.code != 0
     [message] = run.failures
-    assert f"{NAME} (f/two), source" in message, run
-    assert f"{NAME} (f/one)" not in message, run
-    assert "branch f/two at " in message, run
-    assert "line 6 quota: is not the repository's to say" in message, run
-    assert "line 8 replicas: " in message, run
+    assert f"{NAME} (f/two), source" in message, str(run)
+    assert f"{NAME} (f/one)" not in message, str(run)
+    assert "branch f/two at " in message, str(run)
+    assert "line 6 quota: is not the repository's to say" in message, str(run)
+    assert "line 8 replicas: " in message, str(run)
     assert menu.mode("f-one") == "breakfast"
     assert menu.mode("f-two") == "dinner"
     assert menu.runs("f-two") == {NAME, f"{NAME}-worker"}

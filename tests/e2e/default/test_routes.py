@@ -97,7 +97,7 @@ class Doors:
             slipway_ca_dir=self.folder / "ca",
             slipway_hosts_file=self.folder / "hosts",
         )
-        assert run.code == 0, run
+        assert run.code == 0, str(run)
         return run
 
     def connect(self, host: str, *, secure: bool) -> socket.socket:
@@ -150,7 +150,7 @@ def doors(
     found.run(path)
     yield found
     run = scenario.deploy(scenario.apps_file)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def _add(apps: Apps, source: str) -> None:
@@ -195,7 +195,7 @@ def test_websockets_are_for_apps_that_say_so(doors: Doors) -> None:
 def test_another_run_makes_no_certificate_anew(doors: Doors) -> None:
     before = doors.scenario.kube.get(SECRETS, SECURE, ROUTES_NAMESPACE)
     run = doors.run(doors.apps_file)
-    assert set(run.changed.values()) == {0}, run
+    assert set(run.changed.values()) == {0}, str(run)
     assert f"https://{SECURE}/doors/" in run.output
     assert doors.scenario.kube.get(SECRETS, SECURE, ROUTES_NAMESPACE) == before
 

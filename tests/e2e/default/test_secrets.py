@@ -171,7 +171,7 @@ def proof(
             )
         yield Proof(run, values, canaries, watch, started, scratch, github, https)
         undone = scenario.deploy(scenario.apps_file)
-        assert undone.code == 0, undone
+        assert undone.code == 0, str(undone)
 
 
 def _greeter_files() -> dict[str, str]:

@@ -134,10 +134,10 @@ def values(scenario: Scenario, apps_file: AppsFile) -> Iterator[Values]:
         text = text.replace(f"'@{word}@'", word)
     changed.write_text(text)
     run = scenario.deploy(changed)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     yield Values(scenario.ingress_address())
     undone = scenario.deploy(scenario.apps_file)
-    assert undone.code == 0, undone
+    assert undone.code == 0, str(undone)
 
 
 def test_variables_and_files_are_to_the_letter(values: Values) -> None:

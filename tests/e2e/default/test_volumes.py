@@ -63,7 +63,7 @@ def volumes_of(shelf: Shelf, namespace: str) -> set[str]:
 def deployed(shelf: Shelf) -> Iterator[Shelf]:
     """The app on main, with something in its volume."""
     run = shelf.deploy(memo=memo(shelf))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     write(shelf, "/var/lib/memo/first", "one")
     yield shelf
     shelf.scenario.kube.delete(NAMESPACES, NEXT)  # it has a volume that is kept
@@ -79,13 +79,13 @@ def test_data_is_still_there_after_the_pod_was_lost(deployed: Shelf) -> None:
     deployed.scenario.kubectl("rollout", "status", "--namespace", MAIN, "deployment/memo")
     assert read(deployed) == "one"
     again = deployed.deploy(memo=memo(deployed))
-    assert (again.code, set(again.changed.values())) == (0, {0}), again
+    assert (again.code, set(again.changed.values())) == (0, {0}), str(again)
 
 
 def test_data_goes_to_a_file_and_comes_back(deployed: Shelf, tmp_path: Path) -> None:
     path = tmp_path / "memo.tar.zst"
     run = data(deployed, "saved", path)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     write(deployed, "/var/lib/memo/second", "two")
     spoiled = tmp_path / "spoiled.tar.zst"
     spoiled.write_bytes(path.read_bytes()[:-5])
@@ -94,7 +94,7 @@ def test_data_goes_to_a_file_and_comes_back(deployed: Shelf, tmp_path: Path) -> 
     assert str(spoiled) in str(run)
     assert sorted(read(deployed).split()) == ["one", "two"]
     run = data(deployed, "loaded", path)
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert read(deployed) == "one"
     assert not [
         pod["metadata"]["name"]
@@ -114,14 +114,14 @@ def test_a_new_branch_has_the_data_and_leaves_what_it_is_to_keep(deployed: Shelf
     )
     assert run.code != 0
     failures = json.dumps(run.failures)
-    assert "claim lost-data is not bound: there is no StorageClass none-such" in failures, run
-    assert "memo (" not in failures, run
+    assert "claim lost-data is not bound: there is no StorageClass none-such" in failures, str(run)
+    assert "memo (" not in failures, str(run)
     assert read(deployed, NEXT) == "one"
     assert volumes_of(deployed, NEXT) == {"memo-data", "memo-kept"}
 
     run = deployed.deploy(memo=memo(deployed))
-    assert run.code == 0, run
-    assert "volume kept is kept" in run.output, run
+    assert run.code == 0, str(run)
+    assert "volume kept is kept" in run.output, str(run)
     wait_for(lambda: volumes_of(deployed, NEXT), lambda found: found == {"memo-kept"})
     claims = deployed.scenario.kube.list(VOLUME_CLAIMS, namespace=NEXT).items
     assert [claim["metadata"]["name"] for claim in claims] == ["memo-kept"]
