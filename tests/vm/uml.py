@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import Problem, SlipwayError
@@ -30,10 +31,53 @@ apt-get install --yes --no-install-recommends --target-release={SUITE}-backports
 
 TOOLS = ("c_compiler", "kernel_compiler", "mmdebstrap")
 
-CPUINFO = "arch/um/kernel/um_arch.c"
-MODEL = '\tseq_printf(m, "model name\\t: UML\\n");\n'
-CLOCK = '\tseq_printf(m, "cpu MHz\\t\\t: 1000.000\\n");\n'
-"""A clock to tell of, without which no kubelet starts, after the line that it comes after."""
+
+@dataclass(frozen=True)
+class Change:
+    """What takes the place of a text that a file of the kernel's source has once."""
+
+    path: str
+    old: str
+    new: str
+
+    def make(self, tree: Path) -> None:
+        """Write it; raises SlipwayError when the source is not as it is taken to be."""
+        source = (tree / self.path).read_text(encoding="utf-8")
+        if source.count(self.old) != 1:
+            raise SlipwayError(Problem(self.path, f"has no, or several, {self.old.strip()!r}"))
+        (tree / self.path).write_text(source.replace(self.old, self.new), encoding="utf-8")
+
+
+_MODEL = '\tseq_printf(m, "model name\\t: UML\\n");\n'
+CLOCK = Change(
+    "arch/um/kernel/um_arch.c",
+    _MODEL,
+    _MODEL + '\tseq_printf(m, "cpu MHz\\t\\t: 1000.000\\n");\n',
+)
+"""A clock to tell of, without which no kubelet starts."""
+
+ONE_AT_A_TIME = Change(
+    "arch/um/kernel/irq.c",
+    "\tpreempt_disable();\n\t_sigio_handler(regs, irqs_suspended);\n",
+    """\
+	static atomic_t asked = ATOMIC_INIT(0);
+	int seen;
+
+	preempt_disable();
+	if (atomic_inc_return(&asked) == 1)
+		do {
+			seen = atomic_read(&asked);
+			_sigio_handler(regs, irqs_suspended);
+		} while (atomic_sub_return(seen, &asked));
+""",
+)
+"""Whatever device has something to say, one processor at a time listens.
+
+The list of who has is the same one for all processors, and each is told once: of two at a time, one
+takes what the other one was told of, and a disk or a network stands still for ever.
+"""
+
+CHANGES = (CLOCK, ONE_AT_A_TIME)
 
 COMPILE_SECONDS = 3600.0
 
@@ -49,7 +93,7 @@ class Uml:
     @classmethod
     def made(cls, folder: Path, say: Callable[[str], None]) -> Uml:
         """With the kernel that is kept below ``folder``, and compiled if there is none."""
-        with kept(folder, "uml", FETCH, CONFIG, CLOCK) as (target, unfinished):
+        with kept(folder, "uml", FETCH, CONFIG, *map(repr, CHANGES)) as (target, unfinished):
             if unfinished is not None:
                 _compile(unfinished, say)
         return cls(target / "linux")
@@ -95,10 +139,8 @@ def _compile(place: Path, say: Callable[[str], None]) -> None:
     (packed,) = (root / "usr/src").glob("linux-source-*.tar.xz")
     tree.mkdir()
     run(["tar", "-x", "--strip-components=1", "-C", tree, "-f", packed], what="the kernel's source")
-    source = (tree / CPUINFO).read_text(encoding="utf-8")
-    if source.count(MODEL) != 1:
-        raise SlipwayError(Problem(CPUINFO, f"has no line {MODEL.strip()!r} to tell a clock after"))
-    (tree / CPUINFO).write_text(source.replace(MODEL, MODEL + CLOCK), encoding="utf-8")
+    for change in CHANGES:
+        change.make(tree)
     say("compiling the kernel (ten minutes)")
     make = ["make", "--silent", "ARCH=um", f"--jobs={os.cpu_count()}"]
     commands: list[list[str | Path]] = [
