@@ -34,7 +34,9 @@ class Inventory:
 
     ``nodes`` are node names with their addresses. ``segment`` is the network of container nodes,
     empty for machines, whose network is not Slipway's to know. The subnets are those of pods and
-    services; ``pool`` has the ranges for services of type LoadBalancer.
+    services; ``pool`` has the ranges for services of type LoadBalancer. ``api`` is where all
+    control planes are reached together, with a port or without, empty for one of them; if there
+    are ``load_balancers``, these hold it.
     """
 
     nodes: Mapping[str, str]
@@ -43,11 +45,13 @@ class Inventory:
     pod_subnet: str
     service_subnet: str
     segment: str = ""
+    api: str = ""
+    load_balancers: Sequence[str] = ()
 
 
 def addresses(inventory: Inventory) -> list[Problem]:
     """Everything that is wrong with the inventory's addresses."""
-    return [*_nodes(inventory), *_pool(inventory), *_overlaps(inventory)]
+    return [*_nodes(inventory), *_api(inventory), *_pool(inventory), *_overlaps(inventory)]
 
 
 def groups(
@@ -82,10 +86,12 @@ def groups(
         for name in members
         if name not in nodes
     ]
-    if len(control_plane) > 1:
-        what = f"has {len(control_plane)} hosts ({', '.join(control_plane)})"
-        fix = "leave one of them there, and put the others into workers"
-        what += ", and Slipway makes clusters with one"
+    if control_plane and len(control_plane) % 2 == 0:
+        what = (
+            f"has {len(control_plane)} hosts ({', '.join(control_plane)}), which go on without no "
+            f"more of them than {len(control_plane) - 1} do: etcd needs more than half"
+        )
+        fix = "put one more host there, or one of them into workers: three, or five"
         found.append(Problem("inventory control_plane", what, fix))
     return found
 
@@ -224,6 +230,35 @@ def _nodes(inventory: Inventory) -> Iterator[Problem]:
             fix = "choose an address in it, or another node_containers_subnet"
             yield Problem(where, f"{text} is not in the nodes' network {segment}", fix)
         owners[address] = name
+
+
+def _api(inventory: Inventory) -> Iterator[Problem]:
+    where, several = "inventory slipway_api_address", len(inventory.control_plane) > 1
+    if several and not inventory.api and not inventory.load_balancers:
+        what = f"is empty, and {len(inventory.control_plane)} control planes need one in common"
+        fix = "name an address of the nodes' network that nobody has, or a load balancer of yours"
+        yield Problem(where, what, fix)
+    address, segment = address_of(inventory.api.partition(":")[0]), network_of(inventory.segment)
+    if inventory.load_balancers and not isinstance(
+        address_of(inventory.api), ipaddress.IPv4Address
+    ):
+        what = f"is '{inventory.api}', and load_balancers hold an IPv4 address without a port"
+        fix = (
+            "name one of the nodes' network that nobody has; or leave load_balancers without hosts"
+        )
+        yield Problem(where, what, fix)
+    if address is None:
+        return  # a name
+    if inventory.load_balancers and segment and address not in segment:
+        fix = "choose an address in it that nobody has"
+        yield Problem(where, f"{address} is not in the nodes' network {segment}", fix)
+    owners = [name for name, text in inventory.nodes.items() if address_of(text) == address]
+    if owners and (several or inventory.load_balancers):
+        what = f"{address} is {owners[0]}'s address, and would go with it"
+        yield Problem(where, what, "name one that is no node's own")
+    if in_pool(inventory.pool, address):
+        what = f"{address} is in metallb_pool, which gives it to a service"
+        yield Problem(where, what, "name one that is not in metallb_pool")
 
 
 def _pool(inventory: Inventory) -> Iterator[Problem]:

@@ -45,6 +45,8 @@ def _wanted(args: Mapping[str, Any], bundles: Bundles, *, names: bool) -> Wanted
         pod_subnet=args["pod_subnet"],
         service_subnet=args["service_subnet"],
         segment=args["segment"],
+        api=args["api"],
+        load_balancers=args["load_balancers"],
     )
     return Wanted(
         cluster=args["cluster"],

@@ -10,6 +10,8 @@ description:
   - kubeadm reads its configuration when it makes a cluster. This module has it write the static
     pods of a cluster that is there anew, waits until those that differ have been started with what
     is new, and brings the Secrets into the form in which they are kept now.
+  - An API server whose certificate lacks a name of the configuration gets another. When the API is
+    to be reached elsewhere, what the cluster and its administrator know of that follows.
   - A control plane that does not come up so gets its former static pods back.
   - It notes which configuration it carried out, and does nothing for one that it did. That is noted
     last, so that what is interrupted is done again.
@@ -18,12 +20,20 @@ options:
     description: The file with kubeadm's configuration.
     type: path
     default: /etc/kubernetes/kubeadm.yaml
+  node:
+    description: The node's name in the cluster.
+    type: str
+    required: true
+  endpoint:
+    description: The URL of the cluster's API server.
+    type: str
+    required: true
   sum:
     description: The SHA-256 sum that the file has, or will have.
     type: str
     required: true
   made:
-    description: Whether kubeadm made the cluster just now, with this configuration.
+    description: Whether kubeadm made the control plane just now, with this configuration.
     type: bool
     required: true
   timeout:
@@ -44,6 +54,8 @@ author:
 EXAMPLES = r"""
 - name: Have the control plane run as it is configured
   control_plane:
+    node: lab-control-plane
+    endpoint: https://192.0.2.11:6443
     sum: "{{ configuration | hash('sha256') }}"
     made: false
     timeout: 240

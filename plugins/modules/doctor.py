@@ -55,6 +55,15 @@ options:
     description: Network of the services.
     type: str
     required: true
+  api:
+    description: Where all control planes are reached together; empty for one at its own address.
+    type: str
+    default: ""
+  load_balancers:
+    description: Names of the machines that hold this address.
+    type: list
+    elements: str
+    default: []
   segment:
     description: Network of container nodes; empty for machines.
     type: str

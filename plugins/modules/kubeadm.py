@@ -29,6 +29,12 @@ options:
     description: The URL of the cluster's API server.
     type: str
     required: true
+  keys:
+    description:
+      - Files that the command is to find, by their paths, such as the keys that control planes
+        share. They come when the note is there, for root alone, and go when the command is undone.
+    type: dict
+    default: {}
   begun:
     description: Whether the machine has what an interrupted run began, which is undone first.
     type: bool

@@ -51,6 +51,7 @@ EXAMPLES = r"""
     node:
       cluster: lab
       endpoint: https://192.0.2.11:6443
+      control_planes: [192.0.2.11]
       control_plane: true
       version: 1.36.3
     address: 192.0.2.11

@@ -10,7 +10,8 @@ description:
   - Looks for traces of a cluster, for other container runtimes, and for name servers that pods can
     reach. It fails with all that stands in the way of a node, and changes nothing but that note
     which is told of below.
-  - A machine is taken for a node of the cluster when its kubelet speaks to O(endpoint). What
+  - A machine is taken for a node of the cluster when its kubelet speaks to O(endpoint), or to one
+    of O(control_planes). What
     M(kubeadm) began there for the cluster and was interrupted in is told by the note that it
     left. What had come to its end counts as a node, and the note goes.
   - While a kubeadm of an earlier run still runs there, it is waited for.
@@ -23,8 +24,15 @@ options:
     description: The URL of the cluster's API server.
     type: str
     required: true
+  control_planes:
+    description:
+      - The addresses of the cluster's control planes. Their kubelets speak to the API server beside
+        them, and others did when there was only one.
+    type: list
+    elements: str
+    required: true
   control_plane:
-    description: Whether the machine is the cluster's control plane, and not a worker.
+    description: Whether the machine is a control plane of the cluster, and not a worker.
     type: bool
     required: true
   version:
@@ -57,6 +65,7 @@ EXAMPLES = r"""
   node_look:
     cluster: lab
     endpoint: https://192.0.2.11:6443
+    control_planes: [192.0.2.11]
     control_plane: false
     version: 1.36.3
 """
@@ -67,6 +76,14 @@ state:
     - V(bare) if nothing of a cluster is there, V(begun) if a run was interrupted in making it a
       node, V(member) if it is a node of the cluster.
   returned: success
+  type: str
+server:
+  description: The URL of the API server that the kubelet of a node speaks to.
+  returned: when it is a node
+  type: str
+authority:
+  description: The SHA-256 sum of the certificate of a node's cluster.
+  returned: when it is a node
   type: str
 refusals:
   description: What stands in the way, each with C(what), what was C(found), and the C(fix).

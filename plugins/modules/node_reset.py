@@ -17,6 +17,11 @@ options:
     description: The URL of the API server of the cluster that the machine is a node of.
     type: str
     required: true
+  control_planes:
+    description: The addresses of the cluster's control planes, which nodes may speak to as well.
+    type: list
+    elements: str
+    required: true
 attributes:
   check_mode:
     description: Lists what would be removed and removes nothing.
@@ -32,6 +37,7 @@ EXAMPLES = r"""
 - name: Take what Slipway put there off the machine
   node_reset:
     endpoint: https://192.0.2.11:6443
+    control_planes: [192.0.2.11]
 """
 
 RETURN = r"""

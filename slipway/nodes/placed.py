@@ -11,6 +11,8 @@ INSTALLED = {
     "bin": "/usr/local/bin",
     "cni": "/opt/cni/bin",
     # Of its own, so that nobody else on the machine gets it instead of the machine's.
+    "haproxy": "/usr/local/lib/slipway/haproxy",
+    "keepalived": "/usr/local/lib/slipway/keepalived",
     "nft": "/usr/local/lib/slipway/nft",
 }
 """Directory of the bundle -> directory of a node."""

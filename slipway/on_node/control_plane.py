@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from slipway.on_node.shared import HOME, LONG_SECONDS, Failed, Modes, log_end, place, tool
+from slipway.on_node.shared import (
+    HOME,
+    LONG_SECONDS,
+    Failed,
+    Modes,
+    log_end,
+    place,
+    pointed_to,
+    tool,
+    write,
+)
 
 NOTE = f"{HOME}/control-plane"
 """Has the sum of the configuration that was carried out last."""
 
 MANIFESTS = "/etc/kubernetes/manifests"
+
+ADMIN = "/etc/kubernetes/admin.conf"
+ADMINS = (ADMIN, "/etc/kubernetes/super-admin.conf")
+"""Kubeconfigs of the cluster's administrator, of which one is everywhere."""
+
+KNOWN = (("kube-public", "cluster-info"), ("kube-system", "kube-proxy"))
+"""ConfigMaps that have a kubeconfig, and so say where the API is reached."""
+
+CERTIFICATE = tuple(f"/etc/kubernetes/pki/apiserver.{kind}" for kind in ("crt", "key"))
+CERTIFY = ("certs", "apiserver")
 
 PHASES = (("control-plane", "all"), ("etcd", "local"))
 """Of kubeadm init: what writes static pods."""
@@ -42,7 +59,7 @@ class Failure(Exception):
 
 def kubectl(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Ask the API server as its administrator."""
-    admin = str(place("/etc/kubernetes/admin.conf"))
+    admin = str(place(ADMIN))
     asked = ("kubectl", "--kubeconfig", admin, "--request-timeout=30s", *argv)
     return tool(*asked, given=given, seconds=LONG_SECONDS)
 
@@ -52,20 +69,13 @@ def manifests() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in place(MANIFESTS).glob("*.yaml")}
 
 
-def write(path: Path, content: bytes) -> None:
-    """Put a file in its place as a whole, for root alone; the kubelet overlooks the one before."""
-    handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=".slipway-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    Path(name).rename(path)
+def running(node: str) -> dict[str, dict[str, Any]]:
+    """The text of each static pod of the node, as its hash, and whether it is ready.
 
-
-def running() -> dict[str, dict[str, Any]]:
-    """Each static pod's text, as its hash, and whether it is ready; empty without an answer."""
+    It is empty without an answer.
+    """
     asked = ("--namespace=kube-system", "get", "pods", "--selector=tier=control-plane")
-    found = kubectl(*asked, "--output=json")
+    found = kubectl(*asked, f"--field-selector=spec.nodeName={node}", "--output=json")
     if found.returncode != 0:
         return {}
     return {
@@ -87,11 +97,67 @@ def phase(config: str, *names: str) -> None:
         raise Failure(f"kubeadm init phase {' '.join(names)}: {done.stderr.strip()}")
 
 
-def wait(changed: list[str], before: dict[str, dict[str, Any]], timeout: float) -> None:
+def certify(config: str) -> None:
+    """Have a certificate with all names of the API server; the one that is there, if it has them.
+
+    The API server takes up another one by itself.
+    """
+    try:
+        phase(config, *CERTIFY)
+        return
+    except Failure as failure:
+        if "certificate apiserver is invalid" not in str(failure):
+            raise
+    before = {path: path.read_bytes() for path in map(place, CERTIFICATE)}
+    for path in before:
+        path.unlink()
+    try:
+        phase(config, *CERTIFY)
+    except Failure:
+        for path, content in before.items():
+            write(path, content)
+        raise
+
+
+def move(endpoint: str, timeout: float) -> None:
+    """Have cluster and administrator know where the API is reached, if that is elsewhere now.
+
+    It has to answer there before anybody is told. The kubeconfig by which that is found out comes
+    last, so that what is interrupted is done again.
+    """
+    admins = {path: path.read_text() for path in map(place, ADMINS) if path.exists()}
+    moved = {path: pointed_to(text, endpoint) for path, text in admins.items()}
+    if moved == admins:
+        return
+    deadline = time.monotonic() + timeout
+    while (asked := kubectl("--server", endpoint, "get", "--raw=/readyz")).returncode != 0:
+        if time.monotonic() > deadline:
+            raise Failure(f"the API is not reached at {endpoint}: {asked.stderr.strip()}")
+        time.sleep(POLL_SECONDS)
+    for namespace, name in KNOWN:
+        found = kubectl("get", "configmap", f"--namespace={namespace}", name, "--output=json")
+        if found.returncode == 0:
+            held = json.loads(found.stdout)
+            held["data"] = {key: pointed_to(text, endpoint) for key, text in held["data"].items()}
+            tell("replace", "--filename=-", given=json.dumps(held))
+    # It reads where the API is at its start; what it made of services stays meanwhile.
+    tell("rollout", "restart", "--namespace=kube-system", "daemonset/kube-proxy")
+    for path, text in reversed([*moved.items()]):
+        write(path, text.encode())
+
+
+def tell(*argv: str, given: str = "") -> None:
+    """Change something in the cluster."""
+    done = kubectl(*argv, given=given)
+    if done.returncode != 0:
+        raise Failure(f"kubectl {argv[0]}: {done.stderr.strip()}")
+
+
+def wait(node: str, changed: list[str], before: dict[str, dict[str, Any]], timeout: float) -> None:
     """Wait until every static pod is ready, and those that changed are of their new text."""
     deadline = time.monotonic() + timeout
     while True:
-        now = running()
+        now = running(node)
         late = [
             name
             for name in before
@@ -114,17 +180,18 @@ def last_lines(names: list[str]) -> str:
     return "\n".join([*parts, *filter(None, logs)])
 
 
-def carry_out(config: str, timeout: float) -> list[str]:
+def carry_out(node: str, config: str, timeout: float) -> list[str]:
     """Have the static pods as the configuration says; return the names of those that changed."""
-    before, ran = manifests(), running()
+    before, ran = manifests(), running(node)
     if not ran:
         raise Failure("the API server does not answer on its node")
     try:
+        certify(config)
         for names in PHASES:
             phase(config, *names)
         now = manifests()
         changed = sorted(name for name in now if now[name] != before.get(name))
-        wait(changed, ran, timeout)
+        wait(node, changed, ran, timeout)
     except Failure as failure:
         now = manifests()
         changed = sorted(name for name in now if now[name] != before.get(name))
@@ -171,7 +238,8 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
     restarted: list[str] = []
     if not args["made"]:
         try:
-            restarted = carry_out(args["config"], args["timeout"])
+            restarted = carry_out(args["node"], args["config"], args["timeout"])
+            move(args["endpoint"], args["timeout"])
             rewrite_secrets()
         except Failure as failure:
             what = "the control plane does not run as it is configured"

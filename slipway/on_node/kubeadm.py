@@ -85,8 +85,18 @@ def made() -> list[str]:
     return sorted(path for each in MADE for path in matching(each))
 
 
-def carry_out(command: str, config: str, lock: int) -> str:
+def bring(keys: dict[str, str]) -> None:
+    """Write what the command is to find there, for root alone."""
+    for name, content in keys.items():
+        path = place(name)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
+
+
+def carry_out(command: str, config: str, keys: dict[str, str], lock: int) -> str:
     """Run the command; return why it failed, once nothing of it is left, or nothing."""
+    bring(keys)
     done = tool("kubeadm", command, f"--config={config}", keep=lock, seconds=LONG_SECONDS)
     if done.returncode == 0:
         place(MARKER).unlink()
@@ -119,7 +129,7 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
     try:
         with noted(note, begun=begun) as lock:
             reason = undo(lock) if begun else ""
-            reason = reason or carry_out(command, args["config"], lock)
+            reason = reason or carry_out(command, args["config"], args["keys"], lock)
     except NotOurs as error:
         raise Failed(f"{left_alone}: {error}") from error
     if reason:

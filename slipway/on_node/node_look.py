@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import ipaddress
 import json
 import re
@@ -14,6 +15,7 @@ from slipway.on_node.shared import (
     MARKER,
     Failed,
     Modes,
+    api_server,
     matching,
     place,
     program,
@@ -23,6 +25,7 @@ from slipway.on_node.shared import (
 
 ADMIN = "/etc/kubernetes/admin.conf"
 KUBELET = "/etc/kubernetes/kubelet.conf"
+AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 
 TRACES = (
     *(
@@ -128,10 +131,16 @@ class Wanted:
 
     cluster: str
     endpoint: str
+    control_planes: list[str]
     control_plane: bool
     version: str
     ca: str = ""
     resolv_conf: str = ""
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The API servers of this cluster that kubeconfigs on the machine may name."""
+        return (self.endpoint, *map(api_server, self.control_planes))
 
 
 @dataclass(frozen=True)
@@ -212,14 +221,14 @@ def stranger(wanted: Wanted) -> str:
     """Which other cluster the machine is of; nothing if it is this one's, or of none."""
     for path in (ADMIN, KUBELET):
         found = kubeconfig(path)
-        if found and found.server != wanted.endpoint:
+        if found and found.server not in wanted.servers:
             return f"the cluster at {found.server}"
     admin = kubeconfig(ADMIN)
     if admin and not wanted.control_plane:
         return f"the cluster at {admin.server}, as its control plane"
     if admin and admin.cluster != wanted.cluster:
         return f"the cluster '{admin.cluster}' at {admin.server}"
-    own = text_of("/etc/kubernetes/pki/ca.crt").strip()
+    own = text_of(AUTHORITY).strip()
     if wanted.ca and own and own != wanted.ca.strip():
         return f"an earlier cluster at {wanted.endpoint}, with another certificate authority"
     return ""
@@ -261,7 +270,8 @@ def state(wanted: Wanted) -> dict[str, str]:
             "'kubeadm reset' on it, if nobody needs what runs there",
             [*found, *running(KUBERNETES)],
         )
-    joined = kubeconfig(KUBELET) is not None
+    kubelet = kubeconfig(KUBELET)
+    joined = kubelet is not None
     if joined and ours and note["command"] == "init":
         up = came_up()
         if up is None:
@@ -273,9 +283,13 @@ def state(wanted: Wanted) -> dict[str, str]:
                 found,
             )
         joined = up
-    if joined:
+    if joined and ours and note["command"] == "join" and wanted.control_plane:
+        # The kubelet of a control plane runs before etcd and the API server do. The others go on.
+        joined = False
+    if kubelet and joined:
         same_version(wanted)
-        return {"state": "member"}
+        authority = hashlib.sha256(text_of(AUTHORITY).encode()).hexdigest()
+        return {"state": "member", "server": kubelet.server, "authority": authority}
     if found and ours:
         return {"state": "begun"}
     ports = NODE_PORTS + (CONTROL_PLANE_PORTS if wanted.control_plane else ())

@@ -18,6 +18,7 @@ from slipway.on_node.shared import (
     SIGN,
     Failed,
     Modes,
+    api_server,
     place,
     take_back,
     tool,
@@ -109,13 +110,13 @@ def run(*argv: str) -> subprocess.CompletedProcess[str]:
     return tool(*argv, seconds=LONG_SECONDS, env={"PATH": WITH_NFT})
 
 
-def others(endpoint: str) -> str:
-    """The API server of another cluster that the machine is a node of, if it is."""
+def others(*servers: str) -> str:
+    """The API server of another cluster than that of these that the machine is a node of."""
     for name in ("admin", "kubelet"):
         path = place(f"/etc/kubernetes/{name}.conf")
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         server = re.search(r"^    server: (\S+)$", text, re.MULTILINE)
-        if server and server[1] != endpoint:
+        if server and server[1] not in servers:
             return server[1]
     return ""
 
@@ -216,7 +217,7 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
 
     Raises Failed where the machine is another cluster's, or something could not be undone.
     """
-    other = others(args["endpoint"])
+    other = others(args["endpoint"], *map(api_server, args["control_planes"]))
     if other:
         what = f"this machine is a node of the cluster at {other}, and left as it is"
         raise Failed(f"{what}\n    fix: take it out of the inventory", removed=[])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +58,26 @@ class Failed(Exception):
 def place(path: str) -> Path:
     """Where a path of the node is."""
     return ROOT / path.lstrip("/")
+
+
+def api_server(address: str) -> str:
+    """The URL of the API server that a control plane has at its own address."""
+    return f"https://{address}:6443"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in its place as a whole, for root alone; the kubelet overlooks the one before."""
+    handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=".slipway-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    Path(name).rename(path)
+
+
+def pointed_to(text: str, server: str) -> str:
+    """A kubeconfig, as kubeadm and the kubelet write it, for another API server."""
+    return re.sub(r"^(    server: ).*$", rf"\g<1>{server}", text, flags=re.MULTILINE)
 
 
 def matching(pattern: str) -> list[str]:

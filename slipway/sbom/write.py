@@ -30,7 +30,7 @@ SUFFIX = ".cdx.json"
 BUNDLE, ENVIRONMENT, IMAGES = "bundle", "slipway", "apps"
 """The documents of the bundle and of Slipway itself, and the folder of those of images."""
 
-_PROGRAMS = ("bin", "cni", "tools", "nft")
+_PROGRAMS = ("bin", "cni", "tools", "haproxy", "keepalived", "nft")
 """Folders of the bundle with what was compiled."""
 
 _RELEASES = {"bookworm": "12", "trixie": "13"}

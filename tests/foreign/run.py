@@ -44,6 +44,8 @@ PROGRAMS: Mapping[str, Says] = {
     "cni/host-local": PLUGIN,
     "cni/loopback": PLUGIN,
     "cni/portmap": PLUGIN,
+    "haproxy/haproxy": (["-v"], "HAProxy version 3."),
+    "keepalived/keepalived": (["--help"], "--vrrp"),
     "nft/nft": (["--version"], NETLINK),
     "tools/buildctl": (["--version"], "v{buildkit}"),
     "tools/buildkitd": (["--version"], "v{buildkit}"),
@@ -90,6 +92,9 @@ IMAGES: Mapping[str, Sequence[Says]] = {
     "python": [(["python3", "--version"], "Python {python}.")],
 }
 """The images' programs, by the images."""
+
+PORTABLE = {"haproxy", "keepalived", "nft"}
+"""Folders of a program with all that it loads."""
 
 WAITING = {"pause"}
 """Images whose program waits until it is told to end, and ends well then."""
@@ -155,7 +160,7 @@ def _of_programs(bundle: Path, architecture: Architecture) -> Iterator[Problem]:
     folders = {Path(name).parts[0] for name in PROGRAMS}
     there = {
         path.relative_to(bundle).as_posix()
-        for folder in folders - {"nft"}
+        for folder in folders - PORTABLE
         for path in (bundle / folder).iterdir()
     }
     yield from (Problem(name, "is asked nothing") for name in sorted(there - PROGRAMS.keys()))

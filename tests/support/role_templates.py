@@ -14,21 +14,25 @@ from tests.support.checkout import PROJECT
 
 
 def variables(inventory: str, role: str, **more: Any) -> dict[str, Any]:
-    """Those of an inventory's control plane, of all roles, and of a role; ``more`` comes last.
+    """Those of an inventory's first control plane, all roles', and a role's; ``more`` comes last.
 
-    Of other hosts, the address of the control plane is known.
+    Of other hosts, the address of each control plane is known.
     """
     loader = DataLoader()
     manager = InventoryManager(loader, [str(PROJECT / "inventory" / inventory)])
-    (node,) = manager.get_hosts("control_plane")
+    nodes = manager.get_hosts("control_plane")
+    node = nodes[0]
     own: dict[str, Any] = VariableManager(loader, manager).get_vars(host=node)
     found: dict[str, Any] = {}
-    defaults = PROJECT / "roles" / role / "defaults/main.yml"
-    for path in (*(PROJECT / "group_vars/all").glob("*.yml"), defaults):
+    defaults = (PROJECT / "roles" / role).glob("defaults/main.yml")
+    for path in (*(PROJECT / "group_vars/all").glob("*.yml"), *defaults):
         found |= _trusted(yaml.safe_load(path.read_text()))
     said = yaml.safe_load((PROJECT / "roles" / role / "vars/main.yml").read_text())
     found |= own | _trusted(said)
-    found["hostvars"] = {node.name: {"node_address": "192.0.2.11"}}
+    found["hostvars"] = {
+        each.name: {"inventory_hostname": each.name, "node_address": f"192.0.2.{number}"}
+        for number, each in enumerate(nodes, start=11)
+    }
     return found | more
 
 

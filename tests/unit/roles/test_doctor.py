@@ -41,7 +41,7 @@ def test_it_is_the_first_that_make_up_does() -> None:
 
 
 def test_it_looks_at_nodes_as_the_run_does_that_changes_them() -> None:
-    (look,) = loaded("roles/kubeadm/tasks/look.yml")
+    look, *_ = loaded("roles/kubeadm/tasks/look.yml")
     (machine,) = loaded("roles/doctor/tasks/machine.yml")
     assert machine["machine_look"]["node"] == look["node_look"]
     assert machine["check_mode"] is True

@@ -76,6 +76,70 @@ def test_a_machine_may_have_control_groups_of_either_version(
     assert told["nodeRegistration"]["ignorePreflightErrors"] == ignored
 
 
+def test_a_worker_joins_as_no_control_plane() -> None:
+    told = configuration("join", "ha", inventory_hostname="slipway-ha-worker-1")
+    assert "controlPlane" not in told
+
+
+def test_a_further_control_plane_joins_as_one_at_its_own_address() -> None:
+    told = configuration("join", "ha", inventory_hostname="slipway-ha-2", node_address="192.0.2.12")
+    assert told["controlPlane"]["localAPIEndpoint"]["advertiseAddress"] == "192.0.2.12"
+
+
+def test_all_control_planes_without_workers_run_the_services() -> None:
+    groups = {"control_plane": ["a", "b", "c"], "workers": []}
+    for command in ("init", "join"):
+        told = configuration(command, "ha", groups=groups, inventory_hostname="b")
+        assert told["nodeRegistration"]["taints"] == []
+
+
+@pytest.mark.parametrize(("inventory", "elects"), [("local", False), ("ha", True)])
+def test_several_control_planes_elect_which_one_acts(inventory: str, *, elects: bool) -> None:
+    named = configurations("init", inventory)[1]["controllerManager"]["extraArgs"]
+    assert ("leader-elect" in {each["name"] for each in named}) is not elects
+
+
+def named(name: str, states: dict[str, str]) -> Any:
+    """What a variable of the role is while control planes are in these states."""
+    known = variables("ha", "kubeadm")
+    known["groups"] = {"control_plane": [*known["hostvars"]]}
+    for host, state in states.items():
+        known["hostvars"][host]["kubeadm_look_result"] = {"state": state}
+    return rendered(f"{{{{ {name} }}}}", known)
+
+
+@pytest.mark.parametrize(
+    ("states", "founder"),
+    [
+        (("bare", "bare", "bare"), "slipway-ha-1"),
+        (("member", "bare", "bare"), "slipway-ha-1"),
+        (("bare", "member", "member"), "slipway-ha-2"),
+        (("begun", "bare", "member"), "slipway-ha-3"),
+    ],
+)
+def test_the_first_control_plane_makes_the_cluster_unless_another_has_it(
+    states: tuple[str, ...], founder: str
+) -> None:
+    hosts = ("slipway-ha-1", "slipway-ha-2", "slipway-ha-3")
+    found = dict(zip(hosts, states, strict=True))
+    assert named("__kubeadm_founder", found) == founder
+    joining = [host for host, state in found.items() if state != "member"]
+    assert named("__kubeadm_joining", found) == joining
+
+
+def test_a_control_plane_that_joins_has_the_others_key_of_secrets() -> None:
+    own: list[dict[str, Any]] = variables("ha", "kubeadm")["__kubeadm_api_server_files"]
+    files = [{**each, "content": "own"} for each in own]
+    given = {"__kubeadm_keys": {"secrets": "theirs"}, "__kubeadm_api_server_files": files}
+    joined = rendered(
+        "{{ __kubeadm_joined_api_server_files }}", variables("ha", "kubeadm", **given)
+    )
+    found = {each["path"]: each for each in joined}
+    assert found.keys() == {each["path"] for each in own}
+    secrets = found["/etc/kubernetes/api-server/encryption.yaml"]
+    assert (secrets["content"], secrets["secret"], secrets.get("once")) == ("theirs", True, None)
+
+
 def test_every_file_of_the_api_server_is_one_that_it_reads() -> None:
     read = {value for value in flags("apiServer").values() if "/api-server/" in value}
     there = {f"/etc/kubernetes/api-server/{path.name}" for path in API_SERVER.glob("*.yaml")}

@@ -123,3 +123,15 @@ def test_what_waits_for_slow_clients_fills_no_disk() -> None:
     assert container["resources"]["limits"] == {"ephemeral-storage": "3Gi"}
     # Or as much of the node's disk would be set aside.
     assert "ephemeral-storage" in container["resources"]["requests"]
+
+
+@pytest.mark.parametrize("provider", ["slipway", "nginx"])
+@pytest.mark.parametrize(("inventory", "pods"), [("lab", 1), ("ha", 2)])
+def test_no_control_plane_that_may_be_lost_serves_requests(
+    provider: str, inventory: str, pods: int
+) -> None:
+    groups = {"lab": {"control_plane": ["a"]}, "ha": {"control_plane": ["a", "b", "c"]}}
+    found = spec(provider, "Deployment", inventory, groups=groups[inventory])
+    assert found["replicas"] == pods
+    prefers = found["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
+    assert (str(prefers).count("node-role.kubernetes.io/control-plane") == 1) is (pods > 1)

@@ -26,3 +26,10 @@ def test_the_first_control_plane_is_reached(groups: dict[str, Any], reached: lis
     ports = rendered(known["__node_containers_ports"], known)
     assert ports
     assert [*found.values()] == [ports] * len(reached)
+
+
+def test_load_balancers_that_are_no_nodes_are_containers_as_well() -> None:
+    groups = {"nodes": ["first", "second"], "load_balancers": ["first", "front"]}
+    known = variables("local", "node_containers", groups=groups)
+    machines = rendered("{{ __node_containers_machines }}", known)
+    assert machines == ["first", "second", "front"]

@@ -309,10 +309,11 @@ def test_one_control_plane_with_or_without_workers_is_sound(
     ("nodes", "control_plane", "workers", "problem"),
     [
         (
-            ["a", "b", "c"],
-            ["a", "b", "c"],
+            ["a", "b"],
+            ["a", "b"],
             [],
-            "inventory control_plane: has 3 hosts (a, b, c), and Slipway makes clusters with one",
+            "inventory control_plane: has 2 hosts (a, b), which go on without no more of them than "
+            "1 do: etcd needs more than half",
         ),
         (["a", "b"], ["a"], ["b", "a"], "inventory a: is in the groups control_plane and workers"),
         (
@@ -330,6 +331,60 @@ def test_a_mistake_in_the_groups_is_one_problem_with_its_fix(
     (found,) = groups(nodes, control_plane, workers)
     assert f"{found.where}: {found.what}" == problem
     assert found.fix
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_an_odd_number_of_control_planes_is_none(count: int) -> None:
+    names = [f"node-{number}" for number in range(count)]
+    assert groups(names, names, []) == []
+
+
+THREE = replace(
+    MACHINES,
+    nodes={"a": "192.0.2.11", "b": "192.0.2.12", "c": "192.0.2.13"},
+    control_plane=["a", "b", "c"],
+    pool=["192.0.2.200/29"],
+)
+
+
+@pytest.mark.parametrize(
+    ("api", "problem"),
+    [
+        ("", "is empty, and 3 control planes need one in common"),
+        ("192.0.2.12", "192.0.2.12 is b's address, and would go with it"),
+        ("192.0.2.12:443", "192.0.2.12 is b's address, and would go with it"),
+        ("192.0.2.201", "192.0.2.201 is in metallb_pool, which gives it to a service"),
+    ],
+)
+def test_several_control_planes_need_an_address_that_outlives_each(api: str, problem: str) -> None:
+    assert said(replace(THREE, api=api)) == [f"inventory slipway_api_address: {problem}"]
+
+
+HOLD = "and load_balancers hold an IPv4 address without a port"
+
+
+@pytest.mark.parametrize(
+    ("api", "problem"),
+    [
+        ("", f"is '', {HOLD}"),
+        ("192.0.2.10:443", f"is '192.0.2.10:443', {HOLD}"),
+        ("api.example.org", f"is 'api.example.org', {HOLD}"),
+        ("198.51.100.10", "198.51.100.10 is not in the nodes' network 192.0.2.0/24"),
+    ],
+)
+def test_load_balancers_hold_an_address_of_the_nodes_network(api: str, problem: str) -> None:
+    inventory = replace(THREE, segment="192.0.2.0/24", load_balancers=["a", "b", "c"])
+    assert said(replace(inventory, api=api)) == [f"inventory slipway_api_address: {problem}"]
+    assert said(replace(inventory, api="192.0.2.10")) == []
+
+
+@pytest.mark.parametrize("api", ["192.0.2.10", "192.0.2.10:443", "api.example.org"])
+def test_an_address_or_a_name_of_its_own_will_do(api: str) -> None:
+    assert said(replace(THREE, api=api)) == []
+
+
+def test_one_control_plane_may_have_its_own_address() -> None:
+    assert said(replace(MACHINES, api="172.29.0.2")) == []
 
 
 def test_a_cluster_that_does_not_answer_is_no_problem_beforehand(tmp_path: Path) -> None:

@@ -223,11 +223,15 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
+PORTABLE = ("haproxy", "keepalived", "nft")
+"""Programs that have a folder of their own, with all that they load."""
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle of two binaries and two images."""
+    """A bundle of a binary in each place, and of images."""
     path = tmp_path / "bundle" / "0123456789abcdef"
-    for place in ("bin/kubelet", "cni/bridge", "nft/nft"):
+    for place in ("bin/kubelet", "cni/bridge", *(f"{name}/{name}" for name in PORTABLE)):
         (path / place).parent.mkdir(parents=True)
         (path / place).write_text(place)
     store = ImageStore(path / "images")
@@ -270,11 +274,14 @@ def test_a_node_image_has_the_bundle_in_its_places(engine: FakeEngine, bundle: P
     loading, final = engine.made
     for container in engine.made:
         assert container.image.id == machine_of(bundle)
-        nft = "/usr/local/lib/slipway/nft/nft"
+        portable = [f"/usr/local/lib/slipway/{name}/{name}" for name in PORTABLE]
         assert container.files == [
-            *("opt/cni/bin/bridge", "usr/local/bin/kubelet", nft[1:], RECORD[1:])
+            *("opt/cni/bin/bridge", "usr/local/bin/kubelet"),
+            *(path[1:] for path in portable),
+            RECORD[1:],
         ]
-        assert container.record == record_of(["/usr/local/bin/kubelet", "/opt/cni/bin/bridge", nft])
+        own = ["/usr/local/bin/kubelet", "/opt/cni/bin/bridge", *portable]
+        assert container.record == record_of(own)
     assert "seed:/var/lib/containerd" in loading.volumes
     assert final.volumes == ["seed:/seed"]
     assert final.did == ["start", "wait", "commit"]

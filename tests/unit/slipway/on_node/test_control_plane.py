@@ -11,12 +11,19 @@ import pytest
 from slipway.on_node import control_plane, shared
 from tests.support.on_node import result_of
 
+ENDPOINT, FORMER = "https://192.0.2.10:8443", "https://192.0.2.11:6443"
+KUBECONFIG = "clusters:\n- cluster:\n    server: {}\n  name: lab\n"
+
 STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 KUBEADM = """#!/bin/sh
 echo "kubeadm $*" >>{log}
 case "$*" in
 *"{fails}"*) echo 'no such flag' >&2; exit 1 ;;
+*"certs apiserver"*)
+    [ ! -e {pki}/apiserver.crt ] || [ ! -e {pki}/lacks ] || {{
+        echo 'certificate apiserver is invalid: not 192.0.2.10' >&2; exit 1; }}
+    for each in {pki}/apiserver.crt {pki}/apiserver.key; do [ -e $each ] || echo new >$each; done ;;
 *control-plane*) for each in {changes}; do echo new >{manifests}/$each.yaml; done ;;
 esac
 """
@@ -25,7 +32,10 @@ KUBECTL = """#!/bin/sh
 echo "kubectl ${{*#*--request-timeout=30s }}" >>{log}
 case "$*" in
 *"get pods"*) {python} {pods} {manifests} ;;
+*"--raw=/readyz"*) ;;
 *"--raw"*) cat {secrets} ;;
+*"get configmap"*) printf '%s' '{{"data": {{"kubeconfig": "    server: {former}\\n"}}}}' ;;
+*"replace --filename"*) cat >>{maps} ;;
 *replace*) cat >{written}; [ "$(grep -c replace {log})" -gt {conflicts} ] || {{
     echo 'Error from server (Conflict): "hunter2" has been modified' >&2; exit 1; }} ;;
 esac
@@ -56,9 +66,13 @@ class Machine:
         self.manifests = self.root / "etc/kubernetes/manifests"
         self.tools = root / "tools"
         self.log, self.written = root / "log", root / "written"
+        self.pki, self.maps = self.root / "etc/kubernetes/pki", root / "maps"
         self._secrets, self._pods = root / "secrets", root / "pods.py"
-        for folder in (self.tools, self.manifests, self.root / "var/lib/slipway"):
+        for folder in (self.tools, self.manifests, self.pki, self.root / "var/lib/slipway"):
             folder.mkdir(parents=True)
+        for name in ("crt", "key"):
+            (self.pki / f"apiserver.{name}").write_text("old\n")
+        self.is_reached(ENDPOINT)
         for name in STATIC:
             (self.manifests / f"{name}.yaml").write_text("old\n")
         self.behaves()
@@ -68,6 +82,15 @@ class Machine:
     def kubelet_says(self, text: str) -> None:
         """Let the kubelet's log end so."""
         self._script("journalctl", f"#!/bin/sh\necho '{text}'\n")
+
+    def is_reached(self, server: str) -> None:
+        """Let the administrator's kubeconfig name a server."""
+        self.admin.write_text(KUBECONFIG.format(server))
+
+    @property
+    def admin(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.root / "etc/kubernetes/admin.conf"
 
     def behaves(
         self,
@@ -81,7 +104,7 @@ class Machine:
 
         They do not run then (``down``), or those of before still do (``lags``).
         """
-        names = {"log": self.log, "manifests": self.manifests}
+        names = {"log": self.log, "manifests": self.manifests, "pki": self.pki}
         self._script("kubeadm", KUBEADM.format(**names, changes=changes, fails=fails))
         self._pods.write_text(PODS.format(down=down, lags=lags))
         self.conflicts(0)
@@ -89,7 +112,13 @@ class Machine:
     def conflicts(self, times: int) -> None:
         """Let others change Secrets while they are written."""
         files = {"pods": self._pods, "secrets": self._secrets, "written": self.written}
-        names = {"log": self.log, "manifests": self.manifests, "python": "/usr/bin/env python3"}
+        names = {
+            "maps": self.maps,
+            "former": FORMER,
+            "log": self.log,
+            "manifests": self.manifests,
+            "python": "/usr/bin/env python3",
+        }
         self._script("kubectl", KUBECTL.format(**files, **names, conflicts=times))
 
     def has_secrets(self, *names: str) -> None:
@@ -108,7 +137,7 @@ class Machine:
 
     def run(self, sum_: str = "a", *, made: bool = False, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        args = {"sum": sum_, "made": made, "timeout": 0}
+        args = {"node": "lab-1", "endpoint": ENDPOINT, "sum": sum_, "made": made, "timeout": 0}
         return result_of(control_plane, args, check=check)
 
     def _script(self, name: str, text: str) -> None:
@@ -126,6 +155,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 CARRIED_OUT = [
+    "kubeadm init phase certs apiserver",
     "kubeadm init phase control-plane all",
     "kubeadm init phase etcd local",
     "kubeadm init phase upload-config kubeadm",
@@ -141,6 +171,43 @@ def test_a_cluster_that_is_there_gets_another_configuration_once(machine: Machin
     again = machine.run()
     assert (again["changed"], again["restarted"]) == (False, [])
     assert machine.told() == done
+
+
+def test_only_the_static_pods_of_its_own_node_are_waited_for(machine: Machine) -> None:
+    machine.run()
+    asked = [line for line in machine.log.read_text().splitlines() if " get pods" in line]
+    assert asked
+    assert all("--field-selector=spec.nodeName=lab-1" in line for line in asked)
+
+
+def test_an_api_server_whose_certificate_lacks_a_name_gets_another(machine: Machine) -> None:
+    machine.run("a")
+    assert (machine.pki / "apiserver.crt").read_text() == "old\n"
+    (machine.pki / "lacks").touch()
+    machine.run("b")
+    assert (machine.pki / "apiserver.crt").read_text() == "new\n"
+    assert (machine.pki / "apiserver.key").read_text() == "new\n"
+
+
+def test_what_is_told_of_the_api_follows_when_it_is_reached_elsewhere(machine: Machine) -> None:
+    machine.is_reached(FORMER)
+    machine.run()
+    assert machine.admin.read_text() == KUBECONFIG.format(ENDPOINT)
+    assert machine.maps.read_text().count(f"server: {ENDPOINT}") == 2
+    assert FORMER not in machine.maps.read_text()
+    assert "kubectl rollout restart" in machine.told()
+    done = machine.told()
+    machine.run("b")
+    assert machine.told().count("kubectl rollout restart") == done.count("kubectl rollout restart")
+
+
+def test_nobody_is_told_of_an_address_at_which_the_api_does_not_answer(machine: Machine) -> None:
+    machine.is_reached(FORMER)
+    kubectl = machine.tools / "kubectl"
+    kubectl.write_text(kubectl.read_text().replace('/readyz"*) ;;', '/readyz"*) exit 1 ;;'))
+    assert f"not reached at {ENDPOINT}" in machine.run()["msg"]
+    assert machine.admin.read_text() == KUBECONFIG.format(FORMER)
+    assert not machine.maps.exists()
 
 
 def test_a_cluster_that_was_made_with_it_is_left_as_it_is(machine: Machine) -> None:

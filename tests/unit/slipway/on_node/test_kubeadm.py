@@ -99,6 +99,25 @@ def test_a_command_is_noted_for_as_long_as_it_runs(machine: Machine, command: st
     assert not machine.marked
 
 
+def test_the_keys_that_it_needs_are_there_for_root_alone(machine: Machine) -> None:
+    key = machine.root / "etc/kubernetes/pki/etcd/ca.key"
+    assert machine.run(keys={"/etc/kubernetes/pki/etcd/ca.key": "secret"})["changed"]
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("secret", 0o600)
+    assert "pki" not in json.dumps(machine.noted())
+
+
+def test_keys_go_with_what_is_undone(machine: Machine) -> None:
+    machine.kubeadm(code=1)
+    machine.run(keys={"/etc/kubernetes/pki/ca.key": "secret"})
+    assert not (machine.root / "etc/kubernetes/pki").exists()
+
+
+def test_a_machine_that_is_not_bare_gets_no_keys(machine: Machine) -> None:
+    machine.has("/var/lib/etcd/member")
+    assert machine.run(keys={"/etc/kubernetes/pki/ca.key": "secret"})["failed"]
+    assert not (machine.root / "etc/kubernetes").exists()
+
+
 def test_a_command_that_fails_is_undone_and_its_reason_told(machine: Machine) -> None:
     machine.kubeadm(code=1)
     result = machine.run()

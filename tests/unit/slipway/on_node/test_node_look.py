@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.support.on_node import result_of
 
 ENDPOINT = "https://192.0.2.11:6443"
 CLUSTER = {"cluster": "lab", "endpoint": ENDPOINT}
+OWN = "192.0.2.21"
 
 SYSTEMCTL = """#!/bin/sh
 shift 2
@@ -92,7 +94,13 @@ class Machine:
         self, *, control_plane: bool = False, check: bool = False, **args: Any
     ) -> dict[str, Any]:
         """Run the module."""
-        wanted = {**CLUSTER, "control_plane": control_plane, "version": "1.36.3", **args}
+        wanted = {
+            **CLUSTER,
+            "control_planes": ["192.0.2.11", OWN],
+            "control_plane": control_plane,
+            "version": "1.36.3",
+            **args,
+        }
         return result_of(node_look, wanted, check=check)
 
     def found(self, **args: Any) -> list[str]:
@@ -286,6 +294,28 @@ def test_an_interrupted_join_that_came_to_its_end_is_a_node(machine: Machine) ->
     assert machine.run()["changed"]
     assert not (machine.root / shared.MARKER[1:]).exists()
     assert not machine.run()["changed"]
+
+
+@pytest.mark.parametrize("control_plane", [True, False])
+def test_a_kubelet_may_speak_to_any_control_plane_of_the_cluster(
+    machine: Machine, *, control_plane: bool
+) -> None:
+    machine.has("/etc/kubernetes/pki/ca.crt", "authority")
+    machine.has_kubeconfig("kubelet", server=f"https://{OWN}:6443")
+    found = machine.run(control_plane=control_plane, endpoint="https://192.0.2.10:8443")
+    assert (found["state"], found["server"]) == ("member", f"https://{OWN}:6443")
+    assert found["authority"] == hashlib.sha256(b"authority").hexdigest()
+    machine.has_kubeconfig("kubelet", server="https://192.0.2.99:6443")
+    assert "is a node of the cluster at" in machine.run(control_plane=control_plane)["msg"]
+
+
+def test_a_control_plane_that_was_interrupted_in_joining_is_none_yet(machine: Machine) -> None:
+    """Its kubelet has its kubeconfig before etcd and the API server are there."""
+    machine.has_kubeconfig("kubelet", server=f"https://{OWN}:6443")
+    machine.began("join")
+    assert machine.run(control_plane=True)["state"] == "begun"
+    (machine.root / shared.MARKER[1:]).unlink()
+    assert machine.run(control_plane=True)["state"] == "member"
 
 
 NOT_FOUND = 'Error from server (NotFound): daemonsets.apps "kube-proxy" not found'

@@ -18,6 +18,7 @@ echo "${{0##*/}} $*" >>{log}
 """
 
 ENDPOINT = "https://192.0.2.11:6443"
+OWN = "192.0.2.21"
 
 TABLES = "'ip slipway' 'ip6 kube-proxy' 'inet kube-network-policies' 'ip own'"
 
@@ -84,7 +85,7 @@ class Node:
 
     def run(self, *, check: bool = False) -> dict[str, Any]:
         """Run the module."""
-        return result_of(node_reset, {"endpoint": ENDPOINT}, check=check)
+        return result_of(node_reset, {"endpoint": ENDPOINT, "control_planes": [OWN]}, check=check)
 
     def _script(self, path: Path, body: str) -> None:
         path.write_text(TOOL.format(log=self._log, body=body))
@@ -119,6 +120,15 @@ def test_a_node_of_another_cluster_is_left_alone(node: Node, name: str) -> None:
     assert "a node of the cluster at https://10.0.0.1:6443" in node.run()["msg"]
     assert (node.told(), node.files()) == ([], before)
     path.write_text(path.read_text().replace("https://10.0.0.1:6443", ENDPOINT))
+    assert node.run()["changed"]
+
+
+def test_a_node_that_speaks_to_any_control_plane_is_none_of_another_cluster(
+    node: Node,
+) -> None:
+    node.has_kubeadm()
+    path = node.root / "etc/kubernetes/kubelet.conf"
+    path.write_text(f"clusters:\n- cluster:\n    server: https://{OWN}:6443\n")
     assert node.run()["changed"]
 
 
