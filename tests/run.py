@@ -46,7 +46,11 @@ INTEGRATION: Checks = {
     "integration tests": ["pytest", "-q", "tests/integration", "ingress/tests/integration"],
 }
 
-SCENARIOS = {"default": "containers as nodes", "lab": "machines over SSH"}
+SCENARIOS = {
+    "default": "containers as nodes",
+    "lab": "machines over SSH",
+    "ha": "three control planes",
+}
 """Each makes a cluster and removes it, with the engine if nothing else runs on it."""
 
 
