@@ -10,8 +10,8 @@ description:
   - kubeadm reads its configuration when it makes a cluster. This module has it write the static
     pods of a cluster that is there anew, waits until those that differ have been started with what
     is new, and brings the Secrets into the form in which they are kept now.
-  - An API server whose certificate lacks a name of the configuration gets another. When the API is
-    to be reached elsewhere, what the cluster and its administrator know of that follows.
+  - The API server gets a certificate with all names of the configuration. When the API is to be
+    reached elsewhere, what the cluster and its administrator know of that follows.
   - A control plane that does not come up so gets its former static pods back.
   - It notes which configuration it carried out, and does nothing for one that it did. That is noted
     last, so that what is interrupted is done again.

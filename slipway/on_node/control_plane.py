@@ -98,16 +98,10 @@ def phase(config: str, *names: str) -> None:
 
 
 def certify(config: str) -> None:
-    """Have a certificate with all names of the API server; the one that is there, if it has them.
+    """Have a new certificate with all names of the API server, which takes it up by itself.
 
-    The API server takes up another one by itself.
+    kubeadm leaves one that is there, whatever names it has.
     """
-    try:
-        phase(config, *CERTIFY)
-        return
-    except Failure as failure:
-        if "certificate apiserver is invalid" not in str(failure):
-            raise
     before = {path: path.read_bytes() for path in map(place, CERTIFICATE)}
     for path in before:
         path.unlink()

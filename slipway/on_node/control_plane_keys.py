@@ -46,13 +46,16 @@ def etcd(method: str, asked: dict[str, Any]) -> dict[str, Any]:
 def former_members(joining: dict[str, str]) -> list[str]:
     """The members of etcd, by their numbers, that machines left which are to join anew.
 
-    A member that never started has no name yet, and is known by its address.
+    A member that never started has no name yet, and is known by its address. The one that is asked
+    is none of them.
     """
     peers = {f"https://{address}:2380" for address in joining.values()}
+    found = etcd("member/list", {})
     return [
         member["ID"]
-        for member in etcd("member/list", {})["members"]
+        for member in found["members"]
         if member.get("name") in joining or peers & {*member.get("peerURLs", [])}
+        if member["ID"] != found["header"]["member_id"]
     ]
 
 

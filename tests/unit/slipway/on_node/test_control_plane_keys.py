@@ -31,7 +31,8 @@ class ControlPlane:
     def etcd(self, method: str, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer as etcd does."""
         self.asked.append((method, asked))
-        return {"members": MEMBERS} if method == "member/list" else {}
+        found = {"header": {"member_id": "1"}, "members": MEMBERS}
+        return found if method == "member/list" else {}
 
     def removed(self) -> list[str]:
         """The members that were taken out."""
@@ -72,6 +73,11 @@ def test_members_that_machines_left_which_join_anew_are_taken_out(
 ) -> None:
     assert control_plane.run(joining)["changed"]
     assert control_plane.removed() == removed
+
+
+def test_the_member_that_is_asked_is_never_taken_out(control_plane: ControlPlane) -> None:
+    control_plane.run({"lab-1": "192.0.2.11", "lab-2": "192.0.2.12"})
+    assert control_plane.removed() == ["2"]
 
 
 def test_a_check_takes_nobody_out(control_plane: ControlPlane) -> None:
