@@ -108,7 +108,8 @@ def _changes(pages: Pages, count: int) -> Iterator[Run]:
         yield pages.deploy(count)
 
 
-def _fastest(runs: Iterable[Run]) -> Run:
+def fastest(runs: Iterable[Run]) -> Run:
+    """The run that was disturbed least."""
     return min(runs, key=lambda run: run.seconds)
 
 
@@ -122,9 +123,9 @@ def measure(*, keep: bool) -> Report:
         unchanged, changed = {}, {}
         for count in sorted({FEW, *COUNTS}):
             pages.deploy(count)
-            unchanged[count] = _fastest(pages.deploy(count) for _ in range(REPEATS))
+            unchanged[count] = fastest(pages.deploy(count) for _ in range(REPEATS))
             if count in (FEW, MANY):
-                changed[count] = _fastest(_changes(pages, count))
+                changed[count] = fastest(_changes(pages, count))
     if not keep:
         play(INVENTORY, "playbooks/reset.yml")
     figures = [

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from bench import apps, delivery, developer, slow_clients
+from bench import apps, delivery, developer, folders, slow_clients
 
 BENCHMARKS = {
     "developer": developer.measure,
     "delivery": delivery.measure,
     "apps": apps.measure,
+    "folders": folders.measure,
     "slow": slow_clients.measure,
 }
 
