@@ -110,6 +110,6 @@ def _copy_checkout(target: Path) -> None:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (PROJECT / name).is_file():
+        if os.path.lexists(PROJECT / name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target / name)
+            shutil.copy2(PROJECT / name, target / name, follow_symlinks=False)

@@ -19,7 +19,9 @@ from slipway.apps.app import JAVA, App, Built
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import Daemon, Programs
 from slipway.apps.plan.plan import plan
+from slipway.apps.provisions import repositories
 from slipway.apps.source.fetch import get_sources
+from slipway.cache.layout import CacheLayout
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
 from slipway.secrets import Secrets
 from tests.support.apps import reason
@@ -229,6 +231,7 @@ class Workshop:
             {"jib": JRE, "buildx": PYTHON},
             maven={JAVA: self.maven},
             buildkit=self.buildkit,
+            repositories=repositories(self.bundle, CacheLayout(self.cache)),
             secrets=Secrets(self.secrets),
         )
         return build_images(sources.apps, settings, check=False, say=self.said.append).apps

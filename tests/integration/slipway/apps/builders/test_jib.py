@@ -13,6 +13,7 @@ from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.jib import Jib
 from slipway.apps.builders.order import Order
+from slipway.apps.provisions import repositories
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -79,7 +80,9 @@ class Workshop:
         self.root = root
         store = ImageStore(root / "bundle")
         program = real_bundle() / "tools" / "docker-registry"
-        self.builder = Jib(CacheLayout(root / "cache"), program, store, real_sandboxes())
+        cache = CacheLayout(root / "cache")
+        known = repositories(real_bundle(), cache)
+        self.builder = Jib(cache, program, store, real_sandboxes(), repositories=known)
         image = store.add_image(BASE, [layer_from_tree({"base": b"x"})], ImageConfig())
         self.base: Base | None = Base(
             BASE, image.manifest_digest, lambda: StoredImage(store, image)

@@ -11,6 +11,7 @@ import pytest
 from slipway.apps.builders.maven import Maven
 from slipway.apps.builders.maven_wrapper import PROPERTIES
 from slipway.cache.layout import CacheLayout
+from slipway.errors import SlipwayError
 from tests.support.maven_samples import order, write
 from tests.support.real_bundle import real_sandboxes
 
@@ -22,9 +23,11 @@ CALL = ("mvn", "--batch-mode", "--quiet", "--offline", "validate")
 SANDBOXES = real_sandboxes()
 
 
-def built(root: Path, result: str, call: Sequence[str] = CALL) -> str:
+def built(
+    root: Path, result: str, call: Sequence[str] = CALL, repositories: Sequence[Path] = ()
+) -> str:
     """The file that came of a build of what is below a folder."""
-    maven = Maven(CacheLayout(root / "cache"), SANDBOXES)
+    maven = Maven(CacheLayout(root / "cache"), SANDBOXES, repositories=repositories)
     return maven.build(order(root), lambda _: call, {}, lambda _: nullcontext(), result)
 
 
@@ -62,3 +65,16 @@ def test_maven_is_the_one_that_the_wrapper_asks_for(tmp_path: Path) -> None:
         told = built(tmp_path, "said", [*CALL, "--show-version", "--log-file", "/work/said"])
         assert f"Apache Maven {version} " in told
         assert f"Maven home: /maven/{version}" in told
+
+
+def test_a_build_without_a_network_finds_what_came_along_with_the_bundle(tmp_path: Path) -> None:
+    """Without a note on where an artifact was from, it counts for whoever asks."""
+    carried = tmp_path / "carried"
+    write(carried, {"test/top/1/top-1.pom": f"<project>{POM}</project>"})
+    parent = "<groupId>test</groupId><artifactId>top</artifactId><version>1</version>"
+    own = "<modelVersion>4.0.0</modelVersion><artifactId>web</artifactId>"
+    write(tmp_path / "checkout", {"pom.xml": f"<parent>{parent}</parent>{own}"})
+    with pytest.raises(SlipwayError, match=r"Non-resolvable parent POM"):
+        built(tmp_path, "said")
+    assert built(tmp_path, "said", repositories=[carried]) == ""
+    assert [*(tmp_path / "cache").rglob("top-1.pom")] == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,12 +19,13 @@ import pytest
 from slipway.apps.builders import maven as maven_module
 from slipway.apps.builders import sandbox
 from slipway.apps.builders.maven import Maven
+from slipway.apps.provisions import repositories
 from slipway.cache.layout import CacheLayout, MavenCache
 from slipway.errors import SlipwayError
 from slipway.nodes.containers import connect
 from slipway.waiting import wait_until
 from tests.support.maven_samples import order, write
-from tests.support.real_bundle import real_sandboxes
+from tests.support.real_bundle import real_bundle, real_sandboxes
 
 SANDBOXES = real_sandboxes()
 
@@ -53,9 +54,10 @@ CANARY = "canary-of-the-operator"
 class Machine:
     """What an attacker would have: files, a process with a secret, services on loopback."""
 
-    def __init__(self, root: Path, port: int) -> None:
+    def __init__(self, root: Path, port: int, repositories: Sequence[Path]) -> None:
         self.root = root
         self.port = port
+        self.repositories = repositories
         self.cache = CacheLayout(root / "cache")
         write(root / "home", {".kube/config": CANARY, ".ssh/id_ed25519": CANARY})
         write(root / "cache", {"git/other.git/config": CANARY})
@@ -63,7 +65,7 @@ class Machine:
     def build(self, files: Mapping[str, str], repository: str = "web") -> str:
         """What the project's code has found out; empty where it was not run to its end."""
         write(self.root / "checkout", files)
-        maven = Maven(self.cache, SANDBOXES)
+        maven = Maven(self.cache, SANDBOXES, repositories=self.repositories)
         one = replace(order(self.root), repository=repository)
         call = ["mvn", "--batch-mode", "--quiet", "validate"]
         return maven.build(one, lambda _: call, {}, lambda _: nullcontext(), "found")
@@ -72,15 +74,12 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """The home is the test's, but for the user's artifacts, which need not come over again."""
-    (tmp_path / "home/.m2").mkdir(parents=True)
-    artifacts = Path.home() / ".m2" / "repository"
-    if artifacts.is_dir():
-        (tmp_path / "home/.m2/repository").symlink_to(artifacts)
+    artifacts = repositories(real_bundle(), CacheLayout(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CLOUD_TOKEN", CANARY)
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_greet, args=(server,), daemon=True).start()
-        yield Machine(tmp_path, server.getsockname()[1])
+        yield Machine(tmp_path, server.getsockname()[1], artifacts)
 
 
 def _greet(server: socket.socket) -> None:
