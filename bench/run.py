@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from bench import apps, delivery, developer, folders, slow_clients
+from bench import apps, delivery, developer, folders, providers, slow_clients
 
 BENCHMARKS = {
     "developer": developer.measure,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "apps": apps.measure,
     "folders": folders.measure,
     "slow": slow_clients.measure,
+    "providers": providers.measure,
 }
 
 
