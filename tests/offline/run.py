@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from slipway.files import link_or_copy
 from tests.support.bare_machines import bare_machine
 from tests.support.checkout import PROJECT, cache_folder
 
@@ -33,19 +34,21 @@ def main() -> int:
     work = cache_folder() / "work"
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="offline-", dir=work) as folder:
-        archive = (given.archive or written(Path(folder))).resolve()
+        archive = Path(folder, "slipway.tar.zst")
+        if given.archive:
+            link_or_copy(given.archive, archive)  # of other folders it may have its own
+        else:
+            write(archive)
         print(f"the archive has {archive.stat().st_size / 1e6:,.0f} MB", flush=True)
         with bare_machine(Path(folder)) as machine:
             return machine.run(USED, {"SLIPWAY_BUNDLE": str(archive)})
 
 
-def written(folder: Path) -> Path:
-    """An archive that is written for it."""
+def write(archive: Path) -> None:
+    """Have an archive written for it."""
     begun = time.monotonic()
-    archive = folder / "slipway.tar.zst"
     subprocess.run(["make", "bundle", f"OUT={archive}"], cwd=PROJECT, check=True)
     print(f"the archive is written: {time.monotonic() - begun:.0f} s", flush=True)
-    return archive
 
 
 if __name__ == "__main__":
