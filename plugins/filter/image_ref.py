@@ -9,6 +9,7 @@ from typing import Any
 
 from slipway.architecture import Architecture
 from slipway.bundle.recipes import CONTROL_PLANE, EVERY, Recipe, recipes
+from slipway.oci import ImageStore
 
 IMAGES = Path(__file__).parents[2] / "images"
 
@@ -18,10 +19,17 @@ def image_ref(name: str, versions: Mapping[str, str]) -> str:
     return next(recipe.ref for recipe in _recipes(versions) if recipe.name == name)
 
 
-def node_image_refs(versions: Mapping[str, str], *, control_plane: bool) -> list[str]:
-    """The references of the images that a node has, of the control plane or not."""
+def node_image_refs(
+    versions: Mapping[str, str], *, control_plane: bool, bundle: str = ""
+) -> list[str]:
+    """The references of the images that a node has, of the control plane or not.
+
+    Of those that only upstream has, it has what is in its bundle.
+    """
     on = (EVERY, CONTROL_PLANE) if control_plane else (EVERY,)
-    return [recipe.ref for recipe in _recipes(versions) if recipe.nodes in on]
+    wanted = [recipe for recipe in _recipes(versions) if recipe.nodes in on]
+    there = ImageStore(Path(bundle, "images")).images() if bundle else {}
+    return [each.ref for each in wanted if not each.upstream or each.ref in there]
 
 
 def maven_image_refs(versions: Mapping[str, str]) -> dict[str, str]:

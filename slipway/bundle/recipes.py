@@ -18,7 +18,7 @@ TABLE = "images.yml"
 EVERY, CONTROL_PLANE = "every", "control_plane"
 """Which nodes have an image."""
 
-_ELSEWHERE = ("name", "folder", "nodes")
+_ELSEWHERE = ("name", "folder", "nodes", "upstream")
 """What a recipe says that changes nothing of what is packed."""
 
 _REQUESTED = ("over", "suite", "below")
@@ -36,6 +36,8 @@ class Recipe:
     to have with all that they load, each with its folder in the bundle. ``binaries`` go from the
     compiled components, and ``files``, seen from the table's ``folder``, to their places in the
     image. The rest is the image's configuration.
+
+    An image of ``upstream`` is packed by nobody here: a bundle has it if it is published to it.
 
     An image ``over`` that of another recipe is none of the bundle's, but made when it is asked
     for. It has of its packages, those of the release ``suite``, what is ``below`` some folders.
@@ -58,6 +60,7 @@ class Recipe:
     over: str = ""
     suite: str = ""
     below: Sequence[str] = ()
+    upstream: bool = False
 
     @property
     def content(self) -> list[object]:

@@ -68,7 +68,12 @@ class SourceProvider:
     @property
     def recipes(self) -> Sequence[Recipe]:
         """What is packed."""
-        return [recipe for recipe in self._all_recipes if not recipe.over]
+        return [each for each in self._all_recipes if not each.over and not each.upstream]
+
+    @property
+    def published(self) -> Sequence[Recipe]:
+        """What is packed by others alone, and in a bundle if they give it."""
+        return [recipe for recipe in self._all_recipes if recipe.upstream]
 
     @property
     def requested(self) -> Sequence[Recipe]:

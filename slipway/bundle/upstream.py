@@ -186,7 +186,7 @@ class UpstreamProvider(BesideSource):
         """What the bundle is put together from."""
         pulled = [
             self._image_part(recipe, self.offer.images[recipe.ref])
-            for recipe in self.source.recipes
+            for recipe in (*self.source.recipes, *self.source.published)
             if recipe.ref in self.offer.images
         ]
         compiled, fetched = self._shared_out
@@ -244,8 +244,9 @@ class UpstreamProvider(BesideSource):
 
     @cached_property
     def _images(self) -> Mapping[str, PinnedImage]:
-        """The images of the lock that have a recipe here, and that nothing is laid over."""
-        refs = {recipe.ref for recipe in self.source.recipes} - self._under
+        """The images of the lock that bundles may have, and that nothing is laid over."""
+        wanted = (*self.source.recipes, *self.source.published)
+        refs = {recipe.ref for recipe in wanted} - self._under
         return {ref: image for ref, image in self._lock.images.items() if ref in refs}
 
     @cached_property

@@ -140,7 +140,7 @@ def _say(text: str) -> None:
 def _recipes(architecture: Architecture) -> list[Recipe]:
     """Those of the bundle's images; others are made when somebody asks for them."""
     found = recipes(PROJECT / "images", VERSIONS, architecture)
-    return [each for each in found if each.ref and not each.over]
+    return [each for each in found if each.ref and not each.over and not each.upstream]
 
 
 @contextmanager

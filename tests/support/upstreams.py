@@ -27,6 +27,8 @@ from tests.support.serving import serving
 INDEX = "application/vnd.oci.image.index.v1+json"
 HERE = Architecture.here()
 REF = "registry.test/server:v1.0.0"
+THEIRS = "registry.test/theirs:v1"
+"""An image that nobody can make here."""
 
 
 @dataclass
@@ -181,6 +183,7 @@ own:
 _IMAGES = """
 server: {ref: "registry.test/server:v{server}", binaries: {server: /server}}
 own: {ref: "bundle.slipway.internal/own:{own}", binaries: {own: /own}}
+theirs: {ref: "registry.test/theirs:v1", nodes: every, upstream: true}
 """
 
 _GO = """#!/bin/sh

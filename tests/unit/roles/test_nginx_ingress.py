@@ -10,7 +10,9 @@ import pytest
 import yaml
 from nginx_ingress.render import Settings, render_config
 
-from tests.support.checkout import PROJECT
+from plugins.filter.image_ref import image_ref
+from slipway.oci import ImageConfig, ImageStore
+from tests.support.checkout import PROJECT, VERSIONS
 from tests.support.role_templates import rendered, variables
 
 
@@ -72,6 +74,23 @@ def test_two_embedded_clusters_do_not_want_the_same_ports() -> None:
         for port in variables(inventory, "node_containers")["slipway_published_ports"].values()
     ]
     assert len(found) == len({*found}) == 4
+
+
+@pytest.mark.parametrize("wanted", ["auto", "slipway", "nginx"])
+@pytest.mark.parametrize("has_image", [False, True])
+def test_the_controller_is_nginx_inc_s_where_the_bundle_has_it_or_it_is_wanted(
+    tmp_path: Path, wanted: str, has_image: bool
+) -> None:
+    store = ImageStore(tmp_path / "images")
+    ref = image_ref("nginx_inc_ingress", VERSIONS)
+    if has_image:
+        store.add_image(ref, [], ImageConfig())
+    more = {"slipway_bundle_dir": str(tmp_path), "slipway_ingress_provider": wanted}
+    known = variables("lab", "nginx_ingress", **more)
+    expected = {False: "slipway", True: "nginx"}[has_image] if wanted == "auto" else wanted
+    assert rendered("{{ __nginx_ingress_provider }}", known) == expected
+    image = rendered("{{ nginx_ingress_image }}", known)
+    assert (image == ref) == (expected == "nginx")
 
 
 @pytest.mark.parametrize("provider", ["slipway", "nginx"])

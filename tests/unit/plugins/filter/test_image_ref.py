@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import yaml
 
 from plugins.filter.image_ref import image_ref, maven_image_refs, node_image_refs
 from slipway.apps.app import JAVA
-from tests.support.checkout import PROJECT
+from slipway.oci import ImageConfig, ImageStore
+from tests.support.checkout import PROJECT, VERSIONS
 
 
 def test_references_are_those_of_the_table_of_images() -> None:
@@ -20,6 +22,17 @@ def test_references_are_those_of_the_table_of_images() -> None:
     assert etcd not in node_image_refs(lock, control_plane=False)
     assert {pause, etcd} <= {*node_image_refs(lock, control_plane=True)}
     assert image_ref("node", lock) not in node_image_refs(lock, control_plane=True)
+
+
+def test_an_image_that_only_upstream_has_is_on_nodes_if_it_is_in_their_bundle(
+    tmp_path: Path,
+) -> None:
+    ref = image_ref("nginx_inc_ingress", VERSIONS)
+    bundle = str(tmp_path)
+    assert ref not in node_image_refs(VERSIONS, control_plane=True)
+    assert ref not in node_image_refs(VERSIONS, control_plane=True, bundle=bundle)
+    ImageStore(tmp_path / "images").add_image(ref, [], ImageConfig())
+    assert ref in node_image_refs(VERSIONS, control_plane=True, bundle=bundle)
 
 
 def test_of_each_jdk_that_apps_may_ask_for_there_is_an_image() -> None:

@@ -21,7 +21,17 @@ from slipway.errors import SlipwayError
 from slipway.oci import ImageStore
 from slipway.waiting import Patience
 from tests.support.file_servers import Fault
-from tests.support.upstreams import BRIDGE, HERE, REF, TOOL, Project, Upstream, image_for, upstream
+from tests.support.upstreams import (
+    BRIDGE,
+    HERE,
+    REF,
+    THEIRS,
+    TOOL,
+    Project,
+    Upstream,
+    image_for,
+    upstream,
+)
 
 ELSEWHERE = next(each for each in Architecture if each is not HERE)
 TOOL_PATH = "/tool/1.0.0/tool"
@@ -105,6 +115,31 @@ def test_an_image_is_taken_for_this_platform_alone(project: Project) -> None:
     assert store.verify(REF) == []
     blobs = [path for path, _ in project.served.asked if "/blobs/" in path]
     assert len(blobs) == len(image.layers) + 1
+
+
+def _images(bundle: Bundle) -> set[str]:
+    return {*ImageStore(bundle.path / "images").images()}
+
+
+def test_an_image_that_nobody_makes_here_is_in_a_bundle_if_upstream_gives_it(
+    project: Project,
+) -> None:
+    without, key = had(project), project.provider().source.key
+    assert THEIRS not in _images(without)
+    assert not [line for line in project.said if THEIRS in line]
+    project.lock["images"][THEIRS] = project.served.put_image("theirs", *image_for(HERE))
+    assert THEIRS in _images(had(project))
+    source = project.source()
+    assert source.key == key
+    assert THEIRS not in _images(ensure(source, source.cache, project.said.append))
+
+
+def test_a_bundle_is_made_without_an_image_that_only_upstream_could_give(
+    project: Project,
+) -> None:
+    project.lock["images"][THEIRS] = f"sha256:{'0' * 64}"
+    assert THEIRS not in _images(had(project))
+    assert [line for line in project.said if line.startswith(f"without upstream's {THEIRS}: ")]
 
 
 def _have_files_for_each_kind(project: Project) -> dict[Architecture, bytes]:
