@@ -6,6 +6,7 @@ It lies beside a bundle as Maven's own local repository, in which the builds of 
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -52,7 +53,16 @@ def collect(
 
 
 def _take(repository: Path, target: Path) -> None:
-    """Add the artifacts of a local repository to another one."""
-    if repository.is_dir():
-        left_out = shutil.ignore_patterns(*_OF_THE_MACHINE)
-        shutil.copytree(repository, target, ignore=left_out, dirs_exist_ok=True)
+    """Add the artifacts of a local repository to another one.
+
+    A build wrote it: behind a link of its there may be any file of this machine.
+    """
+    if repository.is_dir() and not repository.is_symlink():
+        shutil.copytree(repository, target, ignore=_left_out, dirs_exist_ok=True)
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What of a folder does not go along: what is of the machine, and all but files and folders."""
+    modes = {name: Path(folder, name).lstat().st_mode for name in names}
+    odd = {name for name, mode in modes.items() if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))}
+    return odd | shutil.ignore_patterns(*_OF_THE_MACHINE)(folder, names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ DOWNLOADED = {
     "org/resolver-status.properties": "",
 }
 
+BESIDE = ("org/x/a-file", "org/x/a-folder", "org/x/a-pipe")
+"""What a build may leave there that Maven never does."""
+
 
 class Builds:
     """Stands for the builds of apps, of which each downloads the same, or fails."""
@@ -32,6 +36,7 @@ class Builds:
         self.failing = ""
         self.asked: list[str] = []
         self.settings: list[Settings] = []
+        self.leave: Callable[[Path], None] = lambda _: None
 
     def __call__(self, apps: Iterable[App], settings: Settings, *, check: bool, say: Any) -> Images:
         self.settings.append(settings)
@@ -43,6 +48,7 @@ class Builds:
             else:
                 kept = MavenCache(CacheLayout(settings.cache).maven / app.name)
                 write(kept.own / "repository", DOWNLOADED)
+                self.leave(kept.own / "repository")
         return Images(built, [], [])
 
 
@@ -81,6 +87,31 @@ def test_nothing_that_this_machine_has_is_taken_for_downloaded(
     [settings] = builds.settings
     assert settings.cache != tmp_path / "cache"
     assert settings.repositories == ()
+
+
+def test_nothing_goes_along_that_a_build_has_made_a_link_to(tmp_path: Path, builds: Builds) -> None:
+    write(tmp_path / "home", {"id_ed25519": "the operator's"})
+
+    def leave(repository: Path) -> None:
+        a_file, a_folder, a_pipe = (repository / name for name in BESIDE)
+        a_file.symlink_to(tmp_path / "home" / "id_ed25519")
+        a_folder.symlink_to(tmp_path / "home")
+        os.mkfifo(a_pipe)
+
+    builds.leave = leave
+    files, _ = collected(tmp_path, "greeter")
+    assert files == {"maven/org/x/1/x-1.jar", "maven/org/x/1/x-1.pom"}
+
+
+def test_a_local_repository_that_is_a_link_is_not_followed(tmp_path: Path, builds: Builds) -> None:
+    write(tmp_path / "home", {"id_ed25519": "the operator's"})
+
+    def leave(repository: Path) -> None:
+        repository.rename(repository.with_name("real"))
+        repository.symlink_to(tmp_path / "home")
+
+    builds.leave = leave
+    assert collected(tmp_path, "greeter")[0] == set()
 
 
 def test_an_app_that_fails_is_told_of_and_the_others_go_along(
