@@ -47,11 +47,14 @@ MOST_FILES = 10_000
 
 _DISTRIBUTION = re.compile(
     r"https?://[^\s?#]+/org/apache/maven/apache-maven/(?P<version>\d[\w.-]{0,31})/"
-    r"apache-maven-(?P=version)-bin\.(?P<kind>zip|tar\.gz)"
+    r"apache-maven-(?P=version)-bin\.(?P<kind>zip|tar\.gz)",
+    re.ASCII,
 )
 """An address of a distribution, in the layout that all repositories of Maven's have."""
 
-_PROPERTY = re.compile(r"\s*(?P<key>[\w.]+)\s*[=:\s]\s*(?P<value>.*?)\s*")
+_PROPERTY = re.compile(r"(?P<key>[\w.]+)\s*[=:\s]\s*(?P<value>.*)")
+"""One without white space around it; what had to look for its end would take long of much."""
+
 _ESCAPED = re.compile(r"\\(.)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -120,8 +123,8 @@ def _asked_for(text: str, name: str, label: str) -> Distribution:
 
 def _properties(text: str) -> dict[str, str]:
     """The properties of a file of Java's, of those that have one line each."""
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith(("#", "!")))
-    pairs = (_PROPERTY.fullmatch(line) for line in lines)
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (_PROPERTY.fullmatch(line) for line in lines if not line.startswith(("#", "!")))
     return {pair["key"]: _ESCAPED.sub(r"\1", pair["value"]) for pair in pairs if pair}
 
 

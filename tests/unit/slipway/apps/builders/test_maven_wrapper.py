@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,6 +130,7 @@ def test_a_project_without_a_wrapper_or_whose_wrapper_does_not_count_wants_none(
         f"{CENTRAL}org/apache/maven/apache-maven/3.9.11/apache-maven-3.9.12-bin.zip",
         f"{CENTRAL}org/apache/maven/apache-maven/../apache-maven-..-bin.zip",
         "https://company.example/our-maven.zip",
+        (CENTRAL + PLACE + ".zip").replace("3.9.11", "\u0663.\u0669"),
     ],
 )
 def test_what_maven_central_does_not_publish_is_refused_with_the_way_out(
@@ -143,6 +145,14 @@ def test_a_sum_that_is_none_is_refused(tmp_path: Path) -> None:
     text = f"distributionUrl={CENTRAL}{PLACE}.zip\ndistributionSha256Sum=12\n"
     with pytest.raises(SlipwayError, match="distributionSha256Sum is no sha256"):
         wanted(project(tmp_path, text))
+
+
+def test_a_line_of_white_space_is_read_at_once(tmp_path: Path) -> None:
+    text = f"wrapperUrl=a{' ' * 60_000}b\n  distributionUrl = {CENTRAL}{PLACE}.zip  \n"
+    odd = project(tmp_path, text)
+    begun = time.process_time()
+    assert wanted(odd) == Distribution("3.9.11", "zip", "", PROPERTIES)
+    assert time.process_time() - begun < 2
 
 
 def test_a_wrapper_that_leads_out_of_the_repository_is_not_read(tmp_path: Path) -> None:
