@@ -143,6 +143,8 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
         They are indented, as they belong to a phase; where they are all that a play is run for,
         there is none.
         """
+        if not lines:
+            return
         # Each display is a message to Ansible's main process.
         Display().display(
             "\n".join(f"{self._indent}{self._secrets.redact(line)}" for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from slipway.apps.app import load, save
 from slipway.apps.boundary import tried
 from slipway.apps.environments.status import note_proof
 from slipway.apps.verify import prove
-from slipway.control_node import localhost
+from slipway.control_node import kubeconfig, localhost
 from slipway.control_node.hosts_file import name_lines, unresolved
 from slipway.control_node.localhost import is_here
 from slipway.kube.client import Kube
@@ -50,6 +51,7 @@ class ActionModule(SlipwayAction):
         if dashboard := args["dashboard_host"]:
             self.say(f"All environments: {localhost.url('http', dashboard, '/', ports)}")
             addresses[dashboard] = next(filter(None, proof.addresses.values()), "")
+        self.say(*_ending(Path(args["kubeconfig"])))
         here = {host for host, address in addresses.items() if address and is_here(host, ports)}
         addresses |= dict.fromkeys(here, localhost.ADDRESS)
         # Those that are here, browsers and curl know by themselves.
@@ -64,3 +66,11 @@ class ActionModule(SlipwayAction):
             "table": table,
             "names": name_lines(addresses),
         }
+
+
+def _ending(path: Path) -> list[str]:
+    """A line about the cluster's certificates where they end soon: this machine has one of them."""
+    end = kubeconfig.ends(path).get("certificate")
+    if end is None or end - datetime.now(UTC) >= kubeconfig.RENEWED_BEFORE:
+        return []
+    return [f"The cluster's certificates end on {end:%Y-%m-%d}: make up makes them anew"]

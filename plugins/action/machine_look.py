@@ -64,6 +64,7 @@ class ActionModule(SlipwayAction):
             "refusals": node.get("refusals", []),
             "skew": _skew(seen["facts"]["clock"], before, after),
             "ansible_facts": _for_ansible(seen["facts"]),
+            "certificates": node.get("certificates", {}),
         }
 
     def _shell(self, task_vars: dict[str, Any]) -> reached.Shell:

@@ -89,6 +89,10 @@ refusals:
   type: list
   elements: dict
 skew:
+certificates:
+  description: The certificates of the cluster that are there, as M(node_look) says.
+  returned: when modules run on the machine
+  type: dict
   description: How many seconds the machine's clock is ahead of the control node's.
   returned: when modules run on the machine
   type: float

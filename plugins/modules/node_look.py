@@ -100,4 +100,18 @@ control_groups:
   description: The version of its control groups, 1 or 2.
   returned: success
   type: int
+certificates:
+  description:
+    - How many seconds each certificate that kubeadm has signed, and the kubelet's, has left. One
+      that cannot be read counts as ended.
+  returned: success
+  type: dict
+renew:
+  description: Whether M(certificates) is to make some of a control plane anew.
+  returned: success
+  type: bool
+kubelet_ended:
+  description: Whether the certificate is over by which the API server knows the kubelet.
+  returned: success
+  type: bool
 """

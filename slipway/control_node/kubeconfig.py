@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ import yaml
 from slipway.certificates import Pair
 from slipway.errors import Problem, SlipwayError
 from slipway.files import write_whole
+from slipway.on_node import certificates as on_node
+from slipway.on_node.certificates import Unreadable, certificates_of, end_of
 
 _FIX = "mend it, or move it away"
+
+RENEWED_BEFORE = timedelta(seconds=on_node.RENEWED_BEFORE)
+"""How long before their end certificates of the cluster are made anew."""
 
 _KINDS = ("clusters", "users", "contexts")
 
@@ -88,6 +95,19 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SlipwayError(Problem(str(path), "is no kubeconfig", _FIX))
     return document
+
+
+def ends(path: Path) -> dict[str, datetime]:
+    """The ends of ``certificate`` and ``authority`` of a kubeconfig; of what it has as data."""
+    if not path.exists():
+        return {}
+    found = certificates_of(path.read_text(encoding="utf-8", errors="replace"))
+    names = {"client-certificate": "certificate", "certificate-authority": "authority"}
+    last = {}
+    for name, text in found.items():
+        with suppress(Unreadable):
+            last[names[name]] = datetime.fromtimestamp(end_of(text), UTC)
+    return last
 
 
 def write(path: Path, document: Mapping[str, Any]) -> bool:

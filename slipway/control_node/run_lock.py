@@ -63,12 +63,17 @@ def be_alone(run: Run, lock: Path) -> None:
         run.is_alone_here.touch()
     if not run.is_alone.exists() and Path(run.kubeconfig).exists():
         # Only what has to do with a cluster loads what asks one.
-        from slipway.kube.client import Kube, Unreachable
+        from slipway.kube.client import UNKNOWN_USER, ApiError, Kube, Unreachable
         from slipway.kube.lease import Lease
 
-        with suppress(Unreachable), Kube(Path(run.kubeconfig)) as kube:
-            Lease(kube, run.holder).acquire()
-            run.is_alone.touch()
+        try:
+            with suppress(Unreachable), Kube(Path(run.kubeconfig)) as kube:
+                Lease(kube, run.holder).acquire()
+                run.is_alone.touch()
+        except ApiError as error:
+            # Of a kubeconfig whose certificate has ended; the run fetches a new one.
+            if error.status != UNKNOWN_USER:
+                raise
 
 
 def _note(file: IO[str], run: Run) -> None:

@@ -20,7 +20,17 @@ from slipway.bundle.provider import bundle_path
 from slipway.control_node import tools
 from slipway.control_node.inventories import written_twice
 from slipway.control_node.localhost import Ports, is_here
-from slipway.doctor import control_node, disk, engine, network, nodes, registries, resources, system
+from slipway.doctor import (
+    certificates,
+    control_node,
+    disk,
+    engine,
+    network,
+    nodes,
+    registries,
+    resources,
+    system,
+)
 from slipway.doctor.findings import Check, Finding, Result, all_of, ok, warn
 from slipway.doctor.machine import Cluster, Machine, Use
 from slipway.errors import Problem, SlipwayError
@@ -105,6 +115,9 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
         _raise(preflight.running_cluster(wanted.kubeconfig, inventory, wanted.version))
         yield ok("the inventory's, or none that answers")
 
+    def certificates_last() -> Iterable[Result]:
+        return certificates.of_cluster(wanted.kubeconfig)
+
     def registries_are_sound() -> Iterable[Result]:
         _raise(preflight.nodes_registries(wanted.registries, wanted.secrets))
         yield ok(", ".join(wanted.registries) or "as images name them")
@@ -124,6 +137,7 @@ def _of_what_is_written(wanted: Wanted) -> dict[str, Check]:
     return {
         "inventory": inventory_is_sound,
         "cluster": cluster_is_this_one,
+        "certificates": certificates_last,
         "published ports": ports_are_free,
         "registries of nodes": registries_are_sound,
         "people": people_are_sound,

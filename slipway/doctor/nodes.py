@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from slipway.doctor import certificates
 from slipway.doctor.findings import Check, Result, fail, ok, warn
 from slipway.doctor.machine import Machine, Use
 from slipway.doctor.reached import Shell, hindrances
@@ -45,7 +46,11 @@ def checks(seen: Mapping[str, Any]) -> dict[str, Check]:
     """The checks of what is not a fact of a machine alone."""
     if "facts" not in seen:
         return {"reached": partial(_unreached, seen)}
-    return {"node": partial(_node, seen), "clock": partial(_clock, float(seen["skew"]))}
+    return {
+        "node": partial(_node, seen),
+        "certificates": partial(certificates.of_node, seen),
+        "clock": partial(_clock, float(seen["skew"])),
+    }
 
 
 def _unreached(seen: Mapping[str, Any]) -> Iterable[Result]:

@@ -45,6 +45,9 @@ AGAIN_SECONDS = 30.0
 
 AGAIN_PAUSE = 0.5
 
+UNKNOWN_USER = 401
+"""The HTTP status with which the API refuses a certificate that it does not, or no longer, know."""
+
 
 def _root(api_version: str) -> str:
     """The URL path below which the API has ``v1`` or ``group/version``."""

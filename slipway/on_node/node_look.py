@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.on_node.certificates import look as look_at_certificates
 from slipway.on_node.shared import (
     MARKER,
     Failed,
@@ -404,6 +405,7 @@ def main(args: dict[str, Any], modes: Modes) -> dict[str, Any]:
             result.update(ask(wanted))
         except Refusal as refusal:
             refusals.append(refusal)
+    result.update(look_at_certificates())
     result["control_groups"] = 2 if place(CONTROL_GROUPS).exists() else 1
     if refusals:
         parts = [each.parts for each in refusals]
