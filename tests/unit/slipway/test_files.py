@@ -191,7 +191,7 @@ def test_folders_are_named_that_way_alone() -> None:
         if ".rename(" in path.read_text()
     }
     # The compiler's names binaries below a folder that has no name yet; on nodes these name files.
-    on_nodes = {"on_node/control_plane.py", "on_node/node_config.py"}
+    on_nodes = {f"on_node/{name}.py" for name in ("certificates", "node_config", "shared")}
     # In a pod, what is renamed away stays until all is on the disk.
     in_pods = {"apps/volumes/in_pod.py"}
     assert renaming == {"files.py", "bundle/go.py", *on_nodes, *in_pods}
