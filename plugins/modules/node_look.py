@@ -26,8 +26,8 @@ options:
     required: true
   control_planes:
     description:
-      - The addresses of the cluster's control planes. Their kubelets speak to the API server beside
-        them, and others did when there was only one.
+      - The addresses of control planes that have one in common. Their kubelets speak to the API
+        server beside them, and others did when there was only one.
     type: list
     elements: str
     required: true

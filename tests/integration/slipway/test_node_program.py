@@ -19,6 +19,7 @@ PLAY = [
                 "node_look": {
                     "cluster": "lab",
                     "endpoint": "https://192.0.2.11:6443",
+                    "control_planes": ["192.0.2.11"],
                     "control_plane": False,
                     "version": "1.36.3",
                     "ca": "canary",

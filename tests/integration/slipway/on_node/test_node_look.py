@@ -12,6 +12,7 @@ from tests.support.made import module
 WANTED = {
     "cluster": "lab",
     "endpoint": "https://192.0.2.11:6443",
+    "control_planes": ["192.0.2.11"],
     "version": "1.36.3",
     "resolv_conf": "/dev/null",
 }
