@@ -72,11 +72,14 @@ def image_of(scenario: Scenario) -> tuple[Layout, bytes]:
     """An image of the sample of a cluster that none of its nodes has, and its index."""
     store = ImageStore(scenario.cache / "images")
     ref = next(ref for ref in store.images() if "/quotes:" in ref)
-    return _layout_of(store, ref)
+    return layout_of(store, ref, Labels={"team": "quotes"})
 
 
-def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:
-    """An image of a store as it would be pushed, but for a label: it is another image for nodes."""
+def layout_of(store: ImageStore, ref: str, **settings: Any) -> tuple[Layout, bytes]:
+    """An image of a store as it would be pushed, and its index.
+
+    With other ``settings`` in its config, it is another image for nodes.
+    """
     image = store.images()[ref]
     layout = Layout()
 
@@ -91,7 +94,7 @@ def _layout_of(store: ImageStore, ref: str) -> tuple[Layout, bytes]:
     for layer in image.layers:
         add(content(layer.digest))
     config = json.loads(content(image.config_digest))
-    config["config"] = {**config.get("config", {}), "Labels": {"team": "quotes"}}
+    config["config"] = {**config.get("config", {}), **settings}
     manifest = json.loads(content(image.manifest_digest))
     manifest["config"] |= add(json.dumps(config).encode())
     kind = {"mediaType": image.manifest.media_type}

@@ -98,10 +98,11 @@ def test_check_says_the_same_and_leaves_everything(example: Path, tmp_path: Path
 def test_the_projects_own_samples(tmp_path: Path) -> None:
     made = make_repositories(ROOT / "examples", tmp_path, check=False)
     assert [(each.path.name, sorted(each.after)) for each in made] == [
+        ("chatbot.git", ["main"]),
         ("greeter.git", ["feature/loud", "main"]),
         ("quotes.git", ["feature/proverbs", "main"]),
     ]
-    for each in made:
-        feature = next(branch for branch in each.after if branch != "main")
-        changed = git(each.path, "diff", "--name-only", "main", feature).splitlines()
+    features = [(each.path, name) for each in made for name in each.after if name != "main"]
+    for path, feature in features:
+        changed = git(path, "diff", "--name-only", "main", feature).splitlines()
         assert changed, "a branch that is no different shows nothing"
