@@ -8,10 +8,10 @@ from typing import Any
 from slipway.action_plugin import SlipwayAction
 from slipway.apps.app import checkouts_of, images_of, load, save
 from slipway.apps.builders.build import Settings
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.sandbox import Sandboxes
 from slipway.apps.carried import Finder, build_all
 from slipway.apps.deploy.helm import Helm, helm_program
-from slipway.apps.provisions import repositories
 from slipway.architecture import Architecture
 from slipway.bundle.requested import Requested
 from slipway.bundle.source import SourceProvider
@@ -37,7 +37,7 @@ class ActionModule(SlipwayAction):
             maven={int(java): ref for java, ref in args["maven_images"].items()},
             requested=Requested(source, bundle),
             buildkit=args["buildkit"],
-            repositories=repositories(bundle, cache),
+            repositories=[own] if (own := MavenUser.here(cache).repository()) else [],
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
             nodes={name: Architecture.of(kind) for name, kind in args["nodes"].items()},

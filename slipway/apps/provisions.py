@@ -1,6 +1,7 @@
 """What builds with Maven download, taken along with a bundle to where they cannot.
 
-It lies beside a bundle as Maven's own local repository, in which the builds of all apps look first.
+It lies beside a bundle as Maven's own local repositories, in which the builds of apps look first:
+each in that of its own repository.
 """
 
 from __future__ import annotations
@@ -14,20 +15,12 @@ from pathlib import Path
 
 from slipway.apps.app import App, JibBuild
 from slipway.apps.builders.build import Settings, build_images
-from slipway.apps.builders.maven_user import MavenUser
+from slipway.apps.builders.carried import FOLDER, artifacts
+from slipway.apps.source.git import mirror_key
 from slipway.cache.layout import CacheLayout, MavenCache
-
-FOLDER = "maven"
-"""Where it is, beside a bundle and in one that came with it."""
 
 _OF_THE_MACHINE = ("_remote.repositories", "*.lastUpdated", "resolver-status.properties")
 """Where a machine had its artifacts from: without that, they count wherever one asks for them."""
-
-
-def repositories(bundle: Path, cache: CacheLayout) -> list[Path]:
-    """Where builds find what was downloaded before, with the bundle or by the user's own Maven."""
-    found = (bundle / FOLDER, MavenUser.here(cache).repository())
-    return [path for path in found if path and path.is_dir()]
 
 
 def collect(
@@ -48,8 +41,9 @@ def collect(
         for app in build_images(built, apart, check=False, say=say).apps:
             if app.failed:
                 say(f"without the artifacts of {app.label}: {app.failed.reason}")
-        for kept in cache.maven.glob("*"):
-            _take(MavenCache(kept).own / "repository", beside / FOLDER)
+        for url in {app.git_url for app in built}:
+            kept = MavenCache(cache.maven / mirror_key(url))
+            _take(kept.own / "repository", artifacts(beside, url))
 
 
 def _take(repository: Path, target: Path) -> None:

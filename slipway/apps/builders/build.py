@@ -43,6 +43,7 @@ from slipway.apps.builders.architectures import Images, Kinds
 from slipway.apps.builders.bases import Base, Bases
 from slipway.apps.builders.buildkit import BuildKit, Daemon, Programs
 from slipway.apps.builders.buildx import Buildx
+from slipway.apps.builders.carried import artifacts
 from slipway.apps.builders.jib import Jib
 from slipway.apps.builders.logins import Logins
 from slipway.apps.builders.maven_daemon.daemon import MOST, Standbys
@@ -440,6 +441,7 @@ class _Run:
                 images=[each for each in self._stored.values() if each.repository == name],
                 platform=self._store.platform,
                 logins=work.logins,
+                artifacts=artifacts(self._settings.bundle, app.git_url),
             )
             self._enter(work, builder.build(order), scratch)
         return True

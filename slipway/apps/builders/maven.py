@@ -213,8 +213,9 @@ class Maven:
         argv = [*own.call(call), f"-Dmaven.repo.local={CACHE}/repository"]
         if order.objects:
             seen[OBJECTS] = order.objects
-        if self._repositories:
-            shared = {f"{SHARED}/{number}": path for number, path in enumerate(self._repositories)}
+        carried = [order.artifacts] if order.artifacts and order.artifacts.is_dir() else []
+        if repositories := [*carried, *self._repositories]:
+            shared = {f"{SHARED}/{number}": path for number, path in enumerate(repositories)}
             seen |= shared
             argv.append(f"-Dmaven.repo.local.tail={','.join(shared)}")
         return Program(

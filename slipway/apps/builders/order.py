@@ -37,7 +37,8 @@ class Order(Generic[B_co]):
     afterwards. ``folder`` is that of
     the project, seen from the checkout; unless it gets the ``whole`` checkout, a build gets that
     folder alone, since its image is known by that. ``images`` were made of the app before, and
-    ``platform`` is what it is for, as ``linux/amd64``.
+    ``platform`` is what it is for, as ``linux/amd64``. In ``artifacts`` is what Maven downloaded
+    before for builds of the repository, and for no others.
     """
 
     label: str
@@ -52,6 +53,7 @@ class Order(Generic[B_co]):
     images: Sequence[Image] = ()
     platform: str = field(default_factory=machine_platform)
     logins: Logins = field(default_factory=dict)
+    artifacts: Path | None = None
 
     @property
     def is_foreign(self) -> bool:

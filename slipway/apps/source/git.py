@@ -145,13 +145,18 @@ def _said_of(answers: IO[bytes]) -> _Blob | Refused | None:
     return _Blob(found[1], int(found[3])) if found[2] == b"blob" else Refused("it is no file")
 
 
+def mirror_key(url: str) -> str:
+    """What tells a repository from others, as the name of a file."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rstrip("/").rsplit("/", 1)[-1])
+    return f"{name.removesuffix('.git')}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+
+
 class Mirror:
     """The bare mirror of one repository below ``cache``, and the work trees made from it."""
 
     def __init__(self, url: str, cache: Path) -> None:
         self.url = url
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rstrip("/").rsplit("/", 1)[-1])
-        key = f"{name.removesuffix('.git')}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        key = mirror_key(url)
         layout = CacheLayout(cache)
         self._cache = layout.root
         self.path = layout.mirror(key)

@@ -13,9 +13,12 @@ from slipway.apps import provisions
 from slipway.apps.app import App
 from slipway.apps.builders.architectures import Images
 from slipway.apps.builders.build import Settings
+from slipway.apps.source.git import mirror_key
 from slipway.cache.layout import CacheLayout, MavenCache
 from tests.support.apps import sourced
 from tests.support.maven_samples import write
+
+URL = "https://git.company.example"
 
 DOWNLOADED = {
     "org/x/1/x-1.jar": "classes",
@@ -46,7 +49,7 @@ class Builds:
             if app.name == self.failing:
                 app.fail("build", "no way to Maven Central")
             else:
-                kept = MavenCache(CacheLayout(settings.cache).maven / app.name)
+                kept = MavenCache(CacheLayout(settings.cache).maven / mirror_key(app.git_url))
                 write(kept.own / "repository", DOWNLOADED)
                 self.leave(kept.own / "repository")
         return Images(built, [], [])
@@ -64,7 +67,7 @@ def collected(root: Path, *names: str) -> tuple[set[str], list[str]]:
     beside, said = root / "work" / "beside", list[str]()
     beside.mkdir(parents=True)
     (root / "bundle").mkdir(exist_ok=True)
-    apps = [sourced(name, build={"tool": "jib"}) for name in names]
+    apps = [sourced(name, build={"tool": "jib"}, git_url=f"{URL}/{name}.git") for name in names]
     apps.append(sourced("quotes", build={"tool": "buildx"}))
     settings = Settings(root / "cache", root / "bundle", {}, repositories=[root / "m2"])
     provisions.collect(apps, settings, beside, said.append)
@@ -74,9 +77,15 @@ def collected(root: Path, *names: str) -> tuple[set[str], list[str]]:
     }, said
 
 
+def carried(name: str) -> set[str]:
+    """What an archive has for builds of a repository, and for no others."""
+    folder = f"maven/{mirror_key(f'{URL}/{name}.git')}"
+    return {f"{folder}/org/x/1/x-1.jar", f"{folder}/org/x/1/x-1.pom"}
+
+
 def test_artifacts_go_along_without_where_they_came_from(tmp_path: Path, builds: Builds) -> None:
     files, _ = collected(tmp_path, "greeter", "other")
-    assert files == {"maven/org/x/1/x-1.jar", "maven/org/x/1/x-1.pom"}
+    assert files == {*carried("greeter"), *carried("other")}
     assert builds.asked == ["greeter", "other"]
 
 
@@ -100,7 +109,7 @@ def test_nothing_goes_along_that_a_build_has_made_a_link_to(tmp_path: Path, buil
 
     builds.leave = leave
     files, _ = collected(tmp_path, "greeter")
-    assert files == {"maven/org/x/1/x-1.jar", "maven/org/x/1/x-1.pom"}
+    assert files == carried("greeter")
 
 
 def test_a_local_repository_that_is_a_link_is_not_followed(tmp_path: Path, builds: Builds) -> None:
@@ -119,7 +128,7 @@ def test_an_app_that_fails_is_told_of_and_the_others_go_along(
 ) -> None:
     builds.failing = "greeter"
     files, said = collected(tmp_path, "greeter", "other")
-    assert "maven/org/x/1/x-1.jar" in files
+    assert files == carried("other")
     assert said[-1] == "without the artifacts of greeter (main): no way to Maven Central"
 
 
@@ -127,15 +136,3 @@ def test_a_bundle_that_came_with_them_keeps_its_own(tmp_path: Path, builds: Buil
     write(tmp_path / "bundle" / "maven", {"a.jar": ""})
     assert collected(tmp_path, "greeter") == (set(), [])
     assert builds.asked == []
-
-
-def test_builds_look_into_the_bundle_and_then_where_the_user_has_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    cache = CacheLayout(tmp_path / "cache")
-    assert provisions.repositories(tmp_path / "bundle", cache) == []
-    places = [tmp_path / "bundle/maven", tmp_path / "home/.m2/repository"]
-    for place in places:
-        write(place, {"a.jar": ""})
-    assert provisions.repositories(tmp_path / "bundle", cache) == places

@@ -284,10 +284,14 @@ def test_artifacts_that_the_machine_has_are_seen_and_stay(
 ) -> None:
     workshop.build()
     assert not [each for each in workshop.last.program.argv if "local.tail" in each]
-    workshop.repositories = [tmp_path / "carried", tmp_path / "own"]
-    workshop.build()
+    workshop.repositories = [tmp_path / "own"]
+    workshop.build(replace(order(tmp_path), artifacts=tmp_path / "carried"))
+    assert workshop.last.program.readable[f"{SHARED}/0"] == tmp_path / "own"
+    write(tmp_path / "carried", {"a.jar": ""})
+    workshop.build(replace(order(tmp_path), artifacts=tmp_path / "carried"))
     readable = workshop.last.program.readable
-    assert [readable[f"{SHARED}/{number}"] for number in (0, 1)] == workshop.repositories
+    found = [readable[f"{SHARED}/{number}"] for number in (0, 1)]
+    assert found == [tmp_path / "carried", tmp_path / "own"]
     assert f"-Dmaven.repo.local.tail={SHARED}/0,{SHARED}/1" in workshop.last.program.argv
 
 
