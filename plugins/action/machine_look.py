@@ -51,7 +51,9 @@ class ActionModule(SlipwayAction):
         wanted = {
             "places": NODE,
             "address": args["address"],
-            "addresses": [*_asked(args["pool"])] if bare else [],
+            # Its own, by which the API server is reached, may be somebody else's as well.
+            "addresses": [*_asked([args["address"]]), *_asked(args["pool"])] if bare else [],
+            "sync": bare,
             "ways": [*others, *pool_ends(args["pool"])],
         }
         before = time.time()
@@ -62,9 +64,9 @@ class ActionModule(SlipwayAction):
             "unknown": seen["unknown"],
             "state": node.get("state", ""),
             "refusals": node.get("refusals", []),
+            "certificates": node.get("certificates", {}),
             "skew": _skew(seen["facts"]["clock"], before, after),
             "ansible_facts": _for_ansible(seen["facts"]),
-            "certificates": node.get("certificates", {}),
         }
 
     def _shell(self, task_vars: dict[str, Any]) -> reached.Shell:

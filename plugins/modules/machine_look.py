@@ -12,7 +12,8 @@ description:
   - It is an action plugin, which asks first by a shell whether there is a Python that modules run
     with, and root. It also says what M(node_look) does, and of a machine that cannot be reached
     why, with the SSH host key if that is the reason; none of this ends the run.
-  - Nothing is changed. Addresses are asked for by ARP, as an address is before it is taken.
+  - Nothing is changed. Addresses are asked for by ARP, as an address is before it is taken. Where a
+    control plane is to be made, some KiB are written to try the disk, and left nowhere.
 options:
   node:
     description: The arguments of M(node_look), which is asked what the machine is.
@@ -88,11 +89,11 @@ refusals:
   returned: when modules run on the machine
   type: list
   elements: dict
-skew:
 certificates:
   description: The certificates of the cluster that are there, as M(node_look) says.
   returned: when modules run on the machine
   type: dict
+skew:
   description: How many seconds the machine's clock is ahead of the control node's.
   returned: when modules run on the machine
   type: float

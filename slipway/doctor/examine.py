@@ -25,6 +25,7 @@ from slipway.doctor import (
     control_node,
     disk,
     engine,
+    etcd,
     network,
     nodes,
     registries,
@@ -39,7 +40,7 @@ from slipway.waiting import allowed
 
 CONTROL_NODE = "localhost"
 
-CHECKS = (*system.CHECKS, *resources.CHECKS, *disk.CHECKS, *network.CHECKS)
+CHECKS = (*system.CHECKS, *resources.CHECKS, *disk.CHECKS, *network.CHECKS, *etcd.CHECKS)
 """What is asked of the facts of every machine."""
 
 Look = Callable[[Mapping[str, str]], Mapping[str, Any]]
@@ -193,6 +194,7 @@ def _of_machines(wanted: Wanted, look: Look) -> list[Finding]:
         **_of_facts(own, cluster),
         **_of_user(wanted, lacking),
         "host keys": lambda: nodes.host_keys(wanted.nodes.values()),
+        "identities": lambda: nodes.identities(wanted.nodes),
     }
     if asked:
         checks |= engine.checks(asked[0], cluster)

@@ -200,6 +200,9 @@ def address(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     wanted = cluster.inventory.nodes.get(machine.name, "")
     if not machine.is_node or not address_of(wanted):  # which is said of the inventory
         return []
+    if wanted in machine.known("taken", Taken).found:
+        what = f"somebody else on the segment has {wanted}, too"
+        return [fail(what, "give one of the two another address (node_address)")]
     if own := _own(machine, cluster):
         segment = ipaddress.ip_interface(f"{own.address}/{own.length}").network
         return [ok(f"{wanted} on {own.device}, {segment}")]
@@ -277,8 +280,9 @@ def pool(machine: Machine, cluster: Cluster) -> Iterable[Result]:
     if machine.use is not Use.CONTROL_PLANE:
         return []
     taken = machine.known("taken", Taken)
-    if taken.found:
-        what = f"somebody on the segment has {', '.join(taken.found)} of metallb_pool"
+    own = cluster.inventory.nodes.get(machine.name, "")
+    if found := [each for each in taken.found if each != own]:
+        what = f"somebody on the segment has {', '.join(found)} of metallb_pool"
         return [fail(what, "give metallb_pool addresses that nobody has")]
     return [ok(f"{taken.asked} addresses asked for, nobody has one")] if taken.asked else []
 

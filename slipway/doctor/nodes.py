@@ -13,6 +13,7 @@ from slipway.doctor.findings import Check, Result, fail, ok, warn
 from slipway.doctor.machine import Machine, Use
 from slipway.doctor.reached import Shell, hindrances
 from slipway.errors import SlipwayError
+from slipway.kube.objects import grouped
 from slipway.nodes.host_keys import HostKey, problems
 from slipway.preflight import Inventory
 
@@ -20,6 +21,15 @@ SKEW, MOST_SKEW = 10.0, 300.0
 """Seconds: certificates of kubeadm's are valid from five minutes before they are made."""
 
 CLOCK = "on both: timedatectl set-ntp true, or another service that sets clocks"
+
+ANOTHER_ID = (
+    "if they are two machines, one is a copy of the other: on it, as root, 'rm /etc/machine-id "
+    "/var/lib/dbus/machine-id; systemd-machine-id-setup' and a reboot; if they are one, take it "
+    "out of the inventory once"
+)
+"""Addresses by DHCP, among others, are given by it."""
+
+RENAME = "on one of them, as root: hostnamectl set-hostname NAME"
 
 WAY = (
     "it has to be reached as the inventory says (ansible_host, ansible_port, ansible_user, "
@@ -40,6 +50,27 @@ def host_keys(machines: Iterable[Mapping[str, Any]]) -> Iterable[Result]:
     if found := [*problems(keys)]:
         raise SlipwayError(found)
     return []
+
+
+def identities(machines: Mapping[str, Mapping[str, Any]]) -> Iterable[Result]:
+    """Whether the nodes tell themselves apart as machines do, and none is there twice."""
+    known = {
+        name: each["facts"]["identity"]
+        for name, each in machines.items()
+        if "identity" in each.get("facts", {})
+    }
+    for kind, title, fix in (
+        ("machine_id", "machine-id", ANOTHER_ID),
+        ("hostname", "name", RENAME),
+    ):
+        named = [(name, own[kind]) for name, own in known.items() if own[kind]]
+        for value, group in grouped(named, lambda pair: pair[1]).items():
+            if len(group) < 2:
+                continue
+            names = [name for name, _value in group]
+            what = f"{', '.join(names)} have the same {title}, {value}"
+            made = all(machines[name].get("state") == "member" for name in names)
+            yield (warn if made or kind == "hostname" else fail)(what, fix)
 
 
 def checks(seen: Mapping[str, Any]) -> dict[str, Check]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import ipaddress
 import json
+import math
 import os
 import platform
 import re
@@ -16,7 +17,10 @@ import select
 import shlex
 import socket
 import struct
+import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +59,20 @@ SYSCTL_FOLDERS = ("/usr/lib/sysctl.d", "/run/sysctl.d", "/etc/sysctl.d")
 TOOL_SECONDS = 10.0
 ARP_SECONDS = 1.0
 """How long an answer to ARP may take; on one segment it takes milliseconds."""
+
+ETCD_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
+ETCD_HEALTH = "http://127.0.0.1:2381/health"
+"""Where kubeadm has etcd tell how it is, for its own node alone."""
+
+ETCD_SECONDS = 2.0
+
+ETCD_FOLDER = "/var/lib/etcd"
+WRITES = 30
+WRITTEN = b"\0" * 2300
+"""What etcd writes and waits for is about as long."""
+
+SYNC_SECONDS = 3.0
+"""How long a disk is tried at most."""
 
 ETHERTYPE_ARP = 0x0806
 BROADCAST = b"\xff" * 6
@@ -433,6 +451,44 @@ def taken(address: str, addresses: list[str]) -> dict[str, Any]:
     return {"asked": len(wanted), "found": sorted(found, key=ipaddress.ip_address)}
 
 
+def identity() -> dict[str, str]:
+    """By what others on the network tell the machine from themselves."""
+    machine_id = text_of("/etc/machine-id").strip()
+    return {"hostname": socket.gethostname(), "machine_id": machine_id}
+
+
+def etcd() -> dict[str, Any]:
+    """Whether the machine has a member of etcd, and what that says of itself, if it does."""
+    if not place(ETCD_MANIFEST).exists():
+        return {"there": False, "health": ""}
+    try:
+        with urllib.request.urlopen(ETCD_HEALTH, timeout=ETCD_SECONDS) as answer:
+            return {"there": True, "health": answer.read().decode(errors="replace")}
+    except urllib.error.HTTPError as error:  # as it answers where it is not well
+        return {"there": True, "health": error.read().decode(errors="replace")}
+    except OSError:
+        return {"there": True, "health": ""}
+
+
+def sync(folder: str) -> float:
+    """How many seconds nine of ten writes take at most until they are on the disk of a folder.
+
+    It need not be there yet. Nothing is left there.
+    """
+    there = place(folder)
+    while not there.is_dir():
+        there = there.parent
+    took: list[float] = []
+    with tempfile.TemporaryFile(dir=str(there)) as file:
+        deadline = time.monotonic() + SYNC_SECONDS
+        while len(took) < WRITES and time.monotonic() < deadline:
+            began = time.monotonic()
+            os.write(file.fileno(), WRITTEN)
+            os.fdatasync(file.fileno())
+            took.append(time.monotonic() - began)
+    return sorted(took)[math.ceil(len(took) * 0.9) - 1]
+
+
 def look(wanted: dict[str, Any]) -> dict[str, Any]:
     """All facts, and the reasons why some of them are not known."""
     readers = {
@@ -454,6 +510,9 @@ def look(wanted: dict[str, Any]) -> dict[str, Any]:
         "firewalld": firewalld,
         "ufw": ufw,
         "taken": lambda: taken(wanted["address"], wanted["addresses"]),
+        "identity": identity,
+        "etcd": etcd,
+        "sync": lambda: sync(ETCD_FOLDER) if wanted.get("sync") else 0.0,
         "clock": time.time,
     }
     facts: dict[str, Any] = {}

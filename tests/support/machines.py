@@ -102,6 +102,9 @@ SOUND: dict[str, Any] = {
     "firewalld": {"default": "", "zones": []},
     "ufw": {"status": [], "added": []},
     "taken": {"asked": 21, "found": []},
+    "identity": {"hostname": "control", "machine_id": "b015e6b1f20e4a85a8b53a60409c6443"},
+    "etcd": {"there": False, "health": ""},
+    "sync": 0.002,
     "clock": 1_700_000_000.0,
 }
 """Facts of a machine that will do."""

@@ -213,18 +213,19 @@ def test_who_is_not_root_sees_no_filters_but_all_else() -> None:
 
 NEIGHBOUR = f"""
 {PLANE_ETH0}
-unshare --net sleep 5 </dev/null >/dev/null 2>&1 &
+unshare --net sleep 20 </dev/null >/dev/null 2>&1 &
 neighbour=$!
 ours=$(readlink /proc/self/ns/net)
 until [ "$(readlink /proc/$neighbour/ns/net)" != "$ours" ]; do sleep 0.01; done
 ip link set wire netns $neighbour
 nsenter --net=/proc/$neighbour/ns/net sh -euc '
     ip address add 192.0.2.203/24 dev wire
+    ip address add 192.0.2.11/24 dev wire
     ip link set wire up
 '
 until ip link show eth0 | grep -q LOWER_UP; do sleep 0.01; done
 """
-"""Another machine on the segment, which has an address of the pool."""
+"""Another machine on the segment, which has an address of the pool, and the control plane's."""
 
 
 @pytest.mark.parametrize(
@@ -232,9 +233,11 @@ until ip link show eth0 | grep -q LOWER_UP; do sleep 0.01; done
     [
         (203, network.pool, [("fail", "somebody on the segment has 192.0.2.203 of metallb_pool")]),
         (204, network.pool, [("ok", "2 addresses asked for, nobody has one")]),
+        (11, network.address, [("fail", "somebody else on the segment has 192.0.2.11, too")]),
+        (11, network.pool, [("ok", "2 addresses asked for, nobody has one")]),
     ],
 )
-def test_an_address_of_the_pool_that_a_neighbour_has_is_found(
+def test_an_address_that_a_neighbour_has_is_found(
     address: int,
     check: Check,
     expected: list[tuple[str, str]],

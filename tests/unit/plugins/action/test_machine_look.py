@@ -90,13 +90,15 @@ def test_its_processor_is_what_the_run_goes_by(node: Node) -> None:
     assert node.looked_at()["ansible_facts"] == {"architecture": "aarch64"}
 
 
-def test_the_pool_is_asked_for_by_a_bare_control_plane_alone(node: Node) -> None:
+def test_addresses_and_the_disk_are_tried_by_a_bare_control_plane_alone(node: Node) -> None:
     node.looked_at()
-    pool = [f"192.0.2.{last}" for last in (200, 201, 224, 225)]
-    assert node.asked["machine_look"]["addresses"] == pool
+    addresses = [f"192.0.2.{last}" for last in (11, 200, 201, 224, 225)]
+    assert node.asked["machine_look"]["addresses"] == addresses
+    assert node.asked["machine_look"]["sync"]
     assert node.asked["machine_look"]["address"] == "192.0.2.11"
     node.looked_at(node={**NODE, "control_plane": False})
     assert node.asked["machine_look"]["addresses"] == []
+    assert not node.asked["machine_look"]["sync"]
     node.look = {"state": "member"}
     node.looked_at()
     assert node.asked["machine_look"]["addresses"] == []
@@ -112,7 +114,7 @@ def test_ways_are_asked_to_the_other_nodes_and_to_the_ends_of_the_pool(node: Nod
 
 def test_of_a_large_pool_some_are_asked_for(node: Node) -> None:
     node.looked_at(pool=["10.0.0.0/8"])
-    assert len(node.asked["machine_look"]["addresses"]) == machine_look.MOST_ASKED
+    assert len(node.asked["machine_look"]["addresses"]) == machine_look.MOST_ASKED + 1
 
 
 def test_a_machine_that_is_refused_is_told_with_its_facts_all_the_same(node: Node) -> None:

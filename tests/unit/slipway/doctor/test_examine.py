@@ -348,11 +348,11 @@ def seen_node(**changes: Any) -> dict[str, Any]:
 
 
 def test_machines_are_looked_at_beside_this_one(tmp_path: Path) -> None:
-    addresses = [{"address": "192.0.2.21", "length": 24, "device": "eth0"}]
-    machines = {
-        "control": seen_node(),
-        "worker": seen_node(facts=SOUND | {"addresses": addresses}),
+    own = {
+        "addresses": [{"address": "192.0.2.21", "length": 24, "device": "eth0"}],
+        "identity": {"hostname": "worker", "machine_id": "48a8830efcc0445995bc54950b7bc3b9"},
     }
+    machines = {"control": seen_node(), "worker": seen_node(facts=SOUND | own)}
     lab = wanted(tmp_path, inventory=MACHINES, nodes=machines)
     findings = examined(lab, sound)
     assert works(findings)

@@ -140,3 +140,23 @@ def test_a_machine_is_what_the_inventory_says_and_made_when_it_is_that_already(
 ) -> None:
     found = nodes.machine(name, SEEN | {"state": state}, MACHINES)
     assert (found.name, found.use, found.made) == (name, use, made)
+
+
+def identified(**changes: Any) -> dict[str, Any]:
+    """What was seen of a machine with this identity."""
+    facts = {**SOUND, "identity": {"hostname": "one", "machine_id": "a", **changes}}
+    return {**SEEN, "facts": facts}
+
+
+def test_nodes_that_are_copies_are_told_and_those_that_serve_already_bear_it() -> None:
+    machines = {"a": identified(), "b": identified(hostname="two"), "c": {"reached": False}}
+    (result,) = nodes.identities(machines)
+    assert (str(result.state), result.found) == ("fail", "a, b have the same machine-id, a")
+    made = {name: {**each, "state": "member"} for name, each in machines.items()}
+    (result,) = nodes.identities(made)
+    assert str(result.state) == "warn"
+
+
+def test_nodes_without_an_id_are_not_taken_for_one() -> None:
+    machines = {"a": identified(machine_id=""), "b": identified(machine_id="", hostname="two")}
+    assert [*nodes.identities(machines)] == []

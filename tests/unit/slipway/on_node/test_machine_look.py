@@ -80,7 +80,7 @@ def test_a_fact_that_cannot_be_read_keeps_no_other_from_being_read(machine: Mach
     assert {*result["facts"], *result["unknown"]} == {
         *("system", "cores", "memory", "bounds", "inotify", "control_groups", "modules"),
         *("forwarding", "places", "routes", "addresses", "filters", "taken", "clock"),
-        *("lacking", "selinux", "ways", "firewalld", "ufw"),
+        *("lacking", "selinux", "ways", "firewalld", "ufw", "identity", "etcd", "sync"),
     }
 
 
