@@ -26,8 +26,8 @@ What runs on the cluster: one entry for each branch of each service, or for each
 branches. Editors with a YAML language server complete and check it by `apps.schema.json`; the
 playbook does so too, before anything is changed. Keys that begin with `x-` are yours.
 
-Whole files are in [examples](../examples), among them lessons to follow in
-order, which the tests deploy.
+Whole files are in [examples](../examples), among them lessons to follow in order and a guestbook of
+three tiers, which the tests deploy.
 
 Values of env, build arguments, node_selector, resources, commands and expect need no quotes: 01067,
 12:30, 1.10, yes and the like are text as they stand there, and only `~` and null are nothing. Other

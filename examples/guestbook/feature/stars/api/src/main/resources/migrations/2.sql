@@ -1,0 +1,1 @@
+ALTER TABLE entry ADD COLUMN stars int NOT NULL DEFAULT 5;

@@ -1,0 +1,1 @@
+INSERT INTO entry (text) VALUES ('The first page is the hardest');
