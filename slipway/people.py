@@ -16,10 +16,20 @@ from typing import Any
 
 import msgspec
 
+from slipway.apps.manifests.labels import MANAGED_BY, OWN
 from slipway.errors import Problem, SlipwayError
-from slipway.kube.client import CLUSTER_ROLES, NAMESPACES, ROLE_BINDINGS, ApiError, Kube, Object
+from slipway.kube.client import (
+    CLUSTER_ROLES,
+    NAMESPACES,
+    POLICIES,
+    POLICY_BINDINGS,
+    ROLE_BINDINGS,
+    ApiError,
+    Kube,
+    Object,
+)
 from slipway.kube.namespaces import usable
-from slipway.kube.objects import Change, Key, by_key, contains, key_of, said, sealed
+from slipway.kube.objects import Change, Key, by_key, contains, key_of, of_kind, said, sealed
 
 VARIABLE = "slipway_people"
 
@@ -86,6 +96,26 @@ ROLES = {
 }
 """By what somebody may, the cluster's roles that are bound; the first one is Kubernetes' own."""
 
+_NAME_OF_ALL = "slipway-people"
+_USERS = "slipway:person:"
+
+_OWN_LABEL = f"object.metadata.labels[?'{MANAGED_BY}'].orValue('') == '{OWN[MANAGED_BY]}'"
+
+_RULES = {
+    "the token of an account, which outlives their rights, is": (
+        "request.kind.kind != 'Secret' || !has(object.type) || "
+        "object.type != 'kubernetes.io/service-account-token'"
+    ),
+    "a label by which an object would be Slipway's own is": (
+        f"!has(object.metadata.labels) || !({_OWN_LABEL}) || (request.operation == 'UPDATE' && "
+        "has(oldObject.metadata.labels) && object.metadata.labels == oldObject.metadata.labels)"
+    ),
+}
+"""What the API server checks of what people write: rights follow labels, and end with a run."""
+
+_RESOURCES = {each.kind: each for each in (CLUSTER_ROLES, ROLE_BINDINGS, POLICIES, POLICY_BINDINGS)}
+"""What people's rights are made of."""
+
 _OWN_ROLES = {"slipway-people-develop": _DEVELOP, "slipway-people-admin": _ADMIN}
 
 
@@ -111,7 +141,7 @@ class Person:
     @property
     def user(self) -> str:
         """As whom the API knows them."""
-        return f"slipway:person:{self.name}"
+        return f"{_USERS}{self.name}"
 
     def roles_in(self, namespace: str, apps: Collection[str]) -> set[str]:
         """The roles that they have in a namespace."""
@@ -173,9 +203,7 @@ def keep(
     """
     wanted = by_key(map(sealed, _objects(everybody, environments)))
     found = by_key(
-        obj
-        for resource in (CLUSTER_ROLES, ROLE_BINDINGS)
-        for obj in kube.list(resource, labels=LABEL).items
+        obj for resource in _RESOURCES.values() for obj in kube.list(resource, labels=LABEL).items
     )
     changes = [Change(found[key], None) for key in found.keys() - wanted.keys()]
     changes += [
@@ -227,6 +255,8 @@ def _objects(
     everybody: Collection[Person], environments: Mapping[str, Collection[str]]
 ) -> Iterator[Object]:
     """The roles, and for each namespace a binding of each role that somebody has there."""
+    if everybody:
+        yield from _policy()
     for name, rules in _OWN_ROLES.items() if everybody else ():
         yield _role(name, rules)
     for namespace, apps in sorted(environments.items()):
@@ -234,6 +264,28 @@ def _objects(
             users = [each.user for each in everybody if role in each.roles_in(namespace, apps)]
             if users:
                 yield _binding(namespace, role, sorted(users))
+
+
+def _policy() -> Iterator[Object]:
+    """What is checked of all that people write, and that what fails is refused."""
+    about = {"name": _NAME_OF_ALL, "labels": {LABEL: "policy"}}
+    everything = {
+        **{name: ["*"] for name in ("apiGroups", "apiVersions", "resources")},
+        "operations": ["CREATE", "UPDATE"],
+    }
+    people_alone = f"request.userInfo.username.startsWith('{_USERS}')"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [everything]},
+        "matchConditions": [{"name": "people", "expression": people_alone}],
+        "validations": [
+            {"expression": rule, "message": f"{what} not for people", "reason": "Forbidden"}
+            for what, rule in _RULES.items()
+        ],
+    }
+    yield of_kind(POLICIES, about, spec)
+    binding = {"policyName": _NAME_OF_ALL, "validationActions": ["Deny"]}
+    yield of_kind(POLICY_BINDINGS, about, binding)
 
 
 def _role(name: str, rules: list[dict[str, list[str]]]) -> Object:
@@ -270,11 +322,17 @@ def _carry_out(kube: Kube, change: Change) -> None:
     moved = before and after and before.get("roleRef") != after.get("roleRef")
     if before and (after is None or moved):
         metadata = before["metadata"]
-        resource = ROLE_BINDINGS if before["kind"] == ROLE_BINDINGS.kind else CLUSTER_ROLES
-        kube.delete(resource, metadata["name"], metadata.get("namespace"))
+        kube.delete(_RESOURCES[before["kind"]], metadata["name"], metadata.get("namespace"))
     if after:
         try:
             kube.apply(after)
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (403, 404) or _is_there(
+                kube, after["metadata"].get("namespace")
+            ):
                 raise
+
+
+def _is_there(kube: Kube, namespace: str | None) -> bool:
+    """Whether a namespace can be used, or it is about none."""
+    return namespace is None or usable(kube.get(NAMESPACES, namespace))

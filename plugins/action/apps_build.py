@@ -37,7 +37,7 @@ class ActionModule(SlipwayAction):
             maven={int(java): ref for java, ref in args["maven_images"].items()},
             requested=Requested(source, bundle),
             buildkit=args["buildkit"],
-            repositories=[own] if (own := MavenUser.here(cache).repository()) else [],
+            repositories=MavenUser.here(cache).repositories(),
             secrets=args["secrets"],
             session=Session(Path(args["session"])) if args["session"] else None,
             nodes={name: Architecture.of(kind) for name, kind in args["nodes"].items()},

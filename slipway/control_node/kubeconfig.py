@@ -41,7 +41,7 @@ def people_folder(path: Path) -> Path:
 
     As files beside it, one might have the name of another cluster's.
     """
-    return path.with_suffix(".people")
+    return path.with_name(f"{path.name.removesuffix('.yaml')}.people")
 
 
 def of_person(own: Mapping[str, Any], cluster: str, person: str, pair: Pair) -> dict[str, Any]:

@@ -138,10 +138,10 @@ class MavenUser:
         login = next((_login(each) for each in servers if _said(each, "id") == name), None)
         return Server(url, login or login_of(url))
 
-    def repository(self) -> Path | None:
-        """The user's own local repository, which builds look into and cannot change."""
+    def repositories(self) -> list[Path]:
+        """The user's own local repository, if there is one, which builds look into."""
         path = self.home / ".m2" / "repository"
-        return path if path.is_dir() and _is_public(path) else None
+        return [path] if path.is_dir() and _is_public(path) else []
 
     def state(self) -> Mapping[str, str]:
         """What changes when what the user has set up does."""

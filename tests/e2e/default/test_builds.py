@@ -18,8 +18,8 @@ import pytest
 from slipway.apps.app import JAVA, App, Built
 from slipway.apps.builders.build import Settings, build_images
 from slipway.apps.builders.buildkit import Daemon, Programs
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.plan.plan import plan
-from slipway.apps.provisions import repositories
 from slipway.apps.source.fetch import get_sources
 from slipway.cache.layout import CacheLayout
 from slipway.oci import Image, ImageConfig, ImageStore, TreeEntry, layer_from_tree
@@ -231,7 +231,7 @@ class Workshop:
             {"jib": JRE, "buildx": PYTHON},
             maven={JAVA: self.maven},
             buildkit=self.buildkit,
-            repositories=repositories(self.bundle, CacheLayout(self.cache)),
+            repositories=MavenUser.here(CacheLayout(self.cache)).repositories(),
             secrets=Secrets(self.secrets),
         )
         return build_images(sources.apps, settings, check=False, say=self.said.append).apps

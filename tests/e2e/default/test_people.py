@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.kube.client import DEPLOYMENTS, PODS, SECRETS, ApiError, Kube, Resource
+from slipway.kube.client import DEPLOYMENTS, PODS, SECRETS, ApiError, Kube, Object, Resource
 from tests.support.apps_file import Apps, AppsFile
 from tests.support.scenario import Run, Scenario
 
@@ -49,6 +49,23 @@ def deploy(scenario: Scenario, apps_file: Path, **people: object) -> Run:
     return run
 
 
+def token_of(namespace: str) -> Object:
+    """A Secret that would be filled with a token of an account."""
+    about = {"kubernetes.io/service-account.name": "default"}
+    metadata = {"name": "lasting", "namespace": namespace, "annotations": about}
+    kind = {"apiVersion": SECRETS.api_version, "kind": SECRETS.kind}
+    return {**kind, "metadata": metadata, "type": "kubernetes.io/service-account-token"}
+
+
+def copy_of(kube: Kube, namespace: str) -> Object:
+    """A Deployment that would pass for an app, whose people the next run would let in."""
+    found = kube.get(DEPLOYMENTS, NAME, namespace)
+    assert found
+    metadata = {"name": "lasting", "namespace": namespace, "labels": found["metadata"]["labels"]}
+    kind = {"apiVersion": DEPLOYMENTS.api_version, "kind": DEPLOYMENTS.kind}
+    return {**kind, "metadata": metadata, "spec": found["spec"]}
+
+
 def sees(path: Path, resource: Resource, namespace: str) -> bool:
     """Whether the API lists somebody the objects of a namespace; it refuses that if not."""
     with Kube(path) as kube:
@@ -84,6 +101,10 @@ def test_somebody_sees_what_is_theirs_until_they_are_taken_away(
     with Kube(ben) as kube:
         assert kube.may("patch", DEPLOYMENTS, space)
         assert not kube.may("patch", DEPLOYMENTS, "kube-system")
+        kube.merge(DEPLOYMENTS, NAME, space, {"spec": {"revisionHistoryLimit": 3}})
+        for lasting in (token_of(space), copy_of(kube, space)):
+            with pytest.raises(ApiError, match="not for people"):
+                kube.apply(lasting)
     assert sees(ben, PODS, "kube-system")
     again = deploy(scenario, parcel, **PEOPLE)
     assert set(again.changed.values()) == {0}, str(again)

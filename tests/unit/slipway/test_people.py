@@ -120,6 +120,15 @@ def test_a_check_tells_the_same_and_writes_nothing(api: FakeApi, kube: Kube) -> 
     assert keep(kube, people(ADA), ENVIRONMENTS) == told
 
 
+def test_what_people_write_is_checked_as_long_as_there_are_any(api: FakeApi, kube: Kube) -> None:
+    kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+    kept(kube, ADA)
+    for kind in kinds:
+        assert api.named(kind, "", "slipway-people")["metadata"]["labels"]
+    kept(kube, {})
+    assert not [key for key in api.objects if key[0] in kinds]
+
+
 @pytest.mark.usefixtures("spaces")
 def test_a_namespace_that_went_meanwhile_keeps_no_other_from_its_bindings(
     api: FakeApi, kube: Kube

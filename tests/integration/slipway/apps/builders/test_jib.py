@@ -12,8 +12,8 @@ import pytest
 from slipway.apps.app import JibBuild
 from slipway.apps.builders.bases import Base, StoredImage
 from slipway.apps.builders.jib import Jib
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.apps.builders.order import Order
-from slipway.apps.provisions import repositories
 from slipway.cache.layout import CacheLayout
 from slipway.errors import SlipwayError
 from slipway.oci import ImageConfig, ImageStore, layer_from_tree
@@ -81,7 +81,7 @@ class Workshop:
         store = ImageStore(root / "bundle")
         program = real_bundle() / "tools" / "docker-registry"
         cache = CacheLayout(root / "cache")
-        known = repositories(real_bundle(), cache)
+        known = MavenUser.here(cache).repositories()
         self.builder = Jib(cache, program, store, real_sandboxes(), repositories=known)
         image = store.add_image(BASE, [layer_from_tree({"base": b"x"})], ImageConfig())
         self.base: Base | None = Base(

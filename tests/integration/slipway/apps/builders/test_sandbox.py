@@ -19,13 +19,13 @@ import pytest
 from slipway.apps.builders import maven as maven_module
 from slipway.apps.builders import sandbox
 from slipway.apps.builders.maven import Maven
-from slipway.apps.provisions import repositories
+from slipway.apps.builders.maven_user import MavenUser
 from slipway.cache.layout import CacheLayout, MavenCache
 from slipway.errors import SlipwayError
 from slipway.nodes.containers import connect
 from slipway.waiting import wait_until
 from tests.support.maven_samples import order, write
-from tests.support.real_bundle import real_bundle, real_sandboxes
+from tests.support.real_bundle import real_sandboxes
 
 SANDBOXES = real_sandboxes()
 
@@ -74,7 +74,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """The home is the test's, but for the user's artifacts, which need not come over again."""
-    artifacts = repositories(real_bundle(), CacheLayout(tmp_path / "cache"))
+    artifacts = MavenUser.here(CacheLayout(tmp_path / "cache")).repositories()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CLOUD_TOKEN", CANARY)
     with socket.create_server(("127.0.0.1", 0)) as server:
