@@ -101,7 +101,7 @@ def test_somebody_sees_what_is_theirs_until_they_are_taken_away(
     with Kube(ben) as kube:
         assert kube.may("patch", DEPLOYMENTS, space)
         assert not kube.may("patch", DEPLOYMENTS, "kube-system")
-        kube.merge(DEPLOYMENTS, NAME, space, {"spec": {"revisionHistoryLimit": 3}})
+        kube.merge(DEPLOYMENTS, NAME, space, {"metadata": {"annotations": {"seen": "yes"}}})
         for lasting in (token_of(space), copy_of(kube, space)):
             with pytest.raises(ApiError, match="not for people"):
                 kube.apply(lasting)
