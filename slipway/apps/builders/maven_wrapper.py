@@ -16,6 +16,7 @@ import tempfile
 import threading
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -138,7 +139,9 @@ class Distributions:
     folder: Path
     central: Callable[[], Server]
     say: Callable[[str], None]
-    _one: threading.Lock = field(default_factory=threading.Lock)
+    _alone: dict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock), init=False
+    )
 
     def have(self, distribution: Distribution, label: str) -> Path:
         """The folder of a Maven, which is fetched if it is not there.
@@ -146,9 +149,10 @@ class Distributions:
         Raises SlipwayError, of ``label``, when it cannot be had or is another than is wanted.
         """
         made = self.folder / distribution.name
-        with self._one:
-            if not made.exists():
-                self._make(distribution, made, label)
+        if not made.exists():
+            with self._alone[distribution.name]:
+                if not made.exists():
+                    self._make(distribution, made, label)
         _compare(distribution, (made / "sha256").read_text(), str(made), label)
         made.touch()  # it is swept when nobody has wanted it for long
         return made / f"apache-maven-{distribution.version}"

@@ -6,9 +6,11 @@ import hashlib
 import io
 import os
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +186,29 @@ def test_a_maven_is_fetched_once_for_everybody_to_run_and_nobody_to_write(
     [line] = central.said
     assert line.startswith("Maven 3.9.11: fetched from http://")
     assert len(central.served.asked_for("apache-maven")) == (2 if sums == "sha512" else 3)
+
+
+def test_a_maven_at_hand_does_not_wait_for_one_that_is_being_fetched(central: Central) -> None:
+    central.publish(GOOD)
+    home = central.have()
+    asked, answered = threading.Event(), threading.Event()
+
+    def silent() -> Server:
+        asked.set()
+        answered.wait(20)
+        return central.server()
+
+    central.mavens.central = silent
+    other = Distribution("3.9.12", "zip", "", PROPERTIES)
+    with ThreadPoolExecutor() as pool:
+        fetching = pool.submit(central.mavens.have, other, LABEL)
+        assert asked.wait(20)
+        having = pool.submit(central.have)
+        try:
+            assert having.result(5) == home
+        finally:
+            answered.set()
+        assert isinstance(fetching.exception(), SlipwayError)
 
 
 def test_a_sum_of_the_wrapper_is_one_of_what_is_fetched_and_of_what_is_there(
