@@ -14,11 +14,14 @@ import platform
 import shutil
 import sys
 import tarfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit, urlunsplit
 
 PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 """What the manifest of an archive calls the machines that it is for, by what the kernel does."""
@@ -37,12 +40,40 @@ class Unusable(Exception):
     """An archive without packages for this machine; the text says why."""
 
 
+FAULTS = (Unusable, OSError, ValueError, RecursionError, HTTPException, tarfile.TarError)
+"""What reading an archive, or what is none, may end with."""
+
+
+def shown(place: str) -> str:
+    """A path, or an address without what opens it: a password, or a query."""
+    if "://" not in place:
+        return place
+    try:
+        parts = urlsplit(place)
+    except ValueError:  # as of "https://[::1"
+        return f"{place.partition('://')[0]}://..."
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def answer(address: str) -> IO[bytes]:
+    """What a server answers; what Python says of an address may have its password or query."""
+    try:
+        if "@" in urlsplit(address).netloc:
+            raise Unusable("an address with a login is not asked before there is an environment")
+        content: IO[bytes] = urllib.request.urlopen(address, timeout=SECONDS)
+    except urllib.error.HTTPError as error:
+        raise Unusable(f"its server answers with {error.code}") from None
+    except (InvalidURL, ValueError):
+        raise Unusable("it is no address that can be asked") from None
+    return content
+
+
 @contextmanager
 def opened(place: str) -> Iterator[tarfile.TarFile]:
     """The tar in an archive, a path or an address, which is read from its beginning."""
     with ExitStack() as stack:
         if "://" in place:
-            packed: IO[bytes] = stack.enter_context(urllib.request.urlopen(place, timeout=SECONDS))
+            packed = stack.enter_context(answer(place))
         else:
             packed = stack.enter_context(Path(place).expanduser().open("rb"))
         plain = io.BufferedReader(Decompressed(packed), CHUNK)
@@ -98,6 +129,24 @@ class Decompressed(io.RawIOBase):
         return int(into.position)
 
 
+def names(manifest: Any) -> dict[str, str]:
+    """What the packages are called, by where the tar has them; Unusable without any for here."""
+    try:
+        made_for = manifest["about"]["platform"]
+        found = {
+            BLOBS + file["sha256"]: Path(name).name
+            for name, file in manifest["beside"].items()
+            if name.startswith(FOLDER)
+        }
+    except (LookupError, TypeError, AttributeError):
+        raise Unusable("its manifest is not one of a bundle") from None
+    if made_for != PLATFORMS.get(platform.machine()):
+        raise Unusable(f"it is for {made_for}")
+    if not found:
+        raise Unusable("it was written without them")
+    return found
+
+
 def take(place: str, folder: Path) -> None:
     """Write the packages of an archive into ``folder``; Unusable when it has none for here."""
     with opened(place) as tar:
@@ -105,16 +154,7 @@ def take(place: str, folder: Path) -> None:
         text = tar.extractfile(first) if first and first.name == "manifest.json" else None
         if text is None:
             raise Unusable("it is no archive of a bundle")
-        manifest = json.load(text)
-        if manifest["about"]["platform"] != PLATFORMS.get(platform.machine()):
-            raise Unusable(f"it is for {manifest['about']['platform']}")
-        wanted = {
-            BLOBS + file["sha256"]: Path(name).name
-            for name, file in manifest["beside"].items()
-            if name.startswith(FOLDER)
-        }
-        if not wanted:
-            raise Unusable("it was written without them")
+        wanted = names(json.load(text))
         folder.mkdir(parents=True)
         while wanted and (member := tar.next()):
             content = tar.extractfile(member) if member.name in wanted else None
@@ -130,9 +170,10 @@ def main(places: str, folder: Path) -> str | None:
     for place in filter(None, map(str.strip, places.split(","))):
         try:
             take(place, folder)
-        except (Unusable, OSError, ValueError, LookupError, tarfile.TarError) as error:
+        except FAULTS as error:
             shutil.rmtree(folder, ignore_errors=True)
-            reasons.append(f"no packages of Python's are taken out of {place}: {error}")
+            why = " ".join(str(error).split())
+            reasons.append(f"no packages of Python's are taken out of {shown(place)}: {why}")
         else:
             return None
     return "\n".join(reasons)

@@ -1,8 +1,8 @@
 """Install the collections of requirements.yml into the folder that is given.
 
-They come out of the zip of an archive, if one was taken out of it; else from Galaxy if it answers;
-else out of the Python package that carries all collections, of which only these are unpacked. In
-each case the versions are those of requirements.yml, and all files are as
+They come out of the zip of an archive, if one was taken out of it and has them; else from Galaxy if
+it answers; else out of the Python package that carries all collections, of which only these are
+unpacked. In each case the versions are those of requirements.yml, and all files are as
 requirements-collections.sha256 has them: the hash of a manifest pins the list of files that it
 names, and that the files. The carrier leaves some files out. With "lock", a version that has no
 hash yet will do, so that "make lock" can write it.
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -134,12 +135,34 @@ def wrong(folder: Path, locking: bool) -> Iterator[str]:
             yield f"{PINS.name} has no hash of {name} {number}: run make lock"
 
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError)
+UNLIKE = (LookupError, TypeError, AttributeError)
+"""What a zip may end with that is none, and a manifest that is none."""
+
+
+def from_archive(folder: Path, *, locking: bool) -> bool:
+    """Whether the zip of an archive gave the collections of this checkout; says why if not."""
+    if not CARRIED.is_file():
+        return False
+    why = "they are not those of this checkout"
+    try:
+        from_zip(folder, [*wanted()], CARRIED)
+        if not any(wrong(folder, locking)):
+            return True
+    except UNREADABLE as error:
+        why = " ".join(str(error).split())
+    except UNLIKE:
+        pass
+    print(f"the collections of the archive are not used: {why}", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
 def main(folder: Path, *, locking: bool = False) -> str | None:
     """Install; return what is wrong, if anything is."""
     shutil.rmtree(folder, ignore_errors=True)
-    if CARRIED.is_file():
-        from_zip(folder, [*wanted()], CARRIED)
-    elif not (galaxy_answers() and from_galaxy(folder)):
+    has_them = from_archive(folder, locking=locking) or (galaxy_answers() and from_galaxy(folder))
+    if not has_them:
         from_carrier(folder, [*wanted()])
     return "\n".join(wrong(folder, locking)) or None
 

@@ -128,17 +128,66 @@ def install(
     return install_collections.main(folder, locking=locking)
 
 
+def carry(folder: Path, files: dict[str, str]) -> Path:
+    """Have the zip that is taken out of an archive, with a collection of these files."""
+    path = folder / "collections.zip"
+    with zipfile.ZipFile(path, "w") as carried:
+        for file, text in files.items():
+            carried.writestr(f"ansible_collections/slip/way/{file}", text)
+    return path
+
+
 def test_what_an_archive_carries_is_taken_before_anybody_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, galaxy: str
 ) -> None:
     monkeypatch.setattr(install_collections, "GALAXY", galaxy)
-    with zipfile.ZipFile(tmp_path / "collections.zip", "w") as carried:
-        for file, text in published("1.2.3").items():
-            carried.writestr(f"ansible_collections/slip/way/{file}", text)
+    carry(tmp_path, published("1.2.3"))
     tools, folder = Tools(galaxy="1.2.3"), tmp_path / "collections"
     assert install(tools, folder, monkeypatch) is None
     assert tools.asked == []
     assert version(folder, "slip.way") == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        published("1.2.2"),
+        {**published("1.2.3"), "plugins/more.py": ""},
+        {name: text for name, text in published("1.2.3").items() if name != "FILES.json"},
+        {"MANIFEST.json": "[]"},
+        {"MANIFEST.json": "{"},
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False])
+def test_what_an_archive_carries_of_another_checkout_is_had_as_without_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    files: dict[str, str],
+    answers: bool,
+) -> None:
+    if answers:
+        monkeypatch.setattr(install_collections, "GALAXY", request.getfixturevalue("galaxy"))
+    carry(tmp_path, files)
+    tools, folder = Tools(galaxy="1.2.3"), tmp_path / "collections"
+    assert install(tools, folder, monkeypatch) is None
+    assert tools.asked == ["galaxy" if answers else "pip"]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("the collections of the archive are not used: ")
+
+
+def test_a_zip_of_an_archive_that_is_none_is_told_and_had_as_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = carry(tmp_path, published("1.2.3"))
+    path.write_bytes(path.read_bytes()[:-30])
+    tools = Tools()
+    assert install(tools, tmp_path / "collections", monkeypatch) is None
+    assert tools.asked == ["pip"]
+    said = capsys.readouterr().err
+    assert said == "the collections of the archive are not used: File is not a zip file\n"
 
 
 def test_without_galaxy_only_what_is_wanted_is_unpacked_and_what_was_there_goes(
