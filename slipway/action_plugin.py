@@ -47,6 +47,9 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
     _secrets = Secrets({})
     _indent = "    "
 
+    is_answer = False
+    """Whether what the play says is all that is asked for: it is not told between other news."""
+
     @classmethod
     def arguments(cls) -> dict[str, Any]:
         """The argument specification, by which tasks are validated."""
@@ -77,8 +80,9 @@ class SlipwayAction(ActionBase):  # type: ignore[misc]
             end_with_parent()
         trace = self._trace()
         _LOG.addHandler(trace)
-        if (task_vars or {}).get("slipway_answer_only"):
-            self._indent = ""
+        only = self._templar.template((task_vars or {}).get("slipway_answer_only", False))
+        if only:
+            self.is_answer, self._indent = True, ""
         try:
             if "secrets" in plain:
                 found = self._secrets_in(plain["secrets"], task_vars or {})

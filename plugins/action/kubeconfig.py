@@ -35,7 +35,7 @@ class ActionModule(SlipwayAction):
             kubeconfig.write(path, document)
             if shared:
                 kubeconfig.write(shared, both)
-        if task_vars.get("slipway_answer_only"):
+        if self.is_answer:
             self.say(f"{path} is the administrator's")
         return {"changed": changed, "exists": True}
 

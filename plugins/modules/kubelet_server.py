@@ -32,4 +32,5 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+{}
 """

@@ -100,6 +100,8 @@ def test_the_projects_own_samples(tmp_path: Path) -> None:
     assert [(each.path.name, sorted(each.after)) for each in made] == [
         ("chatbot.git", ["main"]),
         ("greeter.git", ["feature/loud", "main"]),
+        ("guestbook.git", ["feature/stars", "main"]),
+        ("lessons.git", ["main"]),
         ("quotes.git", ["feature/proverbs", "main"]),
     ]
     features = [(each.path, name) for each in made for name in each.after if name != "main"]
