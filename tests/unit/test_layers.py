@@ -32,9 +32,9 @@ FLOORS = [
         "waiting",
     },
     {"cache", "certificates", "control_node", "keystores", "kube", "oci"},
-    {"bundle", "nodes", "people"},
+    {"bundle", "nodes"},
     {"apps"},
-    {"dashboard", "dev", "doctor", "preflight", "sbom"},
+    {"dashboard", "dev", "doctor", "people", "preflight", "sbom"},
 ]
 """The parts of the library, the lowest floor first."""
 
