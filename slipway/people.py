@@ -29,7 +29,8 @@ from slipway.kube.client import (
     Object,
 )
 from slipway.kube.namespaces import usable
-from slipway.kube.objects import Change, Key, by_key, contains, key_of, of_kind, said, sealed
+from slipway.kube.objects import Change, Key, by_key, contains, key_of, said, sealed
+from slipway.kube.policies import NO_TOKEN, checked
 
 VARIABLE = "slipway_people"
 
@@ -102,10 +103,7 @@ _USERS = "slipway:person:"
 _OWN_LABEL = f"object.metadata.labels[?'{MANAGED_BY}'].orValue('') == '{OWN[MANAGED_BY]}'"
 
 _RULES = {
-    "the token of an account, which outlives their rights, is": (
-        "request.kind.kind != 'Secret' || !has(object.type) || "
-        "object.type != 'kubernetes.io/service-account-token'"
-    ),
+    "the token of an account, which outlives their rights, is": NO_TOKEN,
     "a label by which an object would be Slipway's own is": (
         f"!has(object.metadata.labels) || !({_OWN_LABEL}) || (request.operation == 'UPDATE' && "
         "has(oldObject.metadata.labels) && object.metadata.labels == oldObject.metadata.labels)"
@@ -256,7 +254,9 @@ def _objects(
 ) -> Iterator[Object]:
     """The roles, and for each namespace a binding of each role that somebody has there."""
     if everybody:
-        yield from _policy()
+        about = {"name": _NAME_OF_ALL, "labels": {LABEL: "policy"}}
+        anybody = f"request.userInfo.username.startsWith('{_USERS}')"
+        yield from checked(about, "people", anybody, _RULES, "people")
     for name, rules in _OWN_ROLES.items() if everybody else ():
         yield _role(name, rules)
     for namespace, apps in sorted(environments.items()):
@@ -264,28 +264,6 @@ def _objects(
             users = [each.user for each in everybody if role in each.roles_in(namespace, apps)]
             if users:
                 yield _binding(namespace, role, sorted(users))
-
-
-def _policy() -> Iterator[Object]:
-    """What is checked of all that people write, and that what fails is refused."""
-    about = {"name": _NAME_OF_ALL, "labels": {LABEL: "policy"}}
-    everything = {
-        **{name: ["*"] for name in ("apiGroups", "apiVersions", "resources")},
-        "operations": ["CREATE", "UPDATE"],
-    }
-    people_alone = f"request.userInfo.username.startsWith('{_USERS}')"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [everything]},
-        "matchConditions": [{"name": "people", "expression": people_alone}],
-        "validations": [
-            {"expression": rule, "message": f"{what} not for people", "reason": "Forbidden"}
-            for what, rule in _RULES.items()
-        ],
-    }
-    yield of_kind(POLICIES, about, spec)
-    binding = {"policyName": _NAME_OF_ALL, "validationActions": ["Deny"]}
-    yield of_kind(POLICY_BINDINGS, about, binding)
 
 
 def _role(name: str, rules: list[dict[str, list[str]]]) -> Object:

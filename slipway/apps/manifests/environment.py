@@ -19,8 +19,6 @@ from slipway.kube.client import (
     CLUSTER_ROLES,
     LIMIT_RANGES,
     NAMESPACES,
-    POLICIES,
-    POLICY_BINDINGS,
     RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
@@ -29,6 +27,7 @@ from slipway.kube.client import (
     Object,
 )
 from slipway.kube.objects import amount, quantity, sealed
+from slipway.kube.policies import NO_TOKEN, checked
 
 NAME = "slipway-environment"
 """The name of the role, and of what is in every environment."""
@@ -69,10 +68,7 @@ _RULES = {
         "request.kind.kind != 'PersistentVolumeClaim' || request.operation != 'CREATE' || "
         "!has(object.spec.volumeName)"
     ),
-    "the token of an account is": (
-        "request.kind.kind != 'Secret' || !has(object.type) || "
-        "object.type != 'kubernetes.io/service-account-token'"
-    ),
+    "the token of an account is": NO_TOKEN,
 }
 """What the API server checks of objects beyond their kind, by what is refused, in its language."""
 
@@ -126,41 +122,8 @@ def _role() -> Object:
 def rights() -> list[Object]:
     """What holds for the identities of all environments, whatever their namespace."""
     about = {"name": NAME, "labels": dict(OWN)}
-    policy = {
-        "apiVersion": POLICIES.api_version,
-        "kind": POLICIES.kind,
-        "metadata": about,
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": ["*"],
-                        "apiVersions": ["*"],
-                        "operations": ["CREATE", "UPDATE"],
-                        "resources": ["*"],
-                    }
-                ]
-            },
-            "matchConditions": [
-                {"name": "environment", "expression": f"'{GROUP}' in request.userInfo.groups"}
-            ],
-            "validations": [
-                {
-                    "expression": rule,
-                    "message": f"{what} not for a branch",
-                    "reason": "Forbidden",
-                }
-                for what, rule in _RULES.items()
-            ],
-        },
-    }
-    binding = {
-        "apiVersion": POLICY_BINDINGS.api_version,
-        "kind": POLICY_BINDINGS.kind,
-        "metadata": about,
-        "spec": {"policyName": NAME, "validationActions": ["Deny"]},
-    }
+    users = f"'{GROUP}' in request.userInfo.groups"
+    policy, binding = checked(about, "environment", users, _RULES, "a branch")
     return [_role(), sealed(policy), sealed(binding)]
 
 
