@@ -21,6 +21,7 @@ from typing import Any
 from slipway.on_node.shared import (
     HOME,
     LONG_SECONDS,
+    PKI,
     Failed,
     Modes,
     log_end,
@@ -38,7 +39,6 @@ RENEWED_BEFORE = 60 * DAY
 NOTE = f"{HOME}/certificates-began"
 """Is there from before new ones are made until everything runs with them."""
 
-PKI = "/etc/kubernetes/pki"
 AUTHORITIES = (f"{PKI}/ca.crt", f"{PKI}/etcd/ca.crt", f"{PKI}/front-proxy-ca.crt")
 """Of kubeadm, which last ten years, and which nobody makes anew."""
 

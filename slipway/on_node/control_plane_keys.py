@@ -8,9 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from slipway.on_node.shared import Failed, Modes, place
-
-PKI = "/etc/kubernetes/pki"
+from slipway.on_node.shared import PKI, Failed, Modes, place
 
 SHARED = (
     *(f"{PKI}/{name}.{kind}" for name in ("ca", "front-proxy-ca") for kind in ("crt", "key")),

@@ -21,6 +21,9 @@ PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_SECONDS = 300.0
 """How long a tool may take of which nobody knows better."""
 
+PKI = "/etc/kubernetes/pki"
+"""Where kubeadm keeps certificates and keys."""
+
 LONG_SECONDS = 1800.0
 """The same of kubeadm and kubectl, whose own waits are shorter."""
 

@@ -98,7 +98,7 @@ def with_user(kubeconfig: bytes, authority: Authority, left: timedelta) -> bytes
     return yaml.safe_dump(document, width=1 << 20).encode()
 
 
-def let_end(scenario: Scenario, left: timedelta, then: str = "true") -> None:
+def let_end(scenario: Scenario, left: timedelta, then: str) -> None:
     """Have all that kubeadm has signed on the control plane end in a while, the operator's too."""
     host, own = scenario.control_plane, Path(scenario.facts["kubeconfig"])
     files = read(host, PKI, "/etc/kubernetes/*.conf")
